@@ -1,0 +1,127 @@
+"""Notebook cells as HTML that fits the theme.
+
+nbconvert's own page carries 570 KB of JupyterLab styles and hides plots in base64 images. Here a cell becomes the same
+markup as the rest of the site: the theme's code blocks, quiet outputs, inline SVG that the style sheet can recolour.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+
+from nbconvert.filters import ansi2html
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+
+FOLDS = {"solution": "Solution", "setup": "Setup"}
+"""Tags of cells that are shown folded, and what stands on the fold."""
+
+FORMATS = ("text/html", "image/svg+xml", "text/markdown", "text/latex", "text/plain")
+"""Output formats, the best one first."""
+
+_LEXER = get_lexer_by_name("ipython3")
+_FORMATTER = HtmlFormatter(cssclass="language-python highlight", wrapcode=True)
+
+Warn = Callable[[str], None]
+
+
+def tags(cell: dict) -> list[str]:
+    """Tags of a cell."""
+    return cell["metadata"].get("tags", [])
+
+
+def render_cells(cells: Iterable[dict], text: Callable[[str], str], warn: Warn) -> str:
+    """HTML of all cells; neighbours with the same fold share it.
+
+    Args:
+        cells: the cells of one notebook.
+        text: turns the source of a Markdown cell into HTML.
+        warn: is told what a reader would miss, such as a figure without alternative text.
+    """
+    figures = itertools.count(1)
+    filled = (cell for cell in cells if cell["source"].strip())
+    parts = []
+    for fold, group in itertools.groupby(filled, key=_fold):
+        body = "\n".join(_cell(cell, text, warn, figures) for cell in group)
+        if fold:
+            body = f'<details class="{fold}"><summary>{FOLDS[fold]}</summary>\n{body}\n</details>'
+        parts.append(body)
+    return "\n".join(parts)
+
+
+def _fold(cell: dict) -> str | None:
+    return next((tag for tag in tags(cell) if tag in FOLDS), None)
+
+
+def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[int]) -> str:
+    if cell["cell_type"] == "markdown":
+        return text(cell["source"])
+    if cell["cell_type"] != "code":
+        return ""
+    anchors = [tag for tag in tags(cell) if tag.startswith(("define-", "same-"))]
+    spans = "".join(f'<span class="nb-anchor" id="{escape(tag)}"></span>' for tag in anchors)
+    outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
+    entries = "".join(_entry(tag.removeprefix("same-")) for tag in anchors if tag.startswith("same-"))
+    return f'<div class="nb-cell">{spans}{code(cell["source"])}{outputs}{entries}</div>'
+
+
+def _entry(name: str) -> str:
+    """Below the cell that compares our function with the packaged one: the way to the latter."""
+    return f'<p class="nb-entry">In the package: <code>grpo_lite.{escape(name)}</code></p>'
+
+
+def code(source: str) -> str:
+    """A code block like those of the pages, with the theme's copy button."""
+    return highlight(source, _LEXER, _FORMATTER)
+
+
+def _output(output: dict, cell: dict, warn: Warn, figures: Iterator[int]) -> str:
+    if output["output_type"] == "stream":
+        return _printed(output["text"], output["name"])
+    if output["output_type"] == "error":
+        if "raises-exception" not in tags(cell):
+            warn(f"a cell failed with {output['ename']}: {output['evalue']}")
+        return _printed(f"{output['ename']}: {output['evalue']}", "error")
+    data = output["data"]
+    best = next((name for name in FORMATS if name in data), None)
+    if best == "image/svg+xml":
+        return figure(data[best], cell["metadata"].get("alt", ""), next(figures), warn)
+    if best == "text/html":
+        return f'<div class="nb-output nb-html">{_table_headers(data[best])}</div>'
+    if best == "text/latex":
+        return f'<div class="nb-output nb-math">{escape(data[best], quote=False)}</div>'
+    if best is None or "image/png" in data:
+        warn(f"an output of type {', '.join(data)} has no place on the page; figures are SVG")
+        return ""
+    return _printed(data[best], "result")
+
+
+def _printed(text: str, kind: str) -> str:
+    return f'<div class="nb-output nb-{kind}"><pre>{ansi2html(text.rstrip())}</pre></div>'
+
+
+def _table_headers(html: str) -> str:
+    """Drop what pandas adds for its own page; an empty header cell would be read out as a header without a name."""
+    html = re.sub(r"<style.*?</style>", "", html, flags=re.S)
+    return html.replace("<th></th>", "<td></td>").replace(' border="1"', "")
+
+
+def figure(svg: str, alt: str, number: int, warn: Warn) -> str:
+    """Inline an SVG plot with a text for those who do not see it.
+
+    Args:
+        svg: the file as matplotlib writes it.
+        alt: what the picture shows; a missing one is a warning.
+        number: of the figure on its page. Prefixed to ids, which matplotlib repeats from figure to figure.
+        warn: is told about a missing text.
+    """
+    if not alt.strip():
+        warn('a figure has no alternative text: add `alt="..."` to the metadata of its cell')
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)  # its style would reach every SVG
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="fig{number}-\1"', svg)
+    svg = re.sub(r'(href="|url\()#', rf"\1#fig{number}-", svg)
+    svg = re.sub(r">\s+<", "><", svg).strip()
+    label = f'<svg role="img" aria-label="{escape(alt)}" '
+    return f'<div class="nb-output nb-plot" data-search-exclude>{svg.replace("<svg ", label, 1)}</div>'

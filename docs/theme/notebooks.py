@@ -1,0 +1,164 @@
+"""MkDocs hook: the notebooks beside docs/ become pages of the site.
+
+mkdocs-jupyter makes an .ipynb a page and publishes the file for download. How the page is rendered is replaced here, so that
+lessons get what pages have: links and anchors that a strict build checks, the theme's code blocks, headings in the contents.
+
+Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors. Metadata: `alt` describes a figure.
+"""
+
+import json
+import logging
+import re
+from functools import partial
+from html import escape
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+from cells import render_cells, tags
+from markdown.extensions.toc import nest_toc_tokens, unique
+from mkdocs.structure.files import File
+from mkdocs.structure.pages import _RelativePathTreeprocessor
+from mkdocs.structure.toc import get_toc
+from mkdocs_jupyter.plugin import NotebookFile
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+log = logging.getLogger("mkdocs.hooks.notebooks")
+
+FOLDER = "notebooks"
+META = "Minutes:"
+
+
+def on_files(files, config):
+    """Mount the notebooks, which Colab and Jupyter want outside docs/."""
+    root = Path(config.config_file_path).resolve().parent / FOLDER
+    for path in sorted(root.glob("*.ipynb")):
+        plain = File.generated(config, f"{FOLDER}/{path.name}", abs_src_path=str(path))
+        page = NotebookFile(plain, config.use_directory_urls, config.site_dir)
+        page.abs_src_path = str(path)  # the wrapper forgets where a generated file comes from
+        files.append(page)
+    return files
+
+
+def on_pre_page(page, config, files):
+    """Put our rendering in the place of mkdocs-jupyter's; runs after the plugin."""
+    if is_lesson(page):
+        page.render = partial(render, page)
+    return page
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Let pages link to notebooks by the path that also works on GitHub, `../notebooks/NAME.ipynb` from docs/."""
+    up = "../" * page.file.src_uri.count("/")
+    return markdown.replace(f"](../{up}{FOLDER}/", f"]({up}{FOLDER}/")
+
+
+def is_lesson(page):
+    """Whether a page comes from a notebook."""
+    return page.file.src_uri.endswith(".ipynb")
+
+
+def render(page, config, files):
+    """Stand-in for `Page.render`: fill in content, title, contents and what the strict check of anchors reads."""
+    lesson = Lesson(page, config, files)
+    cells = json.loads(Path(page.file.abs_src_path).read_text(encoding="utf-8"))["cells"]
+    for cell in cells:
+        _join_lines(cell)
+    page.content = render_cells(cells, lesson.text, lesson.warn)
+    page.title = lesson.title
+    page.toc = get_toc(nest_toc_tokens(lesson.headings))
+    page.present_anchor_ids = lesson.ids | set(re.findall(r'\sid="([^"]+)"', page.content))
+    page.links_to_anchors = lesson.links.links_to_anchors
+    lesson.check(cells)
+
+
+def _join_lines(cell):
+    """The file format stores text as lists of lines."""
+    cell["source"] = "".join(cell["source"])
+    for output in cell.get("outputs", []):
+        for holder, key in [(output, "text"), *((output.get("data", {}), name) for name in output.get("data", {}))]:
+            if isinstance(holder.get(key), list):
+                holder[key] = "".join(holder[key])
+
+
+class Lesson:
+    """The text of one notebook on its way to a page: headings, links and names are collected as cells pass by."""
+
+    def __init__(self, page, config, files):
+        self.page, self.config, self.files = page, config, files
+        self.title = page.file.name
+        self.headings: list[dict] = []
+        self.ids: set[str] = set()
+        self.has_meta = False
+        self.links = _RelativePathTreeprocessor(page.file, files, config)
+        self.slugify = config.mdx_configs["toc"]["slugify"]
+
+    def warn(self, complaint):
+        """A warning fails the strict build."""
+        log.warning("%s: %s", self.page.file.src_uri, complaint)
+
+    def text(self, source):
+        """A Markdown cell, in the dialect of Jupyter."""
+        html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, exclude_anchor_links=True)).render(source)
+        soup = BeautifulSoup(html, "html.parser")
+        for heading in soup.find_all(re.compile("^h[1-6]$")):
+            self._heading(heading, soup)
+        for key, name in (("href", "a"), ("src", "img")):
+            for link in soup.find_all(name, attrs={key: True}):
+                link[key] = self._link(link[key])
+        for paragraph in soup.find_all("p"):
+            if paragraph.get_text().startswith(META):
+                self._meta(paragraph)
+        return str(soup)
+
+    def _heading(self, heading, soup):
+        name, level = heading.get_text(), int(heading.name[1])
+        heading["id"] = unique(self.slugify(name, "-"), self.ids)
+        if level == 1:
+            self.title = name
+        else:
+            mark = soup.new_tag("a", href=f"#{heading['id']}", title="Permanent link", attrs={"class": "headerlink"})
+            mark.string = "¶"
+            heading.append(mark)
+        self.headings.append({"level": level, "id": heading["id"], "name": escape(name, quote=False)})
+
+    def _link(self, url):
+        """Resolve a link as mkdocs does, from the path that works in Jupyter and on GitHub."""
+        if url.startswith("../docs/"):
+            url = url.removeprefix("../docs/").join(("../", ""))
+        elif url.startswith("../"):
+            self.warn(f"the link '{url}' leaves the notebooks; a page of the site is written '../docs/NAME.md'")
+            return url
+        return self.links.path_to_url(url)
+
+    def _meta(self, paragraph):
+        """`**Minutes:** 15 · **Needs:** ... · **Gives:** ...`, with the two ways to take the lesson along."""
+        self.has_meta = True
+        facts = paragraph.decode_contents().split(" · ")
+        facts = [re.sub(r"\blesson (\d\d)\b", self._lesson_link, fact) for fact in facts]
+        spans = "".join(f"<span>{fact.replace(':</strong>', '</strong>')}</span>" for fact in facts)
+        html = f'<div class="lesson-bar"><p class="lesson-meta">{spans}</p>{self.take_along()}</div>'
+        paragraph.replace_with(BeautifulSoup(html, "html.parser"))
+
+    def _lesson_link(self, match):
+        name = next((file.name for file in self.files if file.src_uri.startswith(f"{FOLDER}/{match[1]}_")), None)
+        if name is None:
+            self.warn(f"there is no {match[0]}")
+            return match[0]
+        return f'<a href="{self.links.path_to_url(name + ".ipynb")}">{match[0]}</a>'
+
+    def take_along(self):
+        """Links to the lesson in Colab and to its file."""
+        name = Path(self.page.file.src_uri).name
+        colab = self.config.repo_url.replace("//github.com/", "//colab.research.google.com/github/").rstrip("/")
+        return (
+            f'<p class="lesson-links"><a href="{colab}/blob/main/{FOLDER}/{name}">Open in Colab</a>'
+            f'<a href="{name}" download>Download notebook</a></p>'
+        )
+
+    def check(self, cells):
+        """Warn about what every lesson must have."""
+        if not self.has_meta:
+            self.warn(f"no line '**{META}** ... · **Needs:** ... · **Gives:** ...'")
+        seen = [tag for cell in cells for tag in tags(cell) if tag.startswith(("define-", "same-"))]
+        for tag in sorted({tag for tag in seen if seen.count(tag) > 1}):
+            self.warn(f"the tag {tag} stands on more than one cell")

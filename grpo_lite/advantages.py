@@ -1,0 +1,107 @@
+"""Advantages: how much better a completion is than its siblings, the other answers to the same prompt."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from grpo_lite._checks import check_at_least, check_choice, check_float, check_rank
+
+
+def group_advantages(
+    rewards: Float[Tensor, "B"], num_generations: int, *, scale_rewards: str = "group", eps: float = 1e-4
+) -> Float[Tensor, "B"]:
+    r"""Compare each reward with the mean of its group, in units of the group's spread.
+
+    $\hat A_i = \dfrac{r_i - \operatorname{mean}(\mathbf r)}{\operatorname{std}(\mathbf r) + \epsilon}$. The mean
+    is always the group's. The paper has no $\epsilon$; TRL adds the same 1e-4. The standard deviation divides by
+    $n-1$, as in TRL.
+
+    Args:
+        rewards: one number a completion; the `num_generations` completions of a prompt are consecutive.
+            nan marks a completion that no reward function could score: it is left out of mean and spread.
+        num_generations: G, the size of a group, at least 2.
+        scale_rewards: divide by the spread of the "group", of the whole "batch", or by nothing ("none").
+        eps: stabiliser of the division, at least 0, in the unit of the rewards.
+
+    Returns:
+        One advantage a completion, without unit ("none": in the unit of the rewards). They add up to 0 in each
+        group. Exactly 0 where all rewards of a group are equal and where a reward is nan.
+
+    Raises:
+        ValueError: rewards are not a floating-point vector, are infinite, or do not fill whole groups;
+            G < 2; eps < 0; an unknown `scale_rewards`.
+
+    Source: DeepSeekMath, sec. 4.1.2 (arXiv:2402.03300); "none": Dr. GRPO (arXiv:2503.20783); "batch": Lite PPO
+    (arXiv:2508.08221). Built in notebook 05.
+
+    Example:
+        >>> group_advantages(torch.tensor([1.0, 0.0, 1.0, 0.0]), num_generations=4)
+        tensor([ 0.8659, -0.8659,  0.8659, -0.8659])
+    """
+    check_choice("scale_rewards", scale_rewards, ("group", "batch", "none"))
+    check_at_least("eps", eps, 0)
+    groups = _as_groups(rewards, num_generations)
+    centred = _centre(groups)
+    if scale_rewards == "group":
+        centred = centred / (_nanstd(centred, dim=1) + eps)
+    elif scale_rewards == "batch":
+        centred = centred / (_nanstd(groups.flatten(), dim=0) + eps)
+    # What is left of nan is a reward without siblings to compare with, or 0 / 0 in a group without spread.
+    return centred.nan_to_num(nan=0.0).flatten()
+
+
+def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) -> Float[Tensor, "B"]:
+    r"""Compare each reward with the mean of its siblings, itself left out.
+
+    $\hat A_i = r_i - \frac{1}{G-1}\sum_{j \ne i} r_j = \frac{G}{G-1}\,(r_i - \operatorname{mean}(\mathbf r))$.
+    A baseline that does not contain $r_i$ leaves the policy gradient unbiased.
+
+    Args:
+        rewards: one number a completion; the `num_generations` completions of a prompt are consecutive.
+            nan marks a completion that no reward function could score: it is nobody's sibling.
+        num_generations: G, the size of a group, at least 2.
+
+    Returns:
+        One advantage a completion, in the unit of the rewards. Exactly 0 where all rewards of a group are equal,
+        where a reward is nan, and where a reward has no sibling.
+
+    Raises:
+        ValueError: rewards are not a floating-point vector, are infinite, or do not fill whole groups; G < 2.
+
+    Source: RLOO, Ahmadian et al. (arXiv:2402.14740). Built in notebook 05.
+
+    Example:
+        >>> leave_one_out_advantages(torch.tensor([1.0, 0.0, 0.0, 0.0]), num_generations=4)
+        tensor([ 1.0000, -0.3333, -0.3333, -0.3333])
+    """
+    groups = _as_groups(rewards, num_generations)
+    n = (~groups.isnan()).sum(dim=1, keepdim=True)
+    return (_centre(groups) * n / (n - 1)).nan_to_num(nan=0.0).flatten()
+
+
+def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:
+    check_float("rewards", rewards)
+    check_rank("rewards", rewards, "B")
+    check_at_least("num_generations", num_generations, 2)
+    if len(rewards) == 0 or len(rewards) % num_generations:
+        raise ValueError(
+            f"rewards must hold whole groups of num_generations={num_generations}, got {len(rewards)} rewards: "
+            "pass the G completions of each prompt one after the other"
+        )
+    if rewards.isinf().any():
+        raise ValueError(f"rewards must be finite (or nan for unscored), got {rewards.tolist()}")
+    return rewards.detach().reshape(-1, num_generations)
+
+
+def _centre(groups: Tensor) -> Tensor:
+    # Measured from the smallest reward, equal rewards are exactly 0 before any rounding: the float32 mean of
+    # eight times 0.1 is not 0.1, and a spread of 8e-9 in the denominator would blow the difference up.
+    lowest = groups.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)
+    above = groups - lowest
+    return above - above.nanmean(dim=1, keepdim=True)
+
+
+def _nanstd(x: Tensor, dim: int) -> Tensor:
+    n = (~x.isnan()).sum(dim=dim, keepdim=True)
+    deviations = x - x.nanmean(dim=dim, keepdim=True)
+    return (deviations.square().nansum(dim=dim, keepdim=True) / (n - 1)).sqrt()

@@ -1,0 +1,96 @@
+"""Three estimates of how far the policy has moved from the reference, one number a token.
+
+All three look at tokens that the policy itself sampled. They differ in bias, in spread, and (which matters
+more in a loss) in the gradient that they give.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from grpo_lite._checks import check_float, check_same_shape
+
+
+def kl_k1(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    r"""Estimate KL(policy || reference) by the log-ratio itself.
+
+    $k_1 = \log\pi_\theta - \log\pi_{\text{ref}}$. Unbiased, but negative about as often as positive. Never a
+    loss: its expected gradient on the policy's own samples is exactly 0, so it would add only noise.
+
+    Args:
+        logps: log-probs of the sampled tokens under the policy, nats, at most 0.
+        ref_logps: the same tokens under the frozen reference; a constant, no gradient passes.
+
+    Returns:
+        One estimate a token, nats, of any sign.
+
+    Raises:
+        ValueError: the shapes differ, or a tensor is not floating point.
+
+    Source: J. Schulman, Approximating KL Divergence (2020), k1. Built in notebook 06.
+
+    Example:
+        >>> kl_k1(torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0]))
+        tensor([ 0.5000, -1.0000])
+    """
+    return -_log_ratio_to_policy(logps, ref_logps)
+
+
+def kl_k2(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    r"""Estimate KL(policy || reference) by half the squared log-ratio.
+
+    $k_2 = \tfrac12 (\log\pi_\theta - \log\pi_{\text{ref}})^2$. Biased in value, small in spread. As a loss on
+    the policy's own samples its expected gradient is exactly that of KL(policy || reference).
+
+    Args:
+        logps: log-probs of the sampled tokens under the policy, nats, at most 0.
+        ref_logps: the same tokens under the frozen reference; a constant, no gradient passes.
+
+    Returns:
+        One estimate a token, at least 0.
+
+    Raises:
+        ValueError: the shapes differ, or a tensor is not floating point.
+
+    Source: J. Schulman, Approximating KL Divergence (2020), k2. Built in notebook 06.
+
+    Example:
+        >>> kl_k2(torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0]))
+        tensor([0.1250, 0.5000])
+    """
+    return _log_ratio_to_policy(logps, ref_logps).square() / 2
+
+
+def kl_k3(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    r"""Estimate KL(policy || reference) the way GRPO does: unbiased and never negative.
+
+    $k_3 = e^{d} - d - 1$ with $d = \log\pi_{\text{ref}} - \log\pi_\theta$. As a loss on the policy's own samples
+    its expected gradient is that of the other direction, KL(reference || policy).
+
+    Args:
+        logps: log-probs of the sampled tokens under the policy, nats, at most 0.
+        ref_logps: the same tokens under the frozen reference; a constant, no gradient passes.
+
+    Returns:
+        One estimate a token, nats, at least 0; exactly 0 where the two agree. It can overflow to inf where
+        the reference finds a token more than e^88 times as likely as the policy (float32).
+
+    Raises:
+        ValueError: the shapes differ, or a tensor is not floating point.
+
+    Source: J. Schulman, Approximating KL Divergence (2020), k3; DeepSeekMath, eq. 4 (arXiv:2402.03300).
+    Built in notebook 06.
+
+    Example:
+        >>> kl_k3(torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0]))
+        tensor([0.1065, 0.7183])
+    """
+    d = _log_ratio_to_policy(logps, ref_logps)
+    return torch.expm1(d) - d
+
+
+def _log_ratio_to_policy(logps: Tensor, ref_logps: Tensor) -> Tensor:
+    check_float("logps", logps)
+    check_float("ref_logps", ref_logps)
+    check_same_shape("ref_logps", ref_logps, "logps", logps)
+    return ref_logps.detach() - logps

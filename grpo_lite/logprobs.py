@@ -1,0 +1,135 @@
+"""Log-probabilities of the tokens that were sampled: the only thing the loss ever sees of a model."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from grpo_lite._checks import check_bool, check_float, check_ids, check_rank, check_same_shape, check_temperature
+from grpo_lite.masking import position_ids
+
+
+def token_logps(
+    logits: Float[Tensor, "B T V"], ids: Int[Tensor, "B T"], *, temperature: float = 1.0
+) -> Float[Tensor, "B T"]:
+    r"""Pick the log-prob of each token out of the logits that predict it.
+
+    $\log\pi(o_t) = z_{o_t} - \log\sum_v e^{z_v}$ with $z$ = logits / temperature. Only the chosen logit and the
+    normaliser are kept, one number a token each; the [B, T, V] table of all log-probs is never built.
+
+    Args:
+        logits: `logits[:, t]` are the ones that predict `ids[:, t]`. A model's own output predicts the *next*
+            token: shift it by one before it comes here.
+        ids: the tokens that were sampled.
+        temperature: the one used for sampling, greater than 0.
+
+    Returns:
+        Log-probs in nats, at most 0, in float32 (float64 if the logits are).
+
+    Raises:
+        ValueError: wrong shapes or dtypes, an id outside of the vocabulary, temperature not above 0.
+
+    Source: DeepSeekMath, $\pi_\theta(o_{i,t} \mid q, o_{i,<t})$ in eq. 3 (arXiv:2402.03300). Built in notebook 04.
+
+    Example:
+        >>> logits = torch.tensor([[[0.0, 0.0], [0.0, 3.0]]])
+        >>> token_logps(logits, torch.tensor([[0, 1]]))
+        tensor([[-0.6931, -0.0486]])
+    """
+    check_rank("logits", logits, "B T V")
+    check_float("logits", logits)
+    check_ids("ids", ids, vocab_size=logits.shape[-1])
+    check_same_shape("ids", ids, "logits[:, :, 0]", logits[:, :, 0])
+    check_temperature(temperature)
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    if temperature != 1.0:
+        logits = logits / temperature
+    chosen = logits.gather(dim=-1, index=ids[..., None]).squeeze(-1)
+    return chosen - logits.logsumexp(dim=-1)
+
+
+def completion_logps(
+    model: torch.nn.Module,
+    prompt_ids: Int[Tensor, "B P"],
+    completion_ids: Int[Tensor, "B T"],
+    *,
+    prompt_mask: Bool[Tensor, "B P"] | None = None,
+    completion_mask: Bool[Tensor, "B T"] | None = None,
+    temperature: float = 1.0,
+) -> Float[Tensor, "B T"]:
+    """Score the completions: one forward pass over prompt and completion, one log-prob a completion token.
+
+    The shift happens here, once: the logits at position t predict the token at t + 1, so the first completion
+    token is predicted at the last token of the prompt. Only the logits of the completion are computed. The model
+    is used in the mode that it is in; switch dropout off (`model.eval()`) or the log-probs are noisy.
+
+    Args:
+        model: a causal language model of transformers, or one that is called like it.
+        prompt_ids: one row a completion (a group repeats its prompt), padded on the left.
+        completion_ids: sampled tokens, padded on the right.
+        prompt_mask: True on real prompt tokens; None if no prompt is padded.
+        completion_mask: True on tokens that count; None if all do.
+        temperature: the one used for sampling, greater than 0.
+
+    Returns:
+        Log-probs in nats, at most 0, with gradient to the model. Exactly 0, without gradient, where
+        `completion_mask` is False.
+
+    Raises:
+        ValueError: wrong shapes or dtypes, padding on the right of a prompt, an id outside of the vocabulary,
+            temperature not above 0.
+
+    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 04.
+
+    Example:
+        >>> from transformers import GPT2Config, GPT2LMHeadModel
+        >>> config = GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
+        >>> model = GPT2LMHeadModel(config)
+        >>> prompt, completion = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 5]])
+        >>> completion_logps(model, prompt, completion).shape
+        torch.Size([1, 2])
+    """
+    check_ids("prompt_ids", prompt_ids)
+    check_ids("completion_ids", completion_ids)
+    if len(prompt_ids) != len(completion_ids):
+        raise ValueError(
+            f"prompt_ids must have one row a completion, got {len(prompt_ids)} prompts for {len(completion_ids)} "
+            "completions: prompt_ids.repeat_interleave(num_generations, dim=0) repeats each prompt for its group"
+        )
+    if completion_ids.shape[1] == 0:
+        raise ValueError("completion_ids must hold at least one token a row, got shape [B, 0]")
+    prompt_mask = check_prompt_mask(prompt_ids, prompt_mask)
+    if completion_mask is None:
+        completion_mask = torch.ones_like(completion_ids, dtype=torch.bool)
+    check_bool("completion_mask", completion_mask)
+    check_same_shape("completion_mask", completion_mask, "completion_ids", completion_ids)
+
+    attention_mask = torch.cat([prompt_mask, completion_mask], dim=1)
+    logits = model(
+        input_ids=torch.cat([prompt_ids, completion_ids], dim=1),
+        attention_mask=attention_mask.long(),
+        position_ids=position_ids(attention_mask),
+        logits_to_keep=completion_ids.shape[1] + 1,
+        use_cache=False,
+    ).logits
+    logps = token_logps(logits[:, :-1], completion_ids, temperature=temperature)
+    return torch.where(completion_mask, logps, 0)
+
+
+def check_prompt_mask(prompt_ids: Tensor, prompt_mask: Tensor | None) -> Bool[Tensor, "B P"]:
+    """Return the mask of real prompt tokens, all True for None; refuse padding on the right and empty prompts."""
+    if prompt_mask is None:
+        prompt_mask = torch.ones_like(prompt_ids, dtype=torch.bool)
+    check_bool("prompt_mask", prompt_mask)
+    check_same_shape("prompt_mask", prompt_mask, "prompt_ids", prompt_ids)
+    if prompt_ids.shape[1] == 0 or not prompt_mask[:, -1].all():
+        raise ValueError(
+            "every prompt must end with a real token, got a prompt_mask with False in its last column: "
+            "pad prompts on the left (padding_side='left'), so that the completion follows the prompt directly"
+        )
+    if (prompt_mask[:, :-1] & ~prompt_mask[:, 1:]).any():
+        raise ValueError(
+            "prompt_mask must be False, then True along each row, got a row with padding between real tokens: "
+            "pad prompts on the left only"
+        )
+    return prompt_mask

@@ -1,0 +1,248 @@
+"""The pictures of the lessons: three kinds of figure, one style, one colour for one meaning.
+
+Every function returns a matplotlib `Figure`; as the last value of a notebook cell it shows itself. They are drawn without
+pyplot's global state, in mid-tones that read on a white and on a dark page.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = {
+    "policy": "#3d85c6",
+    "old": "#b7791f",
+    "reference": "#9966cc",
+    "positive": "#1b998b",
+    "negative": "#d9603b",
+    "clipped": "#808080",
+}
+_CYCLE = [COLORS[role] for role in ("policy", "old", "reference", "positive", "negative")]
+_INK = "#808080"
+
+
+def use_site_style() -> None:
+    """Switch matplotlib to the look of the site, and notebooks to SVG figures that are the same on every run.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+
+    Example:
+        >>> use_site_style()
+    """
+    _matplotlib()
+    import matplotlib.style
+
+    matplotlib.style.use(Path(__file__).with_name("site.mplstyle"))
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None, "Creator": None})
+
+
+def lines(
+    x: Sequence[float] | Tensor,
+    *panels: Mapping[str, Sequence[float] | Tensor],
+    xlabel: str,
+    ylabel: str,
+    titles: Sequence[str] = (),
+    colors: Mapping[str, str] | None = None,
+    dashed: Sequence[str] = (),
+    marks: Mapping[float, str] | None = None,
+    log: str = "",
+) -> "Figure":
+    """Draw curves over a common x, each named at its right end; several panels stand one below the other.
+
+    Args:
+        x: the common horizontal values.
+        panels: for each panel, name -> y values.
+        xlabel: label of the horizontal axis, with its unit.
+        ylabel: label of the vertical axes, with its unit.
+        titles: one short title a panel, or none.
+        colors: name -> a key of `COLORS` or any matplotlib colour; the others follow the cycle.
+        dashed: names of the curves to be drawn dashed.
+        marks: x -> short label of a dotted vertical line.
+        log: "x", "y" or "xy" for logarithmic axes.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> figure = lines([0, 1], {"rise": [0.0, 1.0]}, xlabel="step", ylabel="reward")
+        >>> len(figure.axes)
+        1
+    """
+    figure, axes = _figure(len(panels), height=2.9 if len(panels) == 1 else 2.3)
+    for i, (ax, curves) in enumerate(zip(axes, panels, strict=True)):
+        _scale(ax, log)
+        drawn = [
+            ax.plot(_list(x), _list(y), color=_color(name, k, colors), linestyle="--" if name in dashed else "-")[0]
+            for k, (name, y) in enumerate(curves.items())
+        ]
+        for at, label in (marks or {}).items():
+            ax.axvline(at, color=_INK, linewidth=1, linestyle=":")
+            ax.text(at, 1.0, label, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
+        ax.set(ylabel=ylabel, title=titles[i] if titles else "", xlabel=xlabel if ax is axes[-1] else "")
+        if len(curves) > 1:
+            _name_lines(ax, list(curves), drawn)
+    return figure
+
+
+def bars(
+    groups: Mapping[str, Sequence[float] | Tensor],
+    labels: Sequence[str],
+    *,
+    ylabel: str,
+    xlabel: str = "",
+    colors: Mapping[str, str] | None = None,
+    errors: Mapping[str, Sequence[float] | Tensor] | None = None,
+    by_sign: bool = False,
+    log: bool = False,
+) -> "Figure":
+    """Draw one bar a label, side by side for several groups, with the value zero as a line.
+
+    Args:
+        groups: name -> one value a label.
+        labels: what stands below the bars.
+        ylabel: label of the vertical axis, with its unit.
+        xlabel: label of the horizontal axis.
+        colors: name -> a key of `COLORS` or any matplotlib colour; the others follow the cycle.
+        errors: name -> half-lengths of error bars.
+        by_sign: colour by the sign of the value instead of by group.
+        log: logarithmic vertical axis.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> figure = bars({"advantage": [1.0, -1.0]}, ["A", "B"], ylabel="advantage", by_sign=True)
+        >>> len(figure.axes[0].patches)
+        2
+    """
+    figure, (ax,) = _figure(1)
+    width = 0.8 / len(groups)
+    for k, (name, values) in enumerate(groups.items()):
+        heights = _list(values)
+        at = [i + (k - (len(groups) - 1) / 2) * width for i in range(len(labels))]
+        color = [COLORS["positive" if h >= 0 else "negative"] for h in heights] if by_sign else _color(name, k, colors)
+        error = _list(errors[name]) if errors and name in errors else None
+        ax.bar(at, heights, width * 0.92, color=color, label=name, yerr=error, ecolor=_INK, capsize=3)
+    ax.axhline(0, color=_INK, linewidth=1)
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set(ylabel=ylabel, xlabel=xlabel)
+    _scale(ax, "y" if log else "")
+    if len(groups) > 1:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(groups), 3), borderaxespad=0.2)
+    return figure
+
+
+def token_matrix(
+    values: Tensor,
+    mask: Tensor | None = None,
+    *,
+    label: str,
+    tokens: Sequence[Sequence[str]] | None = None,
+    rows: Sequence[str] | None = None,
+    decimals: int = 2,
+    xlabel: str = "token",
+    ylabel: str = "completion",
+) -> "Figure":
+    """Draw a [B, T] tensor as a table of coloured cells: rows are completions, columns tokens.
+
+    Positive values are tinted in the positive colour, negative ones in the negative; masked cells stay empty.
+
+    Args:
+        values: one number a cell.
+        mask: True where a cell counts; None if all do.
+        label: what the numbers are, with the unit.
+        tokens: the text of each token, written above its number.
+        rows: the names of the rows; their numbers by default.
+        decimals: digits after the point.
+        xlabel: label of the horizontal axis.
+        ylabel: label of the vertical axis.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> figure = token_matrix(torch.tensor([[0.5, -1.0]]), label="log-prob (nats)")
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['0.50', '-1.00']
+    """
+    values = torch.as_tensor(values).detach().double()
+    keep = torch.ones_like(values, dtype=torch.bool) if mask is None else mask
+    biggest = float(values[keep].abs().max()) if keep.any() else 1.0
+    figure, (ax,) = _figure(1, height=0.75 + 0.55 * len(values))
+    for i, t in torch.cartesian_prod(torch.arange(values.shape[0]), torch.arange(values.shape[1])).tolist():
+        value = float(values[i, t])
+        tint = COLORS["positive" if value >= 0 else "negative"] if keep[i, t] else "none"
+        alpha = 0.08 + 0.42 * abs(value) / (biggest or 1.0)
+        ax.add_patch(_cell(t, i, tint, alpha if keep[i, t] else 0.0))
+        text = f"{value:.{decimals}f}" if keep[i, t] else "·"
+        ax.text(t, i, f"{tokens[i][t]}\n{text}" if tokens else text, ha="center", va="center", fontsize=10)
+    ax.set(xlim=(-0.5, values.shape[1] - 0.5), ylim=(len(values) - 0.5, -0.5), title=label)
+    ax.set_xticks(range(values.shape[1]))
+    ax.set_yticks(range(len(values)), rows or [str(i) for i in range(len(values))])
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return figure
+
+
+def _matplotlib():
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError("plotting needs matplotlib: pip install 'grpo-lite[plot]'") from error
+    return matplotlib
+
+
+def _figure(panels: int, height: float = 2.9) -> "tuple[Figure, list[Axes]]":
+    _matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, height * panels), layout="constrained")
+    return figure, list(figure.subplots(panels, 1, squeeze=False, sharex=True)[:, 0])
+
+
+def _cell(column: int, row: int, color: str, alpha: float):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, facecolor=color, alpha=alpha)
+
+
+def _scale(ax: "Axes", log: str) -> None:
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+
+
+def _name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
+    """Write each name beside the end of its line, and push names apart that would overlap."""
+    to_axes = ax.transData - ax.transAxes
+    ends = sorted(
+        (to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1], k) for k, line in enumerate(drawn)
+    )
+    y = -1.0
+    for end, k in ends:
+        y = max(end, y + 0.12)
+        ax.text(1.02, y, names[k], color=drawn[k].get_color(), transform=ax.transAxes, va="center", fontsize=10)
+
+
+def _color(name: str, k: int, colors: Mapping[str, str] | None) -> str:
+    color = (colors or {}).get(name, name)
+    return COLORS.get(color, color if color != name else _CYCLE[k % len(_CYCLE)])
+
+
+def _list(x: Sequence[float] | Tensor) -> list[float]:
+    return x.detach().tolist() if isinstance(x, Tensor) else [float(value) for value in x]

@@ -1,0 +1,236 @@
+r"""Rewards: plain functions that read a completion and return a number.
+
+They follow TRL's protocol, so the same function can be handed to TRL's `GRPOTrainer`: a reward function is called with
+keywords (`prompts`, `completions` and every further column of the data set, each a list with one entry a completion)
+and returns a list with one number a completion, or None where it cannot judge. A completion is a string or, in chat
+form, a list of messages whose last one is read.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from numbers import Real
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from grpo_lite._checks import check_float, check_rank
+
+RewardFunc = Callable[..., list[float | None]]
+Completion = str | list[dict]
+
+_FORMAT = re.compile(r"\s*<think>(.+?)</think>\s*<answer>(.+?)</answer>\s*", re.DOTALL)
+_TAG = re.compile(r"</?(?:think|answer)>")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+
+
+def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
+    """Pay one point a character.
+
+    The simplest reward there is, and the one to hack: a model paid for length writes more, not better. It is here to
+    be watched, not to be used.
+
+    Args:
+        completions: strings or chat lists.
+        columns: ignored.
+
+    Returns:
+        The number of characters, at least 0. An empty completion gets 0.
+
+    Raises:
+        ValueError: a completion is neither a string nor a chat list.
+
+    Source: the first example of TRL's GRPO documentation. Built in notebook 02.
+
+    Example:
+        >>> length_reward([" blue.", [{"role": "assistant", "content": " in the sky."}]])
+        [6.0, 12.0]
+    """
+    return [float(len(_text(completion))) for completion in completions]
+
+
+def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
+    r"""Pay 1 for `<think>...</think><answer>...</answer>` and nothing else.
+
+    The whole completion must have this form. Newlines may stand inside the tags and white space around them. Each tag
+    stands exactly once, neither part is blank, and nothing follows the answer.
+
+    Args:
+        completions: strings or chat lists.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion. It says nothing about whether the answer is right.
+
+    Raises:
+        ValueError: a completion is neither a string nor a chat list.
+
+    Source: DeepSeek-R1, sec. 2.2.2, format rewards (arXiv:2501.12948). Built in notebook 02.
+
+    Example:
+        >>> format_reward(["<think>3 + 4\n= 7</think>\n<answer>7</answer>", "<answer>7</answer>"])
+        [1.0, 0.0]
+    """
+    return [float(_is_well_formed(_text(completion))) for completion in completions]
+
+
+def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **columns) -> list[float]:
+    r"""Pay 1 if the last `\boxed{...}` holds the right answer.
+
+    The last box counts, as that is where a solution ends; braces may nest, as in `\boxed{\frac{1}{2}}`. White space
+    does not matter, and two plain decimal numbers are compared as numbers (2.0 is 2). Nothing else is interpreted: 1/2
+    and 0.5 differ.
+
+    Args:
+        completions: strings or chat lists.
+        ground_truth: the right answer of each completion, as text or number.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion. A missing, empty or unclosed last box is 0.0, also when the truth is empty.
+
+    Raises:
+        ValueError: the number of truths differs from the number of completions, or a completion is neither a string
+            nor a chat list.
+
+    Source: the accuracy reward of DeepSeek-R1, sec. 2.2.2 (arXiv:2501.12948). Built in notebook 02.
+
+    Example:
+        >>> boxed_reward([r"So \boxed{\frac{1}{2}}.", r"\boxed{2.0}", r"\boxed{3}"], [r"\frac{1}{2}", "2", "4"])
+        [1.0, 1.0, 0.0]
+    """
+    _check_column("ground_truth", ground_truth, completions)
+    boxes = [_last_box(_text(completion)) for completion in completions]
+    return [float(_same_answer(box, str(truth))) for box, truth in zip(boxes, ground_truth, strict=True)]
+
+
+def score_completions(
+    reward_funcs: RewardFunc | Sequence[RewardFunc], prompts: Sequence, completions: Sequence[Completion], **columns
+) -> Float[Tensor, "B K"]:
+    r"""Ask every reward function about every completion.
+
+    Args:
+        reward_funcs: one reward function or several.
+        prompts: one a completion (a group repeats its prompt).
+        completions: strings or chat lists.
+        columns: further columns of the data set, such as `ground_truth`, one entry a completion.
+
+    Returns:
+        One row a completion, one column a function, float32; nan where a function returned None.
+
+    Raises:
+        ValueError: no function, no completion, a column of another length, or a function that returns the wrong number
+            of values or something that is neither a finite number nor None (the message names the function).
+
+    Source: the reward protocol of TRL's GRPOTrainer. Built in notebook 02.
+
+    Example:
+        >>> completions = [r"\boxed{2}", "two"]
+        >>> score_completions([length_reward, boxed_reward], ["1+1="] * 2, completions, ground_truth=["2", "2"])
+        tensor([[9., 1.],
+                [3., 0.]])
+    """
+    reward_funcs = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
+    if not reward_funcs or len(completions) == 0:
+        raise ValueError(
+            f"need at least one reward function and one completion, got {len(reward_funcs)} and {len(completions)}"
+        )
+    for name, column in {"prompts": prompts, **columns}.items():
+        _check_column(name, column, completions)
+    scores = []
+    for reward_func in reward_funcs:
+        values = reward_func(prompts=prompts, completions=completions, **columns)
+        scores.append(_checked_values(reward_func, values, len(completions)))
+    return torch.tensor(scores, dtype=torch.float32).T
+
+
+def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | None = None) -> Float[Tensor, "B"]:
+    r"""Add up the reward functions: $r_i = \sum_k w_k R_{ik}$.
+
+    TRL's rules: a nan (a function that could not judge) counts as 0; a row in which no function could judge stays nan,
+    and `group_advantages` leaves it out.
+
+    Args:
+        rewards: one row a completion, one column a function, from `score_completions`.
+        weights: one finite number a function, of any sign; None weighs all by 1.
+
+    Returns:
+        One reward a completion.
+
+    Raises:
+        ValueError: rewards are not a floating-point matrix or infinite, or the weights are not one finite number a
+            function.
+
+    Source: TRL's GRPOTrainer, `reward_weights`. Built in notebook 02.
+
+    Example:
+        >>> nan = float("nan")
+        >>> combine_rewards(torch.tensor([[1.0, 0.5], [nan, 1.0], [nan, nan]]), weights=[1.0, 2.0])
+        tensor([2., 2., nan])
+    """
+    check_float("rewards", rewards)
+    check_rank("rewards", rewards, "B K")
+    if rewards.isinf().any():
+        raise ValueError("rewards must be finite (or nan for None), got inf")
+    w = rewards.new_ones(rewards.shape[1]) if weights is None else rewards.new_tensor(weights)
+    if w.shape != rewards.shape[1:] or not w.isfinite().all():
+        raise ValueError(
+            f"weights must be one finite number for each of the {rewards.shape[1]} reward functions, got {weights}"
+        )
+    total = (rewards * w).nansum(dim=1)
+    return torch.where(rewards.isnan().all(dim=1), torch.nan, total)
+
+
+def _text(completion: Completion) -> str:
+    text: object = completion
+    if isinstance(completion, list) and completion and isinstance(completion[-1], dict):
+        text = completion[-1].get("content")
+    if not isinstance(text, str):
+        raise ValueError(
+            "a completion must be a str or a chat list [{'role': ..., 'content': ...}] with text content, "
+            f"got {completion!r}"
+        )
+    return text
+
+
+def _is_well_formed(text: str) -> bool:
+    match = _FORMAT.fullmatch(text)
+    return match is not None and all(part.strip() and not _TAG.search(part) for part in match.groups())
+
+
+def _last_box(text: str) -> str:
+    """Return what stands in the last box, "" if there is none or it is not closed."""
+    _, opened, rest = text.rpartition(r"\boxed{")
+    depth = 1
+    for end, char in enumerate(rest if opened else ""):
+        depth += (char == "{") - (char == "}")
+        if depth == 0:
+            return rest[:end]
+    return ""
+
+
+def _same_answer(answer: str, truth: str) -> bool:
+    answer, truth = "".join(answer.split()), "".join(truth.split())
+    if _NUMBER.fullmatch(answer) and _NUMBER.fullmatch(truth):
+        return Decimal(answer) == Decimal(truth)
+    return answer == truth != ""
+
+
+def _check_column(name: str, column: Sequence, completions: Sequence) -> None:
+    if isinstance(column, str) or len(column) != len(completions):
+        raise ValueError(
+            f"{name} must be a list with one entry a completion ({len(completions)}), got {len(column)} entries"
+        )
+
+
+def _checked_values(reward_func: RewardFunc, values: Sequence[float | None], n: int) -> list[float]:
+    name = getattr(reward_func, "__name__", type(reward_func).__name__)
+    if not isinstance(values, Sequence) or len(values) != n:
+        got = f"{len(values)}" if isinstance(values, Sequence) else f"{type(values).__name__}"
+        raise ValueError(f"{name} must return a list with one value a completion ({n}), got {got}")
+    for value in values:
+        if value is not None and not (isinstance(value, Real) and math.isfinite(value)):
+            raise ValueError(f"{name} must return finite numbers, or None where it cannot judge, got {value!r}")
+    return [math.nan if value is None else float(value) for value in values]

@@ -1,0 +1,140 @@
+"""Sample a group: G completions of each prompt, with the log-probs they were sampled at."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from grpo_lite._checks import check_at_least, check_ids, check_temperature
+from grpo_lite.logprobs import check_prompt_mask
+from grpo_lite.masking import position_ids
+
+
+class Completions(NamedTuple):
+    """What `sample_group` returns; the `num_generations` rows of a prompt are consecutive.
+
+    Attributes:
+        ids: the sampled tokens, padded on the right; T is the length of the longest completion.
+        mask: True up to and including each row's end token.
+        logps: the log-prob at which each token was sampled, nats; exactly 0 where the mask is False.
+    """
+
+    ids: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+    logps: Float[Tensor, "B T"]
+
+
+@torch.no_grad()
+def sample_group(
+    model: torch.nn.Module,
+    prompt_ids: Int[Tensor, "N P"],
+    num_generations: int,
+    *,
+    max_new_tokens: int,
+    eos_token_id: int | Sequence[int],
+    pad_token_id: int,
+    temperature: float = 1.0,
+    prompt_mask: Bool[Tensor, "N P"] | None = None,
+    generator: torch.Generator | None = None,
+) -> Completions:
+    """Sample `num_generations` completions of each prompt.
+
+    Each prompt is read once, and what the model remembers of it (the key-value cache) is copied for its group.
+    Tokens are drawn from the whole softmax at the given temperature. There is no top-k or top-p, because the loss
+    needs the probability with which a token was really drawn. `completion_logps` gives the same numbers again.
+
+    Args:
+        model: a causal language model of transformers. It samples in eval mode (no dropout) and is returned to
+            the mode in which it came.
+        prompt_ids: one row a prompt, padded on the left.
+        num_generations: G, the size of a group, at least 1 (a group needs 2 to have advantages).
+        max_new_tokens: longest completion, in tokens, at least 1.
+        eos_token_id: the id that ends a completion, or several such ids.
+        pad_token_id: the id that fills up finished rows; it may be the end token.
+        temperature: above 0; divides the logits.
+        prompt_mask: True on real prompt tokens; None if no prompt is padded.
+        generator: the source of randomness, on the model's device; None for PyTorch's global one.
+
+    Returns:
+        `Completions(ids, mask, logps)`, each [B, T] with B = prompts x G.
+
+    Raises:
+        ValueError: wrong shapes or dtypes, a prompt padded on the right, an id outside of the vocabulary, a
+            setting out of range.
+
+    Source: DeepSeekMath, algorithm 1, line 7 (arXiv:2402.03300). Built in notebook 03.
+
+    Example:
+        >>> from transformers import GPT2Config, GPT2LMHeadModel
+        >>> config = GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
+        >>> model = GPT2LMHeadModel(config)
+        >>> group = sample_group(model, torch.tensor([[1, 2, 3]]), 4, max_new_tokens=5, eos_token_id=0, pad_token_id=0)
+        >>> len(group.ids), group.ids.shape == group.mask.shape == group.logps.shape
+        (4, True)
+    """
+    check_ids("prompt_ids", prompt_ids)
+    check_at_least("num_generations", num_generations, 1)
+    check_at_least("max_new_tokens", max_new_tokens, 1)
+    check_temperature(temperature)
+    attention_mask = check_prompt_mask(prompt_ids, prompt_mask)
+    ids, mask, logps = [], [], []
+    with _eval_mode(model):
+        logits, cache = _read(model, prompt_ids, attention_mask)
+        eos_ids = _special_ids(eos_token_id, pad_token_id, logits)
+
+        cache.batch_repeat_interleave(num_generations)
+        logits = logits.repeat_interleave(num_generations, dim=0)
+        attention_mask = attention_mask.repeat_interleave(num_generations, dim=0)
+        alive = torch.ones_like(attention_mask[:, 0])
+        while True:
+            token, logp = _draw(logits, temperature, generator)
+            ids.append(torch.where(alive, token, pad_token_id))
+            mask.append(alive)
+            logps.append(torch.where(alive, logp, 0))
+            alive = alive & ~torch.isin(token, eos_ids)
+            if len(ids) == max_new_tokens or not alive.any():
+                return Completions(torch.stack(ids, dim=1), torch.stack(mask, dim=1), torch.stack(logps, dim=1))
+            attention_mask = torch.cat([attention_mask, mask[-1][:, None]], dim=1)
+            logits, cache = _read(model, ids[-1][:, None], attention_mask, cache)
+
+
+def _read(model, new_ids: Tensor, attention_mask: Tensor, cache=None) -> tuple[Tensor, Any]:
+    """Let the model read the newest tokens; return the logits of the next one and what it remembers."""
+    out = model(
+        input_ids=new_ids,
+        attention_mask=attention_mask.long(),
+        position_ids=position_ids(attention_mask)[:, -new_ids.shape[1] :],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return out.logits[:, -1], out.past_key_values
+
+
+def _special_ids(eos_token_id: int | Sequence[int], pad_token_id: int, logits: Tensor) -> Tensor:
+    eos_ids = torch.tensor(eos_token_id, device=logits.device).flatten()
+    for name, ids in (("eos_token_id", eos_ids), ("pad_token_id", torch.tensor([pad_token_id]))):
+        check_ids(name, ids[None], vocab_size=logits.shape[-1])
+    return eos_ids
+
+
+def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    all_logps = (logits / temperature).log_softmax(dim=-1)
+    token = torch.multinomial(all_logps.exp(), num_samples=1, generator=generator)
+    return token.squeeze(1), all_logps.gather(1, token).squeeze(1)
+
+
+@contextmanager
+def _eval_mode(model: torch.nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

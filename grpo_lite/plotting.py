@@ -1,7 +1,7 @@
 """The pictures of the lessons: three kinds of figure, one style, one colour for one meaning.
 
-Every function returns a matplotlib `Figure`; as the last value of a notebook cell it shows itself. They are drawn without
-pyplot's global state, in mid-tones that read on a white and on a dark page.
+Every function returns a matplotlib `Figure`; as the last value of a notebook cell it shows itself. They are drawn
+without the global state of pyplot, in mid-tones that read on a white and on a dark page.
 """
 
 from collections.abc import Mapping, Sequence

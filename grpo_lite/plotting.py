@@ -152,6 +152,7 @@ def token_matrix(
     label: str,
     tokens: Sequence[Sequence[str]] | None = None,
     rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
     decimals: int = 2,
     xlabel: str = "token",
     ylabel: str = "completion",
@@ -166,6 +167,7 @@ def token_matrix(
         label: what the numbers are, with the unit.
         tokens: the text of each token, written above its number.
         rows: the names of the rows; their numbers by default.
+        columns: the names of the columns; their numbers by default.
         decimals: digits after the point.
         xlabel: label of the horizontal axis.
         ylabel: label of the vertical axis.
@@ -190,7 +192,7 @@ def token_matrix(
         text = f"{value:.{decimals}f}" if keep[i, t] else "·"
         ax.text(t, i, f"{tokens[i][t]}\n{text}" if tokens else text, ha="center", va="center", fontsize=10)
     ax.set(xlim=(-0.5, values.shape[1] - 0.5), ylim=(len(values) - 0.5, -0.5), title=label)
-    ax.set_xticks(range(values.shape[1]))
+    ax.set_xticks(range(values.shape[1]), columns or [str(t) for t in range(values.shape[1])])
     ax.set_yticks(range(len(values)), rows or [str(i) for i in range(len(values))])
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.tick_params(length=0)

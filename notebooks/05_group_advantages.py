@@ -211,7 +211,7 @@ for value in (0.1, 0.6, 2.8):
     naive = (rewards - rewards.mean()) / (rewards.std() + 1e-8)
     large_eps = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
     ours = grpo_lite.group_advantages(rewards, 8)
-    print(f"reward {value}:  eps 1e-8 {naive[0]:8.4f}   eps 1e-4 {large_eps[0]:8.5f}   measured from the lowest {ours[0]}")
+    print(f"r = {value}   eps=1e-8: {naive[0]:7.4f}   eps=1e-4: {large_eps[0]:8.5f}   ours: {ours[0]}")
 
 # %% [markdown]
 # A larger `eps` hides the rounding error. It also shrinks the advantages of honest small rewards: the original notebook used 0.01, and rewards of 0.05 and 0.06 then gave ±0.29 instead of ±0.71. Measuring from the lowest reward removes the cause: equal rewards become exactly 0 *before* anything is rounded.

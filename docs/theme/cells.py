@@ -11,19 +11,33 @@ from html import escape
 
 from nbconvert.filters import ansi2html
 from pygments import highlight
+from pygments.filter import simplefilter
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
+from pygments.token import Name, Operator, Punctuation, Text, Whitespace
 
 FOLDS = {"solution": "Solution", "setup": "Setup"}
 """Tags of cells that are shown folded, and what stands on the fold."""
 
+UNSEARCHED = "setup"
+"""The fold that every lesson has and nobody looks for."""
+
 FORMATS = ("text/html", "image/svg+xml", "text/markdown", "text/latex", "text/plain")
 """Output formats, the best one first."""
 
-_LEXER = get_lexer_by_name("ipython3")
-_FORMATTER = HtmlFormatter(cssclass="language-python highlight", wrapcode=True)
-
 Warn = Callable[[str], None]
+
+
+@simplefilter
+def _ordinary(self, lexer, stream, options):
+    """Names, operators and brackets have no colour of their own; without a span each, a lesson is a third lighter."""
+    for kind, value in stream:
+        yield (Text if kind in {Name, Operator, Punctuation, Whitespace} else kind), value
+
+
+_LEXER = get_lexer_by_name("ipython3")
+_LEXER.add_filter(_ordinary())
+_FORMATTER = HtmlFormatter(cssclass="language-python highlight", wrapcode=True)
 
 
 def tags(cell: dict) -> list[str]:
@@ -45,7 +59,8 @@ def render_cells(cells: Iterable[dict], text: Callable[[str], str], warn: Warn) 
     for fold, group in itertools.groupby(filled, key=_fold):
         body = "\n".join(_cell(cell, text, warn, figures) for cell in group)
         if fold:
-            body = f'<details class="{fold}"><summary>{FOLDS[fold]}</summary>\n{body}\n</details>'
+            exclude = " data-search-exclude" if fold == UNSEARCHED else ""
+            body = f'<details class="{fold}"{exclude}><summary>{FOLDS[fold]}</summary>\n{body}\n</details>'
         parts.append(body)
     return "\n".join(parts)
 

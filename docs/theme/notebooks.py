@@ -1,9 +1,11 @@
 """MkDocs hook: the notebooks beside docs/ become pages of the site.
 
-mkdocs-jupyter makes an .ipynb a page and publishes the file for download. How the page is rendered is replaced here, so that
-lessons get what pages have: links and anchors that a strict build checks, the theme's code blocks, headings in the contents.
+mkdocs-jupyter makes an .ipynb a page and publishes the file for download. How the page is rendered is replaced here, so
+that lessons get what pages have: links and anchors that a strict build checks, headings in the contents, the theme's
+code blocks.
 
-Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors. Metadata: `alt` describes a figure.
+Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors; `raises-exception` marks an
+error that is meant. Metadata: `alt` describes a figure.
 """
 
 import json
@@ -16,6 +18,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from cells import render_cells, tags
 from markdown.extensions.toc import nest_toc_tokens, unique
+from mistune import HTMLRenderer
 from mkdocs.structure.files import File
 from mkdocs.structure.pages import _RelativePathTreeprocessor
 from mkdocs.structure.toc import get_toc
@@ -26,6 +29,7 @@ log = logging.getLogger("mkdocs.hooks.notebooks")
 
 FOLDER = "notebooks"
 META = "Minutes:"
+NEEDED = re.compile(r"(?:\blessons? )?\b(\d\d)\b")
 
 
 def on_files(files, config):
@@ -50,6 +54,13 @@ def on_page_markdown(markdown, page, config, files):
     """Let pages link to notebooks by the path that also works on GitHub, `../notebooks/NAME.ipynb` from docs/."""
     up = "../" * page.file.src_uri.count("/")
     return markdown.replace(f"](../{up}{FOLDER}/", f"]({up}{FOLDER}/")
+
+
+def on_post_page(output, page, config):
+    """Drop the indentation and blank lines that the theme's templates leave, a tenth of a page; code keeps its own."""
+    parts = re.split(r"(<pre\b.*?</pre>)", output, flags=re.S)
+    parts[::2] = [re.sub(r"\s*\n\s*", "\n", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def is_lesson(page):
@@ -80,6 +91,12 @@ def _join_lines(cell):
                 holder[key] = "".join(holder[key])
 
 
+class TextRenderer(IPythonRenderer):
+    """The dialect of Jupyter, without the anchors that mkdocs-jupyter patches into its headings."""
+
+    heading = HTMLRenderer.heading
+
+
 class Lesson:
     """The text of one notebook on its way to a page: headings, links and names are collected as cells pass by."""
 
@@ -97,8 +114,8 @@ class Lesson:
         log.warning("%s: %s", self.page.file.src_uri, complaint)
 
     def text(self, source):
-        """A Markdown cell, in the dialect of Jupyter."""
-        html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, exclude_anchor_links=True)).render(source)
+        """HTML of a Markdown cell."""
+        html = MarkdownWithMath(renderer=TextRenderer(escape=False)).render(source)
         soup = BeautifulSoup(html, "html.parser")
         for heading in soup.find_all(re.compile("^h[1-6]$")):
             self._heading(heading, soup)
@@ -134,10 +151,11 @@ class Lesson:
         """`**Minutes:** 15 · **Needs:** ... · **Gives:** ...`, with the two ways to take the lesson along."""
         self.has_meta = True
         facts = paragraph.decode_contents().split(" · ")
-        facts = [re.sub(r"\blesson (\d\d)\b", self._lesson_link, fact) for fact in facts]
+        facts = [re.sub(NEEDED, self._lesson_link, fact) if "Needs" in fact else fact for fact in facts]
         spans = "".join(f"<span>{fact.replace(':</strong>', '</strong>')}</span>" for fact in facts)
-        html = f'<div class="lesson-bar"><p class="lesson-meta">{spans}</p>{self.take_along()}</div>'
-        paragraph.replace_with(BeautifulSoup(html, "html.parser"))
+        bar = f'<p class="lesson-meta">{spans}</p>{self.take_along()}'
+        bar = f'<div class="lesson-bar" data-search-exclude>{bar}</div>'
+        paragraph.replace_with(BeautifulSoup(bar, "html.parser"))
 
     def _lesson_link(self, match):
         name = next((file.name for file in self.files if file.src_uri.startswith(f"{FOLDER}/{match[1]}_")), None)

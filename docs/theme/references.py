@@ -1,4 +1,4 @@
-"""MkDocs hook: the API reference points to the papers and to the lessons that build each function, and lessons point back.
+"""MkDocs hook: the API reference points to papers and to the lessons that build each function; lessons point back.
 
 A docstring says `Source: Authors, title, eq. N (arXiv:NNNN.NNNNN). Built in notebook NN.`; the page makes links of it.
 """

@@ -10,7 +10,7 @@
     label.setAttribute("role", "button");
     label.setAttribute("aria-label", name);
     label.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
+      if (event.key !== " ") return; // Enter is the theme's
       event.preventDefault();
       label.click();
     });

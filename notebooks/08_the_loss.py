@@ -1,0 +1,514 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 08 The loss
+#
+# Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
+#
+# **Minutes:** 20 · **Needs:** [lesson 04](04_token_logprobs.ipynb), [lesson 05](05_group_advantages.ipynb), [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb) · **Gives:** `grpo_lite.grpo_loss`
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+
+import torch
+
+import grpo_lite
+from grpo_lite import plotting
+
+plotting.use_site_style()
+
+# %% [markdown]
+# ## The question
+#
+# Here is what the first steps of a GRPO run look like, taken from many reports: the loss is 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*.
+#
+# In supervised learning each of these would be an alarm. Here all three are normal, and you will be able to say why.
+#
+# All the pieces are on the table. For each token: the ratio $\rho_{i,t}$ of new to old probability, the clip, the KL estimate $k_3$. For each completion: its advantage $\hat A_i$ and its length $\lvert o_i \rvert$. The loss joins them:
+#
+# $$\mathcal L = -\frac1B \sum_{i=1}^{B} \frac{1}{\lvert o_i \rvert} \sum_{t=1}^{\lvert o_i \rvert} \Big[ \min\big(\rho_{i,t} \hat A_i,\ \operatorname{clip}(\rho_{i,t}, 1-\epsilon, 1+\epsilon)\, \hat A_i\big) - \beta\, k_{3,i,t} \Big]$$
+#
+# Read it from the inside: one number a token, the mean over the tokens of a completion, the mean over the completions, a minus sign because optimisers minimise. $B$ is the number of rows in the batch, all groups together; the paper writes it for one group, where $B = G$.
+#
+# **Predict.** At the first step the policy *is* the old policy. What is the loss then? And what is its gradient?
+#
+# ## By hand: two completions, two tokens each
+#
+# The first completion was better than its sibling ($\hat A_1 = +1$), the second worse ($\hat A_2 = -1$). Some updates have already been made, so the ratios are no longer 1. Let $\epsilon = 0.2$ and $\beta = 0$:
+#
+# | token | $\rho$ | $\rho \hat A$ | $\operatorname{clip}(\rho)\, \hat A$ | the smaller one |
+# |---|---|---|---|---|
+# | completion 1, token 1 | 1.5 | 1.5 | 1.2 | 1.2 |
+# | completion 1, token 2 | 0.9 | 0.9 | 0.9 | 0.9 |
+# | completion 2, token 1 | 1.1 | −1.1 | −1.1 | −1.1 |
+# | completion 2, token 2 | 0.5 | −0.5 | −0.8 | −0.8 |
+#
+# Completion 1 has the mean $(1.2 + 0.9)/2 = 1.05$, completion 2 the mean $(-1.1 - 0.8)/2 = -0.95$. The mean of the two is 0.05. The loss is −0.05.
+
+# %% tags=["result-by-hand"]
+ratio = torch.tensor([[1.5, 0.9], [1.1, 0.5]])
+advantages = torch.tensor([1.0, -1.0])
+surrogate = grpo_lite.clipped_surrogate(ratio, advantages)
+print(surrogate)
+print("row means", surrogate.mean(dim=1))
+print("loss     ", -surrogate.mean(dim=1).mean())
+
+# %% [markdown]
+# The loss is negative, and nothing is wrong. It is not a distance from a target, so 0 is not its floor. It is minus an advantage-weighted mean, and advantages have both signs.
+#
+# ## A ragged batch
+#
+# Real completions differ in length. Take the prompt `3+4=` and a group of two. The first answers `7` and stops; the second answers `6.5` and stops. The end token, drawn as ■, is a token like any other: stopping there was a decision. So the lengths are 2 and 4, and the first row carries two cells of padding that must not count.
+
+# %%
+tokens = [["7", "■", "", ""], ["6", ".", "5", "■"]]
+mask = torch.tensor([[True, True, False, False], [True, True, True, True]])
+advantages = torch.tensor([1.0, -1.0])
+
+logps = torch.tensor([[-0.9, -0.2, 0.0, 0.0], [-1.6, -0.7, -1.4, -0.4]])
+old_logps = torch.tensor([[-1.2, -0.3, 0.0, 0.0], [-1.4, -0.6, -1.0, -0.5]])
+ref_logps = torch.tensor([[-1.3, -0.3, 0.0, 0.0], [-1.4, -0.7, -0.9, -0.6]])
+
+# %% [markdown]
+# **First matrix: the ratios.** How much more likely is each token now than when it was sampled?
+
+# %% alt="Ratios by token. Completion 7 with its end token: 1.35 and 1.11, then two empty cells. Completion 6.5 with its end token: 0.82, 0.90, 0.67, 1.11."
+ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
+plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ")
+
+# %% [markdown]
+# The good answer has become more likely (1.35), most of the bad one less likely (0.82, 0.90, 0.67).
+#
+# **Second matrix: the surrogate.** Each ratio is multiplied by the advantage of its row and clipped. All tokens of a completion share one advantage: the reward judged the whole answer, not a token.
+
+# %% alt="Surrogate by token. Row one: 1.20 and 1.11. Row two: minus 0.82, minus 0.90, minus 0.80, minus 1.11."
+surrogate = grpo_lite.clipped_surrogate(ratio, advantages)
+plotting.token_matrix(surrogate, mask, tokens=tokens, label="surrogate, to be maximised")
+
+# %% [markdown]
+# Two tokens hit the clip: 1.35 counts as 1.20, and 0.67 counts as 0.80. Both had moved far enough in the right direction; from here on they give no gradient.
+#
+# **Third matrix: the KL estimate.** How far is each token from the reference? It knows nothing of rewards and is never negative.
+
+# %% alt="KL estimate by token. Row one: 0.070 and 0.005. Row two: 0.021, 0.000, 0.149, 0.019."
+kl = grpo_lite.kl_k3(logps, ref_logps)
+plotting.token_matrix(kl, mask, tokens=tokens, decimals=3, label="KL estimate k₃ (nats)")
+
+# %% [markdown]
+# **Fourth matrix: the weight of a token.** The mean over a completion, then over completions, gives each token the weight $1/(B \lvert o_i \rvert)$.
+
+# %% tags=["result-token-weights"] alt="Weight of a token in the loss. The two tokens of the short completion weigh 0.250 each, the four tokens of the long one 0.125 each."
+weight = mask / mask.sum(dim=1, keepdim=True) / len(mask)
+print(weight)
+plotting.token_matrix(weight, mask, tokens=tokens, decimals=3, label="weight of a token")
+
+# %% [markdown]
+# Each *completion* weighs one half. So a token of the long completion weighs half as much as a token of the short one. The loss types differ in exactly this matrix; we come back to it.
+#
+# **Multiply and add.** Weight × (surrogate − β · KL), added up, with a minus sign in front:
+
+# %% tags=["result-four-matrices"]
+beta = 0.04
+print("policy part", -(weight * surrogate).sum())
+print("KL part    ", (weight * kl).sum())
+print("loss       ", -(weight * (surrogate - beta * kl)).sum())
+
+# %% [markdown]
+# ## A plain loop
+#
+# The same with two loops and a pencil's worth of arithmetic. The mask decides which tokens are visited, so padding cannot leak in.
+
+
+# %%
+def loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta, epsilon=0.2):
+    total = 0.0
+    for i in range(len(mask)):
+        counted = [t for t in range(mask.shape[1]) if mask[i, t]]
+        for t in counted:
+            ratio = (logps[i, t] - old_logps[i, t]).exp()
+            clipped = ratio.clamp(1 - epsilon, 1 + epsilon)
+            gain = min(ratio * advantages[i], clipped * advantages[i])
+            d = ref_logps[i, t] - logps[i, t]
+            total += (gain - beta * (d.exp() - d - 1)) / len(counted)
+    return -total / len(mask)
+
+
+# %% tags=["result-loop"]
+print(loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta=0.04))
+
+# %% [markdown]
+# ## Vectorised
+#
+# The function below is a list of lessons: ratio (07), clip (07), mean over the mask (04), KL (06). It returns four numbers in a named tuple. Only `loss` has a gradient; the other three are there to be watched.
+#
+# `old_logps=None` means on-policy: the policy is its own old policy. Then the ratio is $\pi_\theta$ divided by a frozen copy of itself, which is 1 in value and still has a gradient.
+#
+# This is the loss of the paper. The packaged function has more settings: `loss_type`, `importance_sampling_level`, `use_bias_correction_kl` and the two numbers that some of them need. They belong to the relatives of GRPO; their defaults are what you see here.
+
+
+# %% tags=["define-grpo_loss"]
+def grpo_loss(
+    logps, old_logps, advantages, mask, *, ref_logps=None, beta=0.0, epsilon=0.2, epsilon_high=None, delta=None
+):
+    old_logps = logps if old_logps is None else old_logps
+    high = epsilon if epsilon_high is None else epsilon_high
+    ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
+    surrogate = grpo_lite.clipped_surrogate(ratio, advantages, epsilon=epsilon, epsilon_high=high, delta=delta)
+    policy_loss = grpo_lite.masked_mean(-surrogate, mask, dim=1).mean()
+
+    kl = torch.zeros_like(policy_loss)
+    if ref_logps is not None:
+        k3 = grpo_lite.kl_k3(torch.where(mask, logps, 0), torch.where(mask, ref_logps, 0))
+        kl = grpo_lite.masked_mean(k3, mask, dim=1).mean()
+
+    good = advantages[:, None] > 0
+    bad = advantages[:, None] < 0
+    clipped = (good & (ratio > 1 + high)) | (bad & (ratio < 1 - epsilon))
+    clip_fraction = grpo_lite.masked_mean(clipped.to(ratio.dtype), mask)
+    return grpo_lite.LossOutput(policy_loss + beta * kl, policy_loss.detach(), kl.detach(), clip_fraction)
+
+
+# %% tags=["result-vectorised"]
+out = grpo_loss(logps, old_logps, advantages, mask, ref_logps=ref_logps, beta=0.04)
+for name, value in out._asdict().items():
+    print(f"{name:14}{value:.6f}")
+
+# %% [markdown]
+# The same loss as from the four matrices and from the loop. Two of six tokens are clipped: 0.333.
+#
+# Now against the package, on random inputs: every output in value, shape and type, and the gradient to `logps`. No gradient may flow into the three constants: what the old policy did, what the reference thinks, and how good the answer was are facts of the past.
+
+# %% tags=["same-grpo_loss"]
+generator = torch.Generator().manual_seed(0)
+a, b, c = (-3 * torch.rand(6, 5, dtype=torch.float64, generator=generator) for _ in range(3))
+random_advantages = torch.randn(6, dtype=torch.float64, generator=generator)
+random_mask = torch.arange(5) < torch.tensor([5, 1, 3, 0, 2, 4])[:, None]
+
+
+def value_and_gradient(loss_function, old, **settings):
+    leaf = a.clone().requires_grad_()
+    out = loss_function(leaf, old, random_advantages, random_mask, **settings)
+    out.loss.backward()
+    return [*out, leaf.grad]
+
+
+for old in (None, b):
+    for settings in (
+        {},
+        {"ref_logps": c},
+        {"ref_logps": c, "beta": 0.1, "epsilon": 0.1},
+        {"epsilon_high": 0.28, "delta": 1.5},
+    ):
+        mine = value_and_gradient(grpo_loss, old, **settings)
+        packaged = value_and_gradient(grpo_lite.grpo_loss, old, **settings)
+        for x, y in zip(mine, packaged, strict=True):
+            torch.testing.assert_close(x.detach(), y.detach())
+
+# Old log-probs, reference and advantages stay constants, even when they are handed over with a gradient.
+constants = [x.clone().requires_grad_() for x in (b, random_advantages, c)]
+for function in (grpo_loss, grpo_lite.grpo_loss):
+    out = function(
+        a.clone().requires_grad_(), constants[0], constants[1], random_mask, ref_logps=constants[2], beta=0.1
+    )
+    assert torch.autograd.grad(out.loss, constants, allow_unused=True) == (None, None, None)
+
+# %% [markdown]
+# From here on we use `grpo_lite.grpo_loss`.
+#
+# ## Why the loss starts at 0
+#
+# Back to the prediction. At the first step the policy is the old policy: every ratio is 1.
+
+# %% tags=["result-first-step"]
+leaf = logps.clone().requires_grad_()
+out = grpo_lite.grpo_loss(leaf, None, advantages, mask)
+out.loss.backward()
+print("loss    ", out.loss)
+print("gradient", leaf.grad)
+
+# %% [markdown]
+# The loss is 0 and the gradient is not.
+#
+# With $\rho = 1$ every token of completion $i$ contributes $\hat A_i$. The mean over the completion is $\hat A_i$ again, and the advantages of a group add up to 0. The *value* carries no information at all: it would be 0 for any rewards.
+#
+# The *slope* is another matter. The ratio is $e^{\log \pi_\theta - \text{const}}$, whose derivative with respect to $\log \pi_\theta$ is the ratio itself, here 1. So each token is pushed by $\hat A_i / (B \lvert o_i \rvert)$, up in one row and down in the other. Values of opposite sign cancel when they are added to one number. Slopes do not, because they belong to different tokens.
+
+# %% alt="The push on each log-prob, minus the gradient of the loss. The two tokens of completion 7 are pushed up by 0.250 each, the four tokens of completion 6.5 down by 0.125 each."
+plotting.token_matrix(-leaf.grad, mask, tokens=tokens, decimals=3, label="push on the log-prob: −∂loss/∂logp")
+
+# %% [markdown]
+# This picture is GRPO's whole message to the model: more of the upper row, less of the lower one, the two with equal total force.
+#
+# ## The gradient is REINFORCE with the group as baseline
+#
+# REINFORCE is the oldest policy gradient: raise the log-prob of what was done in proportion to how well it went. Written as a loss, with the same weights: $-\frac1B \sum_i \frac{1}{\lvert o_i \rvert} \sum_t \hat A_i \log \pi_\theta(o_{i,t})$. It has no ratio, no clip, no old policy.
+#
+# **Predict.** A small model: a table of logits in which each token predicts the next. Do the two losses have the same value? The same gradient?
+
+# %%
+model = torch.randn(10, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+previous = torch.randint(10, (4, 6), generator=torch.Generator().manual_seed(2))
+sampled = torch.randint(10, (4, 6), generator=torch.Generator().manual_seed(3))
+lengths_mask = torch.arange(6) < torch.tensor([6, 2, 4, 3])[:, None]
+group = grpo_lite.group_advantages(torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64), 4)
+
+model_logps = grpo_lite.token_logps(model[previous], sampled)
+
+# %% tags=["result-reinforce"]
+grpo = grpo_lite.grpo_loss(model_logps, None, group, lengths_mask).loss
+reinforce = -grpo_lite.masked_mean(group[:, None] * model_logps, lengths_mask, dim=1).mean()
+
+(grpo_gradient,) = torch.autograd.grad(grpo, model, retain_graph=True)
+(reinforce_gradient,) = torch.autograd.grad(reinforce, model)
+
+print(f"loss           grpo {grpo.abs():.4f}   reinforce {reinforce:.4f}")
+print(f"gradient norm  grpo {grpo_gradient.norm():.4f}   reinforce {reinforce_gradient.norm():.4f}")
+torch.testing.assert_close(grpo_gradient, reinforce_gradient)
+
+# %% [markdown]
+# Two different values, one gradient, equal in every entry. On the first step after sampling, GRPO *is* REINFORCE with the group mean as baseline. Ratio and clip begin to matter when the same samples are used for a second step ([lesson 07](07_ratio_and_clipping.ipynb)).
+#
+# ## Only the mean per completion starts at 0
+#
+# There are other ways to average. `loss_type="bnpo"` and `"dapo"` take one mean over all tokens; `"dr_grpo"` divides by a constant, the number of completions times the length limit. Same advantages, same ratio of 1, lengths 2 and 4.
+#
+# **Predict.** Which of them start at 0? Which sign have the others?
+
+# %% tags=["result-four-averages"]
+for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
+    values = []
+    for signs in ([1.0, -1.0], [-1.0, 1.0]):
+        out = grpo_lite.grpo_loss(logps, None, torch.tensor(signs), mask, loss_type=loss_type, max_completion_length=4)
+        values.append(f"{out.loss + 0.0:7.4f}")
+    print(f"{loss_type:8}  short one better {values[0]}   long one better {values[1]}")
+
+# %% [markdown]
+# Over all tokens, the long completion has four votes and the short one two. If the long one is the worse, the sum is $2 \cdot 1 - 4 \cdot 1 = -2$, and the loss is $+2/6$ or $+2/(2 \cdot 4)$. If it is the better, the signs turn round. So in these types the first loss tells you whether the longer or the shorter answers won, and nothing about how good they were.
+#
+# What each type makes a token weigh, in this batch:
+#
+# | loss type | token of the short completion | token of the long completion | divides by |
+# |---|---|---|---|
+# | `grpo` | 1/4 | 1/8 | own length, then $B$ |
+# | `bnpo`, `dapo` | 1/6 | 1/6 | all tokens that count |
+# | `dr_grpo` | 1/8 | 1/8 | $B$ × length limit |
+#
+# With `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Here it is enough to know which matrix they change.
+#
+# ## A loss that rises
+#
+# A policy that chooses one of five answers, one of them right. It starts out as the reference, all five equally likely. Each step samples 16 answers, and takes one gradient step on the loss with $\beta = 0.1$.
+#
+# **Predict.** The reward goes up. Where does the loss go?
+
+# %% alt="Two curves over 60 steps. The chance of the right answer rises from 0.2 to above 0.9; the loss starts at 0 and rises with it to about 0.07."
+logits = torch.zeros(5, requires_grad=True)
+uniform = torch.full((16, 1), 0.2).log()
+generator = torch.Generator().manual_seed(0)
+history = {"reward": [], "loss": []}
+
+for _ in range(60):
+    answers = torch.multinomial(logits.detach().softmax(0), 16, replacement=True, generator=generator)
+    step_advantages = grpo_lite.group_advantages((answers == 3).float(), 16)
+    step_logps = logits.log_softmax(0)[answers][:, None]
+    everything = torch.ones(16, 1, dtype=torch.bool)
+    out = grpo_lite.grpo_loss(step_logps, None, step_advantages, everything, ref_logps=uniform, beta=0.1)
+    history["reward"].append(float(logits.detach().softmax(0)[3]))
+    history["loss"].append(float(out.loss))
+    (gradient,) = torch.autograd.grad(out.loss, logits)
+    logits = (logits - 0.5 * gradient).detach().requires_grad_()
+
+plotting.lines(
+    torch.arange(60),
+    {"reward": history["reward"]},
+    {"loss": history["loss"]},
+    titles=["chance of the right answer", "loss"],
+    xlabel="step",
+    ylabel="value",
+)
+
+# %% [markdown]
+# A perfect run, and the loss goes up all the way. With one step per batch its policy part is 0 at *every* step, so all you see is $\beta$ times the KL: the further the policy moves from the reference, the higher the loss. It rises *because* the policy learns.
+#
+# The samples change after every step, so two losses are never measured on the same data. A loss curve in GRPO compares nothing with nothing. Watch these instead:
+#
+# | watch | it tells you |
+# |---|---|
+# | mean reward, on training and on held-out prompts | whether the policy improves at all |
+# | share of groups with all rewards equal | how much of each batch teaches nothing |
+# | `kl` | how far the policy has gone from the reference |
+# | `clip_fraction` | how many tokens have hit the clip: 0 on the first step, growing with reuse |
+# | gradient norm | jumps warn of a coming collapse |
+# | length of the completions, and the share cut off at the limit | whether the reward is paid for length |
+#
+# ## A group in agreement
+#
+# All rewards equal: the advantages are exactly 0, and so is the gradient of the policy part. But the KL term does not look at rewards.
+
+# %% tags=["result-equal-rewards"]
+nobody_better = grpo_lite.group_advantages(torch.tensor([1.0, 1.0]), num_generations=2)
+for beta in (0.0, 0.04):
+    leaf = logps.clone().requires_grad_()
+    out = grpo_lite.grpo_loss(leaf, None, nobody_better, mask, ref_logps=ref_logps, beta=beta)
+    out.loss.backward()
+    print(f"beta {beta:4}: largest gradient {leaf.grad.abs().max():.6f}")
+
+# %% [markdown]
+# With $\beta > 0$ such a group pulls the policy back to the reference, with nothing on the other side to hold it. On a task where most groups agree, that pull is most of what the model feels.
+#
+# ## Padding adds nothing
+#
+# Whatever stands under the mask must change neither the value nor the gradient. Put the worst things there that a float can hold.
+
+# %% tags=["result-garbage"]
+for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
+    leaf = torch.where(mask, logps, garbage).requires_grad_()
+    old = torch.where(mask, old_logps, -garbage)
+    out = grpo_lite.grpo_loss(leaf, old, advantages, mask, ref_logps=torch.where(mask, ref_logps, garbage), beta=0.04)
+    out.loss.backward()
+    print(f"{garbage:5}: loss {out.loss:.6f}   gradient, row one {leaf.grad[0].tolist()}")
+
+# %% [markdown]
+# Multiplying by the mask would not do: $0 \cdot \text{nan}$ is nan. The masked log-probs are replaced *before* the first exponential, so neither the value nor the gradient ever meets them.
+#
+# Row one of the gradient deserves a second look. The first token was clipped, so the reward pushes it no more, and what remains is the small pull of the KL, downwards. The second is pushed up.
+#
+# ## Break it
+#
+# **Padding counted as tokens.** One forgotten argument: `mean(dim=1)` over the width of the batch in place of the mean over the mask.
+#
+# **Predict.** What happens to the short completion? And what if the batch is padded to 8 columns instead of 4?
+
+
+# %% tags=["result-padding-counted"]
+def padding_counted(logps, advantages, mask):
+    surrogate = grpo_lite.importance_ratio(logps, logps, mask) * advantages[:, None]
+    return -torch.where(mask, surrogate, 0).mean(dim=1).mean()
+
+
+for width in (4, 8):
+    wide_mask = torch.nn.functional.pad(mask, (0, width - 4))
+    leaf = torch.nn.functional.pad(logps, (0, width - 4)).requires_grad_()
+    loss = padding_counted(leaf, advantages, wide_mask)
+    loss.backward()
+    ours = grpo_lite.grpo_loss(leaf.detach(), None, advantages, wide_mask).loss
+    print(
+        f"width {width}: loss {loss:.4f}   short row {leaf.grad[0, 0]:.4f}   long row {leaf.grad[1, 0]:.4f}   ours {ours:.4f}"
+    )
+
+# %% [markdown]
+# The good short answer is pushed with half its force (0.125 instead of 0.25). Doubling the padding halves the whole gradient once more, although not a single token has changed: the learning rate now depends on the longest completion that happens to be in the batch. No error appears, and the loss is a plausible number.
+#
+# **The end token masked out.** Many tokenizers pad with the end token itself. A mask made by `ids != pad` then removes the padding *and* the one real end token.
+
+# %% tags=["result-end-token"] alt="The push on each log-prob when the end token is masked out: the token 7 is pushed up by 0.500 and its end token not at all; 6, point and 5 are pushed down by 0.167 each and the end token not at all."
+ids = torch.tensor([[7, 0, 0, 0], [6, 8, 5, 0]])
+for name, some_mask in {"ids != pad": ids != 0, "completion_mask": grpo_lite.completion_mask(ids, 0)}.items():
+    leaf = logps.clone().requires_grad_()
+    grpo_lite.grpo_loss(leaf, None, advantages, some_mask).loss.backward()
+    print(name, -leaf.grad, sep="\n")
+    if name == "ids != pad":
+        push = -leaf.grad
+plotting.token_matrix(push, ids != 0, tokens=tokens, decimals=3, label="push on the log-prob")
+
+# %% [markdown]
+# Nothing pushes on the end tokens any more. The model gets feedback on what it says and never on when it stops. A model that was good at stopping keeps the habit for a while; one that was not cannot learn it. The repair is `grpo_lite.completion_mask`, which finds the end by position ([lesson 04](04_token_logprobs.ipynb)).
+#
+# ## Exercises
+#
+# **1. Half and half.** Memory is short, so you send a batch through in two parts, average the two losses, and take one step. When is the gradient the same as that of the whole batch? Try 2 + 2 rows and 3 + 1 rows.
+
+# %%
+four_logps = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4)) - 2
+four_mask = torch.arange(5) < torch.tensor([5, 2, 3, 1])[:, None]
+four_advantages = torch.tensor([1.0, -1.0, 2.0, -2.0], dtype=torch.float64)
+
+# Your turn: the gradient of the whole against the gradient of the average of two parts.
+
+
+# %% tags=["solution", "result-accumulation"]
+def gradient_in_parts(*parts, loss_type="grpo"):
+    leaf = four_logps.clone().requires_grad_()
+    losses = [
+        grpo_lite.grpo_loss(leaf[rows], None, four_advantages[rows], four_mask[rows], loss_type=loss_type).loss
+        for rows in parts
+    ]
+    torch.stack(losses).mean().backward()
+    return leaf.grad
+
+
+for loss_type in ("grpo", "bnpo"):
+    whole = gradient_in_parts(slice(0, 4), loss_type=loss_type)
+    for name, parts in {"2 + 2": (slice(0, 2), slice(2, 4)), "3 + 1": (slice(0, 3), slice(3, 4))}.items():
+        same = torch.allclose(whole, gradient_in_parts(*parts, loss_type=loss_type))
+        print(f"{loss_type}  {name}: same {same}")
+
+# %% [markdown] tags=["solution"]
+# For `grpo`, the mean over rows is the mean of two half means only if the halves have equally many rows. With 3 + 1, the lonely row weighs 1/2 instead of 1/4.
+#
+# For the means over tokens, equal rows are not enough: the halves would need equally many *tokens*. That is what `num_items_in_batch` of the packaged function is for: with `loss_type="dapo"` every part divides by the token count of the whole, and the parts are added, not averaged.
+
+# %% [markdown]
+# **2. Find the bug.** This loss agrees with ours on one batch and raises no error on it. Find the mistake, and a batch that reveals it without changing any shape.
+
+
+# %%
+def suspicious_loss(logps, old_logps, advantages, mask):
+    ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
+    gain = torch.minimum(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages)
+    return -grpo_lite.masked_mean(gain, mask, dim=1).mean()
+
+
+square = torch.tensor([[-1.0, -2.0], [-3.0, -1.0]])
+full = torch.ones(2, 2, dtype=torch.bool)
+print("suspicious", suspicious_loss(square, square, advantages, full) + 0.0)
+print("ours      ", grpo_lite.grpo_loss(square, square, advantages, full).loss + 0.0)
+
+# %% [markdown] tags=["solution"]
+# `advantages` has shape [B] and `ratio` has shape [B, T]. PyTorch lines shapes up from the right, so the advantage of completion 1 goes to *token* 1 of every completion. With T = B nothing complains; with T ≠ B there is an error, and one is lucky. The repair is `advantages[:, None]`.
+#
+# The value cannot reveal it on-policy: it is 0 both ways. The gradient can.
+
+# %% tags=["solution", "result-find-the-bug"]
+for name, function in {
+    "suspicious": suspicious_loss,
+    "ours": lambda *inputs: grpo_lite.grpo_loss(*inputs).loss,
+}.items():
+    leaf = square.clone().requires_grad_()
+    function(leaf, square, advantages, full).backward()
+    print(f"{name:11}", -leaf.grad.flatten())
+
+# %% [markdown]
+# **3. On paper.** A group of two: a right answer of 10 tokens, a wrong one of 100 tokens, $\hat A = \pm 1$, on-policy. With `grpo`, how hard is a token of the right answer pushed, compared with a token of the wrong one? What is the loss with `bnpo`?
+
+# %% [markdown] tags=["solution"]
+# Weights $1/(2 \cdot 10) = 0.05$ and $1/(2 \cdot 100) = 0.005$: ten times as hard. With `bnpo` all 110 tokens weigh $1/110$, so the loss is $-(10 - 100)/110 = 0.818$.
+
+# %% tags=["solution", "result-on-paper"]
+long_mask = torch.arange(100) < torch.tensor([10, 100])[:, None]
+zeros = torch.zeros(2, 100)
+print(grpo_lite.grpo_loss(zeros, None, advantages, long_mask, loss_type="bnpo").loss)
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** The loss is a weighted sum over tokens: weight × (clipped ratio × advantage − β · KL), with a minus sign. On-policy its value is 0 for any rewards, while its gradient is REINFORCE with the group mean as baseline. The value may be negative and may rise; watch rewards, KL and clip fraction instead. Padding must reach neither value nor gradient, and the end token must count.
+#
+# The loss is equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with the KL estimate of its equation 4. REINFORCE is due to Williams (1992); PPO's clip, which the loss inherits, to [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
+#
+# **Next:** [lesson 09](09_the_original_replayed.ipynb) returns to the notebook that this course grew from, reproduces its numbers, and repairs it.

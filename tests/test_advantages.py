@@ -1,0 +1,151 @@
+import math
+import statistics
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from grpo_lite import group_advantages, leave_one_out_advantages
+
+NAN = float("nan")
+rewards_of_groups = st.integers(2, 6).flatmap(
+    lambda g: st.tuples(
+        st.just(g),
+        st.lists(st.lists(st.integers(-8, 8).map(float), min_size=g, max_size=g), min_size=1, max_size=4),
+    )
+)
+
+
+def by_statistics(groups, eps, scale):
+    """The definition in words of Python's statistics module: a group at a time."""
+    everything = [r for group in groups for r in group]
+    result = []
+    for group in groups:
+        spread = {"group": statistics.stdev(group), "batch": statistics.stdev(everything), "none": 1 - eps}[scale]
+        result += [(r - statistics.fmean(group)) / (spread + eps) if len(set(group)) > 1 else 0.0 for r in group]
+    return result
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+@given(rewards_of_groups)
+def test_advantages_are_what_the_statistics_module_says(scale, drawn):
+    num_generations, groups = drawn
+    flat = torch.tensor(groups, dtype=torch.float64).flatten()
+    ours = group_advantages(flat, num_generations, scale_rewards=scale)
+    assert_close(ours.tolist(), by_statistics(groups, 1e-4, scale), rtol=1e-9, atol=1e-9)
+
+
+def test_advantages_by_hand():
+    # Group 1: mean 2, deviations 1 and -1, variance 2 / 1. Group 2: mean 7, deviations 3 and -3, variance 18 / 1.
+    ours = group_advantages(torch.tensor([3.0, 1.0, 10.0, 4.0]), 2, eps=0.0)
+    half_root = math.sqrt(0.5)
+    assert_close(ours, torch.tensor([half_root, -half_root, half_root, -half_root]))
+
+
+@pytest.mark.parametrize("value", [0.1, 0.6, 2.8, 1e-3, 6e4, -7.7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+@pytest.mark.parametrize("eps", [1e-4, 1e-8, 0.0])
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_a_group_in_agreement_has_advantages_of_exactly_zero(value, dtype, eps, scale):
+    rewards = torch.full((8,), value, dtype=dtype)
+    assert group_advantages(rewards, 8, eps=eps, scale_rewards=scale).tolist() == [0.0] * 8
+    assert leave_one_out_advantages(rewards, 8).tolist() == [0.0] * 8
+
+
+@given(rewards_of_groups, st.integers(-5, 5), st.integers(1, 5))
+def test_shift_does_nothing_and_scale_does_what_the_formula_says(drawn, shift, factor):
+    num_generations, groups = drawn
+    rewards = torch.tensor(groups, dtype=torch.float64).flatten()
+    moved = rewards * factor + shift
+    kwargs = {"rtol": 1e-9, "atol": 1e-9}
+    assert_close(
+        group_advantages(moved, num_generations, eps=0.0), group_advantages(rewards, num_generations, eps=0.0), **kwargs
+    )
+    unscaled = group_advantages(rewards, num_generations, scale_rewards="none")
+    assert_close(group_advantages(moved, num_generations, scale_rewards="none"), unscaled * factor, **kwargs)
+    assert_close(
+        leave_one_out_advantages(moved, num_generations),
+        leave_one_out_advantages(rewards, num_generations) * factor,
+        **kwargs,
+    )
+
+
+@given(rewards_of_groups)
+def test_groups_do_not_see_each_other(drawn):
+    num_generations, groups = drawn
+    alone = torch.cat([group_advantages(torch.tensor(group), num_generations) for group in groups])
+    assert_close(group_advantages(torch.tensor(groups).flatten(), num_generations), alone)
+
+
+@given(rewards_of_groups)
+def test_leave_one_out_is_what_a_loop_finds(drawn):
+    num_generations, groups = drawn
+    expected = [r - statistics.fmean(group[:i] + group[i + 1 :]) for group in groups for i, r in enumerate(group)]
+    ours = leave_one_out_advantages(torch.tensor(groups, dtype=torch.float64).flatten(), num_generations)
+    assert_close(ours.tolist(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_an_unscored_completion_is_nobodys_sibling():
+    scored = group_advantages(torch.tensor([1.0, 0.0, 1.0]), 3)
+    ours = group_advantages(torch.tensor([1.0, NAN, 0.0, 1.0]), 4)
+    assert_close(ours, torch.stack([scored[0], torch.tensor(0.0), scored[1], scored[2]]))
+    assert_close(leave_one_out_advantages(torch.tensor([1.0, NAN, 0.0, 0.5]), 4), torch.tensor([0.75, 0.0, -0.75, 0.0]))
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_one_scored_completion_or_none_has_nothing_to_compare_with(scale):
+    for rewards in ([5.0, NAN, NAN], [NAN, NAN, NAN]):
+        assert group_advantages(torch.tensor(rewards), 3, scale_rewards=scale).tolist() == [0.0] * 3
+        assert leave_one_out_advantages(torch.tensor(rewards), 3).tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("advantages", [group_advantages, leave_one_out_advantages])
+def test_advantages_are_constants_and_the_rewards_stay_as_they_were(advantages):
+    rewards = torch.tensor([1.0, 0.0, NAN, 2.0], requires_grad=True)
+    before = rewards.detach().clone()
+    result = advantages(rewards, 4)
+    assert not result.requires_grad
+    assert result.dtype == rewards.dtype
+    assert_close(rewards.detach(), before, equal_nan=True)
+
+
+@pytest.mark.usefixtures("as_user")
+@pytest.mark.parametrize("advantages", [group_advantages, leave_one_out_advantages])
+class TestErrors:
+    def test_incomplete_group(self, advantages):
+        with pytest.raises(
+            ValueError, match=r"whole groups of num_generations=4, got 6 rewards: pass the G completions"
+        ):
+            advantages(torch.ones(6), 4)
+
+    def test_no_rewards(self, advantages):
+        with pytest.raises(ValueError, match=r"whole groups of num_generations=4, got 0 rewards"):
+            advantages(torch.ones(0), 4)
+
+    def test_group_of_one(self, advantages):
+        with pytest.raises(ValueError, match=r"num_generations must be at least 2, got 1"):
+            advantages(torch.ones(6), 1)
+
+    def test_integer_rewards(self, advantages):
+        with pytest.raises(
+            ValueError, match=r"rewards must be a floating-point tensor, got torch.int64: call rewards.float"
+        ):
+            advantages(torch.tensor([1, 0]), 2)
+
+    def test_matrix_of_rewards(self, advantages):
+        with pytest.raises(ValueError, match=r"rewards must have shape \[B\], got \[2, 2\]"):
+            advantages(torch.ones(2, 2), 2)
+
+    def test_infinite_reward(self, advantages):
+        with pytest.raises(ValueError, match=r"rewards must be finite \(or nan for unscored\), got \[1.0, inf\]"):
+            advantages(torch.tensor([1.0, float("inf")]), 2)
+
+
+@pytest.mark.usefixtures("as_user")
+def test_wrong_settings():
+    with pytest.raises(ValueError, match=r"scale_rewards must be one of 'group', 'batch', 'none', got 'std'"):
+        group_advantages(torch.ones(2), 2, scale_rewards="std")
+    with pytest.raises(ValueError, match=r"eps must be at least 0, got -1"):
+        group_advantages(torch.ones(2), 2, eps=-1)

@@ -1,0 +1,182 @@
+import itertools
+import math
+
+import pytest
+import torch
+from conftest import make_tiny_model
+from torch.testing import assert_close
+
+from grpo_lite import completion_logps, token_logps
+
+T, F = True, False
+
+
+def test_logps_by_hand():
+    # exp(logits) are 1, 3 and 1, 1: the tokens have probability 3/4 and 1/2.
+    logits = torch.tensor([[[0.0, math.log(3.0)], [5.0, 5.0]]])
+    assert_close(token_logps(logits, torch.tensor([[1, 0]])), torch.tensor([[math.log(0.75), math.log(0.5)]]))
+    # At temperature 1/2 the logits double: exp gives 1 and 9.
+    assert_close(
+        token_logps(logits, torch.tensor([[1, 0]]), temperature=0.5), torch.tensor([[math.log(0.9), math.log(0.5)]])
+    )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7, 3.0])
+def test_value_and_gradient_are_those_of_the_whole_softmax(temperature):
+    logits = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    ids = torch.randint(0, 5, (2, 3))
+    weight = torch.randn(2, 3, dtype=torch.float64)
+    (token_logps(logits, ids, temperature=temperature) * weight).sum().backward()
+    # d log p(o) / d logit_v = (1[v = o] - p(v)) / temperature, token by token.
+    expected = torch.zeros_like(logits)
+    for b, t in itertools.product(range(2), range(3)):
+        p = [math.exp(z / temperature) for z in logits[b, t].tolist()]
+        for v in range(5):
+            expected[b, t, v] = weight[b, t] * (float(v == ids[b, t]) - p[v] / sum(p)) / temperature
+    assert_close(logits.grad, expected)
+
+
+def test_huge_logits_and_half_precision():
+    logits = torch.tensor([[[1e4, 0.0, -1e4]]], dtype=torch.bfloat16)
+    logps = token_logps(logits, torch.tensor([[1]]))
+    assert logps.dtype == torch.float32
+    assert logps.item() == -logits[0, 0, 0].item()
+    assert token_logps(logits.double(), torch.tensor([[0]])).dtype == torch.float64
+
+
+def test_the_whole_table_of_log_probs_is_never_kept_for_the_gradient():
+    logits = torch.randn(2, 8, 1000, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        token_logps(logits, torch.zeros(2, 8, dtype=torch.long))
+    extra = {x.data_ptr(): x.numel() for x in kept if x.data_ptr() != logits.data_ptr()}
+    assert sum(extra.values()) < 100
+
+
+def test_probabilities_of_all_completions_add_up_to_one(tiny_model):
+    """An exact oracle: 12^2 completions of two tokens; shift, masks and temperature must all be right for the sum."""
+    completions = torch.tensor(list(itertools.product(range(12), repeat=2)))
+    prompts = torch.tensor([[0, 0, 3, 4, 5]]).expand(len(completions), -1)
+    mask = (prompts > 0).clone()
+    for temperature in (1.0, 0.6):
+        logps = completion_logps(tiny_model.eval(), prompts, completions, prompt_mask=mask, temperature=temperature)
+        assert logps.sum(dim=1).exp().sum().item() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_scores_are_those_of_a_loop_over_growing_prefixes(tiny_model):
+    tiny_model.eval()
+    prompt, completion = [3, 4, 5], [6, 7, 2]
+    expected = []
+    for t, token in enumerate(completion):
+        logits = tiny_model(torch.tensor([prompt + completion[:t]])).logits[0, -1].tolist()
+        expected.append(logits[token] - math.log(sum(math.exp(z) for z in logits)))
+    ours = completion_logps(tiny_model, torch.tensor([prompt]), torch.tensor([completion]))
+    assert_close(ours[0].tolist(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_token_does_not_see_itself_or_what_follows(tiny_model):
+    tiny_model.eval()
+    prompt = torch.tensor([[3, 4, 5]])
+    one = completion_logps(tiny_model, prompt, torch.tensor([[6, 7, 8, 9]]))
+    other = completion_logps(tiny_model, prompt, torch.tensor([[6, 7, 11, 3]]))
+    assert_close(one[:, :2], other[:, :2])
+    assert not torch.allclose(one[:, 2:], other[:, 2:])
+
+
+def test_padding_on_either_side_changes_nothing(tiny_model):
+    tiny_model.eval()
+    alone = completion_logps(tiny_model, torch.tensor([[3, 4]]), torch.tensor([[5, 6, 2]]))
+    padded = completion_logps(
+        tiny_model,
+        torch.tensor([[0, 0, 3, 4], [7, 8, 9, 10]]),
+        torch.tensor([[5, 6, 2, 0, 0], [5, 6, 7, 8, 2]]),
+        prompt_mask=torch.tensor([[F, F, T, T], [T, T, T, T]]),
+        completion_mask=torch.tensor([[T, T, T, F, F], [T, T, T, T, T]]),
+    )
+    assert_close(padded[:1, :3], alone)
+    assert padded[0, 3:].tolist() == [0.0, 0.0]
+
+
+def test_only_the_logits_of_the_completion_are_computed(tiny_model):
+    positions = []
+    tiny_model.lm_head.register_forward_hook(lambda module, args, output: positions.append(output.shape[1]))
+    completion_logps(tiny_model, torch.randint(3, 12, (2, 20)), torch.randint(3, 12, (2, 4)))
+    assert positions == [5]  # the last prompt token predicts the first of the four; the last one's own are dropped
+
+
+def test_masked_tokens_give_no_gradient():
+    model = make_tiny_model("llama").eval()
+    prompt, completion = torch.tensor([[3, 4]]), torch.tensor([[5, 2, 7]])
+    mask = torch.tensor([[T, T, F]])
+    gradients = []
+    for tail in (7, 8):
+        completion[0, 2] = tail
+        model.zero_grad()
+        completion_logps(model, prompt, completion, completion_mask=mask).sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    assert gradients[0].norm() > 0
+    assert_close(gradients[0], gradients[1])
+
+
+def test_the_model_is_used_in_its_own_mode():
+    model = make_tiny_model("gpt2")
+    prompt, completion = torch.tensor([[3, 4]]), torch.tensor([[5, 2]])
+    assert not torch.equal(completion_logps(model, prompt, completion), completion_logps(model, prompt, completion))
+    model.eval()
+    assert torch.equal(completion_logps(model, prompt, completion), completion_logps(model, prompt, completion))
+
+
+@pytest.mark.usefixtures("as_user")
+class TestErrors:
+    logits = torch.zeros(2, 3, 5)
+    ids = torch.zeros(2, 3, dtype=torch.long)
+
+    def test_logits_that_were_not_shifted(self):
+        with pytest.raises(ValueError, match=r"ids must have the shape of logits\[:, :, 0\], \[2, 3\], got \[2, 2\]"):
+            token_logps(self.logits, self.ids[:, 1:])
+
+    def test_logits_of_one_row(self):
+        with pytest.raises(ValueError, match=r"logits must have shape \[B, T, V\], got \[3, 5\]"):
+            token_logps(self.logits[0], self.ids)
+
+    def test_id_outside_of_the_vocabulary(self):
+        for bad in (5, -100):
+            with pytest.raises(
+                ValueError, match=r"ids must lie in 0..4 \(the vocabulary\), got .*tokenizer that belongs"
+            ):
+                token_logps(self.logits, self.ids.index_fill(1, torch.tensor([0]), bad))
+
+    @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+    def test_temperature(self, temperature):
+        with pytest.raises(ValueError, match=r"temperature must be a positive finite number, got"):
+            token_logps(self.logits, self.ids, temperature=temperature)
+
+    def test_integer_logits_and_float_ids(self):
+        with pytest.raises(ValueError, match=r"logits must be a floating-point tensor"):
+            token_logps(self.logits.long(), self.ids)
+        with pytest.raises(ValueError, match=r"ids must hold integer token ids"):
+            token_logps(self.logits, self.ids.float())
+
+    def test_one_prompt_for_a_whole_group(self):
+        model = make_tiny_model("gpt2")
+        with pytest.raises(ValueError, match=r"got 1 prompts for 4 completions: prompt_ids.repeat_interleave"):
+            completion_logps(model, torch.ones(1, 3, dtype=torch.long), torch.ones(4, 2, dtype=torch.long))
+
+    def test_empty_completion(self):
+        with pytest.raises(ValueError, match=r"completion_ids must hold at least one token a row"):
+            completion_logps(make_tiny_model("gpt2"), self.ids, self.ids[:, :0])
+
+    def test_prompt_padded_on_the_right_or_in_the_middle(self):
+        model = make_tiny_model("gpt2")
+        for row, message in (([T, T, F], "every prompt must end with a real token"), ([T, F, T], "False, then True")):
+            with pytest.raises(ValueError, match=message):
+                completion_logps(model, self.ids, self.ids, prompt_mask=torch.tensor([row, [T, T, T]]))
+
+    def test_masks_of_another_shape_or_type(self):
+        model = make_tiny_model("gpt2")
+        with pytest.raises(ValueError, match=r"prompt_mask must have the shape of prompt_ids"):
+            completion_logps(model, self.ids, self.ids, prompt_mask=torch.tensor([[T, T]]))
+        with pytest.raises(ValueError, match=r"completion_mask must be a bool tensor, got torch.int64"):
+            completion_logps(model, self.ids, self.ids, completion_mask=torch.ones_like(self.ids))
+        with pytest.raises(ValueError, match=r"completion_mask must have the shape of completion_ids"):
+            completion_logps(model, self.ids, self.ids, completion_mask=torch.tensor([[T]]))

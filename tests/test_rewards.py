@@ -1,0 +1,197 @@
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from grpo_lite import boxed_reward, combine_rewards, format_reward, length_reward, score_completions
+
+NAN = float("nan")
+
+
+def as_chat(text):
+    return [{"role": "assistant", "content": text}]
+
+
+FORMAT = {
+    "<think>a</think><answer>7</answer>": 1.0,
+    "<think>a\nb</think>\n<answer>7\n8</answer>": 1.0,  # newlines inside the tags and between them
+    "  <think>a</think> <answer>7</answer>\n": 1.0,
+    "<think>a < b and </ c></think><answer><b>7</b></answer>": 1.0,  # other angle brackets are text
+    "<think>a</think><answer>7</answer> or 8": 0.0,  # junk after the answer
+    "so <think>a</think><answer>7</answer>": 0.0,  # junk before
+    "<think>a</think> so <answer>7</answer>": 0.0,  # junk between
+    "<think></think><answer>7</answer>": 0.0,
+    "<think>a</think><answer></answer>": 0.0,
+    "<think> \n</think><answer>7</answer>": 0.0,
+    "<think>a</think><answer> </answer>": 0.0,
+    "<think>a</think><answer>7</answer><answer>8</answer>": 0.0,  # repeated blocks
+    "<think>a</think><think>b</think><answer>7</answer>": 0.0,
+    "<think>a</think><answer>7</answer><think>a</think><answer>7</answer>": 0.0,
+    "<think>a<think>b</think><answer>7</answer>": 0.0,
+    "<answer>7</answer><think>a</think>": 0.0,
+    "<think>a</think><answer>7": 0.0,
+    "<answer>7</answer>": 0.0,
+    "<THINK>a</THINK><ANSWER>7</ANSWER>": 0.0,
+    "": 0.0,
+}
+
+BOXED = [
+    (r"The solution is \boxed{2}.", "2", 1.0),
+    (r"The solution is \boxed{6}.", "5", 0.0),
+    (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}", 1.0),  # nested braces
+    (r"\boxed{\frac{1}{2}}", r"\frac{1", 0.0),
+    (r"first \boxed{3}, no: \boxed{4}", "4", 1.0),  # the last box counts
+    (r"first \boxed{3}, no: \boxed{4}", "3", 0.0),
+    (r"\boxed{ 2 }", "2", 1.0),
+    (r"\boxed{2}", " 2 ", 1.0),
+    (r"\boxed{2.0}", "2", 1.0),
+    (r"\boxed{2.}", "2", 1.0),
+    (r"\boxed{+2}", "2", 1.0),
+    (r"\boxed{.5}", "0.50", 1.0),
+    (r"\boxed{-7}", "7", 0.0),  # the sign counts
+    (r"\boxed{-7}", "-7", 1.0),
+    (r"\boxed{-0}", "0", 1.0),
+    (r"\boxed{1/2}", "0.5", 0.0),  # nothing but decimals is interpreted
+    (r"\boxed{1e2}", "100", 0.0),
+    (r"\boxed{12}", "1 2", 1.0),  # white space never matters
+    (r"\boxed{2}", 2, 1.0),  # a number as truth
+    (r"\boxed{}", "", 0.0),  # an empty box earns nothing, even for an empty truth
+    (r"\boxed{ }", "", 0.0),
+    ("no box", "", 0.0),
+    ("", "", 0.0),
+    (r"\boxed{2", "2", 0.0),  # cut off
+    (r"\boxed{3} \boxed{2", "3", 0.0),  # the last box is the answer, and it is not closed
+    (r"\boxed2", "2", 0.0),
+    (r"{2}", "2", 0.0),
+    (r"\boxed{2}}", "2", 1.0),
+    (r"\boxed{\boxed{2}}", "2", 1.0),
+    (r"\boxed{2 or 3}", "2", 0.0),
+    (r"\boxed{" + "9" * 5000 + "}", "9" * 5000, 1.0),  # beyond Python's limit for int(str)
+    (r"\boxed{" + "9" * 5000 + ".5}", "9" * 5000 + ".4", 0.0),
+]
+
+
+@pytest.mark.parametrize("form", [str, as_chat])
+def test_format_table(form):
+    assert format_reward([form(text) for text in FORMAT]) == list(FORMAT.values())
+
+
+@pytest.mark.parametrize("form", [str, as_chat])
+@pytest.mark.parametrize(("text", "truth", "expected"), BOXED)
+def test_boxed_table(form, text, truth, expected):
+    assert boxed_reward([form(text)], ground_truth=[truth]) == [expected]
+
+
+def test_length_counts_characters():
+    assert length_reward([" blue.", " in the sky.", "", as_chat("天空")]) == [6.0, 12.0, 0.0, 2.0]
+
+
+def test_a_chat_is_judged_by_its_last_message():
+    chat = [{"role": "assistant", "content": r"\boxed{1}"}, {"role": "assistant", "content": r"\boxed{2}"}]
+    assert boxed_reward([chat], ground_truth=["2"]) == [1.0]
+
+
+def test_reward_functions_take_the_whole_protocol():
+    columns = {"prompts": ["q"], "completion_ids": [[1]], "ground_truth": ["2"], "trainer_state": None}
+    for reward in (length_reward, format_reward, boxed_reward):
+        assert len(reward(completions=[r"\boxed{2}"], **columns)) == 1
+
+
+def half_marks(completions, **columns):
+    return [0.5 if i % 2 else None for i, _ in enumerate(completions)]
+
+
+def test_scores_stand_one_column_a_function_with_nan_for_none():
+    scores = score_completions([length_reward, half_marks], ["q"] * 3, ["a", "bb", "ccc"])
+    assert_close(scores, torch.tensor([[1.0, NAN], [2.0, 0.5], [3.0, NAN]]), equal_nan=True)
+    assert scores.dtype == torch.float32
+
+
+def test_one_function_need_not_stand_in_a_list():
+    assert_close(score_completions(length_reward, ["q"], ["abc"]), torch.tensor([[3.0]]))
+
+
+def test_a_column_reaches_the_function_that_asks_for_it():
+    seen = {}
+
+    def spy(prompts, completions, task, **columns):
+        seen.update(prompts=prompts, completions=completions, task=task)
+        return [1.0 if t == "math" else None for t in task]
+
+    scores = score_completions([spy], ["p", "q"], ["a", "b"], task=["math", "code"])
+    assert_close(scores, torch.tensor([[1.0], [NAN]]), equal_nan=True)
+    assert seen == {"prompts": ["p", "q"], "completions": ["a", "b"], "task": ["math", "code"]}
+
+
+def test_sum_of_rewards_by_hand():
+    rewards = torch.tensor([[1.0, 0.5], [NAN, 1.0], [2.0, NAN], [NAN, NAN]])
+    assert_close(combine_rewards(rewards), torch.tensor([1.5, 1.0, 2.0, NAN]), equal_nan=True)
+    assert_close(combine_rewards(rewards, [2.0, -1.0]), torch.tensor([1.5, -1.0, 4.0, NAN]), equal_nan=True)
+    assert math.isnan(rewards[1, 0])
+
+
+def test_weight_zero_switches_a_function_off_but_a_row_it_could_judge_counts():
+    assert_close(combine_rewards(torch.tensor([[NAN, 3.0]]), [1.0, 0.0]), torch.tensor([0.0]))
+
+
+@pytest.mark.usefixtures("as_user")
+class TestErrors:
+    def test_wrong_number_of_values_names_the_function(self):
+        def forgets_one(completions, **columns):
+            return [1.0] * (len(completions) - 1)
+
+        with pytest.raises(
+            ValueError, match=r"forgets_one must return a list with one value a completion \(3\), got 2"
+        ):
+            score_completions([length_reward, forgets_one], ["q"] * 3, ["a"] * 3)
+
+    def test_a_single_number_names_the_function(self):
+        def mean_length(completions, **columns):
+            return 3.0
+
+        with pytest.raises(ValueError, match=r"mean_length must return a list .* got float"):
+            score_completions(mean_length, ["q"], ["a"])
+
+    @pytest.mark.parametrize("value", [NAN, float("inf"), "1", [1.0]])
+    def test_a_value_that_is_no_number_names_the_function(self, value):
+        def odd(completions, **columns):
+            return [value]
+
+        with pytest.raises(ValueError, match=r"odd must return finite numbers, or None where it cannot judge, got"):
+            score_completions(odd, ["q"], ["a"])
+
+    def test_no_function_or_no_completion(self):
+        with pytest.raises(ValueError, match=r"need at least one reward function and one completion, got 0 and 1"):
+            score_completions([], ["q"], ["a"])
+        with pytest.raises(ValueError, match=r"need at least one reward function and one completion, got 1 and 0"):
+            score_completions([length_reward], [], [])
+
+    def test_columns_of_another_length(self):
+        with pytest.raises(
+            ValueError, match=r"prompts must be a list with one entry a completion \(2\), got 1 entries"
+        ):
+            score_completions(length_reward, ["q"], ["a", "b"])
+        with pytest.raises(ValueError, match=r"ground_truth must be a list with one entry a completion \(2\), got 1"):
+            score_completions(length_reward, ["q", "q"], ["a", "b"], ground_truth=["2"])
+        with pytest.raises(ValueError, match=r"ground_truth must be a list"):
+            boxed_reward(["a", "b"], ground_truth="22")
+
+    @pytest.mark.parametrize("completion", [None, 7, [], ["text"], [{"role": "assistant"}], [{"content": ["part"]}]])
+    def test_something_that_is_no_completion(self, completion):
+        with pytest.raises(ValueError, match=r"a completion must be a str or a chat list"):
+            length_reward([completion])
+
+    def test_weights_of_another_number(self):
+        with pytest.raises(ValueError, match=r"one finite number for each of the 2 reward functions, got \[1.0\]"):
+            combine_rewards(torch.ones(3, 2), [1.0])
+        with pytest.raises(ValueError, match=r"one finite number for each of the 1 reward functions, got \[nan\]"):
+            combine_rewards(torch.ones(3, 1), [NAN])
+
+    def test_rewards_that_are_no_matrix_or_infinite_or_integers(self):
+        with pytest.raises(ValueError, match=r"rewards must have shape \[B, K\], got \[3\]"):
+            combine_rewards(torch.ones(3))
+        with pytest.raises(ValueError, match=r"rewards must be finite \(or nan for None\), got inf"):
+            combine_rewards(torch.tensor([[float("inf")]]))
+        with pytest.raises(ValueError, match=r"rewards must be a floating-point tensor"):
+            combine_rewards(torch.ones(3, 1, dtype=torch.long))

@@ -1,0 +1,456 @@
+"""The site: what the hooks make of a notebook, what a strict build refuses, and the built pages in a real browser."""
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = ROOT / "site"
+LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+PLOT = re.compile(r'<div class="nb-output nb-plot".*?</svg></div>', re.S)
+SVG = """<?xml version="1.0"?>
+<svg width="9" viewBox="0 0 9 9"><defs><clipPath id="p1"/></defs><g clip-path="url(#p1)"/></svg>"""
+KL = '''"""KL."""
+
+
+def kl_k3():
+    """Estimate.
+
+    Source: A. Author, On KL, eq. 3 (arXiv:2402.03300). Built in notebook 01.
+    """
+'''
+
+
+def setting(name):
+    """One line of mkdocs.yml; the file as a whole needs mkdocs' own loader."""
+    return re.search(rf"^{name}: (.+)$", (ROOT / "mkdocs.yml").read_text(), re.M)[1]
+
+
+# What the hooks make of a notebook
+
+
+@pytest.fixture
+def cells(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "theme")
+    import cells
+
+    return cells
+
+
+@pytest.fixture
+def references(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "theme")
+    import references
+
+    return references
+
+
+def code_cell(source, *outputs, **metadata):
+    cell = nbformat.v4.new_code_cell(source, metadata=metadata)
+    cell.outputs = list(outputs)
+    return cell
+
+
+def text_cell(source, **metadata):
+    return nbformat.v4.new_markdown_cell(source, metadata=metadata)
+
+
+def svg_output():
+    return nbformat.v4.new_output("display_data", {"image/svg+xml": SVG, "text/plain": "<Figure>"})
+
+
+def render(cells, *given):
+    """HTML and complaints."""
+    complaints = []
+    return cells.render_cells(given, lambda source: f"<p>{source}</p>", complaints.append), complaints
+
+
+def test_neighbouring_solution_cells_share_one_fold(cells):
+    html, _ = render(
+        cells,
+        text_cell("Exercise."),
+        text_cell("Because.", tags=["solution"]),
+        code_cell("1 + 1", tags=["solution"]),
+        text_cell("Next."),
+        code_cell("2 + 2", tags=["solution"]),
+    )
+    assert html.count('<details class="solution"><summary>Solution</summary>') == 2
+    assert html.index("Exercise.") < html.index("<details") < html.index("Because.") < html.index("</details>")
+
+
+def test_setup_cells_are_folded(cells):
+    html, _ = render(cells, code_cell("import torch", tags=["setup"]))
+    assert re.match(r'<details class="setup"[^>]*><summary>Setup</summary>', html)
+
+
+def test_define_and_same_tags_become_anchors_and_same_points_to_the_package(cells):
+    html, _ = render(cells, code_cell("pass", tags=["define-kl_k3"]), code_cell("pass", tags=["same-kl_k3"]))
+    assert 'id="define-kl_k3"' in html
+    assert 'id="same-kl_k3"' in html
+    assert html.count("<code>grpo_lite.kl_k3</code>") == 1
+
+
+def test_figures_are_inline_named_and_share_no_id(cells):
+    first = code_cell("plot()", svg_output(), alt='Ratio "against" loss')
+    html, complaints = render(cells, first, code_cell("plot()", svg_output(), alt="Again"))
+    assert not complaints
+    assert 'role="img" aria-label="Ratio &quot;against&quot; loss"' in html
+    assert re.findall(r'\bid="([^"]+)"', html) == ["fig1-p1", "fig2-p1"]
+    assert re.findall(r"url\(#([^)]+)\)", html) == ["fig1-p1", "fig2-p1"]
+    assert "<?xml" not in html
+
+
+@pytest.mark.parametrize(
+    ("cell", "complaint"),
+    [
+        (code_cell("plot()", svg_output()), "alternative text"),
+        (code_cell("plot()", nbformat.v4.new_output("display_data", {"image/png": "iVBO"})), "figures are SVG"),
+        (code_cell("1 / 0", nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue="by zero")), "failed"),
+    ],
+)
+def test_what_a_reader_would_miss_is_a_warning(cells, cell, complaint):
+    _, complaints = render(cells, cell)
+    assert len(complaints) == 1
+    assert complaint in complaints[0]
+
+
+def test_a_failure_that_is_meant_is_shown_in_one_line(cells):
+    failed = nbformat.v4.new_output("error", ename="ValueError", evalue="G must be >= 2", traceback=["long"])
+    html, complaints = render(cells, code_cell("f()", failed, tags=["raises-exception"]))
+    assert not complaints
+    assert "<pre>ValueError: G must be &gt;= 2</pre>" in html
+
+
+def test_printed_text_is_escaped(cells):
+    html, _ = render(cells, code_cell("x", nbformat.v4.new_output("stream", text="<Tensor> & co\n")))
+    assert "<pre>&lt;Tensor&gt; &amp; co</pre>" in html
+
+
+def test_papers_and_names_of_the_package_become_links(references):
+    assert references.link_papers("(arXiv:2402.03300).") == (
+        '(<a href="https://arxiv.org/abs/2402.03300">arXiv:2402.03300</a>).'
+    )
+    linked = references.link_names("<code>grpo_lite.kl_k3()</code> <code>torch.exp</code>", must_resolve=True)
+    assert linked == (
+        '<autoref identifier="grpo_lite.kl_k3"><code>grpo_lite.kl_k3()</code></autoref> <code>torch.exp</code>'
+    )
+    inside = '<a href="x"><code>grpo_lite.kl_k3</code></a>'
+    assert references.link_names(inside, must_resolve=True) == inside
+
+
+# What a strict build refuses
+
+
+def small_project(folder, *lesson_cells):
+    """A copy of the site's machinery around one lesson, one module and two pages."""
+    for name in ("theme", "assets"):
+        shutil.copytree(ROOT / "docs" / name, folder / "docs" / name, ignore=shutil.ignore_patterns("katex"))
+    shutil.copy(ROOT / "mkdocs.yml", folder / "base.yml")
+    nav = ["index.md", "notebooks/01_one.ipynb", "api/kl.md"]
+    (folder / "mkdocs.yml").write_text(yaml.safe_dump({"INHERIT": "base.yml", "nav": nav, "extra_css": []}))
+    package, api, notebooks = (folder / name for name in ("grpo_lite", "docs/api", "notebooks"))
+    for path in (package, api, notebooks):
+        path.mkdir()
+    (package / "__init__.py").write_text('from grpo_lite.kl import kl_k3\n\n__all__ = ["kl_k3"]\n')
+    (package / "kl.py").write_text(KL)
+    (api / "kl.md").write_text("# KL\n\n::: grpo_lite.kl\n")
+    (folder / "docs" / "index.md").write_text(
+        "# Home\n\n[to a cell](../notebooks/01_one.ipynb#define-kl_k3) and [a heading](notebooks/01_one.ipynb#why)\n"
+    )
+    notebook = nbformat.v4.new_notebook(cells=lesson_cells)
+    nbformat.write(notebook, notebooks / "01_one.ipynb")
+
+
+def strict_build(folder):
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict"],
+        cwd=folder,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+SOUND = (
+    text_cell("# 01 One\n\nWhy?\n\n**Minutes:** 5 · **Needs:** nothing · **Gives:** `grpo_lite.kl_k3`"),
+    text_cell("## Why\n\n[home](../docs/index.md) and [the cell](#define-kl_k3)"),
+    code_cell("plot()", svg_output(), tags=["define-kl_k3"], alt="A plot"),
+)
+
+
+@pytest.mark.slow
+def test_a_sound_site_passes_and_its_references_lead_somewhere(tmp_path):
+    small_project(tmp_path, *SOUND)
+    done = strict_build(tmp_path)
+    assert done.returncode == 0, done.stdout
+    api = (tmp_path / "site/api/kl/index.html").read_text()
+    assert 'href="../../notebooks/01_one/#define-kl_k3">notebook 01</a>' in api
+    lesson = (tmp_path / "site/notebooks/01_one/index.html").read_text()
+    assert 'href="../../api/kl/#grpo_lite.kl.kl_k3"><code>grpo_lite.kl_k3</code></a>' in lesson
+    assert 'href="../../">home</a>' in lesson
+    served = tmp_path / "site/notebooks/01_one/01_one.ipynb"
+    assert served.read_bytes() == (tmp_path / "notebooks/01_one.ipynb").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_strict_build_refuses_each_planted_fault(tmp_path):
+    small_project(
+        tmp_path,
+        text_cell("# 01 One\n\n## Why\n\n[a](02_gone.ipynb) [b](../docs/index.md#gone) [c](#nowhere) [d](../index.md)"),
+        text_cell("`grpo_lite.gone`"),
+        code_cell("plot()", svg_output(), tags=["define-kl_k3"]),
+        code_cell("pass", tags=["define-kl_k3"]),
+    )
+    done = strict_build(tmp_path)
+    assert done.returncode != 0
+    for complaint in (
+        "'02_gone.ipynb', but the target 'notebooks/02_gone.ipynb' is not found",
+        "does not contain an anchor '#gone'",
+        "'#nowhere', but there is no such anchor",
+        "'../index.md' leaves the notebooks",
+        "Could not find cross-reference target 'grpo_lite.gone'",
+        "no alternative text",
+        "no line '**Minutes:**",
+        "define-kl_k3 stands on more than one cell",
+    ):
+        assert complaint in done.stdout
+    assert "with 8 warnings" in done.stdout
+
+
+# The built pages in a browser
+
+
+def give_up(reason):
+    """A missing site is a gap on a laptop and a failure where the site is what is tested."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The built site on a port of its own."""
+    if not (SITE / "sitemap.xml").exists():
+        give_up("site/ is not built: run `make site` first")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE)) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        give_up("no Chromium on the path")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page of laptop size that resolves addresses against the site."""
+    context = browser.new_context(base_url=server, viewport={"width": 1280, "height": 900}, color_scheme="light")
+    yield context.new_page()
+    context.close()
+
+
+LOOK = r"""() => {
+  const article = document.querySelector("article").cloneNode(true);
+  for (const quiet of article.querySelectorAll("pre, code, svg, .katex, script")) quiet.remove();
+  return {
+    raw: article.textContent.match(/\$\$|\\\(|\\\[|\$[^$\s][^$\n]*\$/)?.[0] ?? null,
+    broken: document.querySelectorAll(".katex-error").length,
+    formulas: document.querySelectorAll("article .katex").length,
+    unnamed: [...document.querySelectorAll("article svg, article img")].filter((picture) =>
+      !picture.closest("[aria-hidden=true], .katex, button, nav, summary") &&
+      !["aria-label", "aria-labelledby", "alt"].some((name) => picture.getAttribute(name))).length,
+    twins: [...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) !== i),
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def visits(browser, server):
+    """Each page of the sitemap, seen once: address -> what was there and what happened."""
+    base = setting("site_url")
+    addresses = re.findall(r"<loc>(.*?)</loc>", (SITE / "sitemap.xml").read_text())
+    seen = {}
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    for address in addresses:
+        tab, messages, faults, requests = context.new_page(), [], [], []
+        for event, events in (("console", messages), ("pageerror", faults), ("request", requests)):
+            tab.on(event, lambda what, events=events: events.append(what))
+        tab.goto(server + address.removeprefix(base), wait_until="load")
+        facts = tab.evaluate(LOOK)
+        facts["errors"] = [message.text for message in messages if message.type == "error"] + list(map(str, faults))
+        facts["foreign"] = [r.url for r in requests if not r.url.startswith((server, "data:"))]
+        tab.set_viewport_size({"width": 390, "height": 844})
+        facts["width"] = tab.evaluate("document.documentElement.scrollWidth")
+        seen[address.removeprefix(base)] = facts
+        tab.close()
+    context.close()
+    return seen
+
+
+def offenders(visits, key, good):
+    return {address: facts[key] for address, facts in visits.items() if facts[key] != good}
+
+
+@pytest.mark.site
+def test_every_lesson_is_a_page(visits):
+    assert {f"notebooks/{name}/" for name in LESSONS} <= set(visits)
+
+
+@pytest.mark.site
+@pytest.mark.parametrize(
+    ("key", "good"), [("errors", []), ("foreign", []), ("raw", None), ("broken", 0), ("unnamed", 0), ("twins", [])]
+)
+def test_no_page_has(visits, key, good):
+    assert not offenders(visits, key, good)
+
+
+@pytest.mark.site
+def test_no_page_scrolls_sideways_on_a_phone(visits):
+    assert not offenders(visits, "width", 390)
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", LESSONS)
+def test_formulas_of_a_lesson_are_rendered(visits, name):
+    notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", 4)
+    text = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    displayed = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S).count("$$") // 2
+    assert visits[f"notebooks/{name}/"]["formulas"] >= displayed
+
+
+def tab_to(page, selector, presses=80):
+    """Press Tab until the element has the focus."""
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        if page.evaluate("(s) => document.activeElement.matches(s)", selector):
+            return
+    pytest.fail(f"Tab does not reach {selector}")
+
+
+@pytest.mark.site
+def test_tab_reaches_search_and_both_colour_schemes_switch_by_keyboard(page):
+    page.goto("")
+    look = "[document.body.dataset.mdColorScheme, getComputedStyle(document.body).backgroundColor]"
+    tab_to(page, "input[name=__palette]")
+    seen = [page.evaluate(look)]
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(300)
+        seen.append(page.evaluate(look))
+    assert [scheme for scheme, _ in seen] == ["default", "slate", "default"]
+    assert seen[0] == seen[2]
+    assert seen[0][1] != seen[1][1]
+    tab_to(page, "input.md-search__input")
+
+
+@pytest.mark.site
+def test_search_and_menu_open_by_keyboard_on_a_phone(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("")
+    tab_to(page, "label[for=__drawer]")
+    page.keyboard.press("Enter")
+    assert page.locator("#__drawer").is_checked()
+    page.keyboard.press("Enter")
+    tab_to(page, "label[for=__search]")
+    page.keyboard.press("Enter")
+    assert page.locator("#__search").is_checked()
+
+
+def rare_word():
+    """A lesson and a word of its text of which not even the stem stands anywhere else on the site."""
+    sources = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("grpo_lite/*.py")]
+    stems = {path.stem: set(re.findall(r"\b[a-z]{6}", path.read_text().lower())) for path in sources}
+    for name in LESSONS:
+        notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", 4)
+        lines = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").splitlines()
+        text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", " ".join(line for line in lines if "$" not in line))
+        elsewhere = set().union(*(found for stem, found in stems.items() if stem != name))
+        own = [word for word in re.findall(r"\b[a-z]{8,}\b", text) if word[:6] not in elsewhere]
+        if own:
+            return name, own[0]
+    return pytest.fail("no lesson has a word of its own")
+
+
+@pytest.mark.site
+def test_search_finds_a_word_that_stands_only_in_a_notebook(page):
+    name, word = rare_word()
+    page.goto("")
+    page.fill("input.md-search__input", word)
+    page.keyboard.press("End")
+    hit = page.locator(".md-search-result__item a").first
+    hit.wait_for()
+    assert f"notebooks/{name}/" in hit.get_attribute("href")
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_can_be_taken_along(page, name):
+    page.goto(f"notebooks/{name}/")
+    colab = page.get_by_role("link", name="Open in Colab").get_attribute("href")
+    repository = urlsplit(setting("repo_url")).path
+    assert colab == f"https://colab.research.google.com/github{repository}/blob/main/notebooks/{name}.ipynb"
+    link = page.get_by_role("link", name="Download notebook")
+    with page.expect_download() as download:
+        link.click()
+    assert Path(download.value.path()).read_bytes() == (ROOT / f"notebooks/{name}.ipynb").read_bytes()
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("i", range(len(LESSONS)))
+def test_previous_and_next_follow_the_lessons(page, i):
+    page.goto(f"notebooks/{LESSONS[i]}/")
+    ends = {"prev": LESSONS[i - 1 : i], "next": LESSONS[i + 1 : i + 2]}
+    for direction, lesson in ends.items():
+        address = page.locator(f".md-footer__link--{direction}").evaluate("link => link.href")
+        if lesson:
+            assert address.endswith(f"/notebooks/{lesson[0]}/")
+
+
+@pytest.mark.site
+def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
+    for name in LESSONS:
+        page.emulate_media(media="screen")
+        page.goto(f"notebooks/{name}/")
+        folds = page.locator("details.solution")
+        assert folds.count() > 0, name
+        body = folds.first.locator(":scope > :not(summary)").first
+        assert not body.is_visible(), name
+        page.emulate_media(media="print")
+        assert body.is_visible(), name
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_is_light(name):
+    if not SITE.exists():
+        give_up("site/ is not built: run `make site` first")
+    html = (SITE / "notebooks" / name / "index.html").read_text()
+    assert ";base64," not in html
+    assert len(PLOT.sub("", html).encode()) < 80_000

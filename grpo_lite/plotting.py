@@ -231,13 +231,17 @@ def _scale(ax: "Axes", log: str) -> None:
 
 def _name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
     """Write each name beside the end of its line, and push names apart that would overlap."""
+    ax.autoscale_view()  # the limits are otherwise found at drawing time, too late for the line below
     to_axes = ax.transData - ax.transAxes
     ends = sorted(
         (to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1], k) for k, line in enumerate(drawn)
     )
-    y = -1.0
-    for end, k in ends:
-        y = max(end, y + 0.12)
+    heights, top = [], 1.0
+    for end, _ in ends:
+        heights.append(max(end, heights[-1] + 0.12) if heights else end)
+    for (_, k), y in zip(reversed(ends), reversed(heights), strict=True):
+        y = min(y, top)
+        top = y - 0.12
         ax.text(1.02, y, names[k], color=drawn[k].get_color(), transform=ax.transAxes, va="center", fontsize=10)
 
 

@@ -239,7 +239,7 @@ for text in (*texts[:2], "no box", r"\boxed{never closed"):
     print(repr(last_box(text)))
 
 # %% [markdown]
-# Then the comparison. White space does not count. Two plain numbers are compared as numbers, so that 7.0 is 7. An empty answer is never right: otherwise one broken row of the data set, with an empty truth, pays for silence.
+# Then the comparison. White space does not count. Two plain numbers are compared as numbers, so that 7.0 is 7; `Decimal` rounds nothing away. An empty answer is never right: otherwise one broken row of the data set, with an empty truth, pays for silence.
 
 
 # %%
@@ -292,11 +292,11 @@ plotting.bars(
 )
 
 # %% [markdown]
-# No two rewards agree, and length puts a wrong answer on top. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter.
+# No completion is best under all three: what is right and well formed is not long, and the longest is wrong. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter.
 #
 # ## The protocol
 #
-# So that functions can be mixed, they all follow one protocol. It is the one of TRL, the most used library for this kind of training, and the same function can be handed to TRL later.
+# So that functions can be mixed, they all follow one protocol. It is the one of TRL, a library for this kind of training, and the same function can be handed to TRL later.
 #
 # 1. A reward function is called with keywords: `prompts`, `completions`, and every further column of the data set, such as `ground_truth`.
 # 2. What it does not need, it ignores. That is what `**columns` is for.
@@ -536,7 +536,8 @@ def generous_reward(completions, ground_truth, **columns):
 
 # %% tags=["solution", "result-generous"]
 everything = " ".join(str(number) for number in range(100))
-print(generous_reward([everything] * 3, ground_truth=[7, 42, 99]), generous_reward([""], ground_truth=[""]))
+print(generous_reward([everything] * 3, ground_truth=[7, 42, 99]))
+print(generous_reward([""], ground_truth=[""]))
 
 # %% [markdown]
 # ## What goes on from here

@@ -35,7 +35,7 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# Here is what the first steps of a GRPO run look like, taken from many reports: the loss is 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*.
+# Beginners report the same thing again and again: the loss of a GRPO run starts at 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*.
 #
 # In supervised learning each of these would be an alarm. Here all three are normal, and you will be able to say why.
 #
@@ -101,7 +101,7 @@ surrogate = grpo_lite.clipped_surrogate(ratio, advantages)
 plotting.token_matrix(surrogate, mask, tokens=tokens, label="surrogate, to be maximised")
 
 # %% [markdown]
-# Two tokens hit the clip: 1.35 counts as 1.20, and 0.67 counts as 0.80. Both had moved far enough in the right direction; from here on they give no gradient.
+# Two tokens hit the clip: 1.35 counts as 1.20, and 0.67 counts as 0.80. Both have moved far enough in the right direction: from here on the reward pushes them no further.
 #
 # **Third matrix: the KL estimate.** How far is each token from the reference? It knows nothing of rewards and is never negative.
 
@@ -328,8 +328,8 @@ for _ in range(60):
     step_logps = logits.log_softmax(0)[answers][:, None]
     everything = torch.ones(16, 1, dtype=torch.bool)
     out = grpo_lite.grpo_loss(step_logps, None, step_advantages, everything, ref_logps=uniform, beta=0.1)
-    history["reward"].append(float(logits.detach().softmax(0)[3]))
-    history["loss"].append(float(out.loss))
+    history["reward"].append(logits.detach().softmax(0)[3].item())
+    history["loss"].append(out.loss.item())
     (gradient,) = torch.autograd.grad(out.loss, logits)
     logits = (logits - 0.5 * gradient).detach().requires_grad_()
 
@@ -353,7 +353,7 @@ plotting.lines(
 # | share of groups with all rewards equal | how much of each batch teaches nothing |
 # | `kl` | how far the policy has gone from the reference |
 # | `clip_fraction` | how many tokens have hit the clip: 0 on the first step, growing with reuse |
-# | gradient norm | jumps warn of a coming collapse |
+# | gradient norm | a jump means that one batch moves the model far |
 # | length of the completions, and the share cut off at the limit | whether the reward is paid for length |
 #
 # ## A group in agreement
@@ -369,7 +369,7 @@ for beta in (0.0, 0.04):
     print(f"beta {beta:4}: largest gradient {leaf.grad.abs().max():.6f}")
 
 # %% [markdown]
-# With $\beta > 0$ such a group pulls the policy back to the reference, with nothing on the other side to hold it. On a task where most groups agree, that pull is most of what the model feels.
+# With $\beta > 0$ such a group pulls the policy back to the reference, with nothing on the other side to hold it. Where most groups agree, that pull can be most of what the model feels.
 #
 # ## Padding adds nothing
 #
@@ -421,13 +421,13 @@ ids = torch.tensor([[7, 0, 0, 0], [6, 8, 5, 0]])
 for name, some_mask in {"ids != pad": ids != 0, "completion_mask": grpo_lite.completion_mask(ids, 0)}.items():
     leaf = logps.clone().requires_grad_()
     grpo_lite.grpo_loss(leaf, None, advantages, some_mask).loss.backward()
-    print(name, -leaf.grad, sep="\n")
+    print(name, 0 - leaf.grad, sep="\n")
     if name == "ids != pad":
         push = -leaf.grad
 plotting.token_matrix(push, ids != 0, tokens=tokens, decimals=3, label="push on the log-prob")
 
 # %% [markdown]
-# Nothing pushes on the end tokens any more. The model gets feedback on what it says and never on when it stops. A model that was good at stopping keeps the habit for a while; one that was not cannot learn it. The repair is `grpo_lite.completion_mask`, which finds the end by position ([lesson 04](04_token_logprobs.ipynb)).
+# Nothing pushes on the end tokens any more, and the other tokens share the force among them. The model gets feedback on what it says and none on its decision to stop. The repair is `grpo_lite.completion_mask`, which finds the end by position ([lesson 04](04_token_logprobs.ipynb)).
 #
 # ## Exercises
 #

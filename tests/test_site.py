@@ -101,6 +101,8 @@ def test_define_and_same_tags_become_anchors_and_same_points_to_the_package(cell
     assert 'id="define-kl_k3"' in html
     assert 'id="same-kl_k3"' in html
     assert html.count("<code>grpo_lite.kl_k3</code>") == 1
+    html, _ = render(cells, code_cell("same(f(x), grpo_lite.masking.f(x))", tags=["same-f"]))
+    assert "<code>grpo_lite.masking.f</code>" in html
 
 
 def test_figures_are_inline_named_and_share_no_id(cells):
@@ -118,6 +120,7 @@ def test_figures_are_inline_named_and_share_no_id(cells):
     [
         (code_cell("plot()", svg_output()), "alternative text"),
         (code_cell("plot()", nbformat.v4.new_output("display_data", {"image/png": "iVBO"})), "figures are SVG"),
+        (code_cell("warn()", nbformat.v4.new_output("stream", name="stderr", text="UserWarning: x")), "stderr"),
         (code_cell("1 / 0", nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue="by zero")), "failed"),
     ],
 )
@@ -281,7 +284,8 @@ LOOK = r"""() => {
   for (const quiet of article.querySelectorAll("pre, code, svg, .katex, script")) quiet.remove();
   return {
     raw: article.textContent.match(/\$\$|\\\(|\\\[|\$[^$\s][^$\n]*\$/)?.[0] ?? null,
-    broken: document.querySelectorAll(".katex-error").length,
+    // KaTeX shows an unknown command in this red and says nothing.
+    broken: document.querySelectorAll(".katex-error, .katex [mathcolor='#cc0000']").length,
     formulas: document.querySelectorAll("article .katex").length,
     unnamed: [...document.querySelectorAll("article svg, article img")].filter((picture) =>
       !picture.closest("[aria-hidden=true], .katex, button, nav, summary") &&

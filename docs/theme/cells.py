@@ -77,13 +77,15 @@ def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[
     anchors = [tag for tag in tags(cell) if tag.startswith(("define-", "same-"))]
     spans = "".join(f'<span class="nb-anchor" id="{escape(tag)}"></span>' for tag in anchors)
     outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
-    entries = "".join(_entry(tag.removeprefix("same-")) for tag in anchors if tag.startswith("same-"))
+    entries = "".join(_entry(tag.removeprefix("same-"), cell) for tag in anchors if tag.startswith("same-"))
     return f'<div class="nb-cell">{spans}{code(cell["source"])}{outputs}{entries}</div>'
 
 
-def _entry(name: str) -> str:
-    """Below the cell that compares our function with the packaged one: the way to the latter."""
-    return f'<p class="nb-entry">In the package: <code>grpo_lite.{escape(name)}</code></p>'
+def _entry(name: str, cell: dict) -> str:
+    """Below the cell that compares our function with the packaged one: the way to the latter, as the cell calls it."""
+    called = re.search(rf"\bgrpo_lite\.(\w+\.)?{re.escape(name)}\b", cell["source"])
+    path = called[0] if called else f"grpo_lite.{name}"
+    return f'<p class="nb-entry">In the package: <code>{escape(path)}</code></p>'
 
 
 def code(source: str) -> str:
@@ -93,6 +95,8 @@ def code(source: str) -> str:
 
 def _output(output: dict, cell: dict, warn: Warn, figures: Iterator[int]) -> str:
     if output["output_type"] == "stream":
+        if output["name"] == "stderr" and "raises-exception" not in tags(cell):
+            warn(f"a cell writes to stderr: {output['text'][:80]!r}")
         return _printed(output["text"], output["name"])
     if output["output_type"] == "error":
         if "raises-exception" not in tags(cell):

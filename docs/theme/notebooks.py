@@ -5,7 +5,7 @@ that lessons get what pages have: links and anchors that a strict build checks, 
 code blocks.
 
 Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors; `raises-exception` marks an
-error that is meant. Metadata: `alt` describes a figure.
+error or a warning that is meant. Metadata: `alt` describes a figure.
 """
 
 import json

@@ -1,0 +1,49 @@
+# Every target sets up what it needs: .venv is made on first use and again when the requirements change.
+PYTHON ?= python3
+BIN := .venv/bin
+NB := $(basename $(wildcard notebooks/[0-9]*.py))
+
+export HF_HUB_OFFLINE := 1
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: install site serve test test-fast notebooks check clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lessons,test,docs,check]'
+	touch $@
+
+site: install
+	$(BIN)/mkdocs build --strict
+
+serve: install
+	$(BIN)/mkdocs serve
+
+test: install
+	$(BIN)/python -m pytest -m 'not site'
+
+test-fast: install
+	$(BIN)/python -m pytest -q -m 'not site and not slow'
+
+# One way, from the scripts; what a run would change by itself (times, versions) is left out.
+notebooks: install
+	$(BIN)/jupytext --to ipynb --update --quiet $(addsuffix .py,$(NB))
+	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --log-level WARN \
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.kernel_name=python3 \
+	  --ClearMetadataPreprocessor.enabled=True \
+	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
+	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=alt \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=jupytext $(addsuffix .ipynb,$(NB))
+
+check: install
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv site build *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,588 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 Sampling a group
+#
+# GRPO learns from the differences between several answers to one question. This lesson draws those answers, one token at a time, and keeps for each token the probability with which it was really drawn.
+#
+# **Minutes:** 20 · **Needs:** [lesson 02](02_rewards.ipynb) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+
+import copy
+from typing import NamedTuple
+
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+import grpo_lite
+from grpo_lite import plotting
+
+plotting.use_site_style()
+torch.set_num_threads(1)  # fastest for a model this small
+
+# %% [markdown]
+# ## The question
+#
+# A language model does one thing: it reads tokens and gives a probability to each token that could come next. A **completion** is what we get when we draw a token, append it, and ask again, until the model draws its end token.
+#
+# The model that we train is called the **policy**, $\pi_\theta$. From it we need two things for every question $q$: a **group** of $G$ completions, and the probability of each token in them.
+#
+# **Predict.** Ask the same model the same question four times, and let it take its most probable token each time. What will the rewards be, and what will the advantages be?
+#
+# ## A model to ask
+#
+# We build a GPT-2 from a config, without downloading anything. Its vocabulary has 14 symbols, each of them one token. The dot is the **end token** (EOS), with which a completion ends. The underscore is **padding**: it fills up rows of a batch to the same length and means nothing.
+
+
+# %% tags=["result-encode"]
+symbols = "0123456789+=._"
+EOS, PAD = symbols.index("."), symbols.index("_")
+
+
+def encode(texts):
+    return torch.tensor([[symbols.index(symbol) for symbol in text] for text in texts])
+
+
+def decode(ids):
+    return ["".join(symbols[i] for i in row) for row in ids.tolist()]
+
+
+print(encode(["3+4=7._"]))
+print(decode(encode(["3+4=7._"])))
+
+# %% [markdown]
+# To make its answers worth reading, we let it practise on sums for a few seconds. Half of the answers in the exercise book are wrong by one, so it will half know its sums. That is the right pupil for this method: it is sometimes right and sometimes not.
+#
+# (This is ordinary training on given text. Float64 keeps the numbers below the same on every machine.)
+
+
+# %%
+def half_taught_model(steps=150):
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=14,
+        n_positions=32,
+        n_embd=32,
+        n_layer=1,
+        n_head=4,
+        bos_token_id=EOS,
+        eos_token_id=EOS,
+        pad_token_id=PAD,
+    )
+    model = GPT2LMHeadModel(config).double()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    book = [f"{a}+{b}={max(0, a + b + slip)}." for a in range(13) for b in range(5) for slip in (-1, 0, 0, 1)]
+    book = encode([line.ljust(8, "_") for line in book])
+    for _ in range(steps):
+        ids = book[torch.randint(len(book), (64,))]
+        logits = model(ids, attention_mask=ids != PAD).logits
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+model = half_taught_model()
+prompt = encode(["3+4="])
+with torch.no_grad():
+    logits = model(prompt).logits[0, -1]
+for p, i in zip(*logits.softmax(dim=-1).topk(4), strict=True):
+    print(symbols[i], f"{p:.2f}")
+
+# %% [markdown]
+# These are the four most probable tokens after `3+4=`. The model has an opinion, and it is not sure. The numbers before the softmax, one for each token of the vocabulary, are the **logits**.
+#
+# ## Four times the same answer
+#
+# Without `do_sample=True`, `generate` takes the most probable token at every step. This is called **greedy** decoding. Four copies of the prompt, and a reward of 1 for the right answer:
+
+# %%
+four_prompts = prompt.repeat(4, 1)
+greedy = model.generate(four_prompts, attention_mask=torch.ones_like(four_prompts), do_sample=False, max_new_tokens=4)
+texts = decode(greedy[:, prompt.shape[1] :])
+texts
+
+# %% tags=["result-greedy-advantages"]
+rewards = torch.tensor([float(text.startswith("7.")) for text in texts])
+grpo_lite.group_advantages(rewards, num_generations=4)
+
+# %% [markdown]
+# Four times the same answer, hence four times the same reward, right or wrong, and nothing to compare. All advantages are 0 and the model learns nothing, however long it runs. A group must disagree before it can teach, so it has to be **sampled**.
+#
+# ## By hand: two completions of two tokens
+#
+# Take a vocabulary of two tokens, `a` and `b`, and completions of two tokens. The policy is three numbers:
+#
+# | after | probability of `a` | probability of `b` |
+# |---|---|---|
+# | the prompt | 0.7 | 0.3 |
+# | the prompt, `a` | 0.2 | 0.8 |
+# | the prompt, `b` | 0.9 | 0.1 |
+#
+# To draw a token, draw a number $u$ between 0 and 1. Below the probability of `a` it means `a`, otherwise `b`. Say the first completion gets $u = 0.35,\ 0.60$ and the second $u = 0.90,\ 0.50$:
+#
+# | | first token | second token | probability | log-probability |
+# |---|---|---|---|---|
+# | completion 1 | $0.35 < 0.7$: `a` | $0.60 \ge 0.2$: `b` | $0.7 \cdot 0.8 = 0.56$ | $\ln 0.7 + \ln 0.8 = -0.5798$ |
+# | completion 2 | $0.90 \ge 0.7$: `b` | $0.50 < 0.9$: `a` | $0.3 \cdot 0.9 = 0.27$ | $\ln 0.3 + \ln 0.9 = -1.3093$ |
+#
+# A probability of a completion is a product over its tokens, so its logarithm is a sum. We keep the logarithms, one for each token: the **log-probs**.
+
+
+# %% tags=["result-by-hand"]
+probability_of_a = {"": 0.7, "a": 0.2, "b": 0.9}
+
+
+def draw_two(draws):
+    text, logps = "", []
+    for u in draws:
+        p = probability_of_a[text]
+        logps.append(torch.tensor(p if u < p else 1 - p).log().item())
+        text += "a" if u < p else "b"
+    return text, logps
+
+
+for draws in ([0.35, 0.60], [0.90, 0.50]):
+    text, logps = draw_two(draws)
+    print(text, [round(logp, 4) for logp in logps], round(sum(logps), 4))
+
+# %% [markdown]
+# A plain loop over ten thousand completions shows that each comes up as often as its probability says.
+
+# %% tags=["result-frequencies"]
+uniform = torch.rand(10_000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tolist()
+drawn = [draw_two(draws)[0] for draws in uniform]
+for text, exact in {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}.items():
+    print(text, exact, drawn.count(text) / len(drawn))
+
+# %% [markdown]
+# ## Temperature
+#
+# How much should a group disagree? The **temperature** $T$ divides the logits $z$ before the softmax:
+#
+# $$\pi(v) = \frac{e^{z_v / T}}{\sum_w e^{z_w / T}}$$
+#
+# Below 1 it makes the probable tokens more probable. Above 1 it makes the distribution flatter. Near 0 it is greedy decoding again.
+#
+# For the first token of the example, logits are $\ln 0.7$ and $\ln 0.3$. Dividing them by $T$ raises the probabilities to the power $1/T$, so at $T = 2$ the probability of `a` is $\sqrt{0.7} / (\sqrt{0.7} + \sqrt{0.3}) = 0.6044$.
+
+# %% tags=["result-temperature"]
+z = torch.tensor([0.7, 0.3], dtype=torch.float64).log()
+for T in (0.1, 0.5, 1.0, 2.0, 10.0):
+    print(T, (z / T).softmax(dim=-1))
+
+# %% [markdown]
+# **Predict.** At $T = 2$, which symbols does our model draw after `3+4=`, apart from better and worse guesses?
+
+# %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. At 0.5 the favourite 7 stands alone above the rest; at 2 the digits around 7 are nearly level and symbols such as + and the dot get a few percent."
+plotting.bars(
+    {f"T = {T}": (logits / T).softmax(dim=-1) for T in (0.5, 1.0, 2.0)},
+    list(symbols),
+    ylabel="probability",
+    xlabel="next symbol",
+)
+
+# %% [markdown]
+# The neighbours of the favourite gain, and so do the symbols that make no sense there. Temperature buys variety and pays in nonsense. GRPO usually samples at 1.
+#
+# ## What was drawn must be what is scored
+#
+# The loss will later ask how probable each token was when it was drawn, and compare that with how probable it is now. The quotient of the two is the **ratio**; before the first update it has to be 1. So the number that we store must belong to the distribution that we drew from.
+#
+# **Predict.** Draw at $T = 2$ from the two-token example, but store log-probs at $T = 1$. What are the ratios before anything has been learned?
+
+# %% tags=["result-two-temperatures"]
+drawn_at, scored_at = (z / 2).softmax(dim=-1), z.softmax(dim=-1)
+print("drawn ", drawn_at)
+print("scored", scored_at)
+print("ratio ", scored_at / drawn_at)
+
+# %% [markdown]
+# The loss would see a policy that has already moved: 16% towards `a`, 24% away from `b`. Nothing has moved. There is one temperature, and it serves both for sampling and for scoring.
+#
+# The same holds for **top-k**, which draws only from the $k$ most probable tokens, and for **top-p**, which draws from the fewest tokens whose probabilities add up to $p$. Both are popular because they cut off nonsense. Both draw from another distribution than the softmax:
+
+# %% tags=["result-top-k"]
+p = torch.tensor([0.50, 0.25, 0.15, 0.10])
+top_2 = torch.where(p >= 0.25, p, 0) / 0.75
+print("scored", p)
+print("drawn ", top_2)
+print("ratio ", p[:2] / top_2[:2])
+
+# %% [markdown]
+# Every token is drawn more often than its score says. All ratios are 0.75: exactly the probability that top-k has kept. In a long text it is a different number at every token. Our model, with $k = 2$:
+
+# %%
+kept = logits.softmax(dim=-1).topk(2).values.sum()
+print(f"ratio after top-2: {kept:.2f}")
+
+# %% [markdown]
+# One can store the log-probs of the cut distribution instead, but then the training forward pass must cut in the same way, and a token that falls out of the cut has probability 0 and log-prob $-\infty$. We do not cut.
+#
+# ## A plain loop
+#
+# One token at a time for the whole group. In each step the model reads everything again, `multinomial` draws one token for each row, and we note its log-prob.
+
+
+# %%
+@torch.no_grad()
+def sample_slowly(model, prompt_ids, num_generations, max_new_tokens, generator):
+    rows = prompt_ids.repeat_interleave(num_generations, dim=0)
+    logps = []
+    for _ in range(max_new_tokens):
+        all_logps = model(rows).logits[:, -1].log_softmax(dim=-1)
+        token = torch.multinomial(all_logps.exp(), num_samples=1, generator=generator)
+        logps.append(all_logps.gather(1, token))
+        rows = torch.cat([rows, token], dim=1)
+    return rows[:, prompt_ids.shape[1] :], torch.cat(logps, dim=1)
+
+
+slow_ids, slow_logps = sample_slowly(model, prompt, 8, 5, torch.Generator().manual_seed(0))
+decode(slow_ids)
+
+# %% [markdown]
+# A group at last: some answers are right, some are not. Two things are left to repair. The rows talk on after their end token, and the model reads the same prompt again and again.
+#
+# ## Each row stops at its own end
+#
+# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. The end token counts because drawing it was a decision of the model too; [lesson 04](04_token_logprobs.ipynb) shows what happens otherwise.
+#
+# In the loop, one boolean a row is enough: is it still alive? Here are two rows, `7.` and `12.`, drawn token by token.
+
+# %% tags=["result-alive"]
+drawn_tokens = encode(["7.+", "12."])
+alive = torch.tensor([True, True])
+ids, mask = [], []
+for t in range(3):
+    ids.append(torch.where(alive, drawn_tokens[:, t], PAD))
+    mask.append(alive)
+    alive = alive & (drawn_tokens[:, t] != EOS)
+print(decode(torch.stack(ids, dim=1)))
+print(torch.stack(mask, dim=1))
+
+# %% [markdown]
+# The order matters: first note who is alive, then look for the end. Exercise 3 swaps the two lines.
+#
+# ## Read the prompt once
+#
+# While a transformer reads a token, it computes a key and a value for it in every layer. Later tokens look at these and at nothing else of the past. Kept, they are the **cache**: the next step then reads a single new token.
+#
+# The group shares its prompt, so it can share the reading too. We read the prompt once, as a single row, and copy the cache $G$ times.
+
+# %% tags=["result-cache"]
+with torch.no_grad():
+    cache = model(prompt, use_cache=True).past_key_values
+print("read once", list(cache.layers[0].keys.shape))
+cache.batch_repeat_interleave(8)
+print("copied   ", list(cache.layers[0].keys.shape))
+
+# %% [markdown]
+# The axes are rows, attention heads, tokens, numbers per head: four prompt tokens, read once, known to eight rows.
+#
+# ## Prompts of different length
+#
+# Several questions go into one batch, and questions differ in length. They are padded on the **left**, so that each completion follows its prompt directly. Now the model needs two more tensors:
+#
+# - the **attention mask**, so that no token looks at the padding;
+# - the **position ids**, because GPT-2 adds to each token an embedding of its position. Shifted by padding, the same prompt would stand at positions it was never meant for.
+
+
+# %% tags=["define-position_ids"]
+def position_ids(attention_mask):
+    return (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+
+
+# %% tags=["result-position-ids"]
+ragged = encode(["__3+4=", "_12+3="])
+print((ragged != PAD).int())
+print(position_ids(ragged != PAD))
+
+# %% tags=["same-position_ids"]
+random_mask = torch.arange(9) >= torch.tensor([[0], [3], [8]])
+torch.testing.assert_close(position_ids(random_mask), grpo_lite.masking.position_ids(random_mask))
+
+# %% [markdown]
+# How much does it matter? The log-prob of the answer `7` to `3+4=`: alone, then with five symbols of padding and nothing, one or both of the two tensors.
+
+# %%
+padded = encode(["_____3+4="])
+attention_mask = (padded != PAD).long()
+with torch.no_grad():
+    cases = {
+        "alone            ": model(prompt),
+        "nothing          ": model(padded, attention_mask=torch.ones_like(padded)),
+        "attention mask   ": model(padded, attention_mask=attention_mask, position_ids=torch.arange(9)[None]),
+        "mask + positions ": model(padded, attention_mask=attention_mask, position_ids=position_ids(attention_mask)),
+    }
+for name, out in cases.items():
+    print(name, f"{out.logits[0, -1].log_softmax(dim=-1)[symbols.index('7')]:.4f}")
+
+# %% [markdown]
+# Without them the model answers another question, and no error tells you. With both, padding changes nothing.
+#
+# ## Put together
+#
+# Everything so far in one function: eval mode, one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, which is what the advantages of [lesson 05](05_group_advantages.ipynb) expect.
+
+
+# %% tags=["define-Completions"]
+class Completions(NamedTuple):
+    ids: torch.Tensor
+    mask: torch.Tensor
+    logps: torch.Tensor
+
+
+# %% tags=["define-sample_group"]
+@torch.no_grad()
+def sample_group(
+    model, prompt_ids, num_generations, *, max_new_tokens, eos_token_id, pad_token_id,
+    temperature=1.0, prompt_mask=None, generator=None,
+):  # fmt: skip
+    was_training = model.training
+    model.eval()
+    seen = torch.ones_like(prompt_ids, dtype=torch.bool) if prompt_mask is None else prompt_mask
+    new_ids, cache, columns = prompt_ids, None, []
+    for step in range(max_new_tokens):
+        positions = position_ids(seen)[:, -new_ids.shape[1] :]
+        out = model(new_ids, attention_mask=seen.long(), position_ids=positions, past_key_values=cache, use_cache=True)
+        cache, logits = out.past_key_values, out.logits[:, -1]
+        if step == 0:
+            cache.batch_repeat_interleave(num_generations)
+            logits = logits.repeat_interleave(num_generations, dim=0)
+            seen = seen.repeat_interleave(num_generations, dim=0)
+            alive = torch.ones_like(seen[:, 0])
+        all_logps = (logits / temperature).log_softmax(dim=-1)
+        token = torch.multinomial(all_logps.exp(), num_samples=1, generator=generator)
+        logp = all_logps.gather(1, token).squeeze(1)
+        token = token.squeeze(1)
+        columns.append((torch.where(alive, token, pad_token_id), alive, torch.where(alive, logp, 0)))
+        new_ids, seen = columns[-1][0][:, None], torch.cat([seen, alive[:, None]], dim=1)
+        alive = alive & ~torch.isin(token, torch.tensor(eos_token_id))
+        if not alive.any():
+            break
+    model.train(was_training)
+    return Completions(*(torch.stack(column, dim=1) for column in zip(*columns, strict=True)))
+
+
+# %%
+settings = dict(max_new_tokens=5, eos_token_id=EOS, pad_token_id=PAD)
+group = sample_group(model, prompt, 8, generator=torch.Generator().manual_seed(0), **settings)
+for text, slow_text, length in zip(decode(group.ids), decode(slow_ids), group.mask.sum(dim=1).tolist(), strict=True):
+    print(text, length, slow_text)
+
+# %% [markdown]
+# Left the new function and the number of tokens that count, right the slow loop. The same seed draws the same tokens, up to each row's end.
+#
+# The packaged function does the same, for ragged prompts, in float64 and in float32. Its draws carry no gradient: sampling only looks at the model, and learning comes later.
+
+# %% tags=["same-sample_group", "same-Completions"]
+random_prompts = torch.randint(14, (3, 6), generator=torch.Generator().manual_seed(1))
+prompt_mask = torch.arange(6) >= torch.tensor([[0], [2], [4]])
+for dtype in (torch.float64, torch.float32):
+    for temperature in (1.0, 0.7):
+        settings_both = dict(settings, temperature=temperature, prompt_mask=prompt_mask)
+        mine, packaged = (
+            f(
+                copy.deepcopy(model).to(dtype),
+                random_prompts,
+                4,
+                generator=torch.Generator().manual_seed(2),
+                **settings_both,
+            )
+            for f in (sample_group, grpo_lite.sample_group)
+        )
+        torch.testing.assert_close(mine.ids, packaged.ids)
+        torch.testing.assert_close(mine.mask, packaged.mask)
+        torch.testing.assert_close(mine.logps, packaged.logps)
+        assert mine.logps.dtype == packaged.logps.dtype == dtype
+        assert not mine.logps.requires_grad
+        assert not packaged.logps.requires_grad
+assert Completions._fields == grpo_lite.Completions._fields
+
+# %% [markdown]
+# ## How much reading that saves
+#
+# The reading of long prompts is where the time goes. A hook on the embedding layer counts the tokens that the model reads. One prompt of 20 tokens, eight completions of 6 tokens:
+
+
+# %%
+def tokens_read(run):
+    counts = []
+    hook = model.transformer.wte.register_forward_hook(lambda layer, inputs, output: counts.append(inputs[0].numel()))
+    run()
+    hook.remove()
+    return sum(counts)
+
+
+# %% tags=["result-tokens-read"]
+long_prompt = torch.randint(10, (1, 20), generator=torch.Generator().manual_seed(0))
+read = {}
+read["no cache"] = tokens_read(lambda: sample_slowly(model, long_prompt, 8, 6, torch.Generator().manual_seed(0)))
+
+no_end = dict(max_new_tokens=6, eos_token_id=[], pad_token_id=PAD)
+eight_rows = long_prompt.repeat_interleave(8, dim=0)
+read["cache"] = tokens_read(lambda: sample_group(model, eight_rows, 1, **no_end))
+read["prompt once"] = tokens_read(lambda: sample_group(model, long_prompt, 8, **no_end))
+print(read)
+
+# %% alt="Bars of tokens read by the model: 1080 without a cache, 200 with a cache, 60 when the group shares one reading of its prompt."
+plotting.bars({"tokens": list(read.values())}, list(read), ylabel="tokens read")
+
+# %% [markdown]
+# With $N$ prompts of $P$ tokens and $G$ completions of $T$ tokens each:
+#
+# | | tokens read | here |
+# |---|---|---|
+# | no cache | $N G \,(P + (P{+}1) + \dots + (P{+}T{-}1))$ | $8 \cdot 135 = 1080$ |
+# | cache | $N G P + N G (T - 1)$ | $160 + 40 = 200$ |
+# | prompt once | $N P + N G (T - 1)$ | $20 + 40 = 60$ |
+#
+# The last token of a completion is drawn, but never read. (The empty list of end tokens keeps all rows at full length, so that the count does not depend on luck.)
+#
+# ## Scoring again gives the same numbers
+#
+# The log-probs were noted in passing, with a cache, at one token a step. The training pass reads prompt and completion in one go. [Lesson 04](04_token_logprobs.ipynb) builds `grpo_lite.completion_logps` for it. The two must agree, or the ratio starts away from 1.
+
+# %% tags=["result-score-again"]
+ragged_mask = ragged != PAD
+group = grpo_lite.sample_group(
+    model, ragged, 4, prompt_mask=ragged_mask, generator=torch.Generator().manual_seed(0), **settings
+)
+with torch.no_grad():
+    again = grpo_lite.completion_logps(
+        model,
+        ragged.repeat_interleave(4, dim=0),
+        group.ids,
+        prompt_mask=ragged_mask.repeat_interleave(4, dim=0),
+        completion_mask=group.mask,
+    )
+ratio = (again - group.logps).exp()
+print(f"ratio from {ratio.min():.6f} to {ratio.max():.6f}")
+
+# %% [markdown]
+# Two prompts of different length, eight completions, every ratio 1.
+#
+# ## Dropout moves every number
+#
+# **Dropout** switches off random parts of the network during training. A model in train mode therefore gives other log-probs at every call. Here the slow loop samples with dropout on, and the scoring is done with it off.
+
+# %%
+model.train()
+torch.manual_seed(0)
+noisy_ids, noisy_logps = sample_slowly(model, prompt, 64, 2, torch.Generator().manual_seed(0))
+model.eval()
+with torch.no_grad():
+    again = grpo_lite.completion_logps(model, prompt.repeat_interleave(64, dim=0), noisy_ids)
+ratio = (again - noisy_logps).exp()
+print(f"ratio from {ratio.min():.2f} to {ratio.max():.2f}")
+
+# %% [markdown]
+# Nothing has been learned, and the ratios are far from 1. This is why `sample_group` puts the model into eval mode, and returns it in the mode in which it came.
+
+# %% tags=["result-mode"]
+model.train()
+grpo_lite.sample_group(model, prompt, 2, **settings)
+print("train mode after sampling:", model.training)
+model.eval()
+# %% [markdown]
+# ## Break it
+#
+# A small vocabulary with settings copied from a big model: GPT-2's end token has id 50256, our vocabulary ends at 13.
+#
+# **Predict.** What do the completions look like, and what does the mask say?
+
+# %%
+wrong = dict(max_new_tokens=8, eos_token_id=50256, pad_token_id=50256)
+endless = sample_group(model, prompt, 4, generator=torch.Generator().manual_seed(0), **wrong)
+decode(endless.ids)
+
+# %% tags=["result-no-end"]
+endless.mask.sum(dim=1)
+
+# %% [markdown]
+# The model draws its end token, and nobody listens. It talks on after the answer, and every token of that counts: all four completions have the full length of 8, cut off at the limit. A reward that reads the last number reads noise.
+#
+# The padding id is no better. It was not needed here, because no row ever ended. The day a row does, it is looked up in an embedding table that has no such row:
+
+# %%
+try:
+    model(torch.tensor([[50256]]))
+except IndexError as error:
+    print(error)
+
+# %% [markdown]
+# The repair is to use the special tokens of the vocabulary that the model has. The packaged function asks before it draws:
+
+# %%
+try:
+    grpo_lite.sample_group(model, prompt, 4, **wrong)
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. Temperature and odds.** Token `a` is 9 times as probable as token `b` at $T = 1$. How many times as probable is it at $T = 2$, and at $T = 1/2$? Does the rest of the vocabulary matter?
+
+# %% [markdown] tags=["solution"]
+# The normaliser cancels: $\pi(a)/\pi(b) = e^{(z_a - z_b)/T}$, which is the ratio at $T = 1$ to the power $1/T$. So 3 times at $T = 2$ and 81 times at $T = 1/2$. The other tokens do not matter.
+
+# %% tags=["solution"]
+odds = torch.tensor([9.0, 1.0, 5.0]).log()
+for T in (2.0, 0.5):
+    p = (odds / T).softmax(dim=-1)
+    print(T, round((p[0] / p[1]).item(), 4))
+
+# %% [markdown]
+# **2. Silent groups.** A model answers a prompt correctly with probability $p$, and the reward is 0 or 1. How often does a group of $G$ agree, so that all its advantages are 0? Compute it for $p = 0.5$ and $p = 0.05$, with $G = 2$, 8 and 32. What does that say about the choice of $G$?
+
+# %% [markdown] tags=["solution"]
+# All right with probability $p^G$, all wrong with $(1-p)^G$; the two add up.
+
+# %% tags=["solution"]
+for p in (0.5, 0.05):
+    print(p, {G: round(p**G + (1 - p) ** G, 4) for G in (2, 8, 32)})
+
+# %% [markdown] tags=["solution"]
+# At $p = 0.5$ a group of 8 is almost never silent. At $p = 0.05$ two thirds of the groups of 8 are, and even of the groups of 32 one in five. Hard prompts need large groups, and prompts that are never solved need something else.
+
+# %% [markdown]
+# **3. Find the bug.** The two lines of the loop above have changed places. Which token is lost, and what will the model never learn?
+
+# %%
+alive = torch.tensor([True, True])
+suspicious_mask = []
+for t in range(3):
+    alive = alive & (drawn_tokens[:, t] != EOS)
+    suspicious_mask.append(alive)
+torch.stack(suspicious_mask, dim=1)
+
+# %% [markdown] tags=["solution"]
+# The end token of each row is lost: `7.` counts one token instead of two, `12.` two instead of three. No reward reaches the decision to stop, so the model never learns to stop.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** Draw the group from the whole softmax at one temperature, in eval mode, each row to its own end token, and keep the log-prob of every drawn token. Scoring again must give the same numbers, with padding too. Greedy answers are all alike, and a group in agreement teaches nothing.
+#
+# Sampling $G$ outputs from the old policy is line 7 of algorithm 1 in [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The transformer with its keys and values is from [Attention Is All You Need (arXiv:1706.03762)](https://arxiv.org/abs/1706.03762); top-p sampling is from [The Curious Case of Neural Text Degeneration (arXiv:1904.09751)](https://arxiv.org/abs/1904.09751).
+#
+# **Next:** [lesson 04](04_token_logprobs.ipynb) looks at the log-prob of a token from all sides: the shift, the mask and the memory.

@@ -1,0 +1,600 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 Token log-probs
+#
+# The loss never sees the model. It sees one number for each sampled token: the logarithm of the probability that the model gives it. This lesson computes that number, finds out which tokens count, and shows the ways in which it goes wrong without an error.
+#
+# **Minutes:** 25 · **Needs:** [lesson 03](03_sampling_a_group.ipynb) · **Gives:** `grpo_lite.token_logps`, `grpo_lite.completion_logps`, `grpo_lite.completion_mask`, `grpo_lite.masked_mean`
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+import grpo_lite
+from grpo_lite import plotting
+
+plotting.use_site_style()
+torch.set_num_threads(1)  # fastest for a model this small
+
+# %% [markdown]
+# ## The question
+#
+# A completion was sampled. Later the loss asks: how probable is it now, and how probable was it then? For each token the answer is one of the numbers that the model has computed along the way.
+#
+# **Predict.** The vocabulary has two tokens, 0 and 1. At the first position the model gives both the logit 0. At the second it gives them 0 and 3. The completion is token 0, then token 1. How probable is each of the two?
+#
+# ## By hand: two positions, two tokens
+#
+# The softmax turns logits $z$ into probabilities: $\pi(v) = e^{z_v} / \sum_w e^{z_w}$.
+#
+# | position | logits | token | probability | log-prob |
+# |---|---|---|---|---|
+# | 1 | 0, 0 | 0 | $e^0 / (e^0 + e^0) = 0.5$ | $\ln 0.5 = -0.6931$ |
+# | 2 | 0, 3 | 1 | $e^3 / (e^0 + e^3) = 0.9526$ | $\ln 0.9526 = -0.0486$ |
+#
+# The unit of a log-prob is the **nat**. It is 0 for a token that was certain, and it falls without limit as the token gets rarer.
+
+# %% tags=["result-by-hand"]
+logits = torch.tensor([[[0.0, 0.0], [0.0, 3.0]]])
+ids = torch.tensor([[0, 1]])
+print(logits[0, 0].softmax(dim=-1)[0].log())
+print(logits[0, 1].softmax(dim=-1)[1].log())
+
+# %% [markdown]
+# The tensors have shapes `[B, T, V]` and `[B, T]`: B completions, T tokens each, V tokens in the vocabulary. Here they are 1, 2 and 2.
+#
+# ## Why the logarithm
+#
+# The probability of a completion is the product over its tokens.
+#
+# **Predict.** Two hundred tokens, each with probability one half. What does float32 make of the product?
+
+# %% tags=["result-underflow"]
+p = torch.full((200,), 0.5)
+print("product    ", p.prod())
+print("sum of logs", p.log().sum())
+
+# %% [markdown]
+# Zero, although the completion was sampled. The smallest positive number of float32 is $2^{-149}$. The sum of the logs has no such floor.
+#
+# The loss needs a **ratio** of two probabilities, new over old. Take a rare token, with log-prob −110 now and −110.5 then:
+
+# %% tags=["result-ratio-in-log-space"]
+new, old = torch.tensor(-110.0), torch.tensor(-110.5)
+print("exp(new) / exp(old)", new.exp() / old.exp())
+print("exp(new - old)     ", (new - old).exp())
+
+# %% [markdown]
+# Zero over zero is nan, and one nan turns the whole loss into nan. First subtract, then take one exponential.
+#
+# ## A plain loop
+#
+# Row by row and token by token: take the logits at this position, take the one of the token that was sampled, subtract the logarithm of the normaliser.
+#
+# $$\log \pi(o_t) = z_{o_t} - \log \sum_{v} e^{z_v}$$
+
+
+# %% tags=["result-loop"]
+def token_logps_in_a_loop(logits, ids, temperature=1.0):
+    logps = torch.zeros(ids.shape, dtype=logits.dtype)
+    for i in range(ids.shape[0]):
+        for t in range(ids.shape[1]):
+            z = logits[i, t] / temperature
+            logps[i, t] = z[ids[i, t]] - z.exp().sum().log()
+    return logps
+
+
+token_logps_in_a_loop(logits, ids)
+
+# %% [markdown]
+# ## Temperature comes before the softmax
+#
+# [Lesson 03](03_sampling_a_group.ipynb) drew at a temperature $T$, so the score must use the same $T$. It divides the logits. It is tempting to divide the finished log-probs instead, since they are numbers of the same kind.
+#
+# **Predict.** What do the probabilities add up to if we divide the log-probs?
+
+# %% tags=["result-temperature"]
+z = logits[0, 1]
+before = (z / 2).log_softmax(dim=-1)
+after = z.log_softmax(dim=-1) / 2
+for name, logps in (("logits / 2   ", before), ("log-probs / 2", after)):
+    print(name, logps.exp(), "sum", logps.exp().sum())
+
+# %% [markdown]
+# 1.1938 is not a probability. The normaliser has to be computed after the division, so the division comes first.
+#
+# ## Vectorised
+#
+# `gather` picks the logit of each sampled token. `logsumexp` is the normaliser, computed without overflow. Half-precision logits are widened first: 8 bits of mantissa are not enough for a difference of log-probs.
+
+
+# %% tags=["define-token_logps"]
+def token_logps(logits, ids, *, temperature=1.0):
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    logits = logits / temperature
+    chosen = logits.gather(dim=-1, index=ids[..., None]).squeeze(-1)
+    return chosen - logits.logsumexp(dim=-1)
+
+
+# %% tags=["result-token-logps"]
+token_logps(logits, ids)
+
+# %% tags=["same-token_logps"]
+generator = torch.Generator().manual_seed(0)
+random_ids = torch.randint(11, (3, 5), generator=generator)
+for dtype in (torch.float64, torch.float32, torch.bfloat16):
+    for temperature in (1.0, 0.7):
+        random_logits = torch.randn(3, 5, 11, generator=generator).to(dtype).requires_grad_()
+        mine = token_logps(random_logits, random_ids, temperature=temperature)
+        packaged = grpo_lite.token_logps(random_logits, random_ids, temperature=temperature)
+        torch.testing.assert_close(mine, packaged)
+        grads = [torch.autograd.grad(logps.square().sum(), random_logits) for logps in (mine, packaged)]
+        torch.testing.assert_close(grads[0], grads[1])
+
+loop = token_logps_in_a_loop(random_logits.double(), random_ids, temperature=0.7)
+torch.testing.assert_close(packaged.double(), loop, rtol=1e-5, atol=1e-5)
+
+# %% [markdown]
+# ## What the table would cost
+#
+# One would expect `logits.log_softmax(dim=-1).gather(...)`. It gives the same numbers. But it builds the log-prob of *every* token of the vocabulary, to keep one of them.
+#
+# A vocabulary can be large: 151,936 tokens in the Qwen models. Take 8 rows with a prompt of 512 and a completion of 512 tokens, in float32 (4 bytes).
+
+# %% tags=["result-memory"]
+B, P, T, V = 8, 512, 512, 151_936
+gigabytes = {
+    "logits, all": B * (P + T) * V * 4 / 1e9,
+    "logits, completion": B * (T + 1) * V * 4 / 1e9,
+    "log-prob table": B * T * V * 4 / 1e9,
+    "chosen": B * T * 4 / 1e9,
+}
+for name, size in gigabytes.items():
+    print(f"{name:20}{size:.6f}")
+
+# %% alt="Bars on a logarithmic scale, in gigabytes: all logits 4.98, logits of the completion 2.49, table of log-probs another 2.49, the chosen log-probs 0.000016."
+plotting.bars(
+    {"size": list(gigabytes.values())},
+    ["all\nlogits", "completion\nlogits", "log-prob\ntable", "chosen"],
+    ylabel="size (GB, log scale)",
+    log=True,
+)
+
+# %% [markdown]
+# Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And we never build the table of log-probs, which PyTorch would keep for the backward pass. What autograd keeps in addition to the logits, on a small example with B = 2, T = 8, V = 1000:
+
+
+# %% tags=["result-kept"]
+def numbers_kept(function):
+    x = torch.zeros(2, 8, 1000, requires_grad=True)
+    kept = {}
+
+    def pack(tensor):
+        if tensor.is_floating_point() and tensor.data_ptr() != x.data_ptr():
+            kept[tensor.data_ptr()] = tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = function(x, torch.zeros(2, 8, dtype=torch.long))
+    return sum(kept.values()), result.shape
+
+
+print("table ", numbers_kept(lambda z, ids: z.log_softmax(dim=-1).gather(-1, ids[..., None]).squeeze(-1)))
+print("gather", numbers_kept(grpo_lite.token_logps))
+
+# %% [markdown]
+# 16,000 numbers or 16: the factor is the vocabulary.
+#
+# ## The model of lesson 03
+#
+# Now for real log-probs. Here is the pupil of [lesson 03](03_sampling_a_group.ipynb) again, which half knows its sums: one token for each symbol, `.` ends a completion and `_` pads.
+
+
+# %%
+symbols = "0123456789+=._"
+EOS, PAD = symbols.index("."), symbols.index("_")
+
+
+def encode(texts):
+    return torch.tensor([[symbols.index(symbol) for symbol in text] for text in texts])
+
+
+def half_taught_model(steps=150):
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=14,
+        n_positions=32,
+        n_embd=32,
+        n_layer=1,
+        n_head=4,
+        bos_token_id=EOS,
+        eos_token_id=EOS,
+        pad_token_id=PAD,
+    )
+    model = GPT2LMHeadModel(config).double()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    book = [f"{a}+{b}={max(0, a + b + slip)}." for a in range(13) for b in range(5) for slip in (-1, 0, 0, 1)]
+    book = encode([line.ljust(8, "_") for line in book])
+    for _ in range(steps):
+        ids = book[torch.randint(len(book), (64,))]
+        logits = model(ids, attention_mask=ids != PAD).logits
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+model = half_taught_model()
+
+# %% [markdown]
+# ## The shift
+#
+# A language model predicts the *next* token. What comes out at a position is about the token after it:
+#
+# | position | 0 | 1 | 2 | 3 | 4 | 5 |
+# |---|---|---|---|---|---|---|
+# | token read | `3` | `+` | `4` | `=` | `7` | `.` |
+# | logits predict | `+` | `4` | `=` | `7` | `.` | nothing we have |
+#
+# The completion `7.` stands at positions 4 and 5. It is predicted at positions 3 and 4. The first token of the completion is predicted at the last token of the prompt, and the last logits are thrown away.
+#
+# **Predict.** What do you score if you forget the shift?
+
+# %%
+ids = encode(["3+4=7."])
+with torch.no_grad():
+    logits = model(ids).logits
+print("shifted  ", grpo_lite.token_logps(logits[:, 3:5], ids[:, 4:6]))
+print("unshifted", grpo_lite.token_logps(logits[:, 4:6], ids[:, 4:6]))
+
+# %% [markdown]
+# Without the shift we ask, having read `7`, whether the next symbol is another `7`. Here the score is so poor that one would notice. In a large model it drowns in the average.
+#
+# There is a sharper test, which needs no opinion about good and poor scores. The probability of a token must not depend on that token having been read already. So replace one token of the input, and see which scores move. We ask for the probability of the same symbols both times.
+
+
+# %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. Unshifted scores move from position 5 on, the replaced token's own score included. Shifted scores are unchanged up to and including position 5 and move from position 6 on."
+ids = encode(["12+3=15."])
+changed = ids.clone()
+changed[0, 5] = symbols.index("9")
+with torch.no_grad():
+    logits, logits_changed = model(ids).logits, model(changed).logits
+
+
+def moved(shift):
+    scored = ids[:, 1:]
+    position = slice(1 - shift, ids.shape[1] - shift)
+    before = grpo_lite.token_logps(logits[:, position], scored)
+    after = grpo_lite.token_logps(logits_changed[:, position], scored)
+    return (after - before).abs()[0]
+
+
+plotting.bars(
+    {"unshifted": moved(shift=0), "shifted": moved(shift=1)},
+    [f"{t}\n{symbols[i]}" for t, i in enumerate(ids[0, 1:].tolist(), start=1)],
+    ylabel="change of score (nats)",
+    xlabel="position and token scored; token 5 was replaced",
+    colors={"unshifted": "clipped", "shifted": "policy"},
+)
+
+# %% tags=["result-own-score"]
+print("unshifted, token 5 moved:", bool(moved(shift=0)[4] > 0))
+print("shifted,   token 5 moved:", bool(moved(shift=1)[4] > 0))
+
+# %% [markdown]
+# Unshifted, the score of token 5 moves when token 5 is replaced: the model has seen the answer that it is asked to judge. Shifted, nothing moves up to and including token 5. This is **causality**, and it makes a good test of any code that computes log-probs.
+#
+# ## Score completions
+#
+# Prompt and completion go through the model in one pass. The shift is done once, here: `logits_to_keep` asks for the logits of the completion and of the one position before it, and the last of them is dropped. Attention mask and position ids take care of prompts that are padded on the left, as in [lesson 03](03_sampling_a_group.ipynb).
+
+
+# %% tags=["define-completion_logps"]
+def completion_logps(model, prompt_ids, completion_ids, *, prompt_mask=None, completion_mask=None, temperature=1.0):
+    if prompt_mask is None:
+        prompt_mask = torch.ones_like(prompt_ids, dtype=torch.bool)
+    if completion_mask is None:
+        completion_mask = torch.ones_like(completion_ids, dtype=torch.bool)
+    attention_mask = torch.cat([prompt_mask, completion_mask], dim=1)
+    logits = model(
+        input_ids=torch.cat([prompt_ids, completion_ids], dim=1),
+        attention_mask=attention_mask.long(),
+        position_ids=grpo_lite.masking.position_ids(attention_mask),
+        logits_to_keep=completion_ids.shape[1] + 1,
+    ).logits
+    logps = token_logps(logits[:, :-1], completion_ids, temperature=temperature)
+    return torch.where(completion_mask, logps, 0)
+
+
+# %% [markdown]
+# The gradient is compared for every parameter of the model, with padding on both sides.
+
+# %% tags=["same-completion_logps"]
+prompt_ids = torch.randint(14, (3, 6), generator=generator)
+completion_ids = torch.randint(14, (3, 4), generator=generator)
+masks = dict(
+    prompt_mask=torch.arange(6) >= torch.tensor([[0], [2], [4]]),
+    completion_mask=torch.arange(4) < torch.tensor([[4], [1], [3]]),
+)
+for settings in ({}, masks, dict(masks, temperature=0.7)):
+    mine = completion_logps(model, prompt_ids, completion_ids, **settings)
+    packaged = grpo_lite.completion_logps(model, prompt_ids, completion_ids, **settings)
+    torch.testing.assert_close(mine, packaged)
+    grads = [torch.autograd.grad(logps.square().sum(), list(model.parameters())) for logps in (mine, packaged)]
+    torch.testing.assert_close(grads[0], grads[1])
+
+# %% [markdown]
+# Does padding on the left change a score? Two prompts in one batch against each of them alone:
+
+# %% tags=["result-left-padding"]
+prompts, completions = encode(["_3+4=", "12+3="]), encode(["7._", "15."])
+prompt_mask, completion_mask_2 = prompts != PAD, completions != PAD
+with torch.no_grad():
+    together = grpo_lite.completion_logps(
+        model, prompts, completions, prompt_mask=prompt_mask, completion_mask=completion_mask_2
+    )
+    alone = [
+        grpo_lite.completion_logps(model, encode(["3+4="]), encode(["7."])),
+        grpo_lite.completion_logps(model, encode(["12+3="]), encode(["15."])),
+    ]
+print(torch.allclose(together[0, :2], alone[0][0]), torch.allclose(together[1], alone[1][0]))
+print("under the mask:", together[0, 2])
+
+# %% [markdown]
+# ## Which tokens count
+#
+# Completions differ in length, and the rest of the row is padding. The **completion mask** is `True` on the tokens that the model decided on: up to and including the first end token. Ending there was a decision too.
+#
+# By hand, with 2 as the end token *and* as the padding, which is common because many tokenizers have no padding token of their own:
+#
+# | row | ids | mask |
+# |---|---|---|
+# | ends at the third token | 7, 5, 2, 2 | 1, 1, 1, 0 |
+# | never ends | 4, 4, 4, 4 | 1, 1, 1, 1 |
+# | ends at once | 2, 2, 2, 2 | 1, 0, 0, 0 |
+#
+# The ids alone do not tell the end from the padding. The position does. As a loop:
+
+
+# %% tags=["result-mask-loop"]
+def completion_mask_in_a_loop(completion_ids, eos_token_id):
+    mask = []
+    for row in completion_ids.tolist():
+        length = row.index(eos_token_id) + 1 if eos_token_id in row else len(row)
+        mask.append([t < length for t in range(len(row))])
+    return torch.tensor(mask)
+
+
+rows = torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4], [2, 2, 2, 2]])
+completion_mask_in_a_loop(rows, eos_token_id=2).int()
+
+# %% [markdown]
+# Vectorised: a token counts if no end token stands *before* it. `cumsum` counts the end tokens up to and including each position; subtracting the token's own leaves those before it.
+
+
+# %% tags=["define-completion_mask"]
+def completion_mask(completion_ids, eos_token_id):
+    is_eos = torch.isin(completion_ids, torch.tensor(eos_token_id))
+    ends_before = is_eos.cumsum(dim=1) - is_eos.long()
+    return ends_before == 0
+
+
+# %% [markdown]
+# `isin` allows for several end tokens, as chat models have them. A mask holds true or false, so there is no gradient to compare.
+
+# %% tags=["same-completion_mask"]
+random_ids = torch.randint(5, (200, 6), generator=generator)
+for eos_token_id in (2, [2, 4]):
+    mine, packaged = completion_mask(random_ids, eos_token_id), grpo_lite.completion_mask(random_ids, eos_token_id)
+    torch.testing.assert_close(mine, packaged)
+    assert not packaged.requires_grad
+torch.testing.assert_close(completion_mask_in_a_loop(random_ids, 2), grpo_lite.completion_mask(random_ids, 2))
+
+# %% [markdown]
+# Here is a real group: eight answers to `3+4=`, the log-prob of each token, and nothing where the mask is false.
+
+# %% alt="Table of eight completions of 3+4= with the log-prob of each token. Most first digits have log-probs between about -0.5 and -3; the end token after a digit is close to 0. Cells after the end token are empty."
+group = grpo_lite.sample_group(
+    model,
+    encode(["3+4="]),
+    8,
+    max_new_tokens=4,
+    eos_token_id=EOS,
+    pad_token_id=PAD,
+    generator=torch.Generator().manual_seed(0),
+)
+texts = [[symbols[i] for i in row] for row in group.ids.tolist()]
+plotting.token_matrix(group.logps, group.mask, tokens=texts, label="log-prob (nats)")
+
+# %% [markdown]
+# The pupil hesitates over the digit and is nearly sure about what follows it. All the variety of this group comes from one token a row.
+#
+# ## Means under a mask
+#
+# An average over tokens must leave the padding out: of the sum, and of the number that we divide by. By hand, for the rows (1, 3, 100) with the 100 masked, and (5, 5, 5) with everything masked:
+#
+# | values | mask | masked mean |
+# |---|---|---|
+# | 1, 3, 100 | 1, 1, 0 | $(1 + 3)/2 = 2$ |
+# | 5, 5, 5 | 0, 0, 0 | $0 / \max(0, 1) = 0$ |
+#
+# Where nothing counts, the mean is 0 and not 0/0.
+
+
+# %% tags=["define-masked_mean"]
+def masked_mean(x, mask, dim=None):
+    kept = torch.where(mask, x, 0)
+    if dim is None:
+        return kept.sum() / mask.sum().clamp(min=1)
+    return kept.sum(dim) / mask.sum(dim).clamp(min=1)
+
+
+# %% tags=["result-masked-mean"]
+x = torch.tensor([[1.0, 3.0, 100.0], [5.0, 5.0, 5.0]])
+mask = torch.tensor([[True, True, False], [False, False, False]])
+print(masked_mean(x, mask, dim=1))
+print(masked_mean(x, mask))
+
+# %% tags=["same-masked_mean"]
+x = torch.randn(4, 6, dtype=torch.float64, generator=generator, requires_grad=True)
+mask = torch.rand(4, 6, generator=generator) < torch.tensor([[0.0], [0.3], [0.7], [1.0]])
+for dim in (None, 0, 1):
+    mine, packaged = masked_mean(x, mask, dim=dim), grpo_lite.masked_mean(x, mask, dim=dim)
+    torch.testing.assert_close(mine, packaged)
+    grads = [torch.autograd.grad(mean.square().sum(), x) for mean in (mine, packaged)]
+    torch.testing.assert_close(grads[0], grads[1])
+
+# %% [markdown]
+# Why `where`, when multiplying by the mask is shorter? Because whatever stands under the mask may be inf or nan, and zero times nan is nan.
+
+# %% tags=["result-nan-under-mask"]
+x = torch.tensor([1.0, 3.0, float("nan")])
+mask = torch.tensor([True, True, False])
+print("times", (x * mask).sum() / mask.sum())
+print("where", grpo_lite.masked_mean(x, mask))
+
+# %% [markdown]
+# For the gradient, the order matters as well. Take the exponential of three log-ratios; the one under the mask is garbage and overflows.
+#
+# **Predict.** We mask after the exponential, and the value is right. Is the gradient?
+
+# %% tags=["result-where-before-exp"]
+log_ratio = torch.tensor([0.0, 0.1, 1000.0], requires_grad=True)
+late = torch.where(mask, log_ratio.exp(), 0).sum()
+early = torch.where(mask, log_ratio, 0).exp()[mask].sum()
+for name, value in (("late ", late), ("early", early)):
+    print(name, value.item(), torch.autograd.grad(value, log_ratio)[0])
+
+# %% [markdown]
+# Backward, the masked entry receives a gradient of 0, and multiplies it by the derivative of its exponential, which is inf. Zero times inf is nan. Masked values are replaced *before* any exponential.
+#
+# ## Dropout makes it a lottery
+#
+# The same model, the same tokens, scored twice in train mode. If the log-probs were a property of the model, every ratio would be 1.
+
+# %%
+prompts = encode(["3+4="]).repeat(8, 1)
+ratios = []
+model.train()
+torch.manual_seed(0)
+for _ in range(20):
+    with torch.no_grad():
+        first, second = (
+            grpo_lite.completion_logps(model, prompts, group.ids, completion_mask=group.mask) for _ in range(2)
+        )
+    ratios.append((second - first).exp()[group.mask])
+model.eval()
+ratios = torch.cat(ratios)
+print(f"from {ratios.min():.2f} to {ratios.max():.2f}")
+print(f"outside 0.8 to 1.2: {((ratios - 1).abs() > 0.2).double().mean():.0%}")
+
+# %% [markdown]
+# The clip range of PPO and GRPO is usually 0.8 to 1.2 ([lesson 07](07_ratio_and_clipping.ipynb)). Dropout alone leaves it, with nothing learned. Call `model.eval()` before scoring, or set the dropout of the config to 0. Eval mode does not switch gradients off.
+#
+# ## Break it
+#
+# A common way to find the padding: a token is padding if its id is the padding id. When padding and end token share an id, this takes the end token away as well.
+
+# %% tags=["result-mask-by-id"]
+print("by id")
+print((rows != 2).int())
+print("by position")
+print(grpo_lite.completion_mask(rows, eos_token_id=2).int())
+
+# %% [markdown]
+# One token a row is missing, and the row that ends at once has no token left. **Predict.** What does the model learn from a good completion whose end token is masked out?
+#
+# The smallest policy that can show it: two positions, and a vocabulary of two, `7` (id 0) and the end (id 1). It starts undecided. The completion `7`, end was right, so each step raises the masked mean of its log-probs.
+
+# %% alt="Probability of ending after the 7 over 30 updates. With the mask by position it rises from 0.5 to 0.94. With the mask by id it stays at 0.5."
+completion = torch.tensor([[0, 1]])
+curves = {}
+for name, mask in {"by position": grpo_lite.completion_mask(completion, 1), "by id": completion != 1}.items():
+    z = torch.zeros(1, 2, 2, requires_grad=True)
+    curves[name] = []
+    for _ in range(31):
+        curves[name].append(z[0, 1].softmax(dim=-1)[1].item())
+        objective = grpo_lite.masked_mean(grpo_lite.token_logps(z, completion), mask)
+        z = (z + torch.autograd.grad(objective, z)[0]).detach().requires_grad_()
+
+plotting.lines(
+    range(31),
+    curves,
+    xlabel="update",
+    ylabel="probability of the end after 7",
+    colors={"by position": "policy", "by id": "negative"},
+)
+
+# %% tags=["result-learn-to-stop"]
+for name, curve in curves.items():
+    print(f"{name:12}{curve[0]:.4f} {curve[-1]:.4f}")
+
+# %% [markdown]
+# Masked by id, the model is praised for the `7` and never for stopping. The loss looks healthy while completions grow up to the length limit. Masked by position, it learns both.
+#
+# ## Exercises
+#
+# **1. Two numbers of a completion.** The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two depends on the length of a completion by its nature?
+
+# %% [markdown] tags=["solution"]
+# The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift, and that is why the loss of [lesson 08](08_the_loss.ipynb) averages over tokens.
+
+# %% [markdown]
+# **2. Find the bug.** A colleague asks for the logits of the T completion tokens, and shifts logits and ids as every textbook does. No error appears. Which token is never trained?
+
+
+# %%
+def suspicious_logps(model, prompt_ids, completion_ids):
+    ids = torch.cat([prompt_ids, completion_ids], dim=1)
+    logits = model(ids, logits_to_keep=completion_ids.shape[1]).logits
+    return grpo_lite.token_logps(logits[:, :-1], completion_ids[:, 1:])
+
+
+with torch.no_grad():
+    print(suspicious_logps(model, encode(["3+4="]), encode(["7."])).shape)
+
+# %% [markdown] tags=["solution"]
+# The first token of the completion. It is predicted at the last token of the prompt, and those logits were not kept: T logits, one dropped, leave T − 1 scores. For `7.` the missing token is the answer. Keep T + 1 logits.
+
+# %% tags=["solution"]
+with torch.no_grad():
+    print(grpo_lite.completion_logps(model, encode(["3+4="]), encode(["7."])).shape)
+
+# %% [markdown]
+# **3. Will it fit?** A group of 16 completions of 1,024 tokens, the vocabulary of 151,936, logits in bfloat16 (2 bytes). How large are the logits of the completions? And a float32 copy of them?
+
+# %% tags=["solution"]
+for bytes_each in (2, 4):
+    print(bytes_each, f"{16 * 1025 * 151_936 * bytes_each / 1e9:.2f} GB")
+
+# %% [markdown] tags=["solution"]
+# Nearly 5 GB, and 10 GB for the float32 copy. Logits, and not weights, are what fills the memory with a large vocabulary; smaller batches per pass are the usual answer.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** The logits at one position predict the next token. Divide them by the temperature first, pick the sampled token, subtract the normaliser. Count tokens up to and including the first end token, found by position and not by id. Stay in log space, replace masked values before any exponential, and score with dropout off.
+#
+# The symbol $\pi_\theta(o_{i,t} \mid q, o_{i,<t})$ for the probability that is scored here, and the sum over $t \le \lvert o_i \rvert$ that the mask cuts off, stand in equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Dropout is from [arXiv:1207.0580](https://arxiv.org/abs/1207.0580).
+#
+# **Next:** [lesson 05](05_group_advantages.ipynb) says in which direction each of these tokens is to be pushed.

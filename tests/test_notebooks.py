@@ -1,0 +1,122 @@
+"""The lessons: script and notebook agree, every function is built and compared, a fresh run shows the same numbers."""
+
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from test_package import REPO_URL
+
+import grpo_lite
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
+# Records and a type alias: nothing to build by hand.
+NOT_BUILT = {"Completions", "LossOutput", "RewardFunc"}
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
+
+every_lesson = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+
+
+def stored(script):
+    return nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def printed(cell):
+    """What a cell printed and returned, as text; pictures apart."""
+    texts = []
+    for output in cell.get("outputs", []):
+        texts.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+    return "\n".join(texts).strip()
+
+
+def results(notebook):
+    return {t: printed(cell) for cell in notebook.cells for t in tags(cell) if t.startswith("result-")}
+
+
+def assert_same_output(shown, fresh, rel=1e-4, abs=1e-6):
+    """Words are the same to the letter; numbers agree within a tolerance, as processors round differently."""
+    words = [" ".join(NUMBER.sub("#", text).split()) for text in (shown, fresh)]
+    assert words[0] == words[1]
+    numbers = [[float(n) for n in NUMBER.findall(text)] for text in (shown, fresh)]
+    assert numbers[1] == pytest.approx(numbers[0], rel=rel, abs=abs)
+
+
+@every_lesson
+def test_script_and_notebook_are_the_same_lesson(script):
+    text, notebook = jupytext.read(script), stored(script)
+    cells = [[(c.cell_type, c.source, tags(c), c.metadata.get("alt")) for c in nb.cells] for nb in (text, notebook)]
+    assert cells[0] == cells[1], "run make notebooks"
+
+
+@every_lesson
+def test_notebook_was_run_from_top_to_bottom_and_carries_no_time_stamps(script):
+    notebook = stored(script)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [o for cell in code for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert set().union(*(cell.metadata for cell in notebook.cells)) <= {"tags", "alt", "lines_to_next_cell"}
+
+
+@every_lesson
+def test_lesson_has_the_anatomy_of_a_lesson(script):
+    first, setup, *rest = jupytext.read(script).cells
+    assert re.match(rf"# {script.stem[:2]} \S", first.source)
+    assert re.search(r"^\*\*Minutes:\*\* \d+ · \*\*Needs:\*\* .+ · \*\*Gives:\*\* .+$", first.source, re.M)
+    assert tags(setup) == ["setup"]
+    assert setup.source.startswith('import sys\n\nif "google.colab" in sys.modules:\n    get_ipython()')
+    assert f"git+{REPO_URL}'" in setup.source
+    prose = "\n".join(cell.source for cell in rest if cell.cell_type == "markdown")
+    for part in ("**Predict.**", "## Break it", "## Exercises", "## What to remember", "> **Remember.**"):
+        assert part in prose, part
+    assert len({t for cell in rest for t in tags(cell) if t == "solution"}) == 1
+    assert "arxiv.org/abs/" in prose
+
+
+@every_lesson
+def test_every_figure_says_in_words_what_it_shows(script):
+    for cell in stored(script).cells:
+        drawn = any("image/svg+xml" in output.get("data", {}) for output in cell.get("outputs", []))
+        assert not any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+        assert drawn == bool(cell.metadata.get("alt")), cell.source
+        assert len(cell.metadata.get("alt", "." * 40)) >= 40, cell.source
+
+
+def test_every_public_function_is_built_by_hand_and_compared_once():
+    every_tag = [t for script in SCRIPTS for cell in jupytext.read(script).cells for t in tags(cell)]
+    for prefix in ("define-", "same-"):
+        built = sorted(t.removeprefix(prefix) for t in every_tag if t.startswith(prefix))
+        assert built == sorted(set(grpo_lite.__all__) - NOT_BUILT)
+
+
+@every_lesson
+def test_result_tags_are_unique_and_their_cells_print(script):
+    notebook = stored(script)
+    names = [t for cell in notebook.cells for t in tags(cell) if t.startswith("result-")]
+    assert len(names) == len(set(names))
+    assert all(results(notebook).values())
+    assert all(
+        t == "setup" or t == "solution" or re.match(r"(define|same|result)-", t)
+        for c in notebook.cells
+        for t in tags(c)
+    )
+
+
+@pytest.mark.slow
+@every_lesson
+def test_fresh_run_shows_the_stored_results(script):
+    from nbclient import NotebookClient
+
+    notebook = jupytext.read(script)
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": ROOT}}).execute()
+    fresh = results(notebook)
+    for tag, shown in results(stored(script)).items():
+        try:
+            assert_same_output(shown, fresh[tag])
+        except AssertionError as error:
+            raise AssertionError(f"{tag}\nstored:\n{shown}\nfresh:\n{fresh[tag]}\n{error}") from None

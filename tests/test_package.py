@@ -1,0 +1,109 @@
+"""The package as a whole: what it exports, what it loads, and that its documents agree with it."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import grpo_lite
+
+ROOT = Path(__file__).parents[1]
+REPO_URL = re.search(r"^repo_url: (\S+)$", (ROOT / "mkdocs.yml").read_text(), re.M)[1]
+PUBLIC = [getattr(grpo_lite, name) for name in grpo_lite.__all__ if name != "RewardFunc"]
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_loads_torch_and_nothing_heavier():
+    loaded = python(
+        "import sys, torch; before = set(sys.modules); import grpo_lite; print(*(set(sys.modules) - before))"
+    )
+    packages = {name.split(".")[0] for name in loaded.split()}
+    assert "grpo_lite" in packages
+    heavy = {"transformers", "accelerate", "matplotlib", "IPython", "datasets", "trl", "beartype", "pandas"}
+    assert not packages & heavy
+
+
+def test_all_is_sorted_complete_and_nothing_else_is_public():
+    assert grpo_lite.__all__ == sorted(grpo_lite.__all__)
+    shown = {name for name, x in vars(grpo_lite).items() if not (name.startswith("_") or inspect.ismodule(x))}
+    assert shown == set(grpo_lite.__all__)
+
+
+CONTRACT = {
+    "length_reward": "(completions, **columns)",
+    "format_reward": "(completions, **columns)",
+    "boxed_reward": "(completions, ground_truth, **columns)",
+    "score_completions": "(reward_funcs, prompts, completions, **columns)",
+    "combine_rewards": "(rewards, weights=None)",
+    "group_advantages": "(rewards, num_generations, *, scale_rewards='group', eps=0.0001)",
+    "leave_one_out_advantages": "(rewards, num_generations)",
+    "completion_mask": "(completion_ids, eos_token_id)",
+    "masked_mean": "(x, mask, dim=None)",
+    "token_logps": "(logits, ids, *, temperature=1.0)",
+    "completion_logps": "(model, prompt_ids, completion_ids, *, prompt_mask=None, completion_mask=None, "
+    "temperature=1.0)",
+    "kl_k1": "(logps, ref_logps)",
+    "kl_k2": "(logps, ref_logps)",
+    "kl_k3": "(logps, ref_logps)",
+    "importance_ratio": "(logps, old_logps, mask=None, *, level='token')",
+    "clipped_surrogate": "(ratio, advantages, *, epsilon=0.2, epsilon_high=None, delta=None)",
+    "grpo_loss": "(logps, old_logps, advantages, mask, *, ref_logps=None, beta=0.0, epsilon=0.2, epsilon_high=None, "
+    "delta=None, loss_type='grpo', importance_sampling_level='token', use_bias_correction_kl=False, "
+    "max_completion_length=None, num_items_in_batch=None)",
+    "sample_group": "(model, prompt_ids, num_generations, *, max_new_tokens, eos_token_id, pad_token_id, "
+    "temperature=1.0, prompt_mask=None, generator=None)",
+    "LossOutput": "(loss, policy_loss, kl, clip_fraction)",
+    "Completions": "(ids, mask, logps)",
+}
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_signature(name):
+    signature = inspect.signature(getattr(grpo_lite, name))
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    assert str(inspect.Signature(bare)) == CONTRACT[name]
+
+
+@pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
+def test_docstring_is_complete(thing):
+    parts = (
+        ["Attributes:"] if inspect.isclass(thing) else ["Args:", "Returns:", "Raises:", "Source:", "Built in notebook"]
+    )
+    for part in parts + ([] if inspect.isclass(thing) else ["Example:", ">>> "]):
+        assert part in thing.__doc__, part
+    for name in inspect.signature(thing).parameters:
+        assert re.search(rf"^ +{name}: ", thing.__doc__, re.M), name
+
+
+def test_a_docstring_names_the_lesson_that_builds_the_function():
+    for thing in PUBLIC:
+        for number in re.findall(r"Built in notebook (\d\d)", " ".join(thing.__doc__.split())):
+            (script,) = (ROOT / "notebooks").glob(f"{number}_*.py")
+            assert f'"define-{thing.__name__}"' in script.read_text()
+
+
+def test_every_public_name_has_a_place_in_the_api_pages():
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    for thing in PUBLIC:
+        module = thing.__module__
+        assert re.search(rf"::: {re.escape(module)}(\.{thing.__name__})?\s", pages), f"{module}.{thing.__name__}"
+
+
+def test_the_address_of_the_repository_is_the_one_of_mkdocs_yml():
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for file in files:
+        if file.endswith((".py", ".md", ".yml", ".toml", ".html", ".ipynb", ".cff")):
+            for address in re.findall(r"https://github\.com/grpo-lite[\w./-]*", (ROOT / file).read_text()):
+                assert address.rstrip(".").removesuffix(".git").startswith(REPO_URL), file
+
+
+def test_the_readme_example_prints_what_the_readme_says():
+    readme = (ROOT / "README.md").read_text()
+    code, output = re.search(r"```python\n(.*?)```\s*```(?:text)?\n(.*?)```", readme, re.S).groups()
+    assert python(code).strip() == output.strip()

@@ -1,0 +1,93 @@
+import io
+import re
+import sys
+
+import pytest
+import torch
+
+from grpo_lite import plotting
+
+
+@pytest.fixture(autouse=True)
+def site_style():
+    plotting.use_site_style()
+
+
+def as_svg(figure):
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def a_figure():
+    x = torch.linspace(0.5, 1.5, 5)
+    panel = {"up": x, "down": -x}
+    return plotting.lines(x, panel, panel, titles=["a", "b"], xlabel="ratio", ylabel="value", marks={1.0: "here"})
+
+
+def test_lines_draw_the_numbers_they_were_given():
+    figure = a_figure()
+    for ax in figure.axes:
+        up, down, *_ = ax.lines
+        assert up.get_ydata() == pytest.approx([0.5, 0.75, 1.0, 1.25, 1.5])
+        assert down.get_ydata() == pytest.approx([-0.5, -0.75, -1.0, -1.25, -1.5])
+        assert {"up", "down", "here"} <= {text.get_text() for text in ax.texts}
+        assert ax.get_ylabel() == "value"
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b"]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "ratio"]
+
+
+def test_names_of_lines_that_end_together_do_not_overlap():
+    figure = plotting.lines([0, 1], {str(k): [0.0, 1.0 + k / 1000] for k in range(4)}, xlabel="x", ylabel="y")
+    heights = sorted(text.get_position()[1] for text in figure.axes[0].texts)
+    assert all(b - a > 0.1 for a, b in zip(heights, heights[1:], strict=False))
+
+
+def test_bars_show_values_and_errors():
+    figure = plotting.bars(
+        {"a": [1.0, -2.0], "b": [3.0, 4.0]}, ["x", "y"], ylabel="points", errors={"a": [0.1, 0.2]}, by_sign=True
+    )
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [1.0, -2.0, 3.0, 4.0]
+    colors = [bar.get_facecolor()[:3] for bar in figure.axes[0].patches]
+    assert colors[0] != colors[1]
+    assert colors[0] == colors[2]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["x", "y"]
+
+
+def test_matrix_leaves_masked_cells_empty():
+    values = torch.tensor([[0.5, -1.0], [float("nan"), 2.0]])
+    mask = torch.tensor([[True, True], [False, True]])
+    figure = plotting.token_matrix(values, mask, label="logp (nats)", tokens=[["a", "b"], ["c", "d"]])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a\n0.50", "b\n-1.00", "c\n·", "d\n2.00"]
+
+
+def test_the_same_figure_is_the_same_file():
+    assert as_svg(a_figure()) == as_svg(a_figure())
+
+
+def test_the_site_can_recolour_ink_and_background_stays_transparent():
+    svg = as_svg(a_figure())
+    assert "stroke: #808080" in svg
+    assert "fill: #808080" in svg
+    assert not re.search(r"(fill|stroke): #(000000|ffffff)\b", svg)
+    assert "<text" in svg  # text stays text
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#1e2129"])
+@pytest.mark.parametrize("role", plotting.COLORS)
+def test_every_colour_is_seen_on_white_and_on_dark(role, background):
+    """At least 3 : 1, what WCAG 2 asks of graphics."""
+
+    def luminance(color):
+        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(plotting.COLORS[role]), luminance(background)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def test_without_matplotlib_the_error_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'grpo-lite\[plot\]'"):
+        plotting.bars({"a": [1.0]}, ["x"], ylabel="y")

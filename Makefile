@@ -33,6 +33,7 @@ notebooks: install
 	$(BIN)/jupytext --to ipynb --update --quiet $(addsuffix .py,$(NB))
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --log-level WARN \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.kernel_name=python3 \
+	  --ExecutePreprocessor.coalesce_streams=True \
 	  --ClearMetadataPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=alt \

@@ -105,14 +105,15 @@ def completion_logps(
     check_same_shape("completion_mask", completion_mask, "completion_ids", completion_ids)
 
     attention_mask = torch.cat([prompt_mask, completion_mask], dim=1)
+    length = completion_ids.shape[1]
     logits = model(
         input_ids=torch.cat([prompt_ids, completion_ids], dim=1),
         attention_mask=attention_mask.long(),
         position_ids=position_ids(attention_mask),
-        logits_to_keep=completion_ids.shape[1] + 1,
+        logits_to_keep=length + 1,
         use_cache=False,
     ).logits
-    logps = token_logps(logits[:, :-1], completion_ids, temperature=temperature)
+    logps = token_logps(logits[:, -length - 1 : -1], completion_ids, temperature=temperature)
     return torch.where(completion_mask, logps, 0)
 
 

@@ -45,7 +45,7 @@ def importance_ratio(
 ) -> Float[Tensor, "B #T"]:
     r"""Say how much more likely the policy makes each token now than when it was sampled.
 
-    $r_{i,t} = \exp(\log\pi_\theta - \log\pi_{\text{old}})$: one difference of log-probs, then one exp. The
+    $\rho_{i,t} = \exp(\log\pi_\theta - \log\pi_{\text{old}})$: one difference of log-probs, then one exp. The
     quotient of two exponentials is 0 / 0 as soon as a token is rarer than e^-103 in float32.
 
     Args:
@@ -92,7 +92,7 @@ def clipped_surrogate(
 ) -> Float[Tensor, "B T"]:
     r"""Reward a token's ratio for moving with its advantage, but not beyond the clip range.
 
-    $\min\big(\min(r, \delta)\hat A,\ \operatorname{clip}(r, 1-\varepsilon, 1+\varepsilon_{\text{high}})\hat A\big)$,
+    $\min\big(\min(\rho, \delta)\hat A,\ \operatorname{clip}(\rho, 1-\epsilon, 1+\epsilon_{\text{high}})\hat A\big)$,
     to be maximised. The outer min is for both signs of $\hat A$: the clip takes away the reason to move further in
     the good direction and leaves the way back open.
 
@@ -147,8 +147,8 @@ def grpo_loss(
 ) -> LossOutput:
     r"""Turn log-probs and advantages into the loss of GRPO.
 
-    $\mathcal L = -\frac1B\sum_i \frac{1}{|o_i|}\sum_t \big[\min(r_{i,t}\hat A_i,\ \operatorname{clip}(r_{i,t},
-    1-\varepsilon, 1+\varepsilon)\hat A_i) - \beta\, k_3\big]$. The defaults are the paper's; TRL 1.16 instead
+    $\mathcal L = -\frac1B\sum_i \frac{1}{|o_i|}\sum_t \big[\min(\rho_{i,t}\hat A_i,\ \operatorname{clip}(\rho_{i,t},
+    1-\epsilon, 1+\epsilon)\hat A_i) - \beta\, k_3\big]$. The defaults are the paper's; TRL 1.16 instead
     defaults to `loss_type="dapo"` and to the bias-corrected KL.
 
     Args:

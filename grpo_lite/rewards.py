@@ -67,7 +67,7 @@ def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
     Raises:
         ValueError: a completion is neither a string nor a chat list.
 
-    Source: DeepSeek-R1, sec. 2.2.2, format rewards (arXiv:2501.12948). Built in notebook 02.
+    Source: the format reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
 
     Example:
         >>> format_reward(["<think>3 + 4\n= 7</think>\n<answer>7</answer>", "<answer>7</answer>"])
@@ -95,7 +95,7 @@ def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **co
         ValueError: the number of truths differs from the number of completions, or a completion is neither a string
             nor a chat list.
 
-    Source: the accuracy reward of DeepSeek-R1, sec. 2.2.2 (arXiv:2501.12948). Built in notebook 02.
+    Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
 
     Example:
         >>> boxed_reward([r"So \boxed{\frac{1}{2}}.", r"\boxed{2.0}", r"\boxed{3}"], [r"\frac{1}{2}", "2", "4"])

@@ -23,13 +23,21 @@
 import sys
 
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
 
 import copy
 import math
 
 import torch
-from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2ForTokenClassification, GPT2LMHeadModel
+from transformers import (
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    GPT2ForTokenClassification,
+    GPT2LMHeadModel,
+)
 
 import grpo_lite
 from grpo_lite import plotting
@@ -90,7 +98,9 @@ policy.num_parameters()
 G = 4
 prompt_ids = torch.tensor([[1, 2, 3, 4, 5]])
 settings = {"max_new_tokens": 5, "eos_token_id": 0, "pad_token_id": 0}
-group = grpo_lite.sample_group(policy, prompt_ids, G, **settings, generator=torch.Generator().manual_seed(3))
+group = grpo_lite.sample_group(
+    policy, prompt_ids, G, **settings, generator=torch.Generator().manual_seed(3)
+)
 print(group.ids)
 print(group.mask)
 
@@ -103,7 +113,10 @@ print(group.mask)
 # %% tags=["result-rewards"]
 def to_text(group):
     rows = zip(group.ids.tolist(), group.mask.tolist(), strict=True)
-    return ["".join(str(i) for i, counts in zip(*row, strict=True) if counts and i != 0) for row in rows]
+    return [
+        "".join(str(i) for i, counts in zip(*row, strict=True) if counts and i != 0)
+        for row in rows
+    ]
 
 
 def sevens_reward(completions, **columns):
@@ -111,7 +124,9 @@ def sevens_reward(completions, **columns):
 
 
 texts = to_text(group)
-rewards = grpo_lite.combine_rewards(grpo_lite.score_completions(sevens_reward, ["12345"] * G, texts))
+rewards = grpo_lite.combine_rewards(
+    grpo_lite.score_completions(sevens_reward, ["12345"] * G, texts)
+)
 print(texts)
 print(rewards)
 
@@ -133,7 +148,9 @@ advantages
 # %% tags=["result-first-loss"]
 def read(model, group):
     prompts = prompt_ids.repeat_interleave(len(group.ids), dim=0)
-    return grpo_lite.completion_logps(model, prompts, group.ids, completion_mask=group.mask)
+    return grpo_lite.completion_logps(
+        model, prompts, group.ids, completion_mask=group.mask
+    )
 
 
 logps_before = read(policy, group)
@@ -161,12 +178,17 @@ with torch.no_grad():
     logps = read(policy, group)
 change = (logps - logps_before).sum(dim=1).detach()
 for i in range(G):
-    print(f"{texts[i] or '(end)':6} advantage {advantages[i]:+.4f}   change of log-prob {change[i]:+.4f}")
+    print(
+        f"{texts[i] or '(end)':6} advantage {advantages[i]:+.4f}   change of log-prob {change[i]:+.4f}"
+    )
 
 # %% alt="Bars of the change of log-prob after one step for four completions. Those with rewards 2 and 1 rose, by 1.89 and 0.34; the two with reward 0 fell, by 2.26 and 2.02."
 plotting.bars(
     {"change": change},
-    [f"{text or '(end)'}\nreward {reward:.0f}" for text, reward in zip(texts, rewards, strict=True)],
+    [
+        f"{text or '(end)'}\nreward {reward:.0f}"
+        for text, reward in zip(texts, rewards, strict=True)
+    ],
     ylabel="change of log-prob (nats)",
     xlabel="completion",
     by_sign=True,
@@ -189,12 +211,18 @@ def train(seed, steps=15, num_generations=8, old_is=None):
     generator = torch.Generator().manual_seed(seed)
     mean_rewards = []
     for _ in range(steps):
-        group = grpo_lite.sample_group(policy, prompt_ids, num_generations, **settings, generator=generator)
-        scores = grpo_lite.score_completions(sevens_reward, ["12345"] * num_generations, to_text(group))
+        group = grpo_lite.sample_group(
+            policy, prompt_ids, num_generations, **settings, generator=generator
+        )
+        scores = grpo_lite.score_completions(
+            sevens_reward, ["12345"] * num_generations, to_text(group)
+        )
         rewards = grpo_lite.combine_rewards(scores)
         advantages = grpo_lite.group_advantages(rewards, num_generations)
         old_logps = group.logps if old_is is None else read(old_is, group)
-        out = grpo_lite.grpo_loss(read(policy, group), old_logps, advantages, group.mask)
+        out = grpo_lite.grpo_loss(
+            read(policy, group), old_logps, advantages, group.mask
+        )
         optimizer.zero_grad()
         out.loss.backward()
         optimizer.step()
@@ -207,7 +235,12 @@ def train(seed, steps=15, num_generations=8, old_is=None):
 
 # %% alt="Mean reward of each group over 15 steps, three seeds. All start between 0 and 0.4, pass 4 between step 5 and step 7, and end between 4.75 and 4.9."
 runs = {f"seed {seed}": train(seed) for seed in range(3)}
-plotting.lines(range(1, 16), runs, xlabel="step (one group of 8 each)", ylabel="mean reward (sevens)")
+plotting.lines(
+    range(1, 16),
+    runs,
+    xlabel="step (one group of 8 each)",
+    ylabel="mean reward (sevens)",
+)
 
 # %% [markdown]
 # From almost no sevens to almost nothing but sevens. Nobody showed the model a good completion. It wrote some sevens by chance, the group said that this was better than the rest, and that was enough.
@@ -286,7 +319,10 @@ plotting.bars(
 ratios = torch.tensor([[1.1, 1.3], [0.9, 1.0]])
 old = torch.full((2, 2), -1.0)
 by_hand = grpo_lite.grpo_loss(
-    old + ratios.log(), old, torch.tensor([0.7071, -0.7071]), torch.ones(2, 2, dtype=torch.bool)
+    old + ratios.log(),
+    old,
+    torch.tensor([0.7071, -0.7071]),
+    torch.ones(2, 2, dtype=torch.bool),
 )
 print(f"{by_hand.loss:.4f}")
 
@@ -297,7 +333,9 @@ print(f"{by_hand.loss:.4f}")
 
 
 # %%
-def loss_in_loops(logps, old_logps, ref_logps, advantages, mask, epsilon=0.2, beta=0.04):
+def loss_in_loops(
+    logps, old_logps, ref_logps, advantages, mask, epsilon=0.2, beta=0.04
+):
     total = 0.0
     for i in range(len(logps)):
         length = int(mask[i].sum())
@@ -306,21 +344,27 @@ def loss_in_loops(logps, old_logps, ref_logps, advantages, mask, epsilon=0.2, be
             clipped = min(max(ratio, 1 - epsilon), 1 + epsilon)
             d = float(ref_logps[i, t] - logps[i, t])
             kl = math.exp(d) - d - 1
-            total += (min(ratio * advantages[i], clipped * advantages[i]) - beta * kl) / length
+            total += (
+                min(ratio * advantages[i], clipped * advantages[i]) - beta * kl
+            ) / length
     return -total / len(logps)
 
 
 # %% tags=["result-in-loops"]
 ref_logps = read(reference, group)
 loops = loss_in_loops(logps, group.logps, ref_logps, advantages, group.mask)
-packaged = grpo_lite.grpo_loss(logps, group.logps, advantages, group.mask, ref_logps=ref_logps, beta=0.04)
+packaged = grpo_lite.grpo_loss(
+    logps, group.logps, advantages, group.mask, ref_logps=ref_logps, beta=0.04
+)
 torch.testing.assert_close(float(loops), packaged.loss.item(), rtol=1e-4, atol=1e-6)
 print(f"loops {loops:.4f}   package {packaged.loss:.4f}   kl {packaged.kl:.4f}")
 
 # %% [markdown]
+# The same number. (`kl` is the mean of the last term, before its weight $\beta$.) All else in the package is this double loop without loops.
+#
 # ## Who is who
 #
-# The formula names three policies. They are three roles of one model at different times, and mixing them up is the most common mistake of all.
+# The formula names three policies. They are three roles of one model at different times, and they are easily mixed up.
 #
 # | role | symbol | what it is | when it changes | in the code |
 # |---|---|---|---|---|
@@ -333,7 +377,9 @@ print(f"loops {loops:.4f}   package {packaged.loss:.4f}   kl {packaged.kl:.4f}")
 # **Predict.** The policy has moved by one step. It samples a new group. What are its ratios to the old policy, and to the reference?
 
 # %% tags=["result-three-roles"]
-fresh = grpo_lite.sample_group(policy, prompt_ids, G, **settings, generator=torch.Generator().manual_seed(3))
+fresh = grpo_lite.sample_group(
+    policy, prompt_ids, G, **settings, generator=torch.Generator().manual_seed(3)
+)
 with torch.no_grad():
     to_old = (read(policy, fresh) - fresh.logps).exp()[fresh.mask]
     to_reference = (read(policy, fresh) - read(reference, fresh)).exp()[fresh.mask]
@@ -352,7 +398,9 @@ print(f"to reference  {to_reference.min():.4f} to {to_reference.max():.4f}")
 # %% tags=["result-mixed-up"]
 for name, probability in (("old", 0.5), ("reference", 0.05)):
     logps_now = torch.full((2, 1), math.log(0.5), requires_grad=True)
-    ratio = grpo_lite.importance_ratio(logps_now, torch.full((2, 1), math.log(probability)))
+    ratio = grpo_lite.importance_ratio(
+        logps_now, torch.full((2, 1), math.log(probability))
+    )
     grpo_lite.clipped_surrogate(ratio, torch.tensor([1.0, -1.0])).sum().backward()
     print(
         f"{name:9}  ratio {ratio[0].item():5.2f}   push if good {logps_now.grad[0].item():+6.2f}   if bad {logps_now.grad[1].item():+6.2f}"
@@ -404,7 +452,9 @@ print("PPO", 4 * weights, "  GRPO", 2 * weights, "  GRPO, beta 0", weights)
 equal = grpo_lite.group_advantages(torch.ones(G), G)
 for beta in (0.0, 0.04):
     logps_now = read(policy, group).detach().requires_grad_(True)
-    out = grpo_lite.grpo_loss(logps_now, group.logps, equal, group.mask, ref_logps=ref_logps, beta=beta)
+    out = grpo_lite.grpo_loss(
+        logps_now, group.logps, equal, group.mask, ref_logps=ref_logps, beta=beta
+    )
     out.loss.backward()
     print(f"beta {beta}: {logps_now.grad.norm():.6f}")
 

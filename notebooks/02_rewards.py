@@ -23,7 +23,10 @@
 import sys
 
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
 
 import re
 from decimal import Decimal
@@ -108,7 +111,10 @@ assert length_reward(table) == grpo_lite.length_reward(table)
 # %%
 def naive_format(completions, **columns):
     form = r"^<think>.*?</think><answer>.*?</answer>$"
-    return [1.0 if re.match(form, text_of(completion)) else 0.0 for completion in completions]
+    return [
+        1.0 if re.match(form, text_of(completion)) else 0.0
+        for completion in completions
+    ]
 
 
 naive_format(group)
@@ -135,7 +141,7 @@ for name, score in zip(attacks, naive_format(attacks.values()), strict=True):
 # %% [markdown]
 # Only the first line is right.
 #
-# - *Newlines.* In a regular expression, the dot means any character except a newline. Every model that thinks in more than one line gets 0, for ever, whatever it learns. The flag `re.DOTALL` makes the dot mean every character. Between the tags, `\s*` allows white space.
+# - *Newlines.* In a regular expression, the dot means any character except a newline. A model that thinks in more than one line gets 0, whatever else it learns. The flag `re.DOTALL` makes the dot mean every character. Between the tags, `\s*` allows white space.
 # - *Junk, two answers.* `.*?` takes as little as possible, but as much as it needs to reach the last `</answer>`. So it swallows whole tags on the way. We must forbid tags inside.
 # - *Empty tags.* `.*?` also matches nothing at all. A model finds the shortest paid text quickly, and it is this one. We ask for text that is not blank.
 #
@@ -149,7 +155,9 @@ def format_reward(completions, **columns):
     rewards = []
     for completion in completions:
         match = form.fullmatch(text_of(completion))
-        good = match and all(part.strip() and not tag.search(part) for part in match.groups())
+        good = match and all(
+            part.strip() and not tag.search(part) for part in match.groups()
+        )
         rewards.append(1.0 if good else 0.0)
     return rewards
 
@@ -165,7 +173,10 @@ table = [
 ]
 assert format_reward(table) == grpo_lite.format_reward(table)
 
-# %% tags=["result-format-repaired"] alt="Table of six completions and their format reward. The naive pattern is right on the plain one only; with newlines it pays 0 instead of 1, and it pays 1 instead of 0 for junk after the answer, empty tags and two answers."
+# %% tags=["result-format-repaired"]
+format_reward(attacks.values())
+
+# %% alt="Table of six completions and their format reward. The naive pattern is right on the plain one only; with newlines it pays 0 instead of 1, and it pays 1 instead of 0 for junk after the answer, empty tags and two answers."
 completions = list(attacks.values())
 plotting.token_matrix(
     torch.tensor([naive_format(completions), grpo_lite.format_reward(completions)]).T,
@@ -186,9 +197,15 @@ plotting.token_matrix(
 
 # %%
 def naive_boxed(completions, ground_truth, **columns):
-    boxes = [re.search(r"\\boxed\{(.*?)\}", text_of(completion)) for completion in completions]
+    boxes = [
+        re.search(r"\\boxed\{(.*?)\}", text_of(completion))
+        for completion in completions
+    ]
     answers = [box.group(1) if box else "" for box in boxes]
-    return [1.0 if answer == truth else 0.0 for answer, truth in zip(answers, ground_truth, strict=True)]
+    return [
+        1.0 if answer == truth else 0.0
+        for answer, truth in zip(answers, ground_truth, strict=True)
+    ]
 
 
 naive_boxed(group, ground_truth=["7"] * 4)
@@ -254,18 +271,29 @@ def same_answer(answer, truth):
 # %% tags=["define-boxed_reward"]
 def boxed_reward(completions, ground_truth, **columns):
     boxes = [last_box(text_of(completion)) for completion in completions]
-    return [float(same_answer(box, str(truth))) for box, truth in zip(boxes, ground_truth, strict=True)]
+    return [
+        float(same_answer(box, str(truth)))
+        for box, truth in zip(boxes, ground_truth, strict=True)
+    ]
 
 
 # %% tags=["same-boxed_reward"]
-table = [*answers.values(), (r"\boxed{-7}", "7"), (r"\boxed{1/2}", "0.5"), (r"\boxed{}", ""), (r"\boxed{7", "7")]
+table = [
+    *answers.values(),
+    (r"\boxed{-7}", "7"),
+    (r"\boxed{1/2}", "0.5"),
+    (r"\boxed{}", ""),
+    (r"\boxed{7", "7"),
+]
 table += [
     ([{"role": "assistant", "content": r"\boxed{.50}"}], 0.5),
     (r"\boxed{x  + 1}", "x+1"),
     (r"\boxed{7} \boxed{9}", "7"),
 ]
 completions, truths_of_table = zip(*table, strict=True)
-assert boxed_reward(completions, truths_of_table) == grpo_lite.boxed_reward(completions, truths_of_table)
+assert boxed_reward(completions, truths_of_table) == grpo_lite.boxed_reward(
+    completions, truths_of_table
+)
 
 # %% tags=["result-boxed-repaired"]
 grpo_lite.boxed_reward(texts, ground_truth=truths)
@@ -309,7 +337,9 @@ rows = []
 for completion in group:
     row = []
     for reward_func in (grpo_lite.format_reward, grpo_lite.boxed_reward):
-        row += reward_func(prompts=["3 + 4?"], completions=[completion], ground_truth=["7"])
+        row += reward_func(
+            prompts=["3 + 4?"], completions=[completion], ground_truth=["7"]
+        )
     rows.append(row)
 rows
 
@@ -320,14 +350,22 @@ rows
 # %% tags=["define-score_completions"]
 def score_completions(reward_funcs, prompts, completions, **columns):
     reward_funcs = [reward_funcs] if callable(reward_funcs) else reward_funcs
-    table = [reward_func(prompts=prompts, completions=completions, **columns) for reward_func in reward_funcs]
-    table = [[float("nan") if value is None else float(value) for value in values] for values in table]
+    table = [
+        reward_func(prompts=prompts, completions=completions, **columns)
+        for reward_func in reward_funcs
+    ]
+    table = [
+        [float("nan") if value is None else float(value) for value in values]
+        for values in table
+    ]
     return torch.tensor(table, dtype=torch.float32).T
 
 
 # %% tags=["result-scores"]
 prompts = ["What is 3 + 4? Think first, then answer."] * 4
-scores = score_completions([format_reward, boxed_reward], prompts, group, ground_truth=truth)
+scores = score_completions(
+    [format_reward, boxed_reward], prompts, group, ground_truth=truth
+)
 scores
 
 
@@ -336,9 +374,15 @@ def no_tags_no_verdict(completions, **columns):
     return [None if "<" not in completion else 1.0 for completion in completions]
 
 
-for functions in (length_reward, [no_tags_no_verdict], [format_reward, no_tags_no_verdict, boxed_reward]):
+for functions in (
+    length_reward,
+    [no_tags_no_verdict],
+    [format_reward, no_tags_no_verdict, boxed_reward],
+):
     mine = score_completions(functions, prompts, group, ground_truth=truth)
-    packaged = grpo_lite.score_completions(functions, prompts, group, ground_truth=truth)
+    packaged = grpo_lite.score_completions(
+        functions, prompts, group, ground_truth=truth
+    )
     torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
 
 # %% [markdown]
@@ -382,7 +426,11 @@ except ValueError as error:
 
 # %% tags=["define-combine_rewards"]
 def combine_rewards(rewards, weights=None):
-    weights = rewards.new_ones(rewards.shape[1]) if weights is None else rewards.new_tensor(weights)
+    weights = (
+        rewards.new_ones(rewards.shape[1])
+        if weights is None
+        else rewards.new_tensor(weights)
+    )
     total = (rewards * weights).nansum(dim=1)
     return torch.where(rewards.isnan().all(dim=1), torch.nan, total)
 
@@ -390,7 +438,11 @@ def combine_rewards(rewards, weights=None):
 # %% tags=["result-combine"]
 nan = float("nan")
 print(combine_rewards(torch.tensor([[1.0, 1.0], [1.0, 0.0]]), weights=[0.2, 1.0]))
-print(combine_rewards(torch.tensor([[1.0, nan], [1.0, 0.0], [nan, nan]]), weights=[0.2, 1.0]))
+print(
+    combine_rewards(
+        torch.tensor([[1.0, nan], [1.0, 0.0], [nan, nan]]), weights=[0.2, 1.0]
+    )
+)
 
 # %% [markdown]
 # The first two: *cannot judge* and *judged, zero points* add the same to a sum. The third row stays apart. A completion that nobody could judge is not a bad one.
@@ -402,7 +454,10 @@ for dtype in (torch.float32, torch.float64):
     random_scores[1::2, 0] = nan
     random_scores[0] = nan
     for weights in (None, [1.0, 0.5, -2.0]):
-        mine, packaged = combine_rewards(random_scores, weights), grpo_lite.combine_rewards(random_scores, weights)
+        mine, packaged = (
+            combine_rewards(random_scores, weights),
+            grpo_lite.combine_rewards(random_scores, weights),
+        )
         torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
 
 assert packaged.isnan().tolist() == [True] + [False] * 15
@@ -421,11 +476,17 @@ two_tasks = {
 
 
 def math_reward(completions, task, **columns):
-    return [(1.0 if c == "4" else -1.0) if t == "math" else None for c, t in zip(completions, task, strict=True)]
+    return [
+        (1.0 if c == "4" else -1.0) if t == "math" else None
+        for c, t in zip(completions, task, strict=True)
+    ]
 
 
 def coding_reward(completions, task, **columns):
-    return [(1.0 if "a + b" in c else -1.0) if t == "coding" else None for c, t in zip(completions, task, strict=True)]
+    return [
+        (1.0 if "a + b" in c else -1.0) if t == "coding" else None
+        for c, t in zip(completions, task, strict=True)
+    ]
 
 
 # %% [markdown]
@@ -446,7 +507,10 @@ print("advantages", grpo_lite.group_advantages(rewards, num_generations=2))
 
 # %% tags=["result-task-repaired"]
 def code_reward(completions, task, **columns):
-    return [(1.0 if "a + b" in c else -1.0) if t == "code" else None for c, t in zip(completions, task, strict=True)]
+    return [
+        (1.0 if "a + b" in c else -1.0) if t == "code" else None
+        for c, t in zip(completions, task, strict=True)
+    ]
 
 
 repaired = grpo_lite.score_completions([math_reward, code_reward], **two_tasks)
@@ -461,8 +525,14 @@ print("never judged", scores.isnan().all(dim=0), repaired.isnan().all(dim=0))
 
 # %% tags=["result-lost-sign"]
 def digits_reward(completions, ground_truth, **columns):
-    found = [re.search(r"<answer>\D*(\d+)", text_of(completion)) for completion in completions]
-    return [1.0 if m and m.group(1) == str(truth) else 0.0 for m, truth in zip(found, ground_truth, strict=True)]
+    found = [
+        re.search(r"<answer>\D*(\d+)", text_of(completion))
+        for completion in completions
+    ]
+    return [
+        1.0 if m and m.group(1) == str(truth) else 0.0
+        for m, truth in zip(found, ground_truth, strict=True)
+    ]
 
 
 completion = "<think>3 - 10 = -7</think><answer>-7</answer>"
@@ -495,27 +565,41 @@ print("advantages", grpo_lite.group_advantages(rewards, num_generations=4))
 
 # %% tags=["solution", "result-sign-kept"]
 def answer_reward(completions, ground_truth, **columns):
-    found = [re.search(r"<answer>(.+?)</answer>", text_of(completion), re.DOTALL) for completion in completions]
+    found = [
+        re.search(r"<answer>(.+?)</answer>", text_of(completion), re.DOTALL)
+        for completion in completions
+    ]
     return [
-        float(bool(m) and same_answer(m.group(1), str(truth))) for m, truth in zip(found, ground_truth, strict=True)
+        float(bool(m) and same_answer(m.group(1), str(truth)))
+        for m, truth in zip(found, ground_truth, strict=True)
     ]
 
 
-print("truth  7:", answer_reward([completion, "<answer>7 or 9</answer>"], ground_truth=[7, 7]))
-print("truth -7:", answer_reward([completion, "<answer>7 or 9</answer>"], ground_truth=[-7, -7]))
+print(
+    "truth  7:",
+    answer_reward([completion, "<answer>7 or 9</answer>"], ground_truth=[7, 7]),
+)
+print(
+    "truth -7:",
+    answer_reward([completion, "<answer>7 or 9</answer>"], ground_truth=[-7, -7]),
+)
 
 # %% [markdown]
 # **2. Choose a weight.** You pay format with weight $w$ and the right answer with weight 1. Here are two completions. For which $w$ does the wrong answer get more than the right one? Which $w$ would you choose, and why not 0?
 
 # %% tags=["result-two-to-weigh"]
 pair = [r"It is \boxed{7}.", r"<think>3 + 4 = 9</think><answer>\boxed{9}</answer>"]
-grpo_lite.score_completions([format_reward, boxed_reward], prompts[:2], pair, ground_truth=truth[:2])
+grpo_lite.score_completions(
+    [format_reward, boxed_reward], prompts[:2], pair, ground_truth=truth[:2]
+)
 
 # %% [markdown] tags=["solution"]
 # The right one gets 1, the wrong one gets $w$. For $w > 1$ the form is worth more than the truth. Any $0 < w < 1$ keeps the order. A small weight such as 0.2 still helps at the beginning: a model that is never right gets only zeros from the second function, all completions look alike, and there is nothing to learn from. The format point is within reach at once.
 
 # %% tags=["solution", "result-weights"]
-scores = grpo_lite.score_completions([format_reward, boxed_reward], prompts[:2], pair, ground_truth=truth[:2])
+scores = grpo_lite.score_completions(
+    [format_reward, boxed_reward], prompts[:2], pair, ground_truth=truth[:2]
+)
 for w in (0.2, 1.0, 2.0):
     print(w, grpo_lite.combine_rewards(scores, weights=[w, 1.0]))
 
@@ -545,7 +629,9 @@ print(generous_reward([""], ground_truth=[""]))
 # One group, four completions, one number each. Half of them are right, half are wrong.
 
 # %% tags=["result-goes-on"]
-scores = grpo_lite.score_completions([grpo_lite.boxed_reward], prompts, group, ground_truth=truth)
+scores = grpo_lite.score_completions(
+    [grpo_lite.boxed_reward], prompts, group, ground_truth=truth
+)
 grpo_lite.combine_rewards(scores)
 
 # %% [markdown]

@@ -23,7 +23,10 @@
 import sys
 
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
 
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -32,6 +35,7 @@ import grpo_lite
 from grpo_lite import plotting
 
 plotting.use_site_style()
+torch.set_printoptions(sci_mode=False)
 torch.set_num_threads(1)  # fastest for a model this small
 
 # %% [markdown]
@@ -123,14 +127,15 @@ for name, logps in (("logits / 2   ", before), ("log-probs / 2", after)):
 #
 # ## Vectorised
 #
-# `gather` picks the logit of each sampled token. `logsumexp` is the normaliser, computed without overflow. Half-precision logits are widened first: 8 bits of mantissa are not enough for a difference of log-probs.
+# `gather` picks the logit of each sampled token. `logsumexp` is the normaliser, computed without overflow. Half-precision logits are widened first: bfloat16 keeps between two and three decimal digits, too few for a difference of log-probs.
 
 
 # %% tags=["define-token_logps"]
 def token_logps(logits, ids, *, temperature=1.0):
     if logits.dtype != torch.float64:
         logits = logits.float()
-    logits = logits / temperature
+    if temperature != 1.0:
+        logits = logits / temperature
     chosen = logits.gather(dim=-1, index=ids[..., None]).squeeze(-1)
     return chosen - logits.logsumexp(dim=-1)
 
@@ -143,11 +148,18 @@ generator = torch.Generator().manual_seed(0)
 random_ids = torch.randint(11, (3, 5), generator=generator)
 for dtype in (torch.float64, torch.float32, torch.bfloat16):
     for temperature in (1.0, 0.7):
-        random_logits = torch.randn(3, 5, 11, generator=generator).to(dtype).requires_grad_()
+        random_logits = (
+            torch.randn(3, 5, 11, generator=generator).to(dtype).requires_grad_()
+        )
         mine = token_logps(random_logits, random_ids, temperature=temperature)
-        packaged = grpo_lite.token_logps(random_logits, random_ids, temperature=temperature)
+        packaged = grpo_lite.token_logps(
+            random_logits, random_ids, temperature=temperature
+        )
         torch.testing.assert_close(mine, packaged)
-        grads = [torch.autograd.grad(logps.square().sum(), random_logits) for logps in (mine, packaged)]
+        grads = [
+            torch.autograd.grad(logps.square().sum(), random_logits)
+            for logps in (mine, packaged)
+        ]
         torch.testing.assert_close(grads[0], grads[1])
 
 loop = token_logps_in_a_loop(random_logits.double(), random_ids, temperature=0.7)
@@ -198,11 +210,16 @@ def numbers_kept(function):
     return sum(kept.values()), result.shape
 
 
-print("table ", numbers_kept(lambda z, ids: z.log_softmax(dim=-1).gather(-1, ids[..., None]).squeeze(-1)))
+print(
+    "table ",
+    numbers_kept(
+        lambda z, ids: z.log_softmax(dim=-1).gather(-1, ids[..., None]).squeeze(-1)
+    ),
+)
 print("gather", numbers_kept(grpo_lite.token_logps))
 
 # %% [markdown]
-# 16,000 numbers or 16: the factor is the vocabulary.
+# 16,000 numbers or 16: the factor is the vocabulary. (The logits themselves stay, and half precision or another temperature costs one float32 copy of them.)
 #
 # ## The model of lesson 03
 #
@@ -218,8 +235,8 @@ def encode(texts):
     return torch.tensor([[symbols.index(symbol) for symbol in text] for text in texts])
 
 
-def half_taught_model(steps=150):
-    torch.manual_seed(0)
+def half_taught_model(steps=200):
+    torch.manual_seed(1)
     config = GPT2Config(
         vocab_size=14,
         n_positions=32,
@@ -232,12 +249,19 @@ def half_taught_model(steps=150):
     )
     model = GPT2LMHeadModel(config).double()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    book = [f"{a}+{b}={max(0, a + b + slip)}." for a in range(13) for b in range(5) for slip in (-1, 0, 0, 1)]
+    book = [
+        f"{a}+{b}={max(0, a + b + slip)}."
+        for a in range(13)
+        for b in range(5)
+        for slip in (-1, 0, 0, 1)
+    ]
     book = encode([line.ljust(8, "_") for line in book])
     for _ in range(steps):
         ids = book[torch.randint(len(book), (64,))]
         logits = model(ids, attention_mask=ids != PAD).logits
-        loss = torch.nn.functional.cross_entropy(logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD)
+        loss = torch.nn.functional.cross_entropy(
+            logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -268,12 +292,12 @@ print("shifted  ", grpo_lite.token_logps(logits[:, 3:5], ids[:, 4:6]))
 print("unshifted", grpo_lite.token_logps(logits[:, 4:6], ids[:, 4:6]))
 
 # %% [markdown]
-# Without the shift we ask, having read `7`, whether the next symbol is another `7`. Here the score is so poor that one would notice. In a large model it drowns in the average.
+# Without the shift we ask, having read `7`, whether the next symbol is another `7`. That score is poor enough to be noticed. The one after it is not: having read the dot, the model expects another dot, and the wrong number looks like a good one.
 #
 # There is a sharper test, which needs no opinion about good and poor scores. The probability of a token must not depend on that token having been read already. So replace one token of the input, and see which scores move. We ask for the probability of the same symbols both times.
 
 
-# %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. Unshifted scores move from position 5 on, the replaced token's own score included. Shifted scores are unchanged up to and including position 5 and move from position 6 on."
+# %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. The unshifted score of token 5 itself moves by 2.9 nats. The shifted scores are unchanged up to and including position 5; the first to move is position 6, by 5.6 nats."
 ids = encode(["12+3=15."])
 changed = ids.clone()
 changed[0, 5] = symbols.index("9")
@@ -310,7 +334,15 @@ print("shifted,   token 5 moved:", bool(moved(shift=1)[4] > 0))
 
 
 # %% tags=["define-completion_logps"]
-def completion_logps(model, prompt_ids, completion_ids, *, prompt_mask=None, completion_mask=None, temperature=1.0):
+def completion_logps(
+    model,
+    prompt_ids,
+    completion_ids,
+    *,
+    prompt_mask=None,
+    completion_mask=None,
+    temperature=1.0,
+):
     if prompt_mask is None:
         prompt_mask = torch.ones_like(prompt_ids, dtype=torch.bool)
     if completion_mask is None:
@@ -340,7 +372,10 @@ for settings in ({}, masks, dict(masks, temperature=0.7)):
     mine = completion_logps(model, prompt_ids, completion_ids, **settings)
     packaged = grpo_lite.completion_logps(model, prompt_ids, completion_ids, **settings)
     torch.testing.assert_close(mine, packaged)
-    grads = [torch.autograd.grad(logps.square().sum(), list(model.parameters())) for logps in (mine, packaged)]
+    grads = [
+        torch.autograd.grad(logps.square().sum(), list(model.parameters()))
+        for logps in (mine, packaged)
+    ]
     torch.testing.assert_close(grads[0], grads[1])
 
 # %% [markdown]
@@ -351,13 +386,20 @@ prompts, completions = encode(["_3+4=", "12+3="]), encode(["7._", "15."])
 prompt_mask, completion_mask_2 = prompts != PAD, completions != PAD
 with torch.no_grad():
     together = grpo_lite.completion_logps(
-        model, prompts, completions, prompt_mask=prompt_mask, completion_mask=completion_mask_2
+        model,
+        prompts,
+        completions,
+        prompt_mask=prompt_mask,
+        completion_mask=completion_mask_2,
     )
     alone = [
         grpo_lite.completion_logps(model, encode(["3+4="]), encode(["7."])),
         grpo_lite.completion_logps(model, encode(["12+3="]), encode(["15."])),
     ]
-print(torch.allclose(together[0, :2], alone[0][0]), torch.allclose(together[1], alone[1][0]))
+print(
+    torch.allclose(together[0, :2], alone[0][0]),
+    torch.allclose(together[1], alone[1][0]),
+)
 print("under the mask:", together[0, 2])
 
 # %% [markdown]
@@ -405,29 +447,47 @@ def completion_mask(completion_ids, eos_token_id):
 # %% tags=["same-completion_mask"]
 random_ids = torch.randint(5, (200, 6), generator=generator)
 for eos_token_id in (2, [2, 4]):
-    mine, packaged = completion_mask(random_ids, eos_token_id), grpo_lite.completion_mask(random_ids, eos_token_id)
+    mine, packaged = (
+        completion_mask(random_ids, eos_token_id),
+        grpo_lite.completion_mask(random_ids, eos_token_id),
+    )
     torch.testing.assert_close(mine, packaged)
     assert not packaged.requires_grad
-torch.testing.assert_close(completion_mask_in_a_loop(random_ids, 2), grpo_lite.completion_mask(random_ids, 2))
+torch.testing.assert_close(
+    completion_mask_in_a_loop(random_ids, 2), grpo_lite.completion_mask(random_ids, 2)
+)
 
 # %% [markdown]
-# Here is a real group: eight answers to `3+4=`, the log-prob of each token, and nothing where the mask is false.
+# Here are two real groups, four answers to `3+4=` and four to `12+3=`: the log-prob of each token, and nothing where the mask is false.
 
-# %% alt="Table of eight completions of 3+4= with the log-prob of each token. Most first digits have log-probs between about -0.5 and -3; the end token after a digit is close to 0. Cells after the end token are empty."
+# %% alt="Table of the log-probs of eight completions. The four answers to 3+4= have two tokens: a digit at -0.7 to -2.1 and the end token near 0. Three answers to 12+3= have three tokens: a 1 near 0, a digit at -0.6 to -2.3, and the end token near 0. The last row is a 9 at -5.5 and the end. Cells after the end are empty."
+questions = ["_3+4="] * 4 + ["12+3="] * 4
+prompts = encode(["_3+4=", "12+3="])
 group = grpo_lite.sample_group(
     model,
-    encode(["3+4="]),
-    8,
+    prompts,
+    4,
     max_new_tokens=4,
     eos_token_id=EOS,
     pad_token_id=PAD,
-    generator=torch.Generator().manual_seed(0),
+    prompt_mask=prompts != PAD,
+    generator=torch.Generator().manual_seed(2),
 )
-texts = [[symbols[i] for i in row] for row in group.ids.tolist()]
-plotting.token_matrix(group.logps, group.mask, tokens=texts, label="log-prob (nats)")
+names = [*symbols[:-2], "end", "pad"]
+texts = [[names[i] for i in row] for row in group.ids.tolist()]
+plotting.token_matrix(
+    group.logps,
+    group.mask,
+    tokens=texts,
+    rows=[question.strip("_") for question in questions],
+    label="log-prob (nats)",
+    decimals=3,
+    xlabel="token of the completion",
+    ylabel="prompt",
+)
 
 # %% [markdown]
-# The pupil hesitates over the digit and is nearly sure about what follows it. All the variety of this group comes from one token a row.
+# The pupil hesitates over the answer and is nearly sure when to end it. Most of the variety of a group comes from one token a row.
 #
 # ## Means under a mask
 #
@@ -457,9 +517,14 @@ print(masked_mean(x, mask))
 
 # %% tags=["same-masked_mean"]
 x = torch.randn(4, 6, dtype=torch.float64, generator=generator, requires_grad=True)
-mask = torch.rand(4, 6, generator=generator) < torch.tensor([[0.0], [0.3], [0.7], [1.0]])
+mask = torch.rand(4, 6, generator=generator) < torch.tensor(
+    [[0.0], [0.3], [0.7], [1.0]]
+)
 for dim in (None, 0, 1):
-    mine, packaged = masked_mean(x, mask, dim=dim), grpo_lite.masked_mean(x, mask, dim=dim)
+    mine, packaged = (
+        masked_mean(x, mask, dim=dim),
+        grpo_lite.masked_mean(x, mask, dim=dim),
+    )
     torch.testing.assert_close(mine, packaged)
     grads = [torch.autograd.grad(mean.square().sum(), x) for mean in (mine, packaged)]
     torch.testing.assert_close(grads[0], grads[1])
@@ -482,25 +547,33 @@ print("where", grpo_lite.masked_mean(x, mask))
 log_ratio = torch.tensor([0.0, 0.1, 1000.0], requires_grad=True)
 late = torch.where(mask, log_ratio.exp(), 0).sum()
 early = torch.where(mask, log_ratio, 0).exp()[mask].sum()
-for name, value in (("late ", late), ("early", early)):
-    print(name, value.item(), torch.autograd.grad(value, log_ratio)[0])
+for name, value in (("late", late), ("early", early)):
+    gradient = torch.autograd.grad(value, log_ratio)[0]
+    print(f"{name:6}value {value.item():.4f}  gradient {gradient}")
 
 # %% [markdown]
 # Backward, the masked entry receives a gradient of 0, and multiplies it by the derivative of its exponential, which is inf. Zero times inf is nan. Masked values are replaced *before* any exponential.
 #
 # ## Dropout makes it a lottery
 #
-# The same model, the same tokens, scored twice in train mode. If the log-probs were a property of the model, every ratio would be 1.
+# The same model, the same tokens, scored twice in train mode. If the log-probs depended on the model alone, every ratio would be 1.
 
 # %%
-prompts = encode(["3+4="]).repeat(8, 1)
+prompts = encode(questions)
 ratios = []
 model.train()
 torch.manual_seed(0)
 for _ in range(20):
     with torch.no_grad():
         first, second = (
-            grpo_lite.completion_logps(model, prompts, group.ids, completion_mask=group.mask) for _ in range(2)
+            grpo_lite.completion_logps(
+                model,
+                prompts,
+                group.ids,
+                prompt_mask=prompts != PAD,
+                completion_mask=group.mask,
+            )
+            for _ in range(2)
         )
     ratios.append((second - first).exp()[group.mask])
 model.eval()
@@ -509,7 +582,7 @@ print(f"from {ratios.min():.2f} to {ratios.max():.2f}")
 print(f"outside 0.8 to 1.2: {((ratios - 1).abs() > 0.2).double().mean():.0%}")
 
 # %% [markdown]
-# The clip range of PPO and GRPO is usually 0.8 to 1.2 ([lesson 07](07_ratio_and_clipping.ipynb)). Dropout alone leaves it, with nothing learned. Call `model.eval()` before scoring, or set the dropout of the config to 0. Eval mode does not switch gradients off.
+# The clip range of PPO and GRPO is usually 0.8 to 1.2 ([lesson 07](07_ratio_and_clipping.ipynb)). With dropout, more than a quarter of the tokens lie outside of it before anything has been learned. Call `model.eval()` before scoring, or set the dropout of the config to 0. Eval mode does not switch gradients off.
 #
 # ## Break it
 #
@@ -522,14 +595,19 @@ print("by position")
 print(grpo_lite.completion_mask(rows, eos_token_id=2).int())
 
 # %% [markdown]
-# One token a row is missing, and the row that ends at once has no token left. **Predict.** What does the model learn from a good completion whose end token is masked out?
+# Each row that ends has lost a token, and the row that ends at once has none left.
+#
+# **Predict.** What does the model learn from a good completion whose end token is masked out?
 #
 # The smallest policy that can show it: two positions, and a vocabulary of two, `7` (id 0) and the end (id 1). It starts undecided. The completion `7`, end was right, so each step raises the masked mean of its log-probs.
 
-# %% alt="Probability of ending after the 7 over 30 updates. With the mask by position it rises from 0.5 to 0.94. With the mask by id it stays at 0.5."
+# %% alt="Probability of ending after the 7 over 30 updates. With the mask by position it rises from 0.5 to 0.97. With the mask by id it stays at 0.5."
 completion = torch.tensor([[0, 1]])
 curves = {}
-for name, mask in {"by position": grpo_lite.completion_mask(completion, 1), "by id": completion != 1}.items():
+for name, mask in {
+    "by position": grpo_lite.completion_mask(completion, 1),
+    "by id": completion != 1,
+}.items():
     z = torch.zeros(1, 2, 2, requires_grad=True)
     curves[name] = []
     for _ in range(31):
@@ -550,17 +628,17 @@ for name, curve in curves.items():
     print(f"{name:12}{curve[0]:.4f} {curve[-1]:.4f}")
 
 # %% [markdown]
-# Masked by id, the model is praised for the `7` and never for stopping. The loss looks healthy while completions grow up to the length limit. Masked by position, it learns both.
+# Masked by id, the model is praised for the `7` and never for stopping. Its probability of ending stays where it was. Masked by position, it learns both.
 #
 # ## Exercises
 #
 # **1. Two numbers of a completion.** The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two depends on the length of a completion by its nature?
 
 # %% [markdown] tags=["solution"]
-# The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift, and that is why the loss of [lesson 08](08_the_loss.ipynb) averages over tokens.
+# The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift. The loss of [lesson 08](08_the_loss.ipynb) works with means over tokens too.
 
 # %% [markdown]
-# **2. Find the bug.** A colleague asks for the logits of the T completion tokens, and shifts logits and ids as every textbook does. No error appears. Which token is never trained?
+# **2. Find the bug.** A colleague asks for the logits of the T completion tokens, and shifts logits and ids by one as usual. No error appears. Which token is never trained?
 
 
 # %%
@@ -588,7 +666,7 @@ for bytes_each in (2, 4):
     print(bytes_each, f"{16 * 1025 * 151_936 * bytes_each / 1e9:.2f} GB")
 
 # %% [markdown] tags=["solution"]
-# Nearly 5 GB, and 10 GB for the float32 copy. Logits, and not weights, are what fills the memory with a large vocabulary; smaller batches per pass are the usual answer.
+# Nearly 5 GB, and 10 GB for the float32 copy. With a large vocabulary, the logits can be larger than the model. Fewer rows in each pass is the plain remedy.
 
 # %% [markdown]
 # ## What to remember

@@ -23,7 +23,10 @@
 import sys
 
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
 
 import torch
 
@@ -128,10 +131,14 @@ group_advantages(torch.tensor([3.0, 1.0, 10.0, 4.0]), num_generations=2)
 # The same as in the packaged function, for every setting, on random rewards: value, shape and type.
 
 # %% tags=["same-group_advantages"]
-random_rewards = torch.randn(24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+random_rewards = torch.randn(
+    24, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+)
 for scale_rewards in ("group", "batch", "none"):
     mine = group_advantages(random_rewards, 8, scale_rewards=scale_rewards)
-    packaged = grpo_lite.group_advantages(random_rewards, 8, scale_rewards=scale_rewards)
+    packaged = grpo_lite.group_advantages(
+        random_rewards, 8, scale_rewards=scale_rewards
+    )
     torch.testing.assert_close(mine, packaged)
 
 loop = advantages_in_a_loop(random_rewards.tolist(), 8)
@@ -150,7 +157,9 @@ assert not grpo_lite.group_advantages(random_rewards.requires_grad_(), 8).requir
 # %% alt="Bars of four advantages. Against the batch mean, the worse answer to the easy prompt is positive and the better answer to the hard prompt is negative; against the group mean both signs are reversed."
 rewards = torch.tensor([9.0, 8.0, 3.0, 2.0])
 against_batch = rewards - rewards.mean()
-against_group = grpo_lite.group_advantages(rewards, num_generations=2, scale_rewards="none")
+against_group = grpo_lite.group_advantages(
+    rewards, num_generations=2, scale_rewards="none"
+)
 plotting.bars(
     {"minus batch mean": against_batch, "minus group mean": against_group},
     ["easy, 9", "easy, 8", "hard, 3", "hard, 2"],
@@ -211,7 +220,9 @@ for value in (0.1, 0.6, 2.8):
     naive = (rewards - rewards.mean()) / (rewards.std() + 1e-8)
     large_eps = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
     ours = grpo_lite.group_advantages(rewards, 8)
-    print(f"r = {value}   eps=1e-8: {naive[0]:7.4f}   eps=1e-4: {large_eps[0]:8.5f}   ours: {ours[0]}")
+    print(
+        f"r = {value}   eps=1e-8: {naive[0]:7.4f}   eps=1e-4: {large_eps[0]:8.5f}   ours: {ours[0]}"
+    )
 
 # %% [markdown]
 # A larger `eps` hides the rounding error. It also shrinks the advantages of honest small rewards: the original notebook used 0.01, and rewards of 0.05 and 0.06 then gave ±0.29 instead of ±0.71. Measuring from the lowest reward removes the cause: equal rewards become exactly 0 *before* anything is rounded.
@@ -257,7 +268,9 @@ assert not packaged.requires_grad
 # A reward function may decline to judge (it returns `None`, and [lesson 02](02_rewards.ipynb) turns that into nan). Such a completion should neither be pushed nor serve as anybody's baseline. The packaged function leaves it out.
 
 # %% tags=["result-unscored"]
-grpo_lite.group_advantages(torch.tensor([1.0, 0.0, float("nan"), 1.0]), num_generations=4)
+grpo_lite.group_advantages(
+    torch.tensor([1.0, 0.0, float("nan"), 1.0]), num_generations=4
+)
 
 # %% [markdown]
 # Three siblings remain; their mean is 2/3.
@@ -279,7 +292,9 @@ grpo_lite.group_advantages(torch.tensor([1.0, 0.0, float("nan"), 1.0]), num_gene
 
 # %% tags=["solution"]
 centred = grpo_lite.group_advantages(random_rewards, 8, scale_rewards="none")
-torch.testing.assert_close(grpo_lite.leave_one_out_advantages(random_rewards, 8), 8 / 7 * centred)
+torch.testing.assert_close(
+    grpo_lite.leave_one_out_advantages(random_rewards, 8), 8 / 7 * centred
+)
 
 # %% [markdown]
 # **3. Find the bug.** A colleague groups the rewards with `rewards.view(num_generations, -1)` and takes means along `dim=0`. The shapes work out and no error appears. Find a batch on which the result is wrong, and say who is compared with whom.

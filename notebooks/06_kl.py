@@ -10,6 +10,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # 06 KL
@@ -22,7 +23,10 @@
 import sys
 
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
 
 import math
 
@@ -53,7 +57,7 @@ for beta in (0.01, 0.04, 0.1, 1.0, 10.0):
     print(f"{beta:<6}", *(f"{p:.4f}" for p in best.tolist()))
 
 # %% [markdown]
-# A short leash keeps the trick rare; a very short one also keeps the lazy answer common, and then nothing is learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: where a program checks every answer there is less to hack, and without a leash the reference need not be kept in memory at all.
+# The larger $\beta$, the shorter the leash. Between 0.04 and 0.1 the honest answer takes over; at 10 the lazy answer is as common as ever, and nothing has been learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack.
 #
 # ## The distance, by hand
 #
@@ -80,7 +84,7 @@ reference = torch.tensor([[0.5, 0.5], [0.75, 0.25]], dtype=torch.float64)
 #
 # The sum runs over the vocabulary. At every position it needs all the log-probs of both models, some hundred thousand each. [Lesson 04](04_token_logprobs.ipynb) took care to keep only one of them: that of the token that was sampled.
 #
-# So we estimate. The sampled token is a draw from the policy, and KL is an average over such draws. We need a number for each token whose average is the KL. There are three well-known ones, after a note by John Schulman (2020). All start from the log-ratio of the sampled token.
+# So we estimate. The sampled token is a draw from the policy, and KL is an average over such draws. We need a number for each token whose average is the KL. There are three well-known ones, after a note by John Schulman (2020). All start from the log-ratio of the sampled token, and all give one number for each token; how tokens are averaged over a completion is a matter for [lesson 08](08_the_loss.ipynb).
 #
 # **k1** is the log-ratio itself:
 #
@@ -132,12 +136,17 @@ print("mean", (policy * k2).sum(dim=1))
 # %% tags=["result-k3-by-hand"]
 def k3_in_a_loop(logps, ref_logps):
     return [
-        [math.exp(ref - own) - (ref - own) - 1 for own, ref in zip(row, ref_row, strict=True)]
+        [
+            math.exp(ref - own) - (ref - own) - 1
+            for own, ref in zip(row, ref_row, strict=True)
+        ]
         for row, ref_row in zip(logps, ref_logps, strict=True)
     ]
 
 
-k3 = torch.tensor(k3_in_a_loop(policy.log().tolist(), reference.log().tolist()), dtype=torch.float64)
+k3 = torch.tensor(
+    k3_in_a_loop(policy.log().tolist(), reference.log().tolist()), dtype=torch.float64
+)
 print(k3)
 print("mean", (policy * k3).sum(dim=1))
 
@@ -183,7 +192,7 @@ compare(kl_k3, grpo_lite.kl_k3)
 #
 # Each estimator is a curve over the log-ratio of the sampled token. To the right are tokens that the policy likes more than the reference does, to the left tokens that it likes less.
 
-# %% alt="Three curves over the log-ratio from -2 to 2. k1 is a straight line through 0 and negative on the left. k2 is a parabola reaching 2 at both ends. k3 touches 0 at 0, climbs to 4.39 at -2 and only to 1.14 at 2."
+# %% alt="Three curves over the log-ratio from -2 to 2. k1 is a straight line through 0, negative on the left. k2 is a parabola reaching 2 at both ends. k3 touches 0 at 0, climbs to 4.39 at -2 and only to 1.14 at 2."
 log_ratio = torch.linspace(-2, 2, 81)
 zero = torch.zeros_like(log_ratio)
 estimators = {"k1": grpo_lite.kl_k1, "k2": grpo_lite.kl_k2, "k3": grpo_lite.kl_k3}
@@ -206,7 +215,9 @@ plotting.lines(
 # %% tags=["result-five-tokens"]
 logits = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.5], dtype=torch.float64)
 logps = logits.log_softmax(dim=0)
-ref_logps = torch.tensor([2.0, 1.0, 0.0, 0.0, -1.0], dtype=torch.float64).log_softmax(dim=0)
+ref_logps = torch.tensor([2.0, 1.0, 0.0, 0.0, -1.0], dtype=torch.float64).log_softmax(
+    dim=0
+)
 probs, ref_probs = logps.exp(), ref_logps.exp()
 
 reverse_kl = (probs * (logps - ref_logps)).sum()
@@ -225,7 +236,9 @@ for name, k in estimators.items():
     estimate = k(logps, ref_logps)
     mean[name] = (probs * estimate).sum().item()
     spread[name] = (probs * (estimate - mean[name]) ** 2).sum().sqrt().item()
-    print(f"{name}  mean {mean[name]:.4f}  spread {spread[name]:.4f}  lowest {estimate.min():7.4f}")
+    print(
+        f"{name}  mean {mean[name]:.4f}  spread {spread[name]:.4f}  lowest {estimate.min():7.4f}"
+    )
 
 # %% [markdown]
 # The spread is the standard deviation of the estimate from a single token. The exact sums say what to expect; a hundred thousand sampled tokens agree with them:
@@ -233,13 +246,16 @@ for name, k in estimators.items():
 # %% tags=["result-from-samples"]
 generator = torch.Generator().manual_seed(0)
 tokens = torch.multinomial(probs, 100_000, replacement=True, generator=generator)
-for name, k in estimators.items():
-    estimate = k(logps[tokens], ref_logps[tokens])
+sampled = {name: k(logps[tokens], ref_logps[tokens]) for name, k in estimators.items()}
+for name, estimate in sampled.items():
     print(f"{name}  mean {estimate.mean():.3f}  spread {estimate.std():.3f}")
 
 # %% alt="Bars of the mean and the spread of one estimate. Means: exact KL 0.187, k1 0.187, k2 0.272, k3 0.187. Spreads: exact 0, k1 0.713, k2 0.517, k3 0.314."
 plotting.bars(
-    {"mean": [reverse_kl.item(), *mean.values()], "spread of one token": [0.0, *spread.values()]},
+    {
+        "mean": [reverse_kl.item(), *mean.values()],
+        "spread of one token": [0.0, *spread.values()],
+    },
     ["exact", "k1", "k2", "k3"],
     ylabel="nats",
     colors={"mean": "policy", "spread of one token": "clipped"},
@@ -296,10 +312,15 @@ forward = exact_gradient((ref_probs * (ref_logps - leaf_logps)).sum())
 
 # %% tags=["result-gradients"]
 def show(name, gradient):
-    print(f"{name:<12}", *(f"{g + 0.0:8.4f}" for g in gradient.round(decimals=10).tolist()))
+    print(
+        f"{name:<12}",
+        *(f"{g + 0.0:8.4f}" for g in gradient.round(decimals=10).tolist()),
+    )
 
 
-k1_gradient, k2_gradient, k3_gradient = (expected_gradient(k(leaf_logps, ref_logps)) for k in estimators.values())
+k1_gradient, k2_gradient, k3_gradient = (
+    expected_gradient(k(leaf_logps, ref_logps)) for k in estimators.values()
+)
 show("k1", k1_gradient)
 show("k2", k2_gradient)
 show("exact, π‖ref", reverse)
@@ -337,7 +358,10 @@ torch.testing.assert_close(corrected, reverse)
 
 # %% alt="Six rows of five gradient components. k1 is all zeros. k2, k3 times ratio and the exact gradient of KL(policy, reference) are the same row, largest at the last token with 0.244. k3 equals the exact gradient of KL(reference, policy), with -0.154 at the first token and 0.132 at the last."
 plotting.token_matrix(
-    torch.stack([k1_gradient, k2_gradient, corrected, reverse, k3_gradient, forward]).round(decimals=10) + 0.0,
+    torch.stack(
+        [k1_gradient, k2_gradient, corrected, reverse, k3_gradient, forward]
+    ).round(decimals=10)
+    + 0.0,
     label="expected gradient on the logits (nats)",
     rows=["k1", "k2", "k3 × ratio", "exact π‖ref", "k3", "exact ref‖π"],
     decimals=3,
@@ -345,7 +369,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# A descent step subtracts the gradient. Positive cells (the habit, token 4) are pushed down, negative cells up. The reverse rows work hardest on the habit; the forward rows care as much about the first token, which the policy says too seldom.
+# A descent step subtracts the gradient. Positive cells (the habit, token 4) are pushed down, negative cells up. The reverse rows work hardest on the habit; the forward rows work hardest on the first token, which the policy says too seldom.
 #
 # ## Break it: k1 as a loss
 #
@@ -360,14 +384,18 @@ def walk(k, steps=300, batch=16, lr=0.1):
     for _ in range(steps):
         logps = z.log_softmax(dim=0)
         path.append((logps.exp() * (logps - ref_logps)).sum().item())
-        tokens = torch.multinomial(logps.detach().exp(), batch, replacement=True, generator=generator)
+        tokens = torch.multinomial(
+            logps.detach().exp(), batch, replacement=True, generator=generator
+        )
         (gradient,) = torch.autograd.grad(k(logps[tokens], ref_logps[tokens]).mean(), z)
         z = (z - lr * gradient).detach().requires_grad_()
     return path
 
 
 paths = {name: walk(k) for name, k in estimators.items()}
-plotting.lines(range(300), paths, xlabel="step", ylabel="exact KL (nats)", colors=colors)
+plotting.lines(
+    range(300), paths, xlabel="step", ylabel="exact KL (nats)", colors=colors
+)
 
 # %% [markdown]
 # k2 and k3 bring the policy home. k1 takes a random walk, and no $\beta$ can mend that: a larger weight only makes the steps of the walk longer.
@@ -378,7 +406,9 @@ plotting.lines(range(300), paths, xlabel="step", ylabel="exact KL (nats)", color
 generator = torch.Generator().manual_seed(0)
 print("T     length of the mean   spread   exact spread")
 for T in (1, 4, 16, 64):
-    completions = torch.multinomial(probs, 2000 * T, replacement=True, generator=generator).view(2000, T)
+    completions = torch.multinomial(
+        probs, 2000 * T, replacement=True, generator=generator
+    ).view(2000, T)
     # The gradient of a summed log-prob on the logits: how often each token came, minus how often it should.
     counts = torch.nn.functional.one_hot(completions, 5).sum(dim=1).double()
     gradients = counts - T * probs
@@ -450,17 +480,23 @@ suspicious_kl(torch.arange(8.0).view(8, 1), torch.zeros(8, 1))
 
 # %% tags=["solution"]
 by_hand = suspicious_kl(policy.log(), reference.log())
-torch.testing.assert_close(by_hand, torch.tensor([0.1308, 0.1438], dtype=torch.float64), atol=1e-4, rtol=0)
+torch.testing.assert_close(
+    by_hand, torch.tensor([0.1308, 0.1438], dtype=torch.float64), atol=1e-4, rtol=0
+)
 
 # %% [markdown]
 # **3. Stale samples.** The tokens may have been sampled by an *old* policy, a few steps ago. Take the reference above, the policy above, and an old policy with logits 1.5, 1, 0, −1, 0. What is the mean of k3 over the old policy's tokens? What is it after each estimate is multiplied by $\pi_\theta / \pi_{\text{old}}$?
 
 # %% tags=["solution"]
-old_logps = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.0], dtype=torch.float64).log_softmax(dim=0)
+old_logps = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.0], dtype=torch.float64).log_softmax(
+    dim=0
+)
 stale_k3 = grpo_lite.kl_k3(logps, ref_logps)
 print(f"exact KL        {reverse_kl:.4f}")
 print(f"k3, old tokens  {(old_logps.exp() * stale_k3).sum():.4f}")
-print(f"k3 × ratio      {(old_logps.exp() * (logps - old_logps).exp() * stale_k3).sum():.4f}")
+print(
+    f"k3 × ratio      {(old_logps.exp() * (logps - old_logps).exp() * stale_k3).sum():.4f}"
+)
 
 # %% [markdown] tags=["solution"]
 # On somebody else's samples k3 is biased. The ratio repairs the value as well as the gradient: $\sum_v \pi_{\text{old}} \cdot \frac{\pi_\theta}{\pi_{\text{old}}} \cdot k_3 = \sum_v \pi_\theta \cdot k_3$. Why that works is the subject of the next lesson.

@@ -10,6 +10,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # 07 Ratio and clipping
@@ -22,7 +23,10 @@
 import sys
 
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
 
 import math
 
@@ -46,9 +50,9 @@ plotting.use_site_style()
 #
 # Each a should count 1.5 times, each b half: by the **importance ratio**, the probability now over the probability then.
 #
-# $$\rho_{i,t} = \frac{\pi_\theta(o_{i,t})}{\pi_{\theta_{old}}(o_{i,t})}$$
+# $$\rho_{i,t} = \frac{\pi_\theta(o_{i,t} \mid q, o_{i,\lt t})}{\pi_{\theta_{old}}(o_{i,t} \mid q, o_{i,\lt t})}$$
 #
-# The index $i$ is the completion and $t$ the token. (Papers often write $r$ for this ratio. We write $\rho$, because $r_i$ is already the reward.)
+# The index $i$ is the completion and $t$ the token; each probability is that of one token, given the prompt $q$ and the tokens before it. (Papers often write $r$ for this ratio. We write $\rho$, because $r_i$ is already the reward.)
 #
 # With this weight the old samples answer questions about the policy. Say a is worth +1 and b −1. Averaged over what the policy would say, that is $0.75 - 0.25 = 0.5$:
 
@@ -72,7 +76,7 @@ print("old, ratio      ", (old * (policy / old) * worth).sum())
 #
 # A model gives log-probs, and the ratio of two probabilities is one exp of a difference:
 #
-# $$\rho_{i,t} = \exp\big(\log\pi_\theta(o_{i,t}) - \log\pi_{\theta_{old}}(o_{i,t})\big)$$
+# $$\rho_{i,t} = \exp\big(\log\pi_\theta(o_{i,t} \mid q, o_{i,\lt t}) - \log\pi_{\theta_{old}}(o_{i,t} \mid q, o_{i,\lt t})\big)$$
 
 # %% tags=["result-by-hand"]
 old_logps = torch.tensor([[0.5, 0.5], [0.2, 0.8]]).log()
@@ -97,11 +101,19 @@ print("exp(difference)", (rare - rare_old).exp())
 def ratios_in_a_loop(logps, old_logps, mask):
     ratios = []
     for row, old_row, mask_row in zip(logps, old_logps, mask, strict=True):
-        ratios.append([math.exp(p - q) if keep else 1.0 for p, q, keep in zip(row, old_row, mask_row, strict=True)])
+        ratios.append(
+            [
+                math.exp(p - q) if keep else 1.0
+                for p, q, keep in zip(row, old_row, mask_row, strict=True)
+            ]
+        )
     return ratios
 
 
-ratios_in_a_loop(logps.tolist(), old_logps.tolist(), [[True, True], [True, False]])
+for row in ratios_in_a_loop(
+    logps.tolist(), old_logps.tolist(), [[True, True], [True, False]]
+):
+    print([round(rho, 4) for rho in row])
 
 # %% [markdown]
 # ## Vectorised
@@ -126,12 +138,16 @@ def importance_ratio(logps, old_logps, mask=None, *, level="token"):
 generator = torch.Generator().manual_seed(0)
 mask = torch.rand(4, 6, generator=generator) < 0.7
 for dtype in (torch.float32, torch.float64):
-    random_logps, random_old = -3 * torch.rand(2, 4, 6, dtype=dtype, generator=generator)
+    random_logps, random_old = -3 * torch.rand(
+        2, 4, 6, dtype=dtype, generator=generator
+    )
     random_logps = random_logps.masked_fill(~mask, -math.inf).requires_grad_()
     random_old = random_old.masked_fill(~mask, -math.inf).requires_grad_()
     for level in ("token", "sequence"):
         mine = importance_ratio(random_logps, random_old, mask, level=level)
-        packaged = grpo_lite.importance_ratio(random_logps, random_old, mask, level=level)
+        packaged = grpo_lite.importance_ratio(
+            random_logps, random_old, mask, level=level
+        )
         torch.testing.assert_close(mine, packaged)
         (my_gradient,) = torch.autograd.grad(mine.sum(), random_logps)
         packaged.sum().backward()
@@ -140,7 +156,9 @@ for dtype in (torch.float32, torch.float64):
         random_logps.grad = None
 
 loop = ratios_in_a_loop(random_logps.tolist(), random_old.tolist(), mask.tolist())
-torch.testing.assert_close(grpo_lite.importance_ratio(random_logps, random_old, mask).tolist(), loop)
+torch.testing.assert_close(
+    grpo_lite.importance_ratio(random_logps, random_old, mask).tolist(), loop
+)
 
 # %% tags=["result-masked-infinity"]
 padded = torch.tensor([[-1.0, -math.inf]], requires_grad=True)
@@ -210,7 +228,12 @@ def surrogate_in_a_loop(ratio, advantages, epsilon=0.2):
     objective = []
     for row, advantage in zip(ratio, advantages, strict=True):
         clipped = [min(max(rho, 1 - epsilon), 1 + epsilon) for rho in row]
-        objective.append([min(rho * advantage, c * advantage) for rho, c in zip(row, clipped, strict=True)])
+        objective.append(
+            [
+                min(rho * advantage, c * advantage)
+                for rho, c in zip(row, clipped, strict=True)
+            ]
+        )
     return objective
 
 
@@ -230,11 +253,17 @@ def clipped_surrogate(ratio, advantages, *, epsilon=0.2, epsilon_high=None, delt
 
 # %% tags=["same-clipped_surrogate"]
 for dtype in (torch.float32, torch.float64):
-    random_ratio = torch.randn(8, 5, dtype=dtype, generator=generator).exp().requires_grad_()
-    random_advantages = torch.randn(8, dtype=dtype, generator=generator).requires_grad_()
+    random_ratio = (
+        torch.randn(8, 5, dtype=dtype, generator=generator).exp().requires_grad_()
+    )
+    random_advantages = torch.randn(
+        8, dtype=dtype, generator=generator
+    ).requires_grad_()
     for settings in ({}, {"epsilon": 0.1}, {"epsilon_high": 0.28}, {"delta": 2.0}):
         mine = clipped_surrogate(random_ratio, random_advantages, **settings)
-        packaged = grpo_lite.clipped_surrogate(random_ratio, random_advantages, **settings)
+        packaged = grpo_lite.clipped_surrogate(
+            random_ratio, random_advantages, **settings
+        )
         torch.testing.assert_close(mine, packaged)
         (my_gradient,) = torch.autograd.grad(mine.sum(), random_ratio)
         packaged.sum().backward()
@@ -243,14 +272,18 @@ for dtype in (torch.float32, torch.float64):
         random_ratio.grad = None
 
 loop = surrogate_in_a_loop(random_ratio.tolist(), random_advantages.tolist())
-torch.testing.assert_close(grpo_lite.clipped_surrogate(random_ratio, random_advantages).tolist(), loop)
+torch.testing.assert_close(
+    grpo_lite.clipped_surrogate(random_ratio, random_advantages).tolist(), loop
+)
 
 # %% [markdown]
 # The table again, from the packaged functions and autograd:
 
 
 # %% tags=["result-case-table"]
-def objective_and_gradient(ratios, advantage, surrogate=grpo_lite.clipped_surrogate, **settings):
+def objective_and_gradient(
+    ratios, advantage, surrogate=grpo_lite.clipped_surrogate, **settings
+):
     """Objective at each ratio, and its gradient on the log-prob."""
     logps = ratios.log()[:, None].requires_grad_()
     ratio = grpo_lite.importance_ratio(logps, torch.zeros_like(logps))
@@ -262,8 +295,12 @@ def objective_and_gradient(ratios, advantage, surrogate=grpo_lite.clipped_surrog
 cases = torch.tensor([0.5, 1.0, 1.5])
 print("A     ratio  objective  gradient")
 for advantage in (1.0, -1.0):
-    for case, objective, gradient in zip(cases, *objective_and_gradient(cases, advantage), strict=True):
-        print(f"{advantage:+.0f}    {case:.1f}    {objective:+.2f}      {gradient:+.2f}")
+    for case, objective, gradient in zip(
+        cases, *objective_and_gradient(cases, advantage), strict=True
+    ):
+        print(
+            f"{advantage:+.0f}    {case:.1f}    {objective:+.2f}      {gradient:+.2f}"
+        )
 
 # %% [markdown]
 # ## The picture
@@ -292,7 +329,10 @@ plotting.lines(
 # %% alt="Gradient of the clipped objective on the log-prob against the ratio. For advantage +1 it equals the ratio up to 1.2, then drops to 0. For advantage -1 it is 0 below 0.8, then jumps to -0.8 and falls with the ratio."
 plotting.lines(
     ratios,
-    {"A = +1": objective_and_gradient(ratios, 1.0)[1], "A = −1": objective_and_gradient(ratios, -1.0)[1]},
+    {
+        "A = +1": objective_and_gradient(ratios, 1.0)[1],
+        "A = −1": objective_and_gradient(ratios, -1.0)[1],
+    },
     xlabel="ratio ρ",
     ylabel="gradient on the log-prob",
     colors={"A = +1": "positive", "A = −1": "negative"},
@@ -310,8 +350,15 @@ plotting.lines(
 # %%
 def where_surrogate(ratio, advantages, epsilon=0.2):
     advantages = advantages[:, None]
-    unclipped, clipped = ratio * advantages, ratio.clamp(1 - epsilon, 1 + epsilon) * advantages
-    return torch.where(advantages >= 0, torch.minimum(unclipped, clipped), torch.maximum(unclipped, clipped))
+    unclipped, clipped = (
+        ratio * advantages,
+        ratio.clamp(1 - epsilon, 1 + epsilon) * advantages,
+    )
+    return torch.where(
+        advantages >= 0,
+        torch.minimum(unclipped, clipped),
+        torch.maximum(unclipped, clipped),
+    )
 
 
 # %% [markdown]
@@ -320,7 +367,10 @@ def where_surrogate(ratio, advantages, epsilon=0.2):
 # %% tags=["result-where-bug"]
 outside = torch.tensor([0.5, 1.5])
 print("A = -1       ratio 0.5  ratio 1.5")
-for name, surrogate in (("min", grpo_lite.clipped_surrogate), ("where", where_surrogate)):
+for name, surrogate in (
+    ("min", grpo_lite.clipped_surrogate),
+    ("where", where_surrogate),
+):
     gradient = objective_and_gradient(outside, -1.0, surrogate)[1]
     print(f"{name:<12} {gradient[0] + 0.0:+.2f}      {gradient[1] + 0.0:+.2f}")
 
@@ -363,14 +413,16 @@ def gradient_norm(detach):
 
 for detach in (True, False):
     objective, norm = gradient_norm(detach)
-    print(f"detached {detach!s:<5}  objective {objective:.4f}  gradient norm {norm:.4f}")
+    print(
+        f"detached {detach!s:<5}  objective {objective:.4f}  gradient norm {norm:.4f}"
+    )
 
 # %% [markdown]
 # The same objective, and no gradient: whatever the numerator gains, the denominator gains as well. The loss runs, prints a number, and does nothing. Compute the old log-probs under `torch.no_grad()` when the samples are made, and store them; `grpo_lite.importance_ratio` detaches them once more.
 #
 # ## What fires when $\mu > 1$
 #
-# Now a real run, small enough to see everything. A policy writes four tokens, each from a vocabulary of six, and has one set of logits for each position. The reward counts neighbours in ascending order, 0 to 3. We sample one group of 64 completions, once, and take step after step on it.
+# Now a real run, small enough to see everything. A policy writes four tokens, each from a vocabulary of six, and has one set of logits for each position. The reward counts neighbours in ascending order, 0 to 3. We sample one group of 64 completions, once, and take step after step on it. (An optimiser minimises, so it gets minus the objective.)
 
 
 # %%
@@ -378,7 +430,9 @@ def several_steps(epsilon, steps=25, group=64, length=4, vocabulary=6):
     generator = torch.Generator().manual_seed(0)
     logits = torch.zeros(length, vocabulary, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.05)
-    ids = torch.multinomial(logits.detach().softmax(dim=1), group, replacement=True, generator=generator).T
+    ids = torch.multinomial(
+        logits.detach().softmax(dim=1), group, replacement=True, generator=generator
+    ).T
     rewards = (ids[:, 1:] > ids[:, :-1]).sum(dim=1).float()
     advantages = grpo_lite.group_advantages(rewards, group)
     old_logps = grpo_lite.token_logps(logits.expand(group, -1, -1), ids).detach()
@@ -390,16 +444,24 @@ def several_steps(epsilon, steps=25, group=64, length=4, vocabulary=6):
         too_high = (ratio > 1 + epsilon) & (advantages[:, None] > 0)
         too_low = (ratio < 1 - epsilon) & (advantages[:, None] < 0)
         clip_fraction = (too_high | too_low).float().mean()
-        record.append((clip_fraction.item(), ratio.min().item(), ratio.max().item()))
-        objective = grpo_lite.clipped_surrogate(ratio, advantages, epsilon=epsilon).mean()
+        p = logits.detach().softmax(dim=1)
+        expected_reward = sum(
+            (p[t, :, None] * p[t + 1]).triu(1).sum() for t in range(length - 1)
+        )  # exact
+        record.append(
+            (clip_fraction, ratio.min().item(), ratio.max().item(), expected_reward)
+        )
+        objective = grpo_lite.clipped_surrogate(
+            ratio, advantages, epsilon=epsilon
+        ).mean()
         optimizer.zero_grad()
         (-objective).backward()
         optimizer.step()
     return torch.tensor(record).T
 
 
-clip_fraction, lowest, highest = several_steps(epsilon=0.2)
-_, free_lowest, free_highest = several_steps(epsilon=1e9)
+clip_fraction, lowest, highest, expected = several_steps(epsilon=0.2)
+_, free_lowest, free_highest, free_expected = several_steps(epsilon=1e9)
 
 # %% tags=["result-first-step"]
 print("clip fraction", clip_fraction[0])
@@ -408,10 +470,15 @@ print("ratios from", lowest[0], "to", highest[0])
 # %% [markdown]
 # At step 0 the policy is the old policy. Every ratio is exactly 1, and the clip touches nothing. If you take one step for each batch ($\mu = 1$, and DeepSeekMath itself did), this is all that ever happens: a clip fraction of 0 is then no bug, and no value of $\epsilon$ makes a difference.
 #
-# **Predict.** And at steps 1, 2, 3? The clip range is ±20%, and one step changes a log-prob by a few percent.
+# **Predict.** And at steps 1, 2, 3? The clip range is ±20%, and the first step moves the ratios by up to 7%.
 
 # %% alt="Clip fraction over 25 steps on the same samples. It is 0 for the first three steps, then climbs to about one half near step 8 and stays between a quarter and a half."
-plotting.lines(range(25), {"clipped": clip_fraction}, xlabel="step on the same samples", ylabel="clip fraction")
+plotting.lines(
+    range(25),
+    {"clipped": clip_fraction},
+    xlabel="step on the same samples",
+    ylabel="clip fraction",
+)
 
 # %% [markdown]
 # The **clip fraction** is the share of tokens whose gradient is switched off. It wakes up when the first ratios cross the border, and soon a large part of the batch has nothing more to say. That is the clip doing its work: the samples are used up.
@@ -421,15 +488,35 @@ plotting.lines(range(25), {"clipped": clip_fraction}, xlabel="step on the same s
 # %% alt="Largest and smallest ratio over 25 steps on the same samples. With the clip they stay between about 0.6 and 1.5; without it they run to about 0.2 and 3."
 plotting.lines(
     range(25),
-    {"max, no clip": free_highest, "max": highest, "min": lowest, "min, no clip": free_lowest},
+    {
+        "max, no clip": free_highest,
+        "max": highest,
+        "min": lowest,
+        "min, no clip": free_lowest,
+    },
     xlabel="step on the same samples",
     ylabel="ratio",
-    colors={"max, no clip": "clipped", "min, no clip": "clipped", "max": "policy", "min": "policy"},
+    colors={
+        "max, no clip": "clipped",
+        "min, no clip": "clipped",
+        "max": "policy",
+        "min": "policy",
+    },
     dashed=["max, no clip", "min, no clip"],
 )
 
 # %% [markdown]
 # Two things to see. Without the clip the policy runs away from its samples. With it, the ratios still leave the range 0.8 to 1.2: the clip is no wall. It switches off a gradient; the optimiser's momentum, and other tokens that share the same parameters, carry the ratio on.
+#
+# Is further away worse? We can ask exactly, because this world is small: the expected reward of the policy itself, not of the samples.
+
+# %%
+print("step  clip    no clip")
+for step in (0, 4, 8, 16, 24):
+    print(f"{step:<5} {expected[step]:.3f}   {free_expected[step]:.3f}")
+
+# %% [markdown]
+# Here it is not. Sixty-four completions say a great deal about a world of 24 logits, and the run that trusts them further earns more. A batch says far less about a model with billions of weights, and nobody can check it exactly. So $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
 #
 # ## Two refinements
 #
@@ -455,7 +542,10 @@ plotting.lines(
 wide = torch.linspace(0.2, 6, 291)
 plotting.lines(
     wide,
-    {"no δ": objective_and_gradient(wide, -1.0)[0], "δ 4": objective_and_gradient(wide, -1.0, delta=4.0)[0]},
+    {
+        "no δ": objective_and_gradient(wide, -1.0)[0],
+        "δ 4": objective_and_gradient(wide, -1.0, delta=4.0)[0],
+    },
     xlabel="ratio ρ",
     ylabel="objective",
     titles=["A = −1"],
@@ -465,17 +555,21 @@ plotting.lines(
 # %% tags=["result-refinements"]
 print("A = +1, ratio 1.25  eps_high None, 0.28")
 for high in (None, 0.28):
-    objective, gradient = objective_and_gradient(torch.tensor([1.25]), 1.0, epsilon_high=high)
+    objective, gradient = objective_and_gradient(
+        torch.tensor([1.25]), 1.0, epsilon_high=high
+    )
     print(f"objective {objective.item():.2f}  gradient {gradient.item():.2f}")
 print("A = -1, ratio 10    delta None, 4")
 for delta in (None, 4.0):
-    objective, gradient = objective_and_gradient(torch.tensor([10.0]), -1.0, delta=delta)
+    objective, gradient = objective_and_gradient(
+        torch.tensor([10.0]), -1.0, delta=delta
+    )
     print(f"objective {objective.item():.2f}  gradient {gradient.item() + 0.0:.2f}")
 
 # %% [markdown]
 # ## One ratio for a whole completion
 #
-# The reward judges a completion, yet each token has its own ratio and is clipped on its own. [GSPO (arXiv:2507.18071)](https://arxiv.org/abs/2507.18071) gives all tokens of a completion one ratio: the exp of their mean log-ratio, which is the geometric mean of the token ratios.
+# The reward judges a completion, yet each token has its own ratio and is clipped on its own. [GSPO (arXiv:2507.18071)](https://arxiv.org/abs/2507.18071) gives all tokens of a completion one ratio: the exp of their mean log-ratio, which is the geometric mean of the token ratios. (Counting whole completions for another policy would take the *product* of the token ratios, which explodes or vanishes with the length. Token ratios and their geometric mean are two ways around it.)
 #
 # By hand, for four tokens with ratios 1.5, 1.0, 0.9 and 0.8: their product is 1.08, and its fourth root is 1.0194.
 
@@ -483,7 +577,9 @@ for delta in (None, 4.0):
 token_ratios = torch.tensor([[1.5, 1.0, 0.9, 0.8]])
 even = torch.zeros(1, 4)
 print("token   ", grpo_lite.importance_ratio(token_ratios.log(), even))
-print("sequence", grpo_lite.importance_ratio(token_ratios.log(), even, level="sequence"))
+print(
+    "sequence", grpo_lite.importance_ratio(token_ratios.log(), even, level="sequence")
+)
 
 # %% [markdown]
 # Token by token, with $\hat A = +1$, the first token is clipped. As a sequence nothing is: up and down nearly cancel. The mean of many log-ratios stays much closer to 0 than each of them, so a sequence ratio needs a much narrower clip range. When it does leave it, the whole completion is switched off at once.
@@ -508,7 +604,9 @@ def clip_fraction(ratio, advantages, mask, epsilon=0.2):
     return grpo_lite.masked_mean((too_high | too_low).float(), mask)
 
 
-packaged = grpo_lite.grpo_loss(ratio.log(), torch.zeros(2, 3), advantages, mask).clip_fraction
+packaged = grpo_lite.grpo_loss(
+    ratio.log(), torch.zeros(2, 3), advantages, mask
+).clip_fraction
 torch.testing.assert_close(clip_fraction(ratio, advantages, mask), packaged)
 packaged
 
@@ -518,7 +616,9 @@ packaged
 # %%
 generator = torch.Generator().manual_seed(0)
 ref_logps = -3 * torch.rand(4, 6, generator=generator)
-logps = (ref_logps + 0.3 * torch.randn(4, 6, generator=generator)).clamp(max=0)  # the policy has moved
+logps = (ref_logps + 0.3 * torch.randn(4, 6, generator=generator)).clamp(
+    max=0
+)  # the policy has moved
 advantages = torch.tensor([1.0, -1.0, 1.0, -1.0])
 everything = torch.ones(4, 6, dtype=torch.bool)
 grpo_lite.grpo_loss(logps, ref_logps, advantages, everything).clip_fraction
@@ -539,7 +639,10 @@ for name, difference in (("same program ", 0.0), ("other program", 0.002)):
     for epsilon in (0.2, 0.001):
         ratio = grpo_lite.importance_ratio(fresh, old)
         objective = grpo_lite.clipped_surrogate(ratio, torch.ones(1), epsilon=epsilon)
-        print(f"{name}  epsilon {epsilon:<5}", torch.autograd.grad(objective.sum(), fresh)[0])
+        print(
+            f"{name}  epsilon {epsilon:<5}",
+            torch.autograd.grad(objective.sum(), fresh)[0],
+        )
 
 # %% [markdown] tags=["solution"]
 # At a ratio of exactly 1 the range does not matter. But sampling and scoring are often done by two programs with slightly different arithmetic, and then the ratio at the first step is only *nearly* 1. A sensible $\epsilon$ does not notice.

@@ -23,7 +23,10 @@
 import sys
 
 if "google.colab" in sys.modules:
-    get_ipython().run_line_magic("pip", "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'")
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
 
 import torch
 
@@ -73,10 +76,10 @@ print("loss     ", -surrogate.mean(dim=1).mean())
 #
 # ## A ragged batch
 #
-# Real completions differ in length. Take the prompt `3+4=` and a group of two. The first answers `7` and stops; the second answers `6.5` and stops. The end token, drawn as ■, is a token like any other: stopping there was a decision. So the lengths are 2 and 4, and the first row carries two cells of padding that must not count.
+# Real completions differ in length. Take the prompt `3+4=` and a group of two. The first answers `7` and stops; the second answers `122` and stops. The end token, drawn as ■, is a token like any other: stopping there was a decision. So the lengths are 2 and 4, and the first row carries two cells of padding that must not count.
 
 # %%
-tokens = [["7", "■", "", ""], ["6", ".", "5", "■"]]
+tokens = [["7", "■", "", ""], ["1", "2", "2", "■"]]
 mask = torch.tensor([[True, True, False, False], [True, True, True, True]])
 advantages = torch.tensor([1.0, -1.0])
 
@@ -87,7 +90,7 @@ ref_logps = torch.tensor([[-1.3, -0.3, 0.0, 0.0], [-1.4, -0.7, -0.9, -0.6]])
 # %% [markdown]
 # **First matrix: the ratios.** How much more likely is each token now than when it was sampled?
 
-# %% alt="Ratios by token. Completion 7 with its end token: 1.35 and 1.11, then two empty cells. Completion 6.5 with its end token: 0.82, 0.90, 0.67, 1.11."
+# %% alt="Ratios by token. Completion 7 with its end token: 1.35 and 1.11, then two empty cells. Completion 122 with its end token: 0.82, 0.90, 0.67, 1.11."
 ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
 plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ")
 
@@ -98,7 +101,9 @@ plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ")
 
 # %% alt="Surrogate by token. Row one: 1.20 and 1.11. Row two: minus 0.82, minus 0.90, minus 0.80, minus 1.11."
 surrogate = grpo_lite.clipped_surrogate(ratio, advantages)
-plotting.token_matrix(surrogate, mask, tokens=tokens, label="surrogate, to be maximised")
+plotting.token_matrix(
+    surrogate, mask, tokens=tokens, label="surrogate, to be maximised"
+)
 
 # %% [markdown]
 # Two tokens hit the clip: 1.35 counts as 1.20, and 0.67 counts as 0.80. Both have moved far enough in the right direction: from here on the reward pushes them no further.
@@ -107,7 +112,9 @@ plotting.token_matrix(surrogate, mask, tokens=tokens, label="surrogate, to be ma
 
 # %% alt="KL estimate by token. Row one: 0.070 and 0.005. Row two: 0.021, 0.000, 0.149, 0.019."
 kl = grpo_lite.kl_k3(logps, ref_logps)
-plotting.token_matrix(kl, mask, tokens=tokens, decimals=3, label="KL estimate k₃ (nats)")
+plotting.token_matrix(
+    kl, mask, tokens=tokens, decimals=3, label="KL estimate k₃ (nats)"
+)
 
 # %% [markdown]
 # **Fourth matrix: the weight of a token.** The mean over a completion, then over completions, gives each token the weight $1/(B \lvert o_i \rvert)$.
@@ -115,7 +122,9 @@ plotting.token_matrix(kl, mask, tokens=tokens, decimals=3, label="KL estimate k�
 # %% tags=["result-token-weights"] alt="Weight of a token in the loss. The two tokens of the short completion weigh 0.250 each, the four tokens of the long one 0.125 each."
 weight = mask / mask.sum(dim=1, keepdim=True) / len(mask)
 print(weight)
-plotting.token_matrix(weight, mask, tokens=tokens, decimals=3, label="weight of a token")
+plotting.token_matrix(
+    weight, mask, tokens=tokens, decimals=3, label="weight of a token"
+)
 
 # %% [markdown]
 # Each *completion* weighs one half. So a token of the long completion weighs half as much as a token of the short one. The loss types differ in exactly this matrix; we come back to it.
@@ -163,24 +172,39 @@ print(loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta=0.04))
 
 # %% tags=["define-grpo_loss"]
 def grpo_loss(
-    logps, old_logps, advantages, mask, *, ref_logps=None, beta=0.0, epsilon=0.2, epsilon_high=None, delta=None
+    logps,
+    old_logps,
+    advantages,
+    mask,
+    *,
+    ref_logps=None,
+    beta=0.0,
+    epsilon=0.2,
+    epsilon_high=None,
+    delta=None,
 ):
     old_logps = logps if old_logps is None else old_logps
     high = epsilon if epsilon_high is None else epsilon_high
     ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
-    surrogate = grpo_lite.clipped_surrogate(ratio, advantages, epsilon=epsilon, epsilon_high=high, delta=delta)
+    surrogate = grpo_lite.clipped_surrogate(
+        ratio, advantages, epsilon=epsilon, epsilon_high=high, delta=delta
+    )
     policy_loss = grpo_lite.masked_mean(-surrogate, mask, dim=1).mean()
 
     kl = torch.zeros_like(policy_loss)
     if ref_logps is not None:
-        k3 = grpo_lite.kl_k3(torch.where(mask, logps, 0), torch.where(mask, ref_logps, 0))
+        k3 = grpo_lite.kl_k3(
+            torch.where(mask, logps, 0), torch.where(mask, ref_logps, 0)
+        )
         kl = grpo_lite.masked_mean(k3, mask, dim=1).mean()
 
     good = advantages[:, None] > 0
     bad = advantages[:, None] < 0
     clipped = (good & (ratio > 1 + high)) | (bad & (ratio < 1 - epsilon))
     clip_fraction = grpo_lite.masked_mean(clipped.to(ratio.dtype), mask)
-    return grpo_lite.LossOutput(policy_loss + beta * kl, policy_loss.detach(), kl.detach(), clip_fraction)
+    return grpo_lite.LossOutput(
+        policy_loss + beta * kl, policy_loss.detach(), kl.detach(), clip_fraction
+    )
 
 
 # %% tags=["result-vectorised"]
@@ -195,7 +219,9 @@ for name, value in out._asdict().items():
 
 # %% tags=["same-grpo_loss"]
 generator = torch.Generator().manual_seed(0)
-a, b, c = (-3 * torch.rand(6, 5, dtype=torch.float64, generator=generator) for _ in range(3))
+a, b, c = (
+    -3 * torch.rand(6, 5, dtype=torch.float64, generator=generator) for _ in range(3)
+)
 random_advantages = torch.randn(6, dtype=torch.float64, generator=generator)
 random_mask = torch.arange(5) < torch.tensor([5, 1, 3, 0, 2, 4])[:, None]
 
@@ -223,9 +249,18 @@ for old in (None, b):
 constants = [x.clone().requires_grad_() for x in (b, random_advantages, c)]
 for function in (grpo_loss, grpo_lite.grpo_loss):
     out = function(
-        a.clone().requires_grad_(), constants[0], constants[1], random_mask, ref_logps=constants[2], beta=0.1
+        a.clone().requires_grad_(),
+        constants[0],
+        constants[1],
+        random_mask,
+        ref_logps=constants[2],
+        beta=0.1,
     )
-    assert torch.autograd.grad(out.loss, constants, allow_unused=True) == (None, None, None)
+    assert torch.autograd.grad(out.loss, constants, allow_unused=True) == (
+        None,
+        None,
+        None,
+    )
 
 # %% [markdown]
 # From here on we use `grpo_lite.grpo_loss`.
@@ -248,8 +283,14 @@ print("gradient", leaf.grad)
 #
 # The *slope* is another matter. The ratio is $e^{\log \pi_\theta - \text{const}}$, whose derivative with respect to $\log \pi_\theta$ is the ratio itself, here 1. So each token is pushed by $\hat A_i / (B \lvert o_i \rvert)$, up in one row and down in the other. Values of opposite sign cancel when they are added to one number. Slopes do not, because they belong to different tokens.
 
-# %% alt="The push on each log-prob, minus the gradient of the loss. The two tokens of completion 7 are pushed up by 0.250 each, the four tokens of completion 6.5 down by 0.125 each."
-plotting.token_matrix(-leaf.grad, mask, tokens=tokens, decimals=3, label="push on the log-prob: −∂loss/∂logp")
+# %% alt="The push on each log-prob, minus the gradient of the loss. The two tokens of completion 7 are pushed up by 0.250 each, the four tokens of completion 122 down by 0.125 each."
+plotting.token_matrix(
+    -leaf.grad,
+    mask,
+    tokens=tokens,
+    decimals=3,
+    label="push on the log-prob: −∂loss/∂logp",
+)
 
 # %% [markdown]
 # This picture is GRPO's whole message to the model: more of the upper row, less of the lower one, the two with equal total force.
@@ -261,23 +302,31 @@ plotting.token_matrix(-leaf.grad, mask, tokens=tokens, decimals=3, label="push o
 # **Predict.** A small model: a table of logits in which each token predicts the next. Do the two losses have the same value? The same gradient?
 
 # %%
-model = torch.randn(10, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+model = torch.randn(
+    10, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+).requires_grad_()
 previous = torch.randint(10, (4, 6), generator=torch.Generator().manual_seed(2))
 sampled = torch.randint(10, (4, 6), generator=torch.Generator().manual_seed(3))
 lengths_mask = torch.arange(6) < torch.tensor([6, 2, 4, 3])[:, None]
-group = grpo_lite.group_advantages(torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64), 4)
+group = grpo_lite.group_advantages(
+    torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64), 4
+)
 
 model_logps = grpo_lite.token_logps(model[previous], sampled)
 
 # %% tags=["result-reinforce"]
 grpo = grpo_lite.grpo_loss(model_logps, None, group, lengths_mask).loss
-reinforce = -grpo_lite.masked_mean(group[:, None] * model_logps, lengths_mask, dim=1).mean()
+reinforce = -grpo_lite.masked_mean(
+    group[:, None] * model_logps, lengths_mask, dim=1
+).mean()
 
 (grpo_gradient,) = torch.autograd.grad(grpo, model, retain_graph=True)
 (reinforce_gradient,) = torch.autograd.grad(reinforce, model)
 
 print(f"loss           grpo {grpo.abs():.4f}   reinforce {reinforce:.4f}")
-print(f"gradient norm  grpo {grpo_gradient.norm():.4f}   reinforce {reinforce_gradient.norm():.4f}")
+print(
+    f"gradient norm  grpo {grpo_gradient.norm():.4f}   reinforce {reinforce_gradient.norm():.4f}"
+)
 torch.testing.assert_close(grpo_gradient, reinforce_gradient)
 
 # %% [markdown]
@@ -293,7 +342,14 @@ torch.testing.assert_close(grpo_gradient, reinforce_gradient)
 for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
     values = []
     for signs in ([1.0, -1.0], [-1.0, 1.0]):
-        out = grpo_lite.grpo_loss(logps, None, torch.tensor(signs), mask, loss_type=loss_type, max_completion_length=4)
+        out = grpo_lite.grpo_loss(
+            logps,
+            None,
+            torch.tensor(signs),
+            mask,
+            loss_type=loss_type,
+            max_completion_length=4,
+        )
         values.append(f"{out.loss + 0.0:7.4f}")
     print(f"{loss_type:8}  short one better {values[0]}   long one better {values[1]}")
 
@@ -312,29 +368,34 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 #
 # ## A loss that rises
 #
-# A policy that chooses one of five answers, one of them right. It starts out as the reference, all five equally likely. Each step samples 16 answers, and takes one gradient step on the loss with $\beta = 0.1$.
+# A policy that chooses one of five answers, one of them right. It starts out as the reference, all five equally likely. Each step samples 256 answers, and takes one gradient step on the loss with $\beta = 0.1$.
 #
 # **Predict.** The reward goes up. Where does the loss go?
 
-# %% alt="Two curves over 60 steps. The chance of the right answer rises from 0.2 to above 0.9; the loss starts at 0 and rises with it to about 0.07."
+# %% alt="Two curves over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.1 and 0.2."
 logits = torch.zeros(5, requires_grad=True)
-uniform = torch.full((16, 1), 0.2).log()
+uniform = torch.full((256, 1), 0.2).log()
 generator = torch.Generator().manual_seed(0)
 history = {"reward": [], "loss": []}
 
-for _ in range(60):
-    answers = torch.multinomial(logits.detach().softmax(0), 16, replacement=True, generator=generator)
-    step_advantages = grpo_lite.group_advantages((answers == 3).float(), 16)
+for _ in range(40):
+    answers = torch.multinomial(
+        logits.detach().softmax(0), 256, replacement=True, generator=generator
+    )
+    step_advantages = grpo_lite.group_advantages((answers == 3).float(), 256)
     step_logps = logits.log_softmax(0)[answers][:, None]
-    everything = torch.ones(16, 1, dtype=torch.bool)
-    out = grpo_lite.grpo_loss(step_logps, None, step_advantages, everything, ref_logps=uniform, beta=0.1)
+    everything = torch.ones(256, 1, dtype=torch.bool)
+    out = grpo_lite.grpo_loss(
+        step_logps, None, step_advantages, everything, ref_logps=uniform, beta=0.1
+    )
     history["reward"].append(logits.detach().softmax(0)[3].item())
     history["loss"].append(out.loss.item())
+    torch.testing.assert_close(out.loss, 0.1 * out.kl, rtol=0, atol=1e-6)
     (gradient,) = torch.autograd.grad(out.loss, logits)
     logits = (logits - 0.5 * gradient).detach().requires_grad_()
 
 plotting.lines(
-    torch.arange(60),
+    torch.arange(40),
     {"reward": history["reward"]},
     {"loss": history["loss"]},
     titles=["chance of the right answer", "loss"],
@@ -343,7 +404,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# A perfect run, and the loss goes up all the way. With one step per batch its policy part is 0 at *every* step, so all you see is $\beta$ times the KL: the further the policy moves from the reference, the higher the loss. It rises *because* the policy learns.
+# A perfect run, and the loss goes up. With one step per batch its policy part is 0 at *every* step (the cell asserts it), so all you see is $\beta$ times the KL estimate: the further the policy moves from the reference, the higher the loss. The later jumps are the few wrong answers of a batch, which $k_3$ weighs heavily. The loss rises *because* the policy learns.
 #
 # The samples change after every step, so two losses are never measured on the same data. A loss curve in GRPO compares nothing with nothing. Watch these instead:
 #
@@ -364,7 +425,9 @@ plotting.lines(
 nobody_better = grpo_lite.group_advantages(torch.tensor([1.0, 1.0]), num_generations=2)
 for beta in (0.0, 0.04):
     leaf = logps.clone().requires_grad_()
-    out = grpo_lite.grpo_loss(leaf, None, nobody_better, mask, ref_logps=ref_logps, beta=beta)
+    out = grpo_lite.grpo_loss(
+        leaf, None, nobody_better, mask, ref_logps=ref_logps, beta=beta
+    )
     out.loss.backward()
     print(f"beta {beta:4}: largest gradient {leaf.grad.abs().max():.6f}")
 
@@ -379,9 +442,18 @@ for beta in (0.0, 0.04):
 for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
     leaf = torch.where(mask, logps, garbage).requires_grad_()
     old = torch.where(mask, old_logps, -garbage)
-    out = grpo_lite.grpo_loss(leaf, old, advantages, mask, ref_logps=torch.where(mask, ref_logps, garbage), beta=0.04)
+    out = grpo_lite.grpo_loss(
+        leaf,
+        old,
+        advantages,
+        mask,
+        ref_logps=torch.where(mask, ref_logps, garbage),
+        beta=0.04,
+    )
     out.loss.backward()
-    print(f"{garbage:5}: loss {out.loss:.6f}   gradient, row one {leaf.grad[0].tolist()}")
+    print(
+        f"{garbage:5}: loss {out.loss:.6f}   gradient, row one {leaf.grad[0].tolist()}"
+    )
 
 # %% [markdown]
 # Multiplying by the mask would not do: $0 \cdot \text{nan}$ is nan. The masked log-probs are replaced *before* the first exponential, so neither the value nor the gradient ever meets them.
@@ -416,15 +488,20 @@ for width in (4, 8):
 #
 # **The end token masked out.** Many tokenizers pad with the end token itself. A mask made by `ids != pad` then removes the padding *and* the one real end token.
 
-# %% tags=["result-end-token"] alt="The push on each log-prob when the end token is masked out: the token 7 is pushed up by 0.500 and its end token not at all; 6, point and 5 are pushed down by 0.167 each and the end token not at all."
-ids = torch.tensor([[7, 0, 0, 0], [6, 8, 5, 0]])
-for name, some_mask in {"ids != pad": ids != 0, "completion_mask": grpo_lite.completion_mask(ids, 0)}.items():
+# %% tags=["result-end-token"] alt="The push on each log-prob when the end token is masked out: the token 7 is pushed up by 0.500 and its end token not at all; 1, 2 and 2 are pushed down by 0.167 each and the end token not at all."
+ids = torch.tensor([[7, 0, 0, 0], [1, 2, 2, 0]])
+for name, some_mask in {
+    "ids != pad": ids != 0,
+    "completion_mask": grpo_lite.completion_mask(ids, 0),
+}.items():
     leaf = logps.clone().requires_grad_()
     grpo_lite.grpo_loss(leaf, None, advantages, some_mask).loss.backward()
     print(name, 0 - leaf.grad, sep="\n")
     if name == "ids != pad":
         push = -leaf.grad
-plotting.token_matrix(push, ids != 0, tokens=tokens, decimals=3, label="push on the log-prob")
+plotting.token_matrix(
+    push, ids != 0, tokens=tokens, decimals=3, label="push on the log-prob"
+)
 
 # %% [markdown]
 # Nothing pushes on the end tokens any more, and the other tokens share the force among them. The model gets feedback on what it says and none on its decision to stop. The repair is `grpo_lite.completion_mask`, which finds the end by position ([lesson 04](04_token_logprobs.ipynb)).
@@ -434,7 +511,10 @@ plotting.token_matrix(push, ids != 0, tokens=tokens, decimals=3, label="push on 
 # **1. Half and half.** Memory is short, so you send a batch through in two parts, average the two losses, and take one step. When is the gradient the same as that of the whole batch? Try 2 + 2 rows and 3 + 1 rows.
 
 # %%
-four_logps = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4)) - 2
+four_logps = (
+    torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    - 2
+)
 four_mask = torch.arange(5) < torch.tensor([5, 2, 3, 1])[:, None]
 four_advantages = torch.tensor([1.0, -1.0, 2.0, -2.0], dtype=torch.float64)
 
@@ -445,7 +525,13 @@ four_advantages = torch.tensor([1.0, -1.0, 2.0, -2.0], dtype=torch.float64)
 def gradient_in_parts(*parts, loss_type="grpo"):
     leaf = four_logps.clone().requires_grad_()
     losses = [
-        grpo_lite.grpo_loss(leaf[rows], None, four_advantages[rows], four_mask[rows], loss_type=loss_type).loss
+        grpo_lite.grpo_loss(
+            leaf[rows],
+            None,
+            four_advantages[rows],
+            four_mask[rows],
+            loss_type=loss_type,
+        ).loss
         for rows in parts
     ]
     torch.stack(losses).mean().backward()
@@ -454,7 +540,10 @@ def gradient_in_parts(*parts, loss_type="grpo"):
 
 for loss_type in ("grpo", "bnpo"):
     whole = gradient_in_parts(slice(0, 4), loss_type=loss_type)
-    for name, parts in {"2 + 2": (slice(0, 2), slice(2, 4)), "3 + 1": (slice(0, 3), slice(3, 4))}.items():
+    for name, parts in {
+        "2 + 2": (slice(0, 2), slice(2, 4)),
+        "3 + 1": (slice(0, 3), slice(3, 4)),
+    }.items():
         same = torch.allclose(whole, gradient_in_parts(*parts, loss_type=loss_type))
         print(f"{loss_type}  {name}: same {same}")
 

@@ -45,8 +45,8 @@ def assert_same_output(shown, fresh):
     words = [" ".join(NUMBER.sub("#", text).split()) for text in (shown, fresh)]
     assert words[0] == words[1]
     for old, new in zip(NUMBER.findall(shown), NUMBER.findall(fresh), strict=True):
-        decimals = old.partition("e")[0].partition(".")[2]
-        assert float(new) == pytest.approx(float(old), rel=1e-4, abs=1.01 * 10 ** -len(decimals) if decimals else 0)
+        decimals = 0 if "e" in old else len(old.partition(".")[2])
+        assert float(new) == pytest.approx(float(old), rel=1e-4, abs=1.01 * 0.1**decimals if decimals else 0)
 
 
 @every_lesson

@@ -15,7 +15,7 @@ class OurConventions(griffe.Extension):
             obj.docstring.value = re.sub(r"^( *)Example:$", r"\1Examples:", obj.docstring.value, flags=re.M)
 
     def on_function_instance(self, *, node, func, **kwargs):
-        """Keep annotations as they are written: griffe reads a string in them as code, and "B #T" as B and a comment."""
+        """Keep annotations as written: griffe reads a string in them as code, and "B #T" as B and a comment."""
         if not isinstance(node, ast.FunctionDef):
             return
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]

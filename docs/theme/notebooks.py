@@ -29,7 +29,6 @@ log = logging.getLogger("mkdocs.hooks.notebooks")
 
 FOLDER = "notebooks"
 META = "Minutes:"
-NEEDED = re.compile(r"(?:\blessons? )?\b(\d\d)\b")
 
 
 def on_files(files, config):
@@ -57,7 +56,8 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_post_page(output, page, config):
-    """Drop the indentation and blank lines that the theme's templates leave, a tenth of a page; code keeps its own."""
+    """Tidy what Markdown and the theme's templates leave: headers without a name, a tenth of a page in white space."""
+    output = re.sub(r"<th\b[^>]*>\s*</th>", "<td></td>", output)
     parts = re.split(r"(<pre\b.*?</pre>)", output, flags=re.S)
     parts[::2] = [re.sub(r"\s*\n\s*", "\n", part) for part in parts[::2]]
     return "".join(parts)
@@ -141,7 +141,7 @@ class Lesson:
     def _link(self, url):
         """Resolve a link as mkdocs does, from the path that works in Jupyter and on GitHub."""
         if url.startswith("../docs/"):
-            url = url.removeprefix("../docs/").join(("../", ""))
+            url = "../" + url.removeprefix("../docs/")
         elif url.startswith("../"):
             self.warn(f"the link '{url}' leaves the notebooks; a page of the site is written '../docs/NAME.md'")
             return url
@@ -151,18 +151,10 @@ class Lesson:
         """`**Minutes:** 15 · **Needs:** ... · **Gives:** ...`, with the two ways to take the lesson along."""
         self.has_meta = True
         facts = paragraph.decode_contents().split(" · ")
-        facts = [re.sub(NEEDED, self._lesson_link, fact) if "Needs" in fact else fact for fact in facts]
         spans = "".join(f"<span>{fact.replace(':</strong>', '</strong>')}</span>" for fact in facts)
         bar = f'<p class="lesson-meta">{spans}</p>{self.take_along()}'
         bar = f'<div class="lesson-bar" data-search-exclude>{bar}</div>'
         paragraph.replace_with(BeautifulSoup(bar, "html.parser"))
-
-    def _lesson_link(self, match):
-        name = next((file.name for file in self.files if file.src_uri.startswith(f"{FOLDER}/{match[1]}_")), None)
-        if name is None:
-            self.warn(f"there is no {match[0]}")
-            return match[0]
-        return f'<a href="{self.links.path_to_url(name + ".ipynb")}">{match[0]}</a>'
 
     def take_along(self):
         """Links to the lesson in Colab and to its file."""

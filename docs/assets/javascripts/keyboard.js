@@ -31,9 +31,9 @@
 
   // The theme adds the copy buttons later, in a nav without a name.
   new MutationObserver(() => {
-    for (const nav of document.querySelectorAll("nav.md-code__nav:not([aria-label])")) {
-      nav.setAttribute("aria-label", "Code block");
-    }
+    document.querySelectorAll("nav.md-code__nav").forEach((nav, i) => {
+      if (!nav.hasAttribute("aria-label")) nav.setAttribute("aria-label", `Code block ${i + 1}`);
+    });
   }).observe(document.body, { childList: true, subtree: true });
 
   // Paper has no folds.

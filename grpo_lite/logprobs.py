@@ -14,7 +14,7 @@ def token_logps(
     r"""Pick the log-prob of each token out of the logits that predict it.
 
     $\log\pi(o_t) = z_{o_t} - \log\sum_v e^{z_v}$ with $z$ = logits / temperature. Only the chosen logit and the
-    normaliser are kept, one number a token each; the [B, T, V] table of all log-probs is never built. (A temperature
+    normaliser are kept, one number a token each; the [B, T, V] table of all log-probs is not. (A temperature
     other than 1 costs one scaled copy of the logits, half precision one copy in float32.)
 
     Args:

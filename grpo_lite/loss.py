@@ -117,7 +117,11 @@ def clipped_surrogate(
         tensor([[ 1.2000],
                 [-1.5000]])
     """
-    epsilon_high = _check_clip_settings(epsilon, epsilon_high, delta)
+    epsilon_high = epsilon if epsilon_high is None else epsilon_high
+    check_at_least("epsilon", epsilon, 0)
+    check_at_least("epsilon_high", epsilon_high, 0)
+    if delta is not None and not delta > 1:
+        raise ValueError(f"delta must be above 1 (a cap for large ratios), got {delta}: use None for no cap")
     check_float("ratio", ratio)
     check_rank("ratio", ratio, "B T")
     _check_advantages(advantages, ratio)
@@ -193,10 +197,9 @@ def grpo_loss(
         raise ValueError(f"beta={beta} needs ref_logps, got None: pass the reference's log-probs or set beta=0")
     check_bool("mask", mask)
     check_same_shape("mask", mask, "logps", logps)
-    high = _check_clip_settings(epsilon, epsilon_high, delta)
 
     ratio = importance_ratio(logps, logps if old_logps is None else old_logps, mask, level=importance_sampling_level)
-    surrogate = clipped_surrogate(ratio, advantages, epsilon=epsilon, epsilon_high=high, delta=delta)
+    surrogate = clipped_surrogate(ratio, advantages, epsilon=epsilon, epsilon_high=epsilon_high, delta=delta)
     settings = (mask, loss_type, max_completion_length, num_items_in_batch)
     policy_loss = _aggregate(-surrogate.expand_as(mask), *settings)
 
@@ -208,7 +211,7 @@ def grpo_loss(
         kl = _aggregate(per_token_kl, *settings)
 
     loss = policy_loss + beta * kl if beta > 0 else policy_loss
-    clip_fraction = _clip_fraction(ratio.detach(), advantages, mask, epsilon, high)
+    clip_fraction = _clip_fraction(ratio.detach(), advantages, mask, epsilon, epsilon_high)
     return LossOutput(loss, policy_loss.detach(), kl.detach(), clip_fraction)
 
 
@@ -238,22 +241,16 @@ def _aggregate(
     return total / (len(x) * max_completion_length)
 
 
-def _clip_fraction(ratio: Tensor, advantages: Tensor, mask: Tensor, epsilon: float, epsilon_high: float) -> Tensor:
+def _clip_fraction(
+    ratio: Tensor, advantages: Tensor, mask: Tensor, epsilon: float, epsilon_high: float | None
+) -> Tensor:
     advantages = advantages[:, None]
+    epsilon_high = epsilon if epsilon_high is None else epsilon_high
     too_high = (ratio > 1 + epsilon_high) & (advantages > 0)
     too_low = (ratio < 1 - epsilon) & (advantages < 0)
     if ratio.shape != mask.shape:
         mask = mask.any(dim=1, keepdim=True)
     return masked_mean((too_high | too_low).to(ratio.dtype), mask)
-
-
-def _check_clip_settings(epsilon: float, epsilon_high: float | None, delta: float | None) -> float:
-    check_at_least("epsilon", epsilon, 0)
-    epsilon_high = epsilon if epsilon_high is None else epsilon_high
-    check_at_least("epsilon_high", epsilon_high, 0)
-    if delta is not None and not delta > 1:
-        raise ValueError(f"delta must be above 1 (a cap for large ratios), got {delta}: use None for no cap")
-    return epsilon_high
 
 
 def _check_advantages(advantages: Tensor, ratio: Tensor) -> None:

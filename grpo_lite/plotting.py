@@ -233,15 +233,15 @@ def _name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
     """Write each name beside the end of its line, and push names apart that would overlap."""
     ax.autoscale_view()  # the limits are otherwise found at drawing time, too late for the line below
     to_axes = ax.transData - ax.transAxes
-    ends = sorted(
-        (to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1], k) for k, line in enumerate(drawn)
-    )
-    heights, top = [], 1.0
-    for end, _ in ends:
-        heights.append(max(end, heights[-1] + 0.12) if heights else end)
-    for (_, k), y in zip(reversed(ends), reversed(heights), strict=True):
-        y = min(y, top)
-        top = y - 0.12
+    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for line in drawn]
+    upwards = sorted(range(len(drawn)), key=lambda k: (ends[k], -k))
+    floor, ceiling = -1.0, 1.0
+    for k in upwards:
+        ends[k] = max(ends[k], floor)
+        floor = ends[k] + 0.12
+    for k in reversed(upwards):
+        y = min(ends[k], ceiling)
+        ceiling = y - 0.12
         ax.text(1.02, y, names[k], color=drawn[k].get_color(), transform=ax.transAxes, va="center", fontsize=10)
 
 

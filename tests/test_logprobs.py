@@ -104,6 +104,18 @@ def test_only_the_logits_of_the_completion_are_computed(tiny_model):
     assert positions == [5]  # the last prompt token predicts the first of the four; the last one's own are dropped
 
 
+def test_a_model_that_returns_all_logits_is_scored_the_same(tiny_model):
+    """Some models do not know `logits_to_keep` and answer for the prompt as well."""
+    tiny_model.eval()
+    prompt, completion = torch.tensor([[3, 4, 5, 6]]), torch.tensor([[7, 8, 2]])
+
+    class AllLogits(torch.nn.Module):
+        def forward(self, logits_to_keep, **inputs):
+            return tiny_model(**inputs)
+
+    assert_close(completion_logps(AllLogits(), prompt, completion), completion_logps(tiny_model, prompt, completion))
+
+
 def test_masked_tokens_give_no_gradient():
     model = make_tiny_model("llama").eval()
     prompt, completion = torch.tensor([[3, 4]]), torch.tensor([[5, 2, 7]])
@@ -162,15 +174,27 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"got 1 prompts for 4 completions: prompt_ids.repeat_interleave"):
             completion_logps(model, torch.ones(1, 3, dtype=torch.long), torch.ones(4, 2, dtype=torch.long))
 
+    def test_ids_of_the_wrong_kind(self):
+        model = make_tiny_model("gpt2")
+        with pytest.raises(ValueError, match=r"prompt_ids must hold integer token ids, got torch.float32"):
+            completion_logps(model, self.ids.float(), self.ids)
+        with pytest.raises(ValueError, match=r"completion_ids must have shape \[B, T\], got \[3\]"):
+            completion_logps(model, self.ids, self.ids[0])
+
     def test_empty_completion(self):
         with pytest.raises(ValueError, match=r"completion_ids must hold at least one token a row"):
             completion_logps(make_tiny_model("gpt2"), self.ids, self.ids[:, :0])
 
     def test_prompt_padded_on_the_right_or_in_the_middle(self):
         model = make_tiny_model("gpt2")
-        for row, message in (([T, T, F], "every prompt must end with a real token"), ([T, F, T], "False, then True")):
+        ids = torch.ones(2, 4, dtype=torch.long)
+        for row, message in (
+            ([T, T, T, F], "every prompt must end with a real token"),
+            ([T, F, T, T], "False, then True"),
+            ([F, T, F, T], "False, then True"),
+        ):
             with pytest.raises(ValueError, match=message):
-                completion_logps(model, self.ids, self.ids, prompt_mask=torch.tensor([row, [T, T, T]]))
+                completion_logps(model, ids, ids, prompt_mask=torch.tensor([[T, T, T, T], row]))
 
     def test_masks_of_another_shape_or_type(self):
         model = make_tiny_model("gpt2")

@@ -257,6 +257,24 @@ def test_clip_fraction_by_hand():
     assert grpo_loss(padded, *args, importance_sampling_level="sequence").clip_fraction.item() == 0.5
 
 
+def test_clip_fraction_counts_only_gradients_that_are_switched_off():
+    # Inside the range by sign (0.5 with A > 0, 1.5 with A < 0), without an advantage, and exactly on the border.
+    ratio = torch.tensor([[0.5, 2.0], [2.0, 0.5], [0.25, 4.0]]).log()
+    mask = torch.ones(3, 2, dtype=torch.bool)
+    args = (torch.zeros(3, 2), torch.tensor([0.5, -0.5, 0.0]), mask)
+    assert grpo_loss(ratio, *args, epsilon=0.4).clip_fraction.item() == pytest.approx(2 / 6)
+    assert grpo_loss(ratio, *args, epsilon=0.5, epsilon_high=1.0).clip_fraction.item() == 0.0
+
+
+def test_one_token_is_its_own_mean():
+    mask = torch.tensor([[T, F]])
+    for loss_type in LOSS_TYPES:
+        out = grpo_loss(
+            torch.zeros(1, 2), None, torch.tensor([3.0]), mask, loss_type=loss_type, max_completion_length=2
+        )
+        assert out.loss.item() == (-1.5 if loss_type == "dr_grpo" else -3.0)
+
+
 def test_no_token_at_all_gives_zero():
     for loss_type in LOSS_TYPES:
         leaf = torch.zeros(2, 3, requires_grad=True)
@@ -326,6 +344,8 @@ class TestErrors:
             grpo_loss(self.logps, None, self.advantages, self.mask[:, :1])
         with pytest.raises(ValueError, match=r"mask must be a bool tensor, got torch.int64"):
             importance_ratio(self.logps, self.logps, self.mask.long())
+        with pytest.raises(ValueError, match=r"mask must have the shape of logps, \[2, 3\], got \[1, 3\]"):
+            importance_ratio(self.logps, self.logps, self.mask[:1])
 
     def test_log_probs_of_one_completion(self):
         with pytest.raises(ValueError, match=r"logps must have shape \[B, T\], got \[3\]"):

@@ -37,6 +37,7 @@ def test_mean_by_hand():
     assert_close(masked_mean(x, mask, dim=0), torch.tensor([1.0, 3.0, 0.0]))
     assert_close(masked_mean(x, mask), torch.tensor(2.0))
     assert_close(masked_mean(x, torch.zeros_like(mask)), torch.tensor(0.0))
+    assert_close(masked_mean(x, x == 100), torch.tensor(100.0))
 
 
 @pytest.mark.parametrize("garbage", [float("inf"), float("-inf"), float("nan"), 1e30])

@@ -64,6 +64,7 @@ BOXED = [
     (r"\boxed{3} \boxed{2", "3", 0.0),  # the last box is the answer, and it is not closed
     (r"\boxed2", "2", 0.0),
     (r"{2}", "2", 0.0),
+    ("2}", "2", 0.0),
     (r"\boxed{2}}", "2", 1.0),
     (r"\boxed{\boxed{2}}", "2", 1.0),
     (r"\boxed{2 or 3}", "2", 0.0),
@@ -145,6 +146,14 @@ class TestErrors:
             ValueError, match=r"forgets_one must return a list with one value a completion \(3\), got 2"
         ):
             score_completions([length_reward, forgets_one], ["q"] * 3, ["a"] * 3)
+
+    def test_a_reward_object_is_named_by_its_class(self):
+        class Judge:
+            def __call__(self, completions, **columns):
+                return []
+
+        with pytest.raises(ValueError, match=r"^Judge must return a list"):
+            score_completions(Judge(), ["q"], ["a"])
 
     def test_a_single_number_names_the_function(self):
         def mean_length(completions, **columns):

@@ -89,12 +89,14 @@ def test_frequencies_are_the_probabilities_of_the_model(tiny_model):
 
 
 def test_each_prompt_is_read_once_a_group(tiny_model):
-    read = []
+    read, answered = [], []
+    tiny_model.lm_head.register_forward_hook(lambda module, args, output: answered.append(output.shape[1]))
     tiny_model.register_forward_pre_hook(
         lambda module, args, kwargs: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     group = sample_group(tiny_model, PROMPTS, 5, **SETTINGS, prompt_mask=PROMPT_MASK, generator=seeded())
     assert read == [(3, 4)] + [(15, 1)] * (group.ids.shape[1] - 1)
+    assert set(answered) == {1}  # the logits of the last position alone
 
 
 def test_sampling_stops_when_every_row_has_ended():

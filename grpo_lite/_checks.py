@@ -23,9 +23,12 @@ def check_ids(name: str, ids: Tensor, vocab_size: int | None = None) -> None:
     check_rank(name, ids, "B T")
     if ids.is_floating_point() or ids.dtype == torch.bool:
         raise ValueError(f"{name} must hold integer token ids, got {ids.dtype}: call {name}.long() first")
-    if vocab_size is not None and ids.numel() and not (0 <= ids.min() and ids.max() < vocab_size):
+    if vocab_size is None:
+        return
+    outside = ids[(ids < 0) | (ids >= vocab_size)]
+    if outside.numel():
         raise ValueError(
-            f"{name} must lie in 0..{vocab_size - 1} (the vocabulary), got {ids.min()}..{ids.max()}: "
+            f"{name} must lie in 0..{vocab_size - 1} (the vocabulary), got {outside[0].item()}: "
             "use the tokenizer that belongs to the model"
         )
 

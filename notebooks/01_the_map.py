@@ -15,7 +15,7 @@
 # %% [markdown]
 # # 01 The map
 #
-# The whole of GRPO once around, on a model so small that every number fits on the screen. Afterwards each lesson takes one piece apart, and you know where it belongs.
+# The whole of GRPO once around, on a model small enough to watch every step. Afterwards each lesson takes one piece apart, and you know where it belongs.
 #
 # **Minutes:** 20 · **Needs:** Python and PyTorch · **Gives:** the whole picture
 
@@ -48,7 +48,7 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 # %% [markdown]
 # ## The question
 #
-# A language model writes text, and we can tell good text from bad when we see it. We cannot show it the right words one by one. How does it get better?
+# A language model writes text, and we can tell good text from bad when we see it. But we cannot give the model the right words one by one. How does it get better?
 #
 # **Group Relative Policy Optimization**, GRPO, answers in one paragraph. Give the model a question, the **prompt** $q$. Let it answer several times: $G$ **completions** $o_1, \dots, o_G$, the **group**. Give each completion a number that says how good it is, its **reward** $r_i$. Compare each reward with the mean of its group: how far it lies above or below is the **advantage** $\hat A_i$. Then change the model a little, so that completions better than their siblings become more likely and worse ones less likely. Repeat.
 #
@@ -56,28 +56,29 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 #
 # ## A model of our own
 #
-# This is the model of the original notebook: a GPT-2 with random weights, too small to know anything. Its vocabulary has 10 **tokens**. For us token 0 means *end*, and tokens 1 to 9 are the digits.
+# This course grew out of a notebook ([lesson 09](09_the_original_replayed.ipynb) replays it), and here is the model of that notebook: a small GPT-2 with random weights, which knows nothing. Its vocabulary has 10 **tokens**. For us token 0 means *end*, and tokens 1 to 9 are the digits.
 #
-# | setting | original | here | meaning |
+# | setting | there | here | meaning |
 # |---|---|---|---|
 # | `vocab_size` | 10 | 10 | how many different tokens there are |
 # | `n_embd` | 128 | 128 | length of the vector that stands for a token |
 # | `n_inner` | 256 | 256 | width of the hidden layer inside each block |
 # | `n_layer` | 2 | 2 | blocks, one after the other |
 # | `n_head` | 4 | 4 | attention heads in each block |
-# | dropout | 0.1 | 0 | share of activations set to 0 at random; we want the same probabilities on every reading |
-# | end token | 50256 | 0 | GPT-2's own lies outside of a vocabulary of 10, so nothing could ever end |
+# | dropout | 0.1 | 0 | share of activations set to 0 at random; without it, every reading gives the same probabilities |
+# | end token | 50256 | 0 | with 50256, outside of a vocabulary of 10, nothing could ever end |
 # | prompt length | 5 | 5 | tokens |
 # | `max_new_tokens` | 5 | 5 | longest completion, in tokens |
 # | $G$ | 2 | 4, later 8 | completions in a group |
 # | $\epsilon$ | 0.01 | 0.2 | clip range: how far the ratio may move before the push stops |
 # | $\beta$ | 0.01 | 0, once 0.04 | weight of the penalty for leaving the reference |
 #
-# The last three will make sense further down.
+# The last two will make sense further down.
 
 # %% tags=["result-parameters"]
 config = GPT2Config(
-    vocab_size=10, n_embd=128, n_inner=256, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    vocab_size=10, n_embd=128, n_inner=256, n_layer=2, n_head=4,
+    bos_token_id=0, eos_token_id=0, pad_token_id=0,
     embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0, num_labels=1,
 )  # fmt: skip
 torch.manual_seed(1)
@@ -86,13 +87,13 @@ reference = copy.deepcopy(policy).requires_grad_(False)
 policy.num_parameters()
 
 # %% [markdown]
-# The line with `deepcopy` keeps a frozen copy of the policy as it was at the start, the **reference**. It is never trained. It is there so that we can ask how far the policy has moved. (`num_labels` is for two other models, further down.)
+# The line with `deepcopy` keeps a frozen copy of the policy as it was at the start, the **reference**. It is never trained. It shows how far the policy has moved. (`num_labels` is for two other models, further down.)
 #
 # ## Once around
 #
 # We want the model to write sevens: one point for each 7. Nobody needs such a model, and everybody can check the points.
 #
-# **1. Sample.** One prompt, four completions.
+# **1. Sample.** One prompt, `12345`, and four completions of it.
 
 # %% tags=["result-sample"]
 G = 4
@@ -105,18 +106,17 @@ print(group.ids)
 print(group.mask)
 
 # %% [markdown]
-# The first completion drew the end token at once. What stands behind it is padding, and the **mask** says so: True on tokens that count. The end token counts, since ending there was a choice of the model.
+# Each row is a completion. The first one drew the end token at once. What stands behind it is padding, and the **mask** says so: True on tokens that count. The end token counts, since ending there was a choice of the model.
 #
-# **2. Reward.** A reward is a plain function. It reads text, so the tokens become text first.
+# **2. Reward.** A reward function reads text, so the tokens become text first. `grpo_lite.score_completions` calls the function, `grpo_lite.combine_rewards` makes one number for each completion ([lesson 02](02_rewards.ipynb)).
 
 
 # %% tags=["result-rewards"]
 def to_text(group):
-    rows = zip(group.ids.tolist(), group.mask.tolist(), strict=True)
-    return [
-        "".join(str(i) for i, counts in zip(*row, strict=True) if counts and i != 0)
-        for row in rows
-    ]
+    texts = []
+    for ids, mask in zip(group.ids, group.mask, strict=True):
+        texts.append("".join(str(i) for i in ids[mask].tolist() if i != 0))
+    return texts
 
 
 def sevens_reward(completions, **columns):
@@ -124,16 +124,15 @@ def sevens_reward(completions, **columns):
 
 
 texts = to_text(group)
-rewards = grpo_lite.combine_rewards(
-    grpo_lite.score_completions(sevens_reward, ["12345"] * G, texts)
-)
+scores = grpo_lite.score_completions(sevens_reward, ["12345"] * G, texts)
+rewards = grpo_lite.combine_rewards(scores)
 print(texts)
 print(rewards)
 
 # %% [markdown]
 # **Predict.** Which completions should become more likely, and which less?
 #
-# **3. Advantages.** Each reward minus the mean of the group, 0.75, in units of the group's spread.
+# **3. Advantages.** Each reward minus the mean of the group, 0.75, divided by the group's spread, its standard deviation of 0.9574.
 
 # %% tags=["result-advantages"]
 advantages = grpo_lite.group_advantages(rewards, G)
@@ -142,7 +141,7 @@ advantages
 # %% [markdown]
 # Two positive, two negative. The last completion earned one point and still counts as good news, because the others did worse on average.
 #
-# **4. Loss.** How likely does the policy find what it wrote? One log-probability a token, with a gradient. The loss puts advantages and log-probs together.
+# **4. Loss.** How likely does the policy find what it wrote? The answer is one number for each token, the logarithm of its probability: the **log-prob**. Through it, the gradient reaches the weights. The loss puts advantages and log-probs together.
 
 
 # %% tags=["result-first-loss"]
@@ -171,24 +170,20 @@ optimizer.step()
 # %% [markdown]
 # ## Did it move?
 #
-# We read the same four completions again. The log-prob of a completion is the sum over its tokens.
+# We read the same four completions again. The log-prob of a completion is the sum over its tokens. (The unit of a natural logarithm is the nat.)
 
 # %% tags=["result-it-moved"]
 with torch.no_grad():
     logps = read(policy, group)
 change = (logps - logps_before).sum(dim=1).detach()
 for i in range(G):
-    print(
-        f"{texts[i] or '(end)':6} advantage {advantages[i]:+.4f}   change of log-prob {change[i]:+.4f}"
-    )
+    name = texts[i] or "(end)"
+    print(f"{name:6} advantage {advantages[i]:+.4f}   change {change[i]:+.4f}")
 
 # %% alt="Bars of the change of log-prob after one step for four completions. Those with rewards 2 and 1 rose, by 1.89 and 0.34; the two with reward 0 fell, by 2.26 and 2.02."
 plotting.bars(
     {"change": change},
-    [
-        f"{text or '(end)'}\nreward {reward:.0f}"
-        for text, reward in zip(texts, rewards, strict=True)
-    ],
+    [f"{texts[i] or '(end)'}\nreward {rewards[i]:.0f}" for i in range(G)],
     ylabel="change of log-prob (nats)",
     xlabel="completion",
     by_sign=True,
@@ -197,11 +192,11 @@ plotting.bars(
 # %% [markdown]
 # Better than the mean of the group: up. Worse: down. The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
 #
-# The steps are not quite in proportion to the advantages: the two zeros have the same advantage and lost different amounts. All completions are made by the same weights, so pushing one moves the others a little.
+# The changes are not in proportion to the advantages: the two completions without a seven have the same advantage and lost different amounts. All completions are made by the same weights, so pushing one moves the others too.
 #
 # ## Again and again
 #
-# Here is the whole loop in one function, with groups of 8. Its body is the five steps from above. (`old_is` is for later.)
+# Here is the whole loop in one function, with groups of 8. Inside its loop are the five steps from above. (`old_is` is for *Break it*.)
 
 
 # %%
@@ -243,13 +238,13 @@ plotting.lines(
 )
 
 # %% [markdown]
-# From almost no sevens to almost nothing but sevens. Nobody showed the model a good completion. It wrote some sevens by chance, the group said that this was better than the rest, and that was enough.
+# From almost no sevens to almost nothing but sevens. Nobody showed the model a good completion. It wrote some sevens by chance, they were better than the rest of the group, and that was enough.
 #
 # Seed 1 shows what chance means. Its first group had no seven at all: all rewards equal, all advantages 0, nothing learned in that step. Without a single success there is nothing to compare.
 #
 # ## Two models instead of four
 #
-# GRPO is a smaller relative of **PPO** ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)). When PPO trains a language model from human preferences ([InstructGPT, arXiv:2203.02155](https://arxiv.org/abs/2203.02155)), four networks are at work:
+# GRPO is a smaller relative of **PPO**, Proximal Policy Optimization ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)). When PPO trains a language model from human preferences ([InstructGPT, arXiv:2203.02155](https://arxiv.org/abs/2203.02155)), four networks are at work:
 #
 # | model | what it says | PPO | GRPO |
 # |---|---|---|---|
@@ -258,9 +253,9 @@ plotting.lines(
 # | reward model | how good is this completion? | frozen | none, if a function can say it |
 # | reference | how likely was this token at the start? | frozen | frozen, and only if $\beta > 0$ |
 #
-# The critic is the one that GRPO was made to avoid. It is usually as large as the policy, and it is trained beside it. A reward model can serve GRPO too; with rewards that are functions it needs none.
+# The critic is the one that GRPO was made to avoid. It is usually as large as the policy, and it is trained at the same time. The reward model is another matter: GRPO can use one too, and PPO can do without if a function gives the rewards.
 #
-# **Predict.** With the config above, how many parameters does each of the two methods hold?
+# **Predict.** The policy has 397568 parameters. How many do all models of a method have together?
 
 # %% tags=["result-four-models"]
 critic = GPT2ForTokenClassification(config)  # one number a token
@@ -270,7 +265,7 @@ print("PPO          ", sum(sizes))
 print("GRPO         ", sizes[0] + sizes[3])
 print("GRPO, beta 0 ", sizes[0])
 
-# %% alt="Bars of the parameters of four models, about 0.4 million each. PPO holds all four: policy, critic, reward model and reference. GRPO holds only policy and reference."
+# %% alt="Bars of the parameters of four models, about 0.4 million each. PPO has all four: policy, critic, reward model and reference. GRPO has only policy and reference."
 millions = [size / 1e6 for size in sizes]
 plotting.bars(
     {"PPO": millions, "GRPO": [millions[0], 0, 0, millions[3]]},
@@ -280,35 +275,39 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Half of the parameters, or a quarter when $\beta = 0$ and the reference is not needed. Of the trained ones, with their gradients and the state of the optimiser, half as well.
+# Half of the parameters, or a quarter when $\beta = 0$ and the reference is not needed. GRPO trains one model where PPO trains two, so gradients and optimiser state are halved as well.
 #
 # ## The formula
 #
-# This is the loss, as in [DeepSeekMath, equations 3 and 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The paper writes an objective to be maximised; the loss is its negative.
+# This is the loss of one group, from [DeepSeekMath, equations 3 and 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The paper writes an objective to be maximised; the loss is its negative.
 #
 # $$\mathcal L(\theta) = -\frac{1}{G} \sum_{i=1}^{G} \frac{1}{\lvert o_i \rvert} \sum_{t=1}^{\lvert o_i \rvert} \Big[ \min\big( \rho_{i,t} \hat A_i,\ \operatorname{clip}(\rho_{i,t}, 1-\epsilon, 1+\epsilon)\, \hat A_i \big) - \beta\, \mathbb D_{\text{KL}}\big[\pi_\theta \,\Vert\, \pi_{\text{ref}}\big] \Big]$$
 #
-# $$\rho_{i,t} = \frac{\pi_\theta(o_{i,t} \mid q, o_{i,<t})}{\pi_{\theta_{\text{old}}}(o_{i,t} \mid q, o_{i,<t})} \qquad \mathbb D_{\text{KL}}\big[\pi_\theta \,\Vert\, \pi_{\text{ref}}\big] = \frac{\pi_{\text{ref}}(o_{i,t} \mid q, o_{i,<t})}{\pi_\theta(o_{i,t} \mid q, o_{i,<t})} - \log \frac{\pi_{\text{ref}}(o_{i,t} \mid q, o_{i,<t})}{\pi_\theta(o_{i,t} \mid q, o_{i,<t})} - 1$$
+# $$\rho_{i,t} = \frac{\pi_\theta(o_{i,t} \mid q, o_{i,<t})}{\pi_{\theta_{\text{old}}}(o_{i,t} \mid q, o_{i,<t})}$$
 #
-# Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** takes away the reason to move further than $\epsilon$ from 1. The last term costs something when the policy moves away from the reference. Then the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
+# $$\mathbb D_{\text{KL}}\big[\pi_\theta \,\Vert\, \pi_{\text{ref}}\big] = e^d - d - 1$$
 #
-# | in the formula | what it is | in the code | lesson |
+# $$d = \log \frac{\pi_{\text{ref}}(o_{i,t} \mid q, o_{i,<t})}{\pi_\theta(o_{i,t} \mid q, o_{i,<t})}$$
+#
+# Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** cuts the ratio off at $1 - \epsilon$ and $1 + \epsilon$, so that there is nothing to gain from moving further; what the min is for comes in lesson 07. The last term is 0 where policy and reference agree and positive elsewhere: moving away has a price. Then comes the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
+#
+# | in the formula | what it is | lesson | in the code |
 # |---|---|---|---|
-# | $r_i$ | reward of a completion | `grpo_lite.score_completions`, `grpo_lite.combine_rewards` | [02](02_rewards.ipynb) |
-# | $o_i$ | sampled completion | `grpo_lite.sample_group` | [03](03_sampling_a_group.ipynb) |
-# | $\log \pi(o_{i,t} \mid q, o_{i,<t})$ | log-prob of a sampled token | `grpo_lite.completion_logps` | [04](04_token_logprobs.ipynb) |
-# | $\frac{1}{\lvert o_i \rvert} \sum_t$ | mean over the tokens that count | `grpo_lite.completion_mask`, `grpo_lite.masked_mean` | [04](04_token_logprobs.ipynb) |
-# | $\hat A_i$ | advantage | `grpo_lite.group_advantages` | [05](05_group_advantages.ipynb) |
-# | $\mathbb D_{\text{KL}}$ | distance from the reference | `grpo_lite.kl_k3` | [06](06_kl.ipynb) |
-# | $\rho_{i,t}$ | ratio, now to then | `grpo_lite.importance_ratio` | [07](07_ratio_and_clipping.ipynb) |
-# | $\min(\cdot, \operatorname{clip}(\cdot))$ | clipped objective | `grpo_lite.clipped_surrogate` | [07](07_ratio_and_clipping.ipynb) |
-# | $\mathcal L(\theta)$ | all of it | `grpo_lite.grpo_loss` | [08](08_the_loss.ipynb) |
+# | $r_i$ | reward of a completion | [02](02_rewards.ipynb) | `grpo_lite.score_completions`, `grpo_lite.combine_rewards` |
+# | $o_i$ | sampled completion | [03](03_sampling_a_group.ipynb) | `grpo_lite.sample_group` |
+# | $\log \pi$ | log-prob of a sampled token | [04](04_token_logprobs.ipynb) | `grpo_lite.completion_logps` |
+# | $\frac{1}{\lvert o_i \rvert} \sum_t$ | mean over the tokens that count | [04](04_token_logprobs.ipynb) | `grpo_lite.completion_mask`, `grpo_lite.masked_mean` |
+# | $\hat A_i$ | advantage | [05](05_group_advantages.ipynb) | `grpo_lite.group_advantages` |
+# | $\mathbb D_{\text{KL}}$ | distance from the reference | [06](06_kl.ipynb) | `grpo_lite.kl_k3` |
+# | $\rho_{i,t}$ | ratio, now to then | [07](07_ratio_and_clipping.ipynb) | `grpo_lite.importance_ratio` |
+# | $\min(\cdot, \operatorname{clip}(\cdot))$ | clipped objective | [07](07_ratio_and_clipping.ipynb) | `grpo_lite.clipped_surrogate` |
+# | $\mathcal L(\theta)$ | all of it | [08](08_the_loss.ipynb) | `grpo_lite.grpo_loss` |
 #
 # ## By hand: two completions, two tokens each
 #
 # Rewards 1 and 0 give advantages +0.7071 and −0.7071. Suppose that the policy has moved already, take $\epsilon = 0.2$ and leave the last term out ($\beta = 0$):
 #
-# | | ratios | clipped | $\min(\rho \hat A, \operatorname{clip}(\rho) \hat A)$ | mean |
+# | | ratios | clipped | objective $\min(\rho \hat A, \operatorname{clip}(\rho) \hat A)$ | mean |
 # |---|---|---|---|---|
 # | $o_1$ | 1.1, 1.3 | 1.1, 1.2 | 0.7778, 0.8485 | 0.8132 |
 # | $o_2$ | 0.9, 1.0 | 0.9, 1.0 | −0.6364, −0.7071 | −0.6718 |
@@ -317,19 +316,16 @@ plotting.bars(
 
 # %% tags=["result-by-hand"]
 ratios = torch.tensor([[1.1, 1.3], [0.9, 1.0]])
-old = torch.full((2, 2), -1.0)
-by_hand = grpo_lite.grpo_loss(
-    old + ratios.log(),
-    old,
-    torch.tensor([0.7071, -0.7071]),
-    torch.ones(2, 2, dtype=torch.bool),
-)
+old = torch.full((2, 2), -1.0)  # any log-probs would do: only the ratio enters
+new = old + ratios.log()
+mask = torch.ones(2, 2, dtype=torch.bool)
+by_hand = grpo_lite.grpo_loss(new, old, torch.tensor([0.7071, -0.7071]), mask)
 print(f"{by_hand.loss:.4f}")
 
 # %% [markdown]
 # ## The formula in plain loops
 #
-# Back to the real group, which the policy has left one step behind. Now the ratios are no longer 1, and the reference has something to say. Two sums become two loops.
+# Back to the four completions of before. The policy has taken one step since it wrote them, so the ratios are no longer 1 and the last term is no longer 0. Two sums become two loops.
 
 
 # %%
@@ -344,9 +340,8 @@ def loss_in_loops(
             clipped = min(max(ratio, 1 - epsilon), 1 + epsilon)
             d = float(ref_logps[i, t] - logps[i, t])
             kl = math.exp(d) - d - 1
-            total += (
-                min(ratio * advantages[i], clipped * advantages[i]) - beta * kl
-            ) / length
+            gain = min(ratio * advantages[i], clipped * advantages[i])
+            total += (gain - beta * kl) / length
     return -total / len(logps)
 
 
@@ -360,7 +355,7 @@ torch.testing.assert_close(float(loops), packaged.loss.item(), rtol=1e-4, atol=1
 print(f"loops {loops:.4f}   package {packaged.loss:.4f}   kl {packaged.kl:.4f}")
 
 # %% [markdown]
-# The same number. (`kl` is the mean of the last term, before its weight $\beta$.) All else in the package is this double loop without loops.
+# The same number. (`kl` is the mean of the last term, before its weight $\beta$.) The packaged loss is this double loop, without loops.
 #
 # ## Who is who
 #
@@ -372,7 +367,7 @@ print(f"loops {loops:.4f}   package {packaged.loss:.4f}   kl {packaged.kl:.4f}")
 # | old policy | $\pi_{\theta_{\text{old}}}$ | the policy at the moment when it sampled the group | at every new group | `old_logps` |
 # | reference | $\pi_{\text{ref}}$ | the frozen copy from the start | never during a run | `ref_logps` |
 #
-# The old policy needs no model of its own. All that is left of it are the log-probs that were stored while sampling, `group.logps`. It differs from the policy only when one group is used for several steps. The number of steps for each group is $\mu$, and with $\mu = 1$ every ratio is 1. (DeepSeekMath also renews the reference from time to time, between long rounds of training; within a round it is frozen.)
+# The old policy needs no model of its own. All that is left of it are the log-probs that were stored while sampling, `group.logps`. It differs from the policy only from the second step on the same group. The number of steps for each group is $\mu$, and with $\mu = 1$ every ratio is 1. (DeepSeekMath also renews the reference from time to time, between long rounds of training; within a round it is frozen.)
 #
 # **Predict.** The policy has moved by one step. It samples a new group. What are its ratios to the old policy, and to the reference?
 
@@ -387,7 +382,7 @@ print(f"to old        {to_old.min():.4f} to {to_old.max():.4f}")
 print(f"to reference  {to_reference.min():.4f} to {to_reference.max():.4f}")
 
 # %% [markdown]
-# To the old policy, 1: the policy that reads is the one that wrote a moment ago. To the reference, anything from 0.72 to 2.85 after a single step, and more with each step to come.
+# To the old policy, 1: the policy that reads is the one that wrote a moment ago. To the reference, anything from 0.72 to 2.85 after a single step.
 #
 # ## Break it
 #
@@ -398,20 +393,18 @@ print(f"to reference  {to_reference.min():.4f} to {to_reference.max():.4f}")
 # %% tags=["result-mixed-up"]
 for name, probability in (("old", 0.5), ("reference", 0.05)):
     logps_now = torch.full((2, 1), math.log(0.5), requires_grad=True)
-    ratio = grpo_lite.importance_ratio(
-        logps_now, torch.full((2, 1), math.log(probability))
-    )
+    logps_below = torch.full((2, 1), math.log(probability))
+    ratio = grpo_lite.importance_ratio(logps_now, logps_below)
     grpo_lite.clipped_surrogate(ratio, torch.tensor([1.0, -1.0])).sum().backward()
-    print(
-        f"{name:9}  ratio {ratio[0].item():5.2f}   push if good {logps_now.grad[0].item():+6.2f}   if bad {logps_now.grad[1].item():+6.2f}"
-    )
+    good, bad = logps_now.grad.flatten().tolist()
+    print(f"{name:9}  ratio {ratio[0].item():5.2f}   good {good:+.2f}   bad {bad:+.2f}")
 
 # %% [markdown]
-# The ratio is 10, far beyond $1 + \epsilon$. So the clip holds the good token back: no push at all. The bad token is pushed down ten times as hard. Whatever the policy has learned since the start is no longer rewarded and is punished without measure.
+# The push is the gradient on the log-prob. With the wrong ratio of 10, far beyond $1 + \epsilon$, the clip holds the good token back: no push at all. The bad token is pushed down ten times as hard. What the policy has learned since the start is no longer rewarded, and its punishment has no limit.
 #
-# The same on the real loop: the function from above, with the reference in the place of the old policy.
+# The same in training: `train` from above, with the reference in the place of the old policy.
 
-# %% alt="Mean reward over 15 steps, averaged over three seeds. With the ratio to the old policy it climbs from 0.2 to 4.8; with the ratio to the reference it follows for two steps and then stays near 1."
+# %% alt="Mean reward over 15 steps, averaged over three seeds. With the ratio to the old policy it climbs from 0.2 to 4.8; with the ratio to the reference it is the same for two steps and then stays between 0.8 and 1.5."
 mixed_up = {f"seed {seed}": train(seed, old_is=reference) for seed in range(3)}
 plotting.lines(
     range(1, 16),
@@ -430,13 +423,13 @@ for seed in runs:
     print(f"{seed}, steps 11-15:  ratio to old {right:.2f}   to reference {wrong:.2f}")
 
 # %% [markdown]
-# For two steps the curves agree: in the first step the policy, the old policy and the reference are the same model. Then one run goes on climbing, and the other stays below one and a half sevens out of five, with every seed. It does not learn slowly, it tears down what it has learned: the more it likes a token, the larger the ratio, and the harder the next blow.
+# At the first two steps the curves agree: before the first update the policy, the old policy and the reference are the same model. Then the right run goes on climbing, and the wrong one ends below one and a half sevens out of five, with every seed. It does not learn slowly, it tears down what it has learned: the more it likes a token, the larger the ratio, and the harder the next blow.
 #
-# The repair is the name: `old_logps` comes from the sampler, `ref_logps` from the frozen copy, and the two never stand in each other's place.
+# The repair: `old_logps` comes from the sampler, `ref_logps` from the frozen copy, and the two never stand in each other's place.
 #
 # ## Exercises
 #
-# **1. How much memory?** A policy has 7 billion parameters, two bytes each, and the other models are of the same size. How many gigabytes of weights does PPO hold, how many GRPO with and without a reference?
+# **1. How much memory?** A policy has 7 billion parameters, two bytes each, and the other models are of the same size. A function gives the rewards of GRPO. How many gigabytes of weights does PPO need, how many GRPO with and without a reference?
 
 # %% tags=["solution", "result-memory"]
 weights = 7e9 * 2 / 1e9
@@ -446,7 +439,7 @@ print("PPO", 4 * weights, "  GRPO", 2 * weights, "  GRPO, beta 0", weights)
 # 56, 28 and 14 GB. The trained models need more on top: a gradient for each parameter, and the state of the optimiser. PPO trains two of its four, GRPO one.
 
 # %% [markdown]
-# **2. Nobody was better.** All four rewards are 1. What is the gradient for $\beta = 0$? And for $\beta = 0.04$, now that the policy has moved? Predict first, then compute the norm of the gradient with respect to `logps`.
+# **2. Nobody was better.** All four rewards are 1. What is the gradient for $\beta = 0$? And for $\beta = 0.04$, now that the policy has moved? Predict first, then compute the norm of the gradient on the log-probs.
 
 # %% tags=["solution", "result-equal-rewards"]
 equal = grpo_lite.group_advantages(torch.ones(G), G)
@@ -459,10 +452,10 @@ for beta in (0.0, 0.04):
     print(f"beta {beta}: {logps_now.grad.norm():.6f}")
 
 # %% [markdown] tags=["solution"]
-# Advantages of 0 push nobody: no gradient at all. With $\beta > 0$ the last term still pulls the policy back towards the reference. A group in agreement teaches nothing, but it is not always free.
+# Advantages of 0 push nothing: no gradient at all. With $\beta > 0$ the last term still pulls the policy back towards the reference.
 
 # %% [markdown]
-# **3. Find the bug.** A colleague takes two steps on each group ($\mu = 2$) and is surprised that the ratio is always exactly 1, so that the clip never does anything. Which line is wrong?
+# **3. Find the bug.** A colleague takes two steps on each group ($\mu = 2$) and is surprised: the ratio is always exactly 1, and the clip never does anything. Which line is wrong?
 
 
 # %%

@@ -41,7 +41,7 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# The **prompt** is *What is 3 + 4? Think first, then answer.* We asked the model four times, and it wrote four **completions**. The answers are 7, 9, 7 and 3.
+# The **prompt** is *What is 3 + 4? Think first, then answer.* Suppose that a model answered it four times, with these four **completions**. The answers are 7, 9, 7 and 3.
 #
 # What should each of them be paid?
 
@@ -50,7 +50,8 @@ group = [
     r"<think>3 + 4 = 7</think><answer>\boxed{7}</answer>",
     r"<think>3 + 4 = 9</think><answer>\boxed{9}</answer>",
     r"It is \boxed{7}.",
-    r"<think>Three, and then four more. Let me count again, to be sure.</think><answer>\boxed{3}</answer>",
+    r"<think>Three, and then four more. Let me count again, to be sure.</think>"
+    r"<answer>\boxed{3}</answer>",
 ]
 
 # %% [markdown]
@@ -60,7 +61,7 @@ group = [
 #
 # ## One point a character
 #
-# The first wish takes one line. A **reward function** gets a list of completions and returns a list with one number each.
+# The first wish takes one line. A **reward function** gets a list of completions and returns a list with one number each. (`**columns` is explained further down.)
 
 
 # %%
@@ -71,7 +72,7 @@ def naive_length(completions, **columns):
 naive_length(completions=group)
 
 # %% [markdown]
-# The wrong answer 3 wins. Length was meant to stand for care, and it does not. We come back to that.
+# The wrong answer 3 wins. Length was meant to stand for care, and it does not.
 #
 # There is a second trap. Many data sets store a completion as a **chat list**: messages, each with a role and a content.
 #
@@ -96,7 +97,7 @@ def length_reward(completions, **columns):
 
 
 # %% [markdown]
-# From here on, each function that we build is compared with the packaged one on the same inputs.
+# Each function that we build is compared with the packaged one on the same inputs.
 
 # %% tags=["same-length_reward"]
 table = [*group, chat, "", "two\nlines"]
@@ -105,16 +106,13 @@ assert length_reward(table) == grpo_lite.length_reward(table)
 # %% [markdown]
 # ## The right form
 #
-# The second wish: `<think>`, the reasoning, `</think>`, then `<answer>`, the answer, `</answer>`. A **regular expression** describes such a form. In it, `.*?` stands for any text, as short as possible.
+# The second wish: `<think>`, the reasoning, `</think>`, then `<answer>`, the answer, `</answer>`. A **regular expression** describes such a form: `.*?` stands for any text, as short as possible, `^` and `$` for start and end.
 
 
 # %%
 def naive_format(completions, **columns):
     form = r"^<think>.*?</think><answer>.*?</answer>$"
-    return [
-        1.0 if re.match(form, text_of(completion)) else 0.0
-        for completion in completions
-    ]
+    return [1.0 if re.match(form, text_of(c)) else 0.0 for c in completions]
 
 
 naive_format(group)
@@ -125,13 +123,14 @@ naive_format(group)
 # **Predict.** Which of them deserve a point, and which get one?
 
 # %%
+think = "<think>3 + 4 = 7</think>"
 attacks = {
-    "plain": "<think>3 + 4 = 7</think><answer>7</answer>",
+    "plain": think + "<answer>7</answer>",
     "newline in think": "<think>3 + 4\n= 7</think><answer>7</answer>",
-    "newline between": "<think>3 + 4 = 7</think>\n<answer>7</answer>",
-    "junk after answer": "<think>3 + 4 = 7</think><answer>7</answer> or 9 or 3</answer>",
+    "newline between": think + "\n<answer>7</answer>",
+    "junk after answer": think + "<answer>7</answer> or 9 or 3</answer>",
     "empty tags": "<think></think><answer></answer>",
-    "two answers": "<think>Hm</think><answer>9</answer><think>No</think><answer>7</answer>",
+    "two answers": "<think>Hm</think><answer>9</answer>" + think + "<answer>7</answer>",
 }
 
 # %% tags=["result-format-attacks"]
@@ -142,8 +141,8 @@ for name, score in zip(attacks, naive_format(attacks.values()), strict=True):
 # Only the first line is right.
 #
 # - *Newlines.* In a regular expression, the dot means any character except a newline. A model that thinks in more than one line gets 0, whatever else it learns. The flag `re.DOTALL` makes the dot mean every character. Between the tags, `\s*` allows white space.
-# - *Junk, two answers.* `.*?` takes as little as possible, but as much as it needs to reach the last `</answer>`. So it swallows whole tags on the way. We must forbid tags inside.
-# - *Empty tags.* `.*?` also matches nothing at all. A model finds the shortest paid text quickly, and it is this one. We ask for text that is not blank.
+# - *Junk, two answers.* `.*?` takes as little as possible, but as much as it needs to reach an `</answer>` at the very end. So it swallows whole tags on the way. We must forbid tags inside.
+# - *Empty tags.* `.*?` also matches no text at all. Of all texts that are paid this one is the shortest, and a model easily finds it. We ask for text that is not blank.
 #
 # `fullmatch` says that the whole completion has this form, from the first character to the last.
 
@@ -188,7 +187,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# Compare the columns: five of six points change. And note what the repaired column does not say. A well-formed completion is not a right one.
+# Compare the columns: five of six points change. What the repaired column does not say is whether the answer is right.
 #
 # ## The right answer
 #
@@ -197,15 +196,12 @@ plotting.token_matrix(
 
 # %%
 def naive_boxed(completions, ground_truth, **columns):
-    boxes = [
-        re.search(r"\\boxed\{(.*?)\}", text_of(completion))
-        for completion in completions
-    ]
-    answers = [box.group(1) if box else "" for box in boxes]
-    return [
-        1.0 if answer == truth else 0.0
-        for answer, truth in zip(answers, ground_truth, strict=True)
-    ]
+    rewards = []
+    for completion, truth in zip(completions, ground_truth, strict=True):
+        box = re.search(r"\\boxed\{(.*?)\}", text_of(completion))
+        answer = box.group(1) if box else ""
+        rewards.append(float(answer == truth))
+    return rewards
 
 
 naive_boxed(group, ground_truth=["7"] * 4)
@@ -237,7 +233,7 @@ for name, score in zip(answers, naive_boxed(texts, ground_truth=truths), strict=
 re.search(r"\\boxed\{(.*?)\}", r"So \boxed{\frac{1}{2}}.").group(1)
 
 # %% [markdown]
-# It stops at the first closing brace. Regular expressions cannot count how deep braces are nested, and a loop can: one up for `{`, one down for `}`, stop at zero. And because a solution ends with its answer, we read the *last* box.
+# It stops at the first closing brace. Regular expressions cannot count how deep braces are nested. A loop can: one up for `{`, one down for `}`, stop at zero. And because a solution ends with its answer, we read the *last* box.
 
 
 # %%
@@ -256,7 +252,7 @@ for text in (*texts[:2], "no box", r"\boxed{never closed"):
     print(repr(last_box(text)))
 
 # %% [markdown]
-# Then the comparison. White space does not count. Two plain numbers are compared as numbers, so that 7.0 is 7; `Decimal` rounds nothing away. An empty answer is never right: otherwise one broken row of the data set, with an empty truth, pays for silence.
+# Then the comparison. White space does not count. Two plain numbers (a sign, digits, a decimal point) are compared as numbers, so that 7.0 is 7; `Decimal` rounds nothing away. An empty answer is never right: otherwise one broken row of the data set, with an empty truth, pays for silence.
 
 
 # %%
@@ -265,7 +261,7 @@ def same_answer(answer, truth):
     answer, truth = "".join(answer.split()), "".join(truth.split())
     if number.fullmatch(answer) and number.fullmatch(truth):
         return Decimal(answer) == Decimal(truth)
-    return answer == truth != ""
+    return answer == truth and answer != ""
 
 
 # %% tags=["define-boxed_reward"]
@@ -284,16 +280,12 @@ table = [
     (r"\boxed{1/2}", "0.5"),
     (r"\boxed{}", ""),
     (r"\boxed{7", "7"),
-]
-table += [
     ([{"role": "assistant", "content": r"\boxed{.50}"}], 0.5),
     (r"\boxed{x  + 1}", "x+1"),
     (r"\boxed{7} \boxed{9}", "7"),
 ]
-completions, truths_of_table = zip(*table, strict=True)
-assert boxed_reward(completions, truths_of_table) == grpo_lite.boxed_reward(
-    completions, truths_of_table
-)
+completions, column = zip(*table, strict=True)
+assert boxed_reward(completions, column) == grpo_lite.boxed_reward(completions, column)
 
 # %% tags=["result-boxed-repaired"]
 grpo_lite.boxed_reward(texts, ground_truth=truths)
@@ -320,26 +312,25 @@ plotting.bars(
 )
 
 # %% [markdown]
-# No completion is best under all three: what is right and well formed is not long, and the longest is wrong. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter.
+# No completion is best under all three: the one that is right and well formed is not long, and the longest is wrong. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter.
 #
 # ## The protocol
 #
-# So that functions can be mixed, they all follow one protocol. It is the one of TRL, a library for this kind of training, and the same function can be handed to TRL later.
+# So that functions can be mixed, they all follow one protocol. It is that of TRL, a library for this kind of training, so the same functions work there.
 #
 # 1. A reward function is called with keywords: `prompts`, `completions`, and every further column of the data set, such as `ground_truth`.
-# 2. What it does not need, it ignores. That is what `**columns` is for.
+# 2. Columns that it does not need end up in `**columns`, and it ignores them.
 # 3. It returns one number a completion, or `None` where it cannot judge.
 #
-# Asking $K$ functions about $B$ completions gives a table with $B$ rows and $K$ columns. A plain loop:
+# Asking $K$ functions about $B$ completions gives a table with one row for each completion and one column for each function. A plain loop:
 
 # %%
 rows = []
 for completion in group:
     row = []
-    for reward_func in (grpo_lite.format_reward, grpo_lite.boxed_reward):
-        row += reward_func(
-            prompts=["3 + 4?"], completions=[completion], ground_truth=["7"]
-        )
+    one = {"prompts": ["3 + 4?"], "completions": [completion], "ground_truth": ["7"]}
+    for reward_func in (format_reward, boxed_reward):
+        row += reward_func(**one)
     rows.append(row)
 rows
 
@@ -350,14 +341,10 @@ rows
 # %% tags=["define-score_completions"]
 def score_completions(reward_funcs, prompts, completions, **columns):
     reward_funcs = [reward_funcs] if callable(reward_funcs) else reward_funcs
-    table = [
-        reward_func(prompts=prompts, completions=completions, **columns)
-        for reward_func in reward_funcs
-    ]
-    table = [
-        [float("nan") if value is None else float(value) for value in values]
-        for values in table
-    ]
+    table = []
+    for reward_func in reward_funcs:
+        values = reward_func(prompts=prompts, completions=completions, **columns)
+        table.append([float("nan") if v is None else float(v) for v in values])
     return torch.tensor(table, dtype=torch.float32).T
 
 
@@ -374,19 +361,15 @@ def no_tags_no_verdict(completions, **columns):
     return [None if "<" not in completion else 1.0 for completion in completions]
 
 
-for functions in (
-    length_reward,
-    [no_tags_no_verdict],
-    [format_reward, no_tags_no_verdict, boxed_reward],
-):
-    mine = score_completions(functions, prompts, group, ground_truth=truth)
-    packaged = grpo_lite.score_completions(
-        functions, prompts, group, ground_truth=truth
+for functions in (length_reward, [format_reward, no_tags_no_verdict, boxed_reward]):
+    mine, packaged = (
+        score(functions, prompts, group, ground_truth=truth)
+        for score in (score_completions, grpo_lite.score_completions)
     )
     torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
 
 # %% [markdown]
-# The packaged function also checks what comes back. A common slip is to skip the completions that one cannot judge, instead of returning `None` for them. All later rewards then move up one place, to completions that did not earn them.
+# The packaged function also checks what comes back. A common slip is to skip the completions that one cannot judge, instead of returning `None` for them. All later rewards would then move up one place, to completions that did not earn them.
 
 
 # %% tags=["result-wrong-count"]
@@ -402,18 +385,18 @@ except ValueError as error:
 # %% [markdown]
 # ## One number a completion
 #
-# The method wants one reward $r_i$ for each completion $o_i$. So each function gets a weight $w_k$, and the row of the table is added up:
+# GRPO needs one reward $r_i$ for each completion $o_i$. So each function gets a weight $w_k$, and each row of the table $R$ is added up:
 #
 # $$r_i = \sum_{k=1}^{K} w_k R_{ik}$$
 #
 # By hand, for two completions and two functions, with weights 0.2 and 1:
 #
-# | | format | boxed | $r_i$ |
+# | | format | boxed | reward $r_i$ |
 # |---|---|---|---|
 # | $o_1$ | 1 | 1 | $0.2 \cdot 1 + 1 \cdot 1 = 1.2$ |
 # | $o_2$ | 1 | 0 | $0.2 \cdot 1 + 1 \cdot 0 = 0.2$ |
 #
-# What if a function could not judge? TRL's rule: its nan counts 0. Only a row in which no function could judge stays nan.
+# What if a function could not judge? TRL's rule: its nan counts as 0. Only a row in which no function could judge stays nan.
 #
 # **Predict.** Which two of these three rows get the same reward? (weights 0.2 and 1)
 #
@@ -426,23 +409,18 @@ except ValueError as error:
 
 # %% tags=["define-combine_rewards"]
 def combine_rewards(rewards, weights=None):
-    weights = (
-        rewards.new_ones(rewards.shape[1])
-        if weights is None
-        else rewards.new_tensor(weights)
-    )
-    total = (rewards * weights).nansum(dim=1)
+    if weights is None:
+        weights = [1.0] * rewards.shape[1]
+    total = (rewards * rewards.new_tensor(weights)).nansum(dim=1)
     return torch.where(rewards.isnan().all(dim=1), torch.nan, total)
 
 
 # %% tags=["result-combine"]
 nan = float("nan")
-print(combine_rewards(torch.tensor([[1.0, 1.0], [1.0, 0.0]]), weights=[0.2, 1.0]))
-print(
-    combine_rewards(
-        torch.tensor([[1.0, nan], [1.0, 0.0], [nan, nan]]), weights=[0.2, 1.0]
-    )
-)
+by_hand = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+with_nan = torch.tensor([[1.0, nan], [1.0, 0.0], [nan, nan]])
+print(combine_rewards(by_hand, weights=[0.2, 1.0]))
+print(combine_rewards(with_nan, weights=[0.2, 1.0]))
 
 # %% [markdown]
 # The first two: *cannot judge* and *judged, zero points* add the same to a sum. The third row stays apart. A completion that nobody could judge is not a bad one.
@@ -454,18 +432,14 @@ for dtype in (torch.float32, torch.float64):
     random_scores[1::2, 0] = nan
     random_scores[0] = nan
     for weights in (None, [1.0, 0.5, -2.0]):
-        mine, packaged = (
-            combine_rewards(random_scores, weights),
-            grpo_lite.combine_rewards(random_scores, weights),
-        )
+        mine = combine_rewards(random_scores, weights)
+        packaged = grpo_lite.combine_rewards(random_scores, weights)
         torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
-
-assert packaged.isnan().tolist() == [True] + [False] * 15
 
 # %% [markdown]
 # ## Break it: a misspelt task
 #
-# A data set with two kinds of problems has a column `task`. Each reward function judges its own kind, and returns `None` for the other. Here are two prompts, two completions each: first the good one, then the bad one. (A real judge of programs runs them in a sandbox. Looking at the text will do here.)
+# A data set with two kinds of problems has a column `task`. Each reward function judges its own kind, and returns `None` for the other. Here are two prompts, two completions each: first the good one, then the bad one. (A real judge of programs runs them. Looking at the text will do here.)
 
 # %%
 two_tasks = {
@@ -476,17 +450,13 @@ two_tasks = {
 
 
 def math_reward(completions, task, **columns):
-    return [
-        (1.0 if c == "4" else -1.0) if t == "math" else None
-        for c, t in zip(completions, task, strict=True)
-    ]
+    pairs = zip(completions, task, strict=True)
+    return [(1.0 if c == "4" else -1.0) if t == "math" else None for c, t in pairs]
 
 
 def coding_reward(completions, task, **columns):
-    return [
-        (1.0 if "a + b" in c else -1.0) if t == "coding" else None
-        for c, t in zip(completions, task, strict=True)
-    ]
+    pairs = zip(completions, task, strict=True)
+    return [(1.0 if "+ b" in c else -1.0) if t == "coding" else None for c, t in pairs]
 
 
 # %% [markdown]
@@ -500,17 +470,15 @@ print("rewards   ", rewards)
 print("advantages", grpo_lite.group_advantages(rewards, num_generations=2))
 
 # %% [markdown]
-# Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. **Advantages** are what the next steps make of rewards ([lesson 05](05_group_advantages.ipynb)): positive means more of this, negative less, and 0 means no push at all. The run goes on, the math reward rises, and half of the data is dead.
+# Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. An advantage of 0 is no push at all. The run goes on, the math reward may rise, and half of the data is dead.
 #
 # The repair is one word. The protection is one line: a column that is nan from top to bottom never judged anything.
 
 
 # %% tags=["result-task-repaired"]
 def code_reward(completions, task, **columns):
-    return [
-        (1.0 if "a + b" in c else -1.0) if t == "code" else None
-        for c, t in zip(completions, task, strict=True)
-    ]
+    pairs = zip(completions, task, strict=True)
+    return [(1.0 if "+ b" in c else -1.0) if t == "code" else None for c, t in pairs]
 
 
 repaired = grpo_lite.score_completions([math_reward, code_reward], **two_tasks)
@@ -520,19 +488,14 @@ print("never judged", scores.isnan().all(dim=0), repaired.isnan().all(dim=0))
 # %% [markdown]
 # ## Break it: the lost sign
 #
-# Which number is the answer? `\d+` finds digits, and a minus sign is not a digit.
+# Which number is the answer? `\d+` finds digits, `\D*` skips what comes before them, and a minus sign is not a digit.
 
 
 # %% tags=["result-lost-sign"]
 def digits_reward(completions, ground_truth, **columns):
-    found = [
-        re.search(r"<answer>\D*(\d+)", text_of(completion))
-        for completion in completions
-    ]
-    return [
-        1.0 if m and m.group(1) == str(truth) else 0.0
-        for m, truth in zip(found, ground_truth, strict=True)
-    ]
+    found = [re.search(r"<answer>\D*(\d+)", text_of(c)) for c in completions]
+    pairs = zip(found, ground_truth, strict=True)
+    return [1.0 if m and m.group(1) == str(truth) else 0.0 for m, truth in pairs]
 
 
 completion = "<think>3 - 10 = -7</think><answer>-7</answer>"
@@ -542,9 +505,9 @@ print("truth -7:", digits_reward([completion], ground_truth=[-7]))
 # %% [markdown]
 # The wrong answer is paid, and the right one is not. On problems with positive results nobody would notice. You repair it in exercise 1.
 #
-# ## Break it: paid by the yard
+# ## Break it: paid by length
 #
-# Length again. What does a model do that is paid a point a character? It need not think, and it need not stop.
+# Length again. What does a model do that is paid by the character? It need not think, and it need not stop.
 
 # %% tags=["result-hack"]
 hack = [*group[:3], "7 " * 60]
@@ -560,63 +523,49 @@ print("advantages", grpo_lite.group_advantages(rewards, num_generations=4))
 # **1. Keep the sign.** Repair `digits_reward` so that -7 is read as -7. What should happen to `<answer>7 or 9</answer>`?
 
 # %% [markdown] tags=["solution"]
-# Ask that the answer is nothing but one number, sign included. `fullmatch` on the text between the tags refuses "7 or 9": a model that is paid for lists of guesses will write lists. `same_answer` from above already does both, so the repair is to take everything between the tags and hand it over.
+# Ask that the answer is nothing but one number, sign included, and pay nothing for "7 or 9": a model that is paid for lists of guesses will write lists. `same_answer` from above already does both, so the repair is to hand it everything between the tags.
 
 
 # %% tags=["solution", "result-sign-kept"]
 def answer_reward(completions, ground_truth, **columns):
-    found = [
-        re.search(r"<answer>(.+?)</answer>", text_of(completion), re.DOTALL)
-        for completion in completions
-    ]
-    return [
-        float(bool(m) and same_answer(m.group(1), str(truth)))
-        for m, truth in zip(found, ground_truth, strict=True)
-    ]
+    tags = re.compile(r"<answer>(.+?)</answer>", re.DOTALL)
+    found = [tags.search(text_of(c)) for c in completions]
+    pairs = zip(found, ground_truth, strict=True)
+    return [1.0 if m and same_answer(m[1], str(truth)) else 0.0 for m, truth in pairs]
 
 
-print(
-    "truth  7:",
-    answer_reward([completion, "<answer>7 or 9</answer>"], ground_truth=[7, 7]),
-)
-print(
-    "truth -7:",
-    answer_reward([completion, "<answer>7 or 9</answer>"], ground_truth=[-7, -7]),
-)
+both = [completion, "<answer>7 or 9</answer>"]
+print("truth  7:", answer_reward(both, ground_truth=[7, 7]))
+print("truth -7:", answer_reward(both, ground_truth=[-7, -7]))
 
 # %% [markdown]
 # **2. Choose a weight.** You pay format with weight $w$ and the right answer with weight 1. Here are two completions. For which $w$ does the wrong answer get more than the right one? Which $w$ would you choose, and why not 0?
 
 # %% tags=["result-two-to-weigh"]
 pair = [r"It is \boxed{7}.", r"<think>3 + 4 = 9</think><answer>\boxed{9}</answer>"]
-grpo_lite.score_completions(
-    [format_reward, boxed_reward], prompts[:2], pair, ground_truth=truth[:2]
-)
+both = [format_reward, boxed_reward]
+scores = grpo_lite.score_completions(both, prompts[:2], pair, ground_truth=truth[:2])
+scores
 
 # %% [markdown] tags=["solution"]
-# The right one gets 1, the wrong one gets $w$. For $w > 1$ the form is worth more than the truth. Any $0 < w < 1$ keeps the order. A small weight such as 0.2 still helps at the beginning: a model that is never right gets only zeros from the second function, all completions look alike, and there is nothing to learn from. The format point is within reach at once.
+# The right one gets 1, the wrong one gets $w$. For $w > 1$ the form is worth more than the truth. Any $0 < w < 1$ keeps the order. A small weight such as 0.2 can still help at the beginning: as long as a model is never right, the second function pays only zeros, and there is nothing to learn from. The right form is easier to hit by chance.
 
 # %% tags=["solution", "result-weights"]
-scores = grpo_lite.score_completions(
-    [format_reward, boxed_reward], prompts[:2], pair, ground_truth=truth[:2]
-)
 for w in (0.2, 1.0, 2.0):
     print(w, grpo_lite.combine_rewards(scores, weights=[w, 1.0]))
 
 # %% [markdown]
-# **3. Find the bug.** A colleague wants to be generous: the answer counts if the truth stands in it anywhere. Write the cheapest text that is always paid, for any truth. Then find a truth for which the empty completion is paid.
+# **3. Find the bug.** A colleague wants to be generous: the answer counts if the truth stands in it anywhere. Write a text that is paid whichever number from 0 to 99 is the truth. Then find a truth for which the empty completion is paid.
 
 
 # %%
 def generous_reward(completions, ground_truth, **columns):
-    return [
-        1.0 if str(truth) in text_of(completion) else 0.0
-        for completion, truth in zip(completions, ground_truth, strict=True)
-    ]
+    pairs = zip(completions, ground_truth, strict=True)
+    return [float(str(truth) in text_of(completion)) for completion, truth in pairs]
 
 
 # %% [markdown] tags=["solution"]
-# List all candidates, and one of them will be there. And the empty text stands in every text, the empty one included: an empty truth pays for silence.
+# A list of all candidates contains every truth. And the empty text stands in every text, the empty one included: an empty truth pays for silence.
 
 # %% tags=["solution", "result-generous"]
 everything = " ".join(str(number) for number in range(100))
@@ -626,12 +575,10 @@ print(generous_reward([""], ground_truth=[""]))
 # %% [markdown]
 # ## What goes on from here
 #
-# One group, four completions, one number each. Half of them are right, half are wrong.
+# One group, four completions, one number each.
 
 # %% tags=["result-goes-on"]
-scores = grpo_lite.score_completions(
-    [grpo_lite.boxed_reward], prompts, group, ground_truth=truth
-)
+scores = grpo_lite.score_completions(boxed_reward, prompts, group, ground_truth=truth)
 grpo_lite.combine_rewards(scores)
 
 # %% [markdown]
@@ -639,7 +586,7 @@ grpo_lite.combine_rewards(scores)
 #
 # ## What to remember
 #
-# > **Remember.** A reward function reads completions and returns one number each, or `None` where it cannot judge. Several are added up with weights. Before you train on one, attack it by hand: newlines, empty parts, two answers, a lost sign, a misspelt column. What it pays for by mistake is what the model will learn first.
+# > **Remember.** A reward function reads completions and returns one number each, or `None` where it cannot judge. Several are added up with weights. Before you train on one, attack it by hand: newlines, empty parts, two answers, a lost sign, a misspelt name. What it pays for by mistake, the model can learn.
 #
 # Rewards for the form and for the right answer, by rules instead of a reward model: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948). The protocol is that of TRL's `GRPOTrainer`.
 #

@@ -29,9 +29,11 @@ if "google.colab" in sys.modules:
     )
 
 import copy
+import math
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import grpo_lite
@@ -44,11 +46,11 @@ torch.set_num_threads(1)  # fastest for a model this small
 # %% [markdown]
 # ## The question
 #
-# A language model does one thing: it reads tokens and gives a probability to each token that could come next. A **completion** is what we get when we draw a token, append it, and ask again, until the model draws its end token.
+# A language model does one thing: it reads tokens and gives a probability to each token that could come next. A completion is what we get when we draw a token, append it, and ask again, until the end token is drawn.
 #
-# The model that we train is called the **policy**, $\pi_\theta$. From it we need two things for every question $q$: a **group** of $G$ completions, and the probability of each token in them.
+# From the policy $\pi_\theta$ we need two things for every prompt $q$: a group of $G$ completions, and the probability of each token in them.
 #
-# **Predict.** Ask the same model the same question four times, and let it take its most probable token each time. What will the rewards be, and what will the advantages be?
+# **Predict.** Give the same model the same prompt four times, and let it take the most probable token at every step. What do you know about the four rewards? What will the advantages be?
 #
 # ## A model to ask
 #
@@ -72,24 +74,16 @@ print(encode(["3+4=7._"]))
 print(decode(encode(["3+4=7._"])))
 
 # %% [markdown]
-# To make its answers worth reading, we let it practise on sums for a few seconds. Half of the answers in the exercise book are wrong by one, so it will half know its sums. That is the right pupil for this method: it is sometimes right and sometimes not.
-#
-# (This is ordinary training on given text. Float64 keeps the numbers below the same on every machine.)
+# To make its answers worth reading, we let it practise on sums for a few seconds: ordinary training on given text. Half of the answers in the `book` are wrong by one, so it will half know its sums. That is the right pupil for GRPO: it is sometimes right and sometimes not. (Float64 keeps the numbers below the same on every machine.)
 
 
 # %%
 def half_taught_model(steps=200):
     torch.manual_seed(1)
     config = GPT2Config(
-        vocab_size=14,
-        n_positions=32,
-        n_embd=32,
-        n_layer=1,
-        n_head=4,
-        bos_token_id=EOS,
-        eos_token_id=EOS,
-        pad_token_id=PAD,
-    )
+        vocab_size=14, n_positions=32, n_embd=32, n_layer=1, n_head=4,
+        bos_token_id=EOS, eos_token_id=EOS, pad_token_id=PAD,
+    )  # fmt: skip
     model = GPT2LMHeadModel(config).double()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     book = [
@@ -102,9 +96,7 @@ def half_taught_model(steps=200):
     for _ in range(steps):
         ids = book[torch.randint(len(book), (64,))]
         logits = model(ids, attention_mask=ids != PAD).logits
-        loss = torch.nn.functional.cross_entropy(
-            logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD
-        )
+        loss = cross_entropy(logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -123,7 +115,7 @@ for p, i in zip(*logits.softmax(dim=-1).topk(4), strict=True):
 #
 # ## Four times the same answer
 #
-# Without `do_sample=True`, `generate` takes the most probable token at every step. This is called **greedy** decoding. Four copies of the prompt, and a reward of 1 for the right answer:
+# With `do_sample=False`, `generate` of transformers takes the most probable token at every step: **greedy** decoding. Four copies of the prompt, and a reward of 1 for the right answer:
 
 # %%
 four_prompts = prompt.repeat(4, 1)
@@ -141,7 +133,7 @@ rewards = torch.tensor([float(text.startswith("7.")) for text in texts])
 grpo_lite.group_advantages(rewards, num_generations=4)
 
 # %% [markdown]
-# Four times the same answer, hence four times the same reward, right or wrong, and nothing to compare. All advantages are 0 and the model learns nothing, however long it runs. A group must disagree before it can teach, so it has to be **sampled**.
+# Four times the same answer, hence four times the same reward, right or wrong, and nothing to compare. All advantages are 0 and the model learns nothing, however long it runs. A group must disagree before it can teach. So its tokens are drawn at random, by their probabilities: they are **sampled**.
 #
 # ## By hand: two completions of two tokens
 #
@@ -155,12 +147,12 @@ grpo_lite.group_advantages(rewards, num_generations=4)
 #
 # To draw a token, draw a number $u$ between 0 and 1. Below the probability of `a` it means `a`, otherwise `b`. Say the first completion gets $u = 0.35,\ 0.60$ and the second $u = 0.90,\ 0.50$:
 #
-# | | first token | second token | probability | log-probability |
+# | | token 1 | token 2 | probability | log-prob |
 # |---|---|---|---|---|
-# | completion 1 | $0.35 < 0.7$: `a` | $0.60 \ge 0.2$: `b` | $0.7 \cdot 0.8 = 0.56$ | $\ln 0.7 + \ln 0.8 = -0.5798$ |
-# | completion 2 | $0.90 \ge 0.7$: `b` | $0.50 < 0.9$: `a` | $0.3 \cdot 0.9 = 0.27$ | $\ln 0.3 + \ln 0.9 = -1.3093$ |
+# | $o_1$ | $0.35 < 0.7$: `a` | $0.60 \ge 0.2$: `b` | $0.7 \cdot 0.8 = 0.56$ | $-0.5798$ |
+# | $o_2$ | $0.90 \ge 0.7$: `b` | $0.50 < 0.9$: `a` | $0.3 \cdot 0.9 = 0.27$ | $-1.3093$ |
 #
-# A probability of a completion is a product over its tokens, so its logarithm is a sum. We keep the logarithms, one for each token: the **log-probs**.
+# The probability of a completion is a product over its tokens, so its logarithm is a sum: $\ln 0.7 + \ln 0.8 = -0.5798$. We keep one log-prob for each token.
 
 
 # %% tags=["result-by-hand"]
@@ -171,7 +163,7 @@ def draw_two(draws):
     text, logps = "", []
     for u in draws:
         p = probability_of_a[text]
-        logps.append(torch.tensor(p if u < p else 1 - p).log().item())
+        logps.append(math.log(p if u < p else 1 - p))
         text += "a" if u < p else "b"
     return text, logps
 
@@ -181,13 +173,12 @@ for draws in ([0.35, 0.60], [0.90, 0.50]):
     print(text, [round(logp, 4) for logp in logps], round(sum(logps), 4))
 
 # %% [markdown]
-# A plain loop over ten thousand completions shows that each comes up as often as its probability says.
+# Draw ten thousand completions, and each comes up about as often as its probability says: first the probability, then the share.
 
 # %% tags=["result-frequencies"]
-uniform = torch.rand(
-    10_000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-).tolist()
-drawn = [draw_two(draws)[0] for draws in uniform]
+generator = torch.Generator().manual_seed(0)
+uniform = torch.rand(10_000, 2, dtype=torch.float64, generator=generator)
+drawn = [draw_two(draws)[0] for draws in uniform.tolist()]
 for text, exact in {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}.items():
     print(text, exact, drawn.count(text) / len(drawn))
 
@@ -198,19 +189,19 @@ for text, exact in {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}.items():
 #
 # $$\pi(v) = \frac{e^{z_v / T}}{\sum_w e^{z_w / T}}$$
 #
-# Below 1 it makes the probable tokens more probable. Above 1 it makes the distribution flatter. Near 0 it is greedy decoding again.
+# Here $v$ is a token, and $w$ runs over the whole vocabulary. A temperature below 1 makes the probable tokens more probable; near 0, sampling is greedy decoding again. Above 1 the distribution gets flatter.
 #
-# For the first token of the example, logits are $\ln 0.7$ and $\ln 0.3$. Dividing them by $T$ raises the probabilities to the power $1/T$, so at $T = 2$ the probability of `a` is $\sqrt{0.7} / (\sqrt{0.7} + \sqrt{0.3}) = 0.6044$.
+# For the first token of the example, take the logits $\ln 0.7$ and $\ln 0.3$. Dividing them by $T$ raises the probabilities to the power $1/T$, so at $T = 2$ the probability of `a` is $\sqrt{0.7} / (\sqrt{0.7} + \sqrt{0.3}) = 0.6044$.
 
 # %% tags=["result-temperature"]
-z = torch.tensor([0.7, 0.3], dtype=torch.float64).log()
+z = torch.tensor([0.7, 0.3]).log()
 for T in (0.25, 0.5, 1.0, 2.0, 4.0):
     print(f"{T:4} {(z / T).softmax(dim=-1)}")
 
 # %% [markdown]
-# **Predict.** At $T = 2$, which symbols does our model draw after `3+4=`, apart from better and worse guesses?
+# **Predict.** After `3+4=`, will our model draw only digits, at $T = 2$ too?
 
-# %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 its neighbours 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02."
+# %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02."
 plotting.bars(
     {f"T = {T}": (logits / T).softmax(dim=-1) for T in (0.5, 1.0, 2.0)},
     [*symbols[:-2], "end", "pad"],
@@ -219,13 +210,13 @@ plotting.bars(
 )
 
 # %% [markdown]
-# The neighbours of the favourite gain, and so do symbols that make no sense there: a second equals sign, or padding. Temperature buys variety and pays in nonsense. TRL samples at 1 unless told otherwise.
+# As $T$ grows, the digits around 7 gain, and so do symbols that make no sense there: a second equals sign, or padding. Temperature buys variety and pays in nonsense. TRL samples at 1 unless told otherwise.
 #
 # ## What was drawn must be what is scored
 #
-# The loss will later ask how probable each token was when it was drawn, and compare that with how probable it is now. The quotient of the two is the **ratio**; before the first update it has to be 1. So the number that we store must belong to the distribution that we drew from.
+# Later, the training pass scores each token again. Its probability now, divided by its probability when it was drawn, is the **ratio** $\rho_{i,t}$; before the first update it has to be 1. So we store the log-prob with which a token was really drawn, and score from the same distribution.
 #
-# **Predict.** Draw at $T = 2$ from the two-token example, but store log-probs at $T = 1$. What are the ratios before anything has been learned?
+# **Predict.** In the two-token example, draw and store at $T = 2$, but score at $T = 1$. What are the ratios of `a` and `b` before anything has been learned?
 
 # %% tags=["result-two-temperatures"]
 drawn_at, scored_at = (z / 2).softmax(dim=-1), z.softmax(dim=-1)
@@ -234,9 +225,9 @@ print("scored", scored_at)
 print("ratio ", scored_at / drawn_at)
 
 # %% [markdown]
-# The loss would see a policy that has already moved: 16% towards `a`, 24% away from `b`. Nothing has moved. There is one temperature, and it serves both for sampling and for scoring.
+# The loss would see a policy that has already moved: 16% towards `a`, 24% away from `b`. Nothing has moved. To store the log-probs at $T = 1$ as well would only hide this: the ratio would be 1, and the tokens would still come from another distribution. There is one temperature, for drawing, storing and scoring.
 #
-# The same holds for **top-k**, which draws only from the $k$ most probable tokens, and for **top-p**, which draws from the fewest tokens whose probabilities add up to $p$. Both are popular because they cut off nonsense. Both draw from another distribution than the softmax:
+# The same holds for **top-k**, which draws only from the $k$ most probable tokens, and for **top-p**, which draws from the fewest tokens whose probabilities add up to at least $p$. They are popular because they cut off nonsense, and they draw from another distribution than the softmax. Here is top-2:
 
 # %% tags=["result-top-k"]
 p = torch.tensor([0.50, 0.25, 0.15, 0.10])
@@ -246,18 +237,18 @@ print("drawn ", top_2)
 print("ratio ", p[:2] / top_2[:2])
 
 # %% [markdown]
-# Every token is drawn more often than its score says. All ratios are 0.75: exactly the probability that top-k has kept. In a long text it is a different number at every token. Our model, with $k = 2$:
+# Both tokens that are left are drawn more often than their score says. The ratios are 0.75: exactly the probability that top-2 has kept. In a long text that is a different number at every token. Our model, after `3+4=`:
 
 # %%
 kept = logits.softmax(dim=-1).topk(2).values.sum()
 print(f"ratio after top-2: {kept:.2f}")
 
 # %% [markdown]
-# One can store the log-probs of the cut distribution instead, but then the training forward pass must cut in the same way, and a token that falls out of the cut has probability 0 and log-prob $-\infty$. We do not cut.
+# The training pass could cut in the same way. But once the policy has moved, a token that was drawn may fall out of the cut: probability 0, log-prob $-\infty$. We do not cut.
 #
 # ## A plain loop
 #
-# One token at a time for the whole group. In each step the model reads everything again, `multinomial` draws one token for each row, and we note its log-prob.
+# One token at a time for the whole group. In each step the model reads everything again, `multinomial` draws one token for each row, and `gather` picks its log-prob.
 
 
 # %%
@@ -279,11 +270,11 @@ slow_ids, slow_logps = sample_slowly(
 decode(slow_ids)
 
 # %% [markdown]
-# A group at last: four answers are right, four are not. Two things are left to repair. The rows go on after their end token, the dot, and the model reads the same prompt again and again.
+# A group at last: four answers are right, four are not. Two things are left to repair. The rows go on after their end token, the dot. And the model reads the same prompt again in every step.
 #
 # ## Each row stops at its own end
 #
-# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. The end token counts because drawing it was a decision of the model too; [lesson 04](04_token_logprobs.ipynb) shows what happens otherwise.
+# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. Why the end token counts is the topic of exercise 3 and of [lesson 04](04_token_logprobs.ipynb).
 #
 # In the loop, one boolean a row is enough: is it still alive? Here are two rows, `7.` and `12.`, drawn token by token.
 
@@ -299,11 +290,11 @@ print(decode(torch.stack(ids, dim=1)))
 print(torch.stack(mask, dim=1))
 
 # %% [markdown]
-# The order matters: first note who is alive, then look for the end. Exercise 3 swaps the two lines.
+# The order matters: first note who is alive, then look for the end.
 #
 # ## Read the prompt once
 #
-# While a transformer reads a token, it computes a key and a value for it in every layer. Later tokens look at these and at nothing else of the past. Kept, they are the **cache**: the next step then reads a single new token.
+# While a transformer reads a token, it computes a key and a value for it in every layer. Later tokens look at these and at nothing else of the past. Keys and values that are kept are the **cache**. With it, the next step reads only the one new token of each row.
 #
 # The group shares its prompt, so it can share the reading too. We read the prompt once, as a single row, and copy the cache $G$ times.
 
@@ -315,14 +306,14 @@ cache.batch_repeat_interleave(8)
 print("copied   ", list(cache.layers[0].keys.shape))
 
 # %% [markdown]
-# The axes are rows, attention heads, tokens, numbers per head: four prompt tokens, read once, known to eight rows.
+# These are the shapes of the keys. The axes are rows, attention heads, tokens, numbers per head: four prompt tokens, read once, known to eight rows.
 #
 # ## Prompts of different length
 #
 # Several questions go into one batch, and questions differ in length. They are padded on the **left**, so that each completion follows its prompt directly. Now the model needs two more tensors:
 #
 # - the **attention mask**, so that no token looks at the padding;
-# - the **position ids**, because GPT-2 adds to each token an embedding of its position. Shifted by padding, the same prompt would stand where the model has never seen one.
+# - the **position ids**, because GPT-2 adds to each token an embedding of its position. Without them, padding would shift a prompt to other positions.
 
 
 # %%
@@ -336,41 +327,35 @@ print((ragged != PAD).int())
 print(position_ids(ragged != PAD))
 
 # %%
-random_mask = torch.arange(9) >= torch.tensor([[0], [3], [8]])
-torch.testing.assert_close(
-    position_ids(random_mask), grpo_lite.masking.position_ids(random_mask)
-)
+masks = torch.arange(9) >= torch.tensor([[0], [3], [8]])
+torch.testing.assert_close(position_ids(masks), grpo_lite.masking.position_ids(masks))
 
 # %% [markdown]
-# How much does it matter? The log-prob of the answer `7` to `3+4=`: alone, then with eight symbols of padding and neither, one or both of the two tensors.
+# How much do they matter? The log-prob of `7` after `3+4=`: alone, then behind eight symbols of padding with neither, one or both of the two tensors.
 
 # %%
 padded = encode(["________3+4="])
-attention_mask = (padded != PAD).long()
-with torch.no_grad():
-    cases = {
-        "alone            ": model(prompt),
-        "neither          ": model(padded, attention_mask=torch.ones_like(padded)),
-        "attention mask   ": model(
-            padded,
-            attention_mask=attention_mask,
-            position_ids=torch.arange(padded.shape[1])[None],
-        ),
-        "mask + positions ": model(
-            padded,
-            attention_mask=attention_mask,
-            position_ids=position_ids(attention_mask),
-        ),
-    }
-for name, out in cases.items():
-    print(name, f"{out.logits[0, -1].log_softmax(dim=-1)[symbols.index('7')]:.4f}")
+real = (padded != PAD).long()
+neither = {"attention_mask": torch.ones_like(padded)}
+one = {"attention_mask": real}
+both = {"attention_mask": real, "position_ids": position_ids(real)}
+
+for name, ids, tensors in (
+    ("alone", prompt, {}),
+    ("neither", padded, neither),
+    ("attention mask", padded, one),
+    ("mask + positions", padded, both),
+):
+    with torch.no_grad():
+        last = model(ids, **tensors).logits[0, -1]
+    print(f"{name:17} {last.log_softmax(dim=-1)[symbols.index('7')]:.4f}")
 
 # %% [markdown]
-# Without the mask, the padding becomes part of the question. Without the position ids the error is smaller, and so it is harder to notice; no exception is raised in either case. With both, padding changes nothing.
+# Without the mask, the padding becomes part of the question. Without the position ids the error is smaller, and so harder to notice. Neither raises an exception. With both tensors, padding changes nothing.
 #
 # ## Put together
 #
-# Everything so far in one function: eval mode (the next sections say why), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, which is what the advantages of [lesson 05](05_group_advantages.ipynb) expect.
+# Everything so far in one function: eval mode (the section on dropout says why), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. `seen` is the attention mask of all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, which is what the advantages of [lesson 05](05_group_advantages.ipynb) expect.
 
 
 # %%
@@ -388,21 +373,16 @@ def sample_group(
 ):  # fmt: skip
     was_training = model.training
     model.eval()
-    seen = (
-        torch.ones_like(prompt_ids, dtype=torch.bool)
-        if prompt_mask is None
-        else prompt_mask
-    )
+    seen = prompt_mask
+    if seen is None:
+        seen = torch.ones_like(prompt_ids, dtype=torch.bool)
     new_ids, cache, columns = prompt_ids, None, []
     for step in range(max_new_tokens):
         positions = position_ids(seen)[:, -new_ids.shape[1] :]
         out = model(
-            new_ids,
-            attention_mask=seen.long(),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
+            new_ids, attention_mask=seen.long(), position_ids=positions,
+            past_key_values=cache, use_cache=True,
+        )  # fmt: skip
         cache, logits = out.past_key_values, out.logits[:, -1]
         if step == 0:
             cache.batch_repeat_interleave(num_generations)
@@ -411,63 +391,46 @@ def sample_group(
             alive = torch.ones_like(seen[:, 0])
         all_logps = (logits / temperature).log_softmax(dim=-1)
         token = torch.multinomial(all_logps.exp(), num_samples=1, generator=generator)
-        logp = all_logps.gather(1, token).squeeze(1)
-        token = token.squeeze(1)
-        columns.append(
-            (
-                torch.where(alive, token, pad_token_id),
-                alive,
-                torch.where(alive, logp, 0),
-            )
-        )
-        new_ids, seen = (
-            columns[-1][0][:, None],
-            torch.cat([seen, alive[:, None]], dim=1),
-        )
+        logp = torch.where(alive, all_logps.gather(1, token)[:, 0], 0)
+        token = torch.where(alive, token[:, 0], pad_token_id)
+        columns.append((token, alive, logp))
+        new_ids, seen = token[:, None], torch.cat([seen, alive[:, None]], dim=1)
         alive = alive & ~torch.isin(token, torch.tensor(eos_token_id))
         if not alive.any():
             break
     model.train(was_training)
-    return Completions(
-        *(torch.stack(column, dim=1) for column in zip(*columns, strict=True))
+    ids, mask, logps = (
+        torch.stack(column, dim=1) for column in zip(*columns, strict=True)
     )
+    return Completions(ids, mask, logps)
 
 
 # %%
 settings = dict(max_new_tokens=5, eos_token_id=EOS, pad_token_id=PAD)
-group = sample_group(
-    model, prompt, 8, generator=torch.Generator().manual_seed(5), **settings
-)
-for text, slow_text, length in zip(
-    decode(group.ids), decode(slow_ids), group.mask.sum(dim=1).tolist(), strict=True
-):
-    print(text, length, slow_text)
+generator = torch.Generator().manual_seed(5)
+group = sample_group(model, prompt, 8, generator=generator, **settings)
+texts, slow_texts, counts = decode(group.ids), decode(slow_ids), group.mask.sum(dim=1)
+for i in range(8):
+    print(texts[i], counts[i].item(), slow_texts[i])
 
 # %% [markdown]
-# Left the new function and the number of tokens that count, right the slow loop. The same seed draws the same tokens, up to each row's end.
+# On the left what the new function drew and how many tokens count, on the right the slow loop. The same seed draws the same tokens, up to each row's end.
 #
-# The packaged function does the same, for ragged prompts, in float64 and in float32; it adds checks of its arguments, and computes in float32 where a model works in half precision. The result carries no gradient: sampling only looks at the model, and learning comes later.
+# The packaged function does the same, for ragged prompts, in float64 and in float32; it adds checks of its arguments, and computes in float32 where a model works in half precision. The result carries no gradient: sampling only reads the model, and learning comes later.
 
 # %% tags=["same-sample_group"]
 random_prompts = torch.randint(14, (3, 6), generator=torch.Generator().manual_seed(1))
 prompt_mask = torch.arange(6) >= torch.tensor([[0], [2], [4]])
 for dtype in (torch.float64, torch.float32):
+    converted = copy.deepcopy(model).to(dtype)
     for temperature in (1.0, 0.7):
-        settings_both = dict(settings, temperature=temperature, prompt_mask=prompt_mask)
-        mine, packaged = (
-            f(
-                copy.deepcopy(model).to(dtype),
-                random_prompts,
-                4,
-                generator=torch.Generator().manual_seed(2),
-                **settings_both,
-            )
-            for f in (sample_group, grpo_lite.sample_group)
-        )
-        torch.testing.assert_close(mine.ids, packaged.ids)
-        torch.testing.assert_close(mine.mask, packaged.mask)
-        torch.testing.assert_close(mine.logps, packaged.logps)
-        assert mine.logps.dtype == packaged.logps.dtype == dtype
+        both = dict(settings, temperature=temperature, prompt_mask=prompt_mask)
+        both["generator"] = torch.Generator().manual_seed(2)
+        mine = sample_group(converted, random_prompts, 4, **both)
+        both["generator"].manual_seed(2)
+        packaged = grpo_lite.sample_group(converted, random_prompts, 4, **both)
+        torch.testing.assert_close(tuple(mine), tuple(packaged))
+        assert mine.logps.dtype == dtype
         assert not mine.logps.requires_grad
         assert not packaged.logps.requires_grad
 assert Completions._fields == grpo_lite.Completions._fields
@@ -475,7 +438,7 @@ assert Completions._fields == grpo_lite.Completions._fields
 # %% [markdown]
 # ## How much reading that saves
 #
-# Each token that the model reads goes through all its layers, so tokens read is a fair measure of work. A hook on the embedding layer counts the tokens that the model reads. One prompt of 20 tokens, eight completions of 6 tokens:
+# Each token that the model reads goes through all its layers, so the number of tokens read is a fair measure of work. A hook on the embedding layer counts them. One prompt of 20 tokens, eight completions of 6 tokens:
 
 
 # %%
@@ -523,17 +486,13 @@ plotting.bars(
 #
 # ## Scoring again gives the same numbers
 #
-# The log-probs were noted in passing, with a cache, at one token a step. The training pass reads prompt and completion in one go. [Lesson 04](04_token_logprobs.ipynb) builds `grpo_lite.completion_logps` for it. The two must agree, or the ratio starts away from 1.
+# The log-probs were stored while sampling, with a cache, one token a step. The training pass reads prompt and completion in one go, with `grpo_lite.completion_logps` ([lesson 04](04_token_logprobs.ipynb) builds it). The two must agree, or the ratio does not start at 1.
 
 # %% tags=["result-score-again"]
 ragged_mask = ragged != PAD
+generator = torch.Generator().manual_seed(0)
 group = grpo_lite.sample_group(
-    model,
-    ragged,
-    4,
-    prompt_mask=ragged_mask,
-    generator=torch.Generator().manual_seed(0),
-    **settings,
+    model, ragged, 4, prompt_mask=ragged_mask, generator=generator, **settings
 )
 with torch.no_grad():
     again = grpo_lite.completion_logps(
@@ -551,7 +510,7 @@ print(f"ratio from {ratio.min():.6f} to {ratio.max():.6f}")
 #
 # ## Dropout moves every number
 #
-# **Dropout** switches off random parts of the network during training. A model in train mode therefore gives other log-probs at every call. Here the slow loop samples with dropout on, and the scoring is done with it off.
+# **Dropout** switches off random parts of the network during training. A model in train mode therefore gives other log-probs at every call. Here the slow loop samples with dropout on, and the training pass scores with dropout off.
 
 # %%
 model.train()
@@ -568,17 +527,18 @@ ratio = (again - noisy_logps).exp()
 print(f"ratio from {ratio.min():.2f} to {ratio.max():.2f}")
 
 # %% [markdown]
-# Nothing has been learned, and the ratios are far from 1. This is why `sample_group` puts the model into eval mode, and returns it in the mode in which it came.
+# Nothing has been learned, and the ratios are far from 1. This is why `sample_group` puts the model into eval mode, and afterwards back into its old mode.
 
 # %% tags=["result-mode"]
 model.train()
 grpo_lite.sample_group(model, prompt, 2, **settings)
 print("train mode after sampling:", model.training)
 _ = model.eval()
+
 # %% [markdown]
 # ## Break it
 #
-# A small vocabulary with settings copied from a big model: GPT-2's end token has id 50256, our vocabulary ends at 13.
+# A small vocabulary with settings copied from a big model: GPT-2's end token has id 50256, our ids end at 13.
 #
 # **Predict.** What do the completions look like, and what does the mask say?
 
@@ -595,7 +555,7 @@ endless.mask.sum(dim=1)
 # %% [markdown]
 # The model draws its end token, and nobody listens. It goes on after the answer, and every token of that counts: all four completions have the full length of 8, cut off at the limit. Whatever is learned from them is mostly learned from what came after the end.
 #
-# The padding id is no better. It was not needed here, because no row ever ended. The day a row does, it is looked up in an embedding table that has no such row:
+# The padding id is no better. It was not needed here, because no row ever ended. If one did, the id would be looked up in an embedding table that has no such line:
 
 # %%
 try:
@@ -604,7 +564,7 @@ except IndexError as error:
     print(error)
 
 # %% [markdown]
-# The repair is to use the special tokens of the vocabulary that the model has. The packaged function asks before it draws:
+# The repair is to use the special tokens of the model's own vocabulary. The packaged function checks the ids before it draws:
 
 # %%
 try:
@@ -618,7 +578,7 @@ except ValueError as error:
 # **1. Temperature and odds.** Token `a` is 9 times as probable as token `b` at $T = 1$. How many times as probable is it at $T = 2$, and at $T = 1/2$? Does the rest of the vocabulary matter?
 
 # %% [markdown] tags=["solution"]
-# The normaliser cancels: $\pi(a)/\pi(b) = e^{(z_a - z_b)/T}$, which is the ratio at $T = 1$ to the power $1/T$. So 3 times at $T = 2$ and 81 times at $T = 1/2$. The other tokens do not matter.
+# The sum below the fraction cancels: $\pi(a)/\pi(b) = e^{(z_a - z_b)/T}$, which is the quotient at $T = 1$ to the power $1/T$. So 3 times at $T = 2$ and 81 times at $T = 1/2$. The other tokens do not matter.
 
 # %% tags=["solution"]
 odds = torch.tensor([9.0, 1.0, 5.0]).log()
@@ -627,7 +587,7 @@ for T in (2.0, 0.5):
     print(T, round((p[0] / p[1]).item(), 4))
 
 # %% [markdown]
-# **2. Silent groups.** A model answers a prompt correctly with probability $p$, and the reward is 0 or 1. How often does a group of $G$ agree, so that all its advantages are 0? Compute it for $p = 0.5$ and $p = 0.05$, with $G = 2$, 8 and 32. What does that say about the choice of $G$?
+# **2. Silent groups.** A model answers a prompt correctly with probability $p$, and the reward is 0 or 1. How often do all $G$ rewards of a group agree, so that all its advantages are 0? Compute it for $p = 0.5$ and $p = 0.05$, with $G = 2$, 8 and 32. What does that say about the choice of $G$?
 
 # %% [markdown] tags=["solution"]
 # All right with probability $p^G$, all wrong with $(1-p)^G$; the two add up.
@@ -640,7 +600,7 @@ for p in (0.5, 0.05):
 # At $p = 0.5$ a group of 8 is almost never silent. At $p = 0.05$ two thirds of the groups of 8 are, and even of the groups of 32 one in five. Hard prompts need large groups, and prompts that are never solved need something else.
 
 # %% [markdown]
-# **3. Find the bug.** The two lines of the loop above have changed places. Which token is lost, and what will the model never learn?
+# **3. Find the bug.** In the loop with `alive`, two lines have changed places. Which token is lost, and what will the model never learn?
 
 # %%
 alive = torch.tensor([True, True])
@@ -651,12 +611,12 @@ for t in range(3):
 torch.stack(suspicious_mask, dim=1)
 
 # %% [markdown] tags=["solution"]
-# The end token of each row is lost: `7.` counts one token instead of two, `12.` two instead of three. No reward reaches the decision to stop, so the model never learns to stop.
+# The end token of each row is lost: `7.` counts one token instead of two, `12.` two instead of three. No advantage reaches the decision to stop, so the model never learns when to stop.
 
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** Draw the group from the whole softmax at one temperature, in eval mode, each row to its own end token, and keep the log-prob of every drawn token. Scoring again must give the same numbers, with padding too. Greedy answers are all alike, and a group in agreement teaches nothing.
+# > **Remember.** Draw the group from the whole softmax at one temperature, in eval mode, each row to its own end token, and keep the log-prob of every drawn token. Before the first update, scoring again must give the same numbers, with padding too. Greedy answers are all alike, and a group in agreement teaches nothing.
 #
 # Sampling $G$ outputs from the old policy is line 7 of algorithm 1 in [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The transformer with its keys and values is from [Attention Is All You Need (arXiv:1706.03762)](https://arxiv.org/abs/1706.03762); top-p sampling is from [The Curious Case of Neural Text Degeneration (arXiv:1904.09751)](https://arxiv.org/abs/1904.09751).
 #

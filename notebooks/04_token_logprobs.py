@@ -67,7 +67,7 @@ print(logits[0, 1].softmax(dim=-1)[1].log())
 #
 # ## Why the logarithm
 #
-# The probability of a completion is the product over its tokens.
+# The probability of a completion is the product of the probabilities of its tokens.
 #
 # **Predict.** Two hundred tokens, each with probability one half. What does float32 make of the product?
 
@@ -77,7 +77,7 @@ print("product    ", p.prod())
 print("sum of logs", p.log().sum())
 
 # %% [markdown]
-# Zero, although the completion was sampled. The smallest positive number of float32 is $2^{-149}$. The sum of the logs has no such floor.
+# Zero, although the completion was sampled. The product is $2^{-200}$, and float32 ends at $2^{-149}$. The sum of the logs has no such floor.
 #
 # The loss needs a **ratio** of two probabilities, new over old. Take a rare token, with log-prob −110 now and −110.5 then:
 
@@ -91,7 +91,7 @@ print("exp(new - old)     ", (new - old).exp())
 #
 # ## A plain loop
 #
-# Row by row and token by token: take the logits at this position, take the one of the token that was sampled, subtract the logarithm of the normaliser.
+# Row by row and token by token: take the logits at this position, take the one of the sampled token $o_t$, subtract the logarithm of the **normaliser**, the sum below the fraction line of the softmax.
 #
 # $$\log \pi(o_t) = z_{o_t} - \log \sum_{v} e^{z_v}$$
 
@@ -111,9 +111,9 @@ token_logps_in_a_loop(logits, ids)
 # %% [markdown]
 # ## Temperature comes before the softmax
 #
-# [Lesson 03](03_sampling_a_group.ipynb) drew at a temperature $T$, so the score must use the same $T$. It divides the logits. It is tempting to divide the finished log-probs instead, since they are numbers of the same kind.
+# [Lesson 03](03_sampling_a_group.ipynb) drew at a temperature, so the score must use the same one. A temperature divides the logits. It is tempting to divide the finished log-probs instead, since they are numbers of the same kind.
 #
-# **Predict.** What do the probabilities add up to if we divide the log-probs?
+# **Predict.** At temperature 2, what do the probabilities add up to if we divide the log-probs?
 
 # %% tags=["result-temperature"]
 z = logits[0, 1]
@@ -123,7 +123,7 @@ for name, logps in (("logits / 2   ", before), ("log-probs / 2", after)):
     print(name, logps.exp(), "sum", logps.exp().sum())
 
 # %% [markdown]
-# 1.1938 is not a probability. The normaliser has to be computed after the division, so the division comes first.
+# Probabilities add up to 1, and these add up to 1.1938. The normaliser has to be computed from the divided logits, so the division comes first.
 #
 # ## Vectorised
 #
@@ -170,7 +170,7 @@ torch.testing.assert_close(packaged.double(), loop, rtol=1e-5, atol=1e-5)
 #
 # One would expect `logits.log_softmax(dim=-1).gather(...)`. It gives the same numbers. But it builds the log-prob of *every* token of the vocabulary, to keep one of them.
 #
-# A vocabulary can be large: 151,936 tokens in the Qwen models. Take 8 rows with a prompt of 512 and a completion of 512 tokens, in float32 (4 bytes).
+# A vocabulary can be large: 151,936 tokens in the Qwen3 models. Take 8 rows with a prompt of 512 and a completion of 512 tokens, in float32 (4 bytes). Sizes in gigabytes:
 
 # %% tags=["result-memory"]
 B, P, T, V = 8, 512, 512, 151_936
@@ -192,7 +192,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And we never build the table of log-probs, which PyTorch would keep for the backward pass. What autograd keeps in addition to the logits, on a small example with B = 2, T = 8, V = 1000:
+# Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And no table of log-probs is kept for the backward pass. (Each pass still needs room for one, for a moment: it is gone when the call returns.) Autograd hands each tensor that it keeps to `pack`, so we can count the numbers that it keeps in addition to the logits. A small example with B = 2, T = 8, V = 1000:
 
 
 # %% tags=["result-kept"]
@@ -294,10 +294,10 @@ print("unshifted", grpo_lite.token_logps(logits[:, 4:6], ids[:, 4:6]))
 # %% [markdown]
 # Without the shift we ask, having read `7`, whether the next symbol is another `7`. That score is poor enough to be noticed. The one after it is not: having read the dot, the model expects another dot, and the wrong number looks like a good one.
 #
-# There is a sharper test, which needs no opinion about good and poor scores. The probability of a token must not depend on that token having been read already. So replace one token of the input, and see which scores move. We ask for the probability of the same symbols both times.
+# There is a sharper test, which needs no opinion about good and poor scores. The probability of a token must not depend on that token having been read already. So replace the token at position 5 of the input, and see which scores move. We score the same symbols both times.
 
 
-# %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. The unshifted score of token 5 itself moves by 2.9 nats. The shifted scores are unchanged up to and including position 5; the first to move is position 6, by 5.6 nats."
+# %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. The unshifted score of position 5 itself moves by 2.9 nats. The shifted scores are unchanged up to and including position 5; the first to move is position 6, by 5.6 nats."
 ids = encode(["12+3=15."])
 changed = ids.clone()
 changed[0, 5] = symbols.index("9")
@@ -317,16 +317,16 @@ plotting.bars(
     {"unshifted": moved(shift=0), "shifted": moved(shift=1)},
     [f"{t}\n{symbols[i]}" for t, i in enumerate(ids[0, 1:].tolist(), start=1)],
     ylabel="change of score (nats)",
-    xlabel="position and token scored; token 5 was replaced",
+    xlabel="position and token scored; position 5 was replaced",
     colors={"unshifted": "clipped", "shifted": "policy"},
 )
 
 # %% tags=["result-own-score"]
-print("unshifted, token 5 moved:", bool(moved(shift=0)[4] > 0))
-print("shifted,   token 5 moved:", bool(moved(shift=1)[4] > 0))
+print("unshifted, position 5 moved:", bool(moved(shift=0)[4] > 0))
+print("shifted,   position 5 moved:", bool(moved(shift=1)[4] > 0))
 
 # %% [markdown]
-# Unshifted, the score of token 5 moves when token 5 is replaced: the model has seen the answer that it is asked to judge. Shifted, nothing moves up to and including token 5. This is **causality**, and it makes a good test of any code that computes log-probs.
+# Unshifted, the score at position 5 moves when the token there is replaced: the model has seen the answer that it is asked to judge. Shifted, nothing moves up to and including position 5. A score depends on earlier tokens alone. This is **causality**, and it makes a good test of any code that computes log-probs.
 #
 # ## Score completions
 #
@@ -383,23 +383,21 @@ for settings in ({}, masks, dict(masks, temperature=0.7)):
 
 # %% tags=["result-left-padding"]
 prompts, completions = encode(["_3+4=", "12+3="]), encode(["7._", "15."])
-prompt_mask, completion_mask_2 = prompts != PAD, completions != PAD
+prompt_mask, counts = prompts != PAD, completions != PAD
 with torch.no_grad():
     together = grpo_lite.completion_logps(
         model,
         prompts,
         completions,
         prompt_mask=prompt_mask,
-        completion_mask=completion_mask_2,
+        completion_mask=counts,
     )
     alone = [
         grpo_lite.completion_logps(model, encode(["3+4="]), encode(["7."])),
         grpo_lite.completion_logps(model, encode(["12+3="]), encode(["15."])),
     ]
-print(
-    torch.allclose(together[0, :2], alone[0][0]),
-    torch.allclose(together[1], alone[1][0]),
-)
+print("3+4=7.  the same:", torch.allclose(together[0, :2], alone[0][0]))
+print("12+3=15. the same:", torch.allclose(together[1], alone[1][0]))
 print("under the mask:", together[0, 2])
 
 # %% [markdown]
@@ -539,7 +537,7 @@ print("times", (x * mask).sum() / mask.sum())
 print("where", grpo_lite.masked_mean(x, mask))
 
 # %% [markdown]
-# For the gradient, the order matters as well. Take the exponential of three log-ratios; the one under the mask is garbage and overflows.
+# For the gradient, the order matters as well. Take the exponential of three log-ratios (log-prob now minus log-prob then); the one under the mask is garbage and overflows.
 #
 # **Predict.** We mask after the exponential, and the value is right. Is the gradient?
 
@@ -556,7 +554,7 @@ for name, value in (("late", late), ("early", early)):
 #
 # ## Dropout makes it a lottery
 #
-# The same model, the same tokens, scored twice in train mode. If the log-probs depended on the model alone, every ratio would be 1.
+# The same model, the same tokens, scored twice in train mode, and that 20 times over. If the log-probs depended on the model alone, every ratio would be 1.
 
 # %%
 prompts = encode(questions)
@@ -632,7 +630,7 @@ for name, curve in curves.items():
 #
 # ## Exercises
 #
-# **1. Two numbers of a completion.** The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two depends on the length of a completion by its nature?
+# **1. Two numbers of a completion.** The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two gets smaller with every further token, whatever the text says?
 
 # %% [markdown] tags=["solution"]
 # The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift. The loss of [lesson 08](08_the_loss.ipynb) works with means over tokens too.

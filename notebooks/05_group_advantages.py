@@ -58,7 +58,7 @@ rewards = torch.tensor([1.0, 0.0, 1.0, 0.0])
 rewards - rewards.mean()
 
 # %% [markdown]
-# The mean of the group is the **baseline**: the reward to expect. Half a point above it is good news, half a point below is bad news, and the news adds up to zero.
+# The mean of the group is the **baseline**: the reward to expect. Half a point above it is good news, half a point below is bad news, and the news adds up to zero. Had all four been right, there would be no news at all.
 #
 # The number that says how much better a completion was than expected is called its **advantage**. It is not a reward: rewards say what happened, advantages say which way to push.
 #
@@ -109,7 +109,7 @@ advantages_in_a_loop([3.0, 1.0, 10.0, 4.0], num_generations=2)
 #
 # `view(-1, G)` gives each group a row of its own. The rest is one line of arithmetic along the rows.
 #
-# Two details are ours. The first line of the function measures every reward from the lowest of its group; you will see under *Break it* what that is good for. And `scale_rewards` chooses what to divide by: the spread of the "group" as in the paper, the spread of the whole "batch", or nothing at all ("none").
+# Two details go beyond the paper. `above_lowest` measures every reward from the lowest of its group; you will see under *Break it* what that is good for. And `scale_rewards` chooses what to divide by: the spread of the "group" as in the paper, the spread of the whole "batch", or nothing at all ("none").
 
 
 # %% tags=["define-group_advantages"]
@@ -169,7 +169,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Look at the two bars in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that was measured is which prompt was easier. The comparison only means something among answers to the same question.
+# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that was measured is which prompt was easier. The comparison only means something among answers to the same question.
 #
 # ## What dividing by the spread does
 #
@@ -221,11 +221,12 @@ for value in (0.1, 0.6, 2.8):
     large_eps = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
     ours = grpo_lite.group_advantages(rewards, 8)
     print(
-        f"r = {value}   eps=1e-8: {naive[0]:7.4f}   eps=1e-4: {large_eps[0]:8.5f}   ours: {ours[0]}"
+        f"r = {value}   eps=1e-8: {naive[0]:7.4f}   "
+        f"eps=1e-4: {large_eps[0]:8.5f}   ours: {ours[0]}"
     )
 
 # %% [markdown]
-# A larger `eps` hides the rounding error. It also shrinks the advantages of honest small rewards: the original notebook used 0.01, and rewards of 0.05 and 0.06 then gave ±0.29 instead of ±0.71. Measuring from the lowest reward removes the cause: equal rewards become exactly 0 *before* anything is rounded.
+# A larger `eps` hides the rounding error. It also shrinks the advantages of honest small rewards: the original notebook used 0.01, and rewards of 0.05 and 0.06 then give ±0.29 where the formula says ±0.71. With 1e-4 it is ±0.70. Measuring from the lowest reward removes the cause: equal rewards become exactly 0 *before* anything is rounded.
 
 # %% tags=["result-eps-cost"]
 close = torch.tensor([0.05, 0.06])
@@ -261,7 +262,7 @@ torch.testing.assert_close(mine, packaged)
 assert not packaged.requires_grad
 
 # %% [markdown]
-# The two baselines are closer than they look. Leaving one out is the group mean without division, times $G/(G-1)$. You show this in exercise 2.
+# The two baselines are closer than they look. Leaving one out is the group mean without division, times $G/(G-1)$. You show this in exercise 2. So the blemish changes how hard the push is, and not its direction.
 #
 # ## When a completion has no reward
 #
@@ -273,7 +274,7 @@ grpo_lite.group_advantages(
 )
 
 # %% [markdown]
-# Three siblings remain; their mean is 2/3.
+# Three completions remain, and their mean is 2/3. The third one gets 0: no push.
 #
 # ## Exercises
 #
@@ -309,7 +310,7 @@ def suspicious_advantages(rewards, num_generations):
 suspicious_advantages(torch.tensor([1.0, 0.0, 1.0, 0.0]), num_generations=4)
 
 # %% [markdown] tags=["solution"]
-# With a single prompt the result is right, which is why a test with one group misses it. With two prompts, row $i$ is compared with row $i + P$, where $P$ is the number of prompts: answers to *different* questions, as in the picture above.
+# With a single prompt the result is right, which is why a test with one group misses it. With $P$ prompts, row $i$ is compared with rows $i + P$, $i + 2P$ and so on: answers to *different* questions. Here 9 is compared with 3, and 8 with 2.
 
 # %% tags=["solution"]
 rewards = torch.tensor([9.0, 8.0, 3.0, 2.0])
@@ -321,6 +322,6 @@ print("correct   ", grpo_lite.group_advantages(rewards, 2, scale_rewards="none")
 #
 # > **Remember.** An advantage is a reward relative to its group: minus the mean of its siblings, usually divided by their spread. It has a sign, adds up to zero within the group, and is a constant for the gradient. A group in agreement teaches nothing, and must come out as exactly zero.
 #
-# The paper's equation has no `eps`; TRL adds 1e-4, and so do we. The advantage stands in [DeepSeekMath, section 4.1.2 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300).
+# The paper's equation has no `eps`; TRL adds 1e-4, and so do we. The advantage stands in [DeepSeekMath, section 4.1.2 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Leaving one out is the baseline of [RLOO (arXiv:2402.14740)](https://arxiv.org/abs/2402.14740).
 #
 # **Next:** [lesson 06](06_kl.ipynb) measures how far the policy has drifted from where it started.

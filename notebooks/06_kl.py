@@ -44,9 +44,9 @@ plotting.use_site_style()
 #
 # One remedy is a leash. Keep a frozen copy of the model from before training, the **reference** $\pi_{\text{ref}}$, and charge the policy $\pi_\theta$ for its distance from it. The price per unit of distance is $\beta$.
 #
-# Here is the leash in one line. Three kinds of answer: an honest one, a lazy one, and a trick that fools the reward. The reference hardly ever uses the trick. The policy that gains the most from *reward minus $\beta$ times distance* has a closed form, $\pi \propto \pi_{\text{ref}} \cdot e^{r / \beta}$ (exercise 1 checks it).
+# Here is the leash in one line. Three kinds of answer: an honest one, a lazy one, and a trick that fools the reward. They pay 1, 0 and 1.2. The reference gives them with probability 0.60, 0.39 and 0.01, so it hardly ever uses the trick. The policy that gains the most from *reward minus $\beta$ times distance* has a closed form, $\pi \propto \pi_{\text{ref}} \cdot e^{r / \beta}$ (exercise 1 checks it).
 #
-# **Predict.** The trick pays 1.2, the honest answer 1. With no leash the trick wins. How short must the leash be for the honest answer to win?
+# **Predict.** With no leash, $\beta = 0$, the trick wins. How large must $\beta$ be for the honest answer to win?
 
 # %% tags=["result-leash"]
 reference = torch.tensor([0.60, 0.39, 0.01])
@@ -57,13 +57,13 @@ for beta in (0.01, 0.04, 0.1, 1.0, 10.0):
     print(f"{beta:<6}", *(f"{p:.4f}" for p in best.tolist()))
 
 # %% [markdown]
-# The larger $\beta$, the shorter the leash. Between 0.04 and 0.1 the honest answer takes over; at 10 the lazy answer is as common as ever, and nothing has been learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack.
+# The larger $\beta$, the shorter the leash. Between 0.04 and 0.1, at $0.2 / \ln 60 = 0.0488$, the honest answer takes over; at 10 the lazy answer is nearly as common as ever, and almost nothing has been learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack.
 #
 # ## The distance, by hand
 #
-# The distance is the **Kullback-Leibler divergence**: how much more likely the policy makes a token than the reference does, in log, on average over what the *policy* would say.
+# The distance is the **Kullback-Leibler divergence**: how much more likely the policy makes a token than the reference does, in log, on average over what the *policy* would say. The sum goes over all tokens $v$ of the vocabulary.
 #
-# $$\mathrm{KL}(\pi_\theta \,\|\, \pi_{\text{ref}}) = \sum_{v} \pi_\theta(v) \, \big(\log \pi_\theta(v) - \log \pi_{\text{ref}}(v)\big)$$
+# $$\mathrm{KL}(\pi_\theta \,\|\, \pi_{\text{ref}}) = \sum_{v} \pi_\theta(v) \, \log \frac{\pi_\theta(v)}{\pi_{\text{ref}}(v)}$$
 #
 # Take a vocabulary of two tokens, a and b, and two positions in a completion. At the first the policy has moved away from an even reference. At the second it is the other way round.
 #
@@ -78,7 +78,7 @@ reference = torch.tensor([[0.5, 0.5], [0.75, 0.25]], dtype=torch.float64)
 (policy * (policy.log() - reference.log())).sum(dim=1)
 
 # %% [markdown]
-# The two positions hold the same pair of distributions, swapped, and the distances differ. **KL has a direction.** Here the policy comes first: it is the one that speaks, and it is charged for what it says. $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$ is called the *reverse* KL, and $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$ the *forward* KL. Remember that there are two; they will meet again.
+# The two positions hold the same pair of distributions, swapped, and the distances differ. **KL has a direction.** Here the policy comes first: it is the one that speaks, and it is charged for what it says. $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$ is called the *reverse* KL, and $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$ the *forward* KL. Remember that there are two; both will come back.
 #
 # ## One token is all we have
 #
@@ -135,18 +135,15 @@ print("mean", (policy * k2).sum(dim=1))
 
 # %% tags=["result-k3-by-hand"]
 def k3_in_a_loop(logps, ref_logps):
-    return [
-        [
-            math.exp(ref - own) - (ref - own) - 1
-            for own, ref in zip(row, ref_row, strict=True)
-        ]
-        for row, ref_row in zip(logps, ref_logps, strict=True)
-    ]
+    estimates = torch.zeros_like(logps)
+    for i, row in enumerate(logps.tolist()):
+        for v, logp in enumerate(row):
+            d = ref_logps[i, v].item() - logp
+            estimates[i, v] = math.exp(d) - d - 1
+    return estimates
 
 
-k3 = torch.tensor(
-    k3_in_a_loop(policy.log().tolist(), reference.log().tolist()), dtype=torch.float64
-)
+k3 = k3_in_a_loop(policy.log(), reference.log())
 print(k3)
 print("mean", (policy * k3).sum(dim=1))
 
@@ -215,9 +212,8 @@ plotting.lines(
 # %% tags=["result-five-tokens"]
 logits = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.5], dtype=torch.float64)
 logps = logits.log_softmax(dim=0)
-ref_logps = torch.tensor([2.0, 1.0, 0.0, 0.0, -1.0], dtype=torch.float64).log_softmax(
-    dim=0
-)
+ref_logits = torch.tensor([2.0, 1.0, 0.0, 0.0, -1.0], dtype=torch.float64)
+ref_logps = ref_logits.log_softmax(dim=0)
 probs, ref_probs = logps.exp(), ref_logps.exp()
 
 reverse_kl = (probs * (logps - ref_logps)).sum()
@@ -236,9 +232,8 @@ for name, k in estimators.items():
     estimate = k(logps, ref_logps)
     mean[name] = (probs * estimate).sum().item()
     spread[name] = (probs * (estimate - mean[name]) ** 2).sum().sqrt().item()
-    print(
-        f"{name}  mean {mean[name]:.4f}  spread {spread[name]:.4f}  lowest {estimate.min():7.4f}"
-    )
+    print(f"{name}  mean {mean[name]:.4f}  spread {spread[name]:.4f}", end="")
+    print(f"  lowest {estimate.min():7.4f}")
 
 # %% [markdown]
 # The spread is the standard deviation of the estimate from a single token. The exact sums say what to expect; a hundred thousand sampled tokens agree with them:
@@ -262,9 +257,9 @@ plotting.bars(
 )
 
 # %% [markdown]
-# k1 hits the mean with the widest spread, k2 misses the mean, k3 hits it with the narrowest spread. This is the estimator of DeepSeekMath, its eq. 4, and the paper's word for it is right: unbiased.
+# k1 hits the mean with the widest spread, k2 misses the mean, k3 hits it with the narrowest spread. k3 is the estimator of DeepSeekMath (eq. 4). The paper calls it unbiased, and in value it is.
 #
-# k3 is not always the narrow one. When the policy has nearly given up tokens that the reference still likes, $e^d$ is huge on the rare occasions when one of them is drawn. Stretch the policy's logits and see:
+# k3 is not always the narrow one. When the policy has nearly given up tokens that the reference still likes, $e^d$ is huge on the rare occasions when one of them is drawn. Multiply the policy's logits by 2, 4 and 8, which makes its rare tokens rarer, and see:
 
 # %% tags=["result-far-away"]
 print("stretch   KL       spread k1  spread k3")
@@ -298,7 +293,7 @@ leaf_logps = leaf.log_softmax(dim=0)
 
 
 def expected_gradient(estimate):
-    """Average gradient of a loss on the policy's own samples: the probabilities are constants."""
+    """Average gradient over the policy's samples: the probabilities are constants."""
     return torch.autograd.grad((probs * estimate).sum(), leaf, retain_graph=True)[0]
 
 
@@ -338,7 +333,7 @@ torch.testing.assert_close(k3_gradient, forward)
 # - **k2, biased in value, has exactly the gradient of the reverse KL**, the one we wanted.
 # - **k3, unbiased in value, has exactly the gradient of the forward KL**, the other direction.
 #
-# So GRPO's penalty, on the policy's own samples, pulls along $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$. Both directions vanish only where policy and reference agree, and close to that point they are nearly the same. Far away they differ. In the logits, the forward gradient is the difference of two probabilities, $\pi_\theta - \pi_{\text{ref}}$, so no component exceeds 1. The reverse one is $\pi_\theta \cdot (k_1 - \mathrm{KL})$, which all but ignores the tokens that the policy has given up.
+# So GRPO's penalty, on the policy's own samples, pulls along $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$. Both gradients vanish only where policy and reference agree, and close to that point they are nearly the same. Far away they differ. In the logits, the forward gradient is the difference of two probabilities, $\pi_\theta - \pi_{\text{ref}}$, so no component exceeds 1. The reverse one is $\pi_\theta \cdot (k_1 - \mathrm{KL})$, which all but ignores the tokens that the policy has given up.
 #
 # The way back to the reverse KL is to let the probabilities move after all. Multiply k3 by a factor that *is* 1 and yet has the gradient of $\log\pi_\theta$:
 #
@@ -357,11 +352,9 @@ torch.testing.assert_close(corrected, reverse)
 # All of it in one picture: which rows are equal?
 
 # %% alt="Six rows of five gradient components. k1 is all zeros. k2, k3 times ratio and the exact gradient of KL(policy, reference) are the same row, largest at the last token with 0.244. k3 equals the exact gradient of KL(reference, policy), with -0.154 at the first token and 0.132 at the last."
+pulls = [k1_gradient, k2_gradient, corrected, reverse, k3_gradient, forward]
 plotting.token_matrix(
-    torch.stack(
-        [k1_gradient, k2_gradient, corrected, reverse, k3_gradient, forward]
-    ).round(decimals=10)
-    + 0.0,
+    torch.stack(pulls).round(decimals=10) + 0.0,
     label="expected gradient on the logits (nats)",
     rows=["k1", "k2", "k3 × ratio", "exact π‖ref", "k3", "exact ref‖π"],
     decimals=3,
@@ -400,16 +393,17 @@ plotting.lines(
 # %% [markdown]
 # k2 and k3 bring the policy home. k1 takes a random walk, and no $\beta$ can mend that: a larger weight only makes the steps of the walk longer.
 #
-# The noise grows with the length of the completions, too. Summed over $T$ independent tokens, the gradient of k1 has mean 0 and spread $\sqrt{T (1 - \sum_v \pi_\theta(v)^2)}$. Exact, and from 2000 sampled completions:
+# The noise grows with the length of the completions, too. Summed over $T$ independent tokens, the gradient of k1 on the logits has mean 0 and spread $\sqrt{T (1 - \sum_v \pi_\theta(v)^2)}$. Exact, and from 2000 sampled completions:
 
 # %% tags=["result-noise-grows"]
 generator = torch.Generator().manual_seed(0)
-print("T     length of the mean   spread   exact spread")
+print("T     norm of the mean     spread   exact spread")
 for T in (1, 4, 16, 64):
     completions = torch.multinomial(
         probs, 2000 * T, replacement=True, generator=generator
     ).view(2000, T)
-    # The gradient of a summed log-prob on the logits: how often each token came, minus how often it should.
+    # Gradient of a summed log-prob on the logits: how often each token came,
+    # minus how often it should.
     counts = torch.nn.functional.one_hot(completions, 5).sum(dim=1).double()
     gradients = counts - T * probs
     sampled = gradients.square().sum(dim=1).mean().sqrt()
@@ -417,7 +411,7 @@ for T in (1, 4, 16, 64):
     print(f"{T:<5} {gradients.mean(dim=0).norm():<20.2f} {sampled:<8.2f} {exact:.2f}")
 
 # %% [markdown]
-# The repair is to take k3 (or k2), or k3 with the ratio. k1 is for the log file. (Subtracted from the *reward*, where nothing is differentiated, k1 is right too: there the policy gradient moves the probabilities.)
+# The repair is to take k3 (or k2), or k3 with the ratio. k1 is for the log file. (Subtracted from the *reward*, k1 is right too: nobody differentiates a reward. It becomes part of the advantage, and that moves the probabilities.)
 #
 # ## Break it: the log-ratio the wrong way round
 #
@@ -426,14 +420,14 @@ for T in (1, 4, 16, 64):
 # **Predict.** Is the mean of the swapped k3 the KL in the other direction?
 
 # %% tags=["result-mirrored"]
-swapped = logps - ref_logps
-mirrored_k1 = -swapped
-mirrored_k3 = torch.expm1(swapped) - swapped
+d = logps - ref_logps  # the wrong way round
+swapped_k1 = -d
+swapped_k3 = torch.expm1(d) - d
 chi_squared = (probs**2 / ref_probs).sum() - 1
 print(f"KL(policy || reference)   {reverse_kl:.4f}")
 print(f"KL(reference || policy)   {forward_kl:.4f}")
-print(f"mean of swapped k1       {(probs * mirrored_k1).sum():.4f}")
-print(f"mean of swapped k3        {(probs * mirrored_k3).sum():.4f}")
+print(f"mean of swapped k1       {(probs * swapped_k1).sum():.4f}")
+print(f"mean of swapped k3        {(probs * swapped_k3).sum():.4f}")
 print(f"chi-squared - KL          {chi_squared - reverse_kl:.4f}")
 
 # %% [markdown]
@@ -464,7 +458,7 @@ objective = (log_pi.exp() * (reward - beta * (log_pi - ref_log))).sum()
 torch.testing.assert_close(gradient, torch.zeros_like(gradient))
 
 # %% [markdown]
-# **2. Find the bug.** A colleague checks the KL term on a batch of eight numbers and is pleased: it is 0, so the policy has not moved. Which input would have told?
+# **2. Find the bug.** A colleague checks the KL term on a batch of eight numbers and is pleased: it is 0, so the policy has not moved. Which input would have shown the mistake?
 
 
 # %%
@@ -476,7 +470,7 @@ def suspicious_kl(logits, ref_logits):
 suspicious_kl(torch.arange(8.0).view(8, 1), torch.zeros(8, 1))
 
 # %% [markdown] tags=["solution"]
-# The function is right, the input is not. Its last axis must be the vocabulary, and here it has length 1. A softmax over one number is 1 whatever the number, so the KL is 0 for *any* input. It happens when log-probs of sampled tokens, shape [8, 1], are handed to code that expects logits. An input with a known answer that is not 0 would have told:
+# The function is right, the input is not. Its last axis must be the vocabulary, and here it has length 1. A softmax over one number is 1 whatever the number, so the KL is 0 for *any* input. It happens when log-probs of sampled tokens, shape [8, 1], are handed to code that expects logits. An input whose known answer is not 0 would have shown it:
 
 # %% tags=["solution"]
 by_hand = suspicious_kl(policy.log(), reference.log())
@@ -485,18 +479,16 @@ torch.testing.assert_close(
 )
 
 # %% [markdown]
-# **3. Stale samples.** The tokens may have been sampled by an *old* policy, a few steps ago. Take the reference above, the policy above, and an old policy with logits 1.5, 1, 0, −1, 0. What is the mean of k3 over the old policy's tokens? What is it after each estimate is multiplied by $\pi_\theta / \pi_{\text{old}}$?
+# **3. Stale samples.** The tokens may have been sampled by an *old* policy, a few steps ago. Take reference and policy over five tokens from above, and an old policy with logits 1.5, 1, 0, −1, 0. What is the mean of k3 over the old policy's tokens? What is it after each estimate is multiplied by $\pi_\theta / \pi_{\text{old}}$?
 
 # %% tags=["solution"]
-old_logps = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.0], dtype=torch.float64).log_softmax(
-    dim=0
-)
+old_logits = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.0], dtype=torch.float64)
+old_logps = old_logits.log_softmax(dim=0)
 stale_k3 = grpo_lite.kl_k3(logps, ref_logps)
+ratio = (logps - old_logps).exp()
 print(f"exact KL        {reverse_kl:.4f}")
 print(f"k3, old tokens  {(old_logps.exp() * stale_k3).sum():.4f}")
-print(
-    f"k3 × ratio      {(old_logps.exp() * (logps - old_logps).exp() * stale_k3).sum():.4f}"
-)
+print(f"k3 × ratio      {(old_logps.exp() * ratio * stale_k3).sum():.4f}")
 
 # %% [markdown] tags=["solution"]
 # On somebody else's samples k3 is biased. The ratio repairs the value as well as the gradient: $\sum_v \pi_{\text{old}} \cdot \frac{\pi_\theta}{\pi_{\text{old}}} \cdot k_3 = \sum_v \pi_\theta \cdot k_3$. Why that works is the subject of the next lesson.

@@ -42,7 +42,7 @@ plotting.use_site_style()
 #
 # A completion is written one token at a time: 500 tokens, 500 passes through the model, each waiting for the one before. Learning from it takes a single pass over all 500. Sampling is the expensive half, so it is tempting to take not one gradient step on a batch of samples but several. Their number is called $\mu$.
 #
-# After the first step something is odd. The samples came from a policy that no longer exists. Call it the **old policy**, $\pi_{\theta_{old}}$: the one that sampled. The **policy** $\pi_\theta$ is the one that we are changing.
+# After the first step something is odd. The samples came from a policy that no longer exists. Call it the **old policy**, $\pi_{\theta_{\text{old}}}$: the one that sampled. The **policy** $\pi_\theta$ is the one that we are changing.
 #
 # **Predict.** The old policy says a and b equally often, and we have its samples: 50 times a, 50 times b. The policy would now say a three times out of four. It would have produced 75 and 25. How much should each of our samples count?
 #
@@ -50,7 +50,7 @@ plotting.use_site_style()
 #
 # Each a should count 1.5 times, each b half: by the **importance ratio**, the probability now over the probability then.
 #
-# $$\rho_{i,t} = \frac{\pi_\theta(o_{i,t} \mid q, o_{i,\lt t})}{\pi_{\theta_{old}}(o_{i,t} \mid q, o_{i,\lt t})}$$
+# $$\rho_{i,t} = \frac{\pi_\theta(o_{i,t} \mid q, o_{i,\lt t})}{\pi_{\theta_{\text{old}}}(o_{i,t} \mid q, o_{i,\lt t})}$$
 #
 # The index $i$ is the completion and $t$ the token; each probability is that of one token, given the prompt $q$ and the tokens before it. (Papers often write $r$ for this ratio. We write $\rho$, because $r_i$ is already the reward.)
 #
@@ -74,9 +74,9 @@ print("old, ratio      ", (old * (policy / old) * worth).sum())
 # | completion 1 | 0.5, 0.5 | 0.75, 0.25 | 1.5, 0.5 |
 # | completion 2 | 0.2, 0.8 | 0.25, 0.6 | 1.25, 0.75 |
 #
-# A model gives log-probs, and the ratio of two probabilities is one exp of a difference:
+# A model gives log-probs, and the ratio of two probabilities is one exp of a difference (the condition $q, o_{i,\lt t}$ left out):
 #
-# $$\rho_{i,t} = \exp\big(\log\pi_\theta(o_{i,t} \mid q, o_{i,\lt t}) - \log\pi_{\theta_{old}}(o_{i,t} \mid q, o_{i,\lt t})\big)$$
+# $$\rho_{i,t} = \exp\big(\log\pi_\theta(o_{i,t}) - \log\pi_{\theta_{\text{old}}}(o_{i,t})\big)$$
 
 # %% tags=["result-by-hand"]
 old_logps = torch.tensor([[0.5, 0.5], [0.2, 0.8]]).log()
@@ -84,36 +84,20 @@ logps = torch.tensor([[0.75, 0.25], [0.25, 0.6]]).log()
 (logps - old_logps).exp()
 
 # %% [markdown]
-# Why not take both exponentials and divide? Because a rare token has a log-prob such as −110, and $e^{-110}$ is 0 in float32.
-
-# %% tags=["result-underflow"]
-rare, rare_old = torch.tensor(-110.0), torch.tensor(-110.5)
-print("exp / exp      ", rare.exp() / rare_old.exp())
-print("exp(difference)", (rare - rare_old).exp())
-
-# %% [markdown]
-# 0 / 0 is nan, and one nan in a sum makes the whole loss nan. The difference is 0.5, and its exp is nothing special.
+# Not a quotient of two exps: for a rare token that is 0/0, which is nan ([lesson 04](04_token_logprobs.ipynb)).
 #
 # ## A plain loop
 
 
 # %%
 def ratios_in_a_loop(logps, old_logps, mask):
-    ratios = []
-    for row, old_row, mask_row in zip(logps, old_logps, mask, strict=True):
-        ratios.append(
-            [
-                math.exp(p - q) if keep else 1.0
-                for p, q, keep in zip(row, old_row, mask_row, strict=True)
-            ]
-        )
+    ratios = torch.ones_like(logps)
+    for i, t in mask.nonzero().tolist():
+        ratios[i, t] = math.exp(logps[i, t] - old_logps[i, t])
     return ratios
 
 
-for row in ratios_in_a_loop(
-    logps.tolist(), old_logps.tolist(), [[True, True], [True, False]]
-):
-    print([round(rho, 4) for rho in row])
+ratios_in_a_loop(logps, old_logps, torch.tensor([[True, True], [True, False]]))
 
 # %% [markdown]
 # ## Vectorised
@@ -155,10 +139,9 @@ for dtype in (torch.float32, torch.float64):
         assert random_old.grad is None  # the old policy is a constant
         random_logps.grad = None
 
-loop = ratios_in_a_loop(random_logps.tolist(), random_old.tolist(), mask.tolist())
-torch.testing.assert_close(
-    grpo_lite.importance_ratio(random_logps, random_old, mask).tolist(), loop
-)
+loop = ratios_in_a_loop(random_logps.detach(), random_old.detach(), mask)
+packaged = grpo_lite.importance_ratio(random_logps.detach(), random_old, mask)
+torch.testing.assert_close(packaged, loop)
 
 # %% tags=["result-masked-infinity"]
 padded = torch.tensor([[-1.0, -math.inf]], requires_grad=True)
@@ -171,12 +154,12 @@ print("gradient", padded.grad)
 # %% [markdown]
 # ## Old is not reference
 #
-# Three sets of log-probs are now around, and two of them are frozen. They are easy to confuse, because at the very first step all three are the same numbers.
+# Three sets of log-probs are now around, and two of them are constants. They are easy to confuse, because at the very first step all three are the same numbers.
 #
 # | | what it is | when it changes | used in |
 # |---|---|---|---|
 # | policy, $\pi_\theta$ | the model in training | every step | everywhere |
-# | old, $\pi_{\theta_{old}}$ | the policy that sampled this batch | every new batch | the ratio |
+# | old, $\pi_{\theta_{\text{old}}}$ | the policy that sampled this batch | every new batch | the ratio |
 # | reference, $\pi_{\text{ref}}$ | the model before training | never | the KL penalty of [lesson 06](06_kl.ipynb) |
 #
 # **The ratio is between the policy and the old policy. The reference never enters it.** Exercise 2 shows what happens otherwise.
@@ -196,17 +179,17 @@ print("ratio   ", ratio.detach())
 print("gradient", first.grad)
 
 # %% [markdown]
-# The value is a constant only *here*. Move a log-prob and the ratio moves: $\nabla \rho = \rho \, \nabla \log\pi_\theta$, which at $\rho = 1$ is $\nabla \log\pi_\theta$. So the gradient of $\rho \hat A$ is $\hat A \, \nabla\log\pi_\theta$: make each token of a good completion more likely, in proportion to its advantage. That is REINFORCE, the oldest policy gradient, and with $\mu = 1$ GRPO's policy term never leaves it.
+# The value is a constant only *here*. Move a log-prob and the ratio moves: $\nabla \rho = \rho \, \nabla \log\pi_\theta$, which at $\rho = 1$ is $\nabla \log\pi_\theta$. So the gradient of $\rho \hat A$ is $\hat A \, \nabla\log\pi_\theta$: make each token of a good completion more likely, in proportion to its advantage. That is **REINFORCE**, the plain policy gradient, with the advantage in place of the reward. With $\mu = 1$ GRPO's policy term never leaves it.
 #
 # ## How far may one go?
 #
-# From the second step on, the same samples push again, and the ratios leave 1. There is no natural end: with $\hat A > 0$ the product $\rho \hat A$ grows for as long as the token becomes more likely. But a handful of samples from the old policy says little about a policy far away from it. So PPO, and GRPO after it, take away the reward for going too far:
+# From the second step on, the same samples push again, and the ratios leave 1. There is no natural end: with $\hat A > 0$ the product $\rho \hat A$ grows for as long as the token becomes more likely. But a handful of samples from the old policy says little about a policy far away from it. So PPO, and GRPO after it, take away the gain from going too far:
 #
 # $$\min\big(\rho \hat A,\; \operatorname{clip}(\rho,\, 1-\epsilon,\, 1+\epsilon)\, \hat A\big)$$
 #
-# $\operatorname{clip}$ keeps $\rho$ between 0.8 and 1.2 for $\epsilon = 0.2$. The objective is to be maximised, and the advantage has a sign, so there are four cases outside the range. By hand, with $\epsilon = 0.2$; the gradient is with respect to the log-prob, where $\rho\hat A$ has gradient $\rho\hat A$ and a clipped constant has gradient 0.
+# $\operatorname{clip}$ keeps $\rho$ between 0.8 and 1.2 for $\epsilon = 0.2$. The objective is to be maximised, and the advantage has a sign, so there are four cases outside the range. By hand, with $\epsilon = 0.2$. The gradient is with respect to the log-prob: that of $\rho\hat A$ is $\rho\hat A$ again, and that of a clipped constant is 0.
 #
-# | $\hat A$ | $\rho$ | $\rho\hat A$ | $\operatorname{clip}(\rho)\hat A$ | min | gradient | in words |
+# | advantage | ratio | plain $\rho\hat A$ | clipped | min | gradient | in words |
 # |---|---|---|---|---|---|---|
 # | +1 | 0.5 | 0.5 | 0.8 | 0.5 | 0.5 | good, yet rarer: push up |
 # | +1 | 1 | 1 | 1 | 1 | 1 | push up |
@@ -225,20 +208,15 @@ print("gradient", first.grad)
 
 # %% tags=["result-cases"]
 def surrogate_in_a_loop(ratio, advantages, epsilon=0.2):
-    objective = []
-    for row, advantage in zip(ratio, advantages, strict=True):
-        clipped = [min(max(rho, 1 - epsilon), 1 + epsilon) for rho in row]
-        objective.append(
-            [
-                min(rho * advantage, c * advantage)
-                for rho, c in zip(row, clipped, strict=True)
-            ]
-        )
+    objective = torch.zeros_like(ratio)
+    for i, row in enumerate(ratio.tolist()):
+        for t, rho in enumerate(row):
+            clipped = min(max(rho, 1 - epsilon), 1 + epsilon)
+            objective[i, t] = min(rho * advantages[i], clipped * advantages[i])
     return objective
 
 
-for row in surrogate_in_a_loop([[0.5, 1.0, 1.5], [0.5, 1.0, 1.5]], [1.0, -1.0]):
-    print(row)
+surrogate_in_a_loop(torch.tensor([[0.5, 1.0, 1.5]] * 2), torch.tensor([1.0, -1.0]))
 
 
 # %% tags=["define-clipped_surrogate"]
@@ -271,10 +249,9 @@ for dtype in (torch.float32, torch.float64):
         assert random_advantages.grad is None  # so is the advantage
         random_ratio.grad = None
 
-loop = surrogate_in_a_loop(random_ratio.tolist(), random_advantages.tolist())
-torch.testing.assert_close(
-    grpo_lite.clipped_surrogate(random_ratio, random_advantages).tolist(), loop
-)
+loop = surrogate_in_a_loop(random_ratio.detach(), random_advantages.detach())
+packaged = grpo_lite.clipped_surrogate(random_ratio.detach(), random_advantages)
+torch.testing.assert_close(packaged, loop)
 
 # %% [markdown]
 # The table again, from the packaged functions and autograd:
@@ -295,12 +272,10 @@ def objective_and_gradient(
 cases = torch.tensor([0.5, 1.0, 1.5])
 print("A     ratio  objective  gradient")
 for advantage in (1.0, -1.0):
-    for case, objective, gradient in zip(
-        cases, *objective_and_gradient(cases, advantage), strict=True
-    ):
-        print(
-            f"{advantage:+.0f}    {case:.1f}    {objective:+.2f}      {gradient:+.2f}"
-        )
+    rows = torch.stack([cases, *objective_and_gradient(cases, advantage)]).T
+    for case, objective, gradient in rows:
+        print(f"{advantage:+.0f}    {case:.1f}", end="")
+        print(f"    {objective:+.2f}      {gradient:+.2f}")
 
 # %% [markdown]
 # ## The picture
@@ -422,40 +397,43 @@ for detach in (True, False):
 #
 # ## What fires when $\mu > 1$
 #
-# Now a real run, small enough to see everything. A policy writes four tokens, each from a vocabulary of six, and has one set of logits for each position. The reward counts neighbours in ascending order, 0 to 3. We sample one group of 64 completions, once, and take step after step on it. (An optimiser minimises, so it gets minus the objective.)
+# Now a real run, small enough to see everything. A policy writes four tokens, each from a vocabulary of six, and has one set of logits for each position. The reward counts neighbours in ascending order, 0 to 3. We sample one group of 64 completions, once, and take step after step on it.
 
 
 # %%
-def several_steps(epsilon, steps=25, group=64, length=4, vocabulary=6):
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.zeros(length, vocabulary, requires_grad=True)
-    optimizer = torch.optim.Adam([logits], lr=0.05)
-    ids = torch.multinomial(
-        logits.detach().softmax(dim=1), group, replacement=True, generator=generator
-    ).T
-    rewards = (ids[:, 1:] > ids[:, :-1]).sum(dim=1).float()
-    advantages = grpo_lite.group_advantages(rewards, group)
-    old_logps = grpo_lite.token_logps(logits.expand(group, -1, -1), ids).detach()
+start = torch.zeros(4, 6)
+ids = torch.multinomial(
+    start.softmax(dim=1), 64, True, generator=torch.Generator().manual_seed(0)
+).T
+rewards = (ids[:, 1:] > ids[:, :-1]).sum(dim=1).float()
+advantages = grpo_lite.group_advantages(rewards, 64)
+old_logps = grpo_lite.token_logps(start.expand(64, -1, -1), ids)
 
+# %% [markdown]
+# Each step records the share of tokens that the clip has switched off, the smallest and the largest ratio, and the expected reward of the policy. That one is exact: a sum over all ascending pairs. (An optimiser minimises, so it gets minus the objective.)
+
+
+# %%
+def expected_reward(logits):
+    p = logits.detach().softmax(dim=1)
+    return sum((p[t, :, None] * p[t + 1]).triu(1).sum() for t in range(3)).item()
+
+
+def several_steps(epsilon, steps=25):
+    logits = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([logits], lr=0.05)
     record = []
     for _ in range(steps):
-        logps = grpo_lite.token_logps(logits.expand(group, -1, -1), ids)
+        logps = grpo_lite.token_logps(logits.expand(64, -1, -1), ids)
         ratio = grpo_lite.importance_ratio(logps, old_logps)
         too_high = (ratio > 1 + epsilon) & (advantages[:, None] > 0)
         too_low = (ratio < 1 - epsilon) & (advantages[:, None] < 0)
-        clip_fraction = (too_high | too_low).float().mean()
-        p = logits.detach().softmax(dim=1)
-        expected_reward = sum(
-            (p[t, :, None] * p[t + 1]).triu(1).sum() for t in range(length - 1)
-        )  # exact
-        record.append(
-            (clip_fraction, ratio.min().item(), ratio.max().item(), expected_reward)
-        )
-        objective = grpo_lite.clipped_surrogate(
-            ratio, advantages, epsilon=epsilon
-        ).mean()
+        off = (too_high | too_low).float().mean().item()
+        extremes = ratio.min().item(), ratio.max().item()
+        record.append((off, *extremes, expected_reward(logits)))
+        objective = grpo_lite.clipped_surrogate(ratio, advantages, epsilon=epsilon)
         optimizer.zero_grad()
-        (-objective).backward()
+        (-objective.mean()).backward()
         optimizer.step()
     return torch.tensor(record).T
 
@@ -472,7 +450,7 @@ print("ratios from", lowest[0], "to", highest[0])
 #
 # **Predict.** And at steps 1, 2, 3? The clip range is ±20%, and the first step moves the ratios by up to 7%.
 
-# %% alt="Clip fraction over 25 steps on the same samples. It is 0 for the first three steps, then climbs to about one half near step 8 and stays between a quarter and a half."
+# %% alt="Clip fraction over 25 steps on the same samples. It is 0 for the first three steps, climbs to about one half at step 10, and then stays between 0.28 and 0.5."
 plotting.lines(
     range(25),
     {"clipped": clip_fraction},
@@ -508,7 +486,7 @@ plotting.lines(
 # %% [markdown]
 # Two things to see. Without the clip the policy runs away from its samples. With it, the ratios still leave the range 0.8 to 1.2: the clip is no wall. It switches off a gradient; the optimiser's momentum, and other tokens that share the same parameters, carry the ratio on.
 #
-# Is further away worse? We can ask exactly, because this world is small: the expected reward of the policy itself, not of the samples.
+# Is further away worse? Look at the expected reward, that of the policy itself and not of the samples:
 
 # %%
 print("step  clip    no clip")
@@ -520,7 +498,7 @@ for step in (0, 4, 8, 16, 24):
 #
 # ## Two refinements
 #
-# **Clip-higher.** A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 may rise to 0.012. Rare tokens, which might be new ideas, are held down the most. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`.
+# **Clip-higher.** A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 is pushed no further than 0.012. Rare tokens, which might be new ideas, are held down the most. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`.
 
 # %% alt="Objective for advantage +1 against the ratio, for two upper borders. The one with epsilon 0.2 goes flat at 1.2, the one with epsilon_high 0.28 goes flat at 1.28; below they are the same line."
 plotting.lines(
@@ -582,7 +560,7 @@ print(
 )
 
 # %% [markdown]
-# Token by token, with $\hat A = +1$, the first token is clipped. As a sequence nothing is: up and down nearly cancel. The mean of many log-ratios stays much closer to 0 than each of them, so a sequence ratio needs a much narrower clip range. When it does leave it, the whole completion is switched off at once.
+# Token by token, with $\hat A = +1$, the first token is clipped. As a sequence nothing is: up and down nearly cancel. The mean of many log-ratios stays much closer to 0 than each of them, so a sequence ratio needs a much narrower clip range. When the sequence ratio does leave its range, the whole completion is switched off at once.
 #
 # ## Exercises
 #
@@ -594,7 +572,7 @@ advantages = torch.tensor([1.0, -1.0])
 mask = torch.tensor([[True, True, True], [True, True, False]])
 
 # %% [markdown] tags=["solution"]
-# For $\hat A = +1$ only ratios above 1.2 are silent: the first token. For $\hat A = -1$ only ratios below 0.8: the second token, and the third, but that one is masked. Two of five. Counting every ratio outside the range, as is often done, would give four of five.
+# For $\hat A = +1$ only ratios above 1.2 are silent: the first token. For $\hat A = -1$ only ratios below 0.8: the second token, and the third, but that one is masked. Two of five. Counting every ratio outside the range would give four of five.
 
 
 # %% tags=["solution"]
@@ -611,20 +589,19 @@ torch.testing.assert_close(clip_fraction(ratio, advantages, mask), packaged)
 packaged
 
 # %% [markdown]
-# **2. Find the bug.** In this code the ratio is taken against the reference. Training starts well. After a while, on a *fresh* batch, at the first step, this is what it sees. What should it have seen, and what is lost?
+# **2. Find the bug.** In this code the ratio is taken against the reference. Training starts well. After a while, at the first step on a *fresh* batch, the clip fraction is the number below. What should it be, and what is lost?
 
 # %%
 generator = torch.Generator().manual_seed(0)
 ref_logps = -3 * torch.rand(4, 6, generator=generator)
-logps = (ref_logps + 0.3 * torch.randn(4, 6, generator=generator)).clamp(
-    max=0
-)  # the policy has moved
+moved = 0.3 * torch.randn(4, 6, generator=generator)
+logps = (ref_logps + moved).clamp(max=0)
 advantages = torch.tensor([1.0, -1.0, 1.0, -1.0])
 everything = torch.ones(4, 6, dtype=torch.bool)
 grpo_lite.grpo_loss(logps, ref_logps, advantages, everything).clip_fraction
 
 # %% [markdown] tags=["solution"]
-# The samples are fresh, so the policy is the old policy: every ratio should be 1 and the clip fraction 0. Against the reference, tokens are silent before the first step, and the others are weighted with a ratio that has nothing to do with how they were sampled. Clipping against the reference also forbids the policy to ever leave its neighbourhood, which is the job of the KL penalty and of $\beta$. At the start of training policy, old and reference are equal, so a test at step 0 sees no difference.
+# The samples are fresh, so the policy is the old policy: every ratio should be 1 and the clip fraction 0. Against the reference, tokens are silent before the first step, and the others are weighted with a ratio that has nothing to do with how they were sampled. Clipping against the reference also takes away every reason to leave its neighbourhood. To hold the policy there is the job of the KL penalty, and of $\beta$. At the start of training policy, old and reference are equal, so a test at step 0 sees no difference.
 
 # %% tags=["solution"]
 grpo_lite.grpo_loss(logps, logps.detach(), advantages, everything).clip_fraction

@@ -14,7 +14,7 @@ from pygments import highlight
 from pygments.filter import simplefilter
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
-from pygments.token import Name, Operator, Punctuation, Text, Whitespace
+from pygments.token import Comment, Keyword, Name, Number, String, Text
 
 FOLDS = {"solution": "Solution", "setup": "Setup"}
 """Tags of cells that are shown folded, and what stands on the fold."""
@@ -29,14 +29,23 @@ Warn = Callable[[str], None]
 
 
 @simplefilter
-def _ordinary(self, lexer, stream, options):
-    """Names, operators and brackets have no colour of their own; without a span each, a lesson is a third lighter."""
+def _few_colours(self, lexer, stream, options):
+    """Colour keywords, strings, numbers, comments and what is defined; a span for all the rest weighs a third more."""
     for kind, value in stream:
-        yield (Text if kind in {Name, Operator, Punctuation, Whitespace} else kind), value
+        if kind in String:
+            yield (Text if kind is String.Interpol else String), value
+        elif kind in Number:
+            yield Number, value
+        elif kind in Keyword:
+            yield Keyword, value
+        elif kind in Comment or kind in (Name.Function, Name.Class):
+            yield kind, value
+        else:
+            yield Text, value
 
 
 _LEXER = get_lexer_by_name("ipython3")
-_LEXER.add_filter(_ordinary())
+_LEXER.add_filter(_few_colours())
 _FORMATTER = HtmlFormatter(cssclass="language-python highlight", wrapcode=True)
 
 

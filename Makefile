@@ -28,12 +28,14 @@ test: install
 test-fast: install
 	$(BIN)/python -m pytest -q -m 'not site and not slow'
 
-# One way, from the scripts; what a run would change by itself (times, versions) is left out.
+# One way, from the scripts; what a run would change by itself (times, versions, where a stream of prints was cut) is
+# left out.
 notebooks: install
 	$(BIN)/jupytext --to ipynb --update --quiet $(addsuffix .py,$(NB))
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --log-level WARN \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.kernel_name=python3 \
-	  --ExecutePreprocessor.coalesce_streams=True \
+	  --NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor \
+	  --CoalesceStreamsPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=alt \

@@ -220,9 +220,8 @@ def _same_answer(answer: str, truth: str) -> bool:
 
 def _check_column(name: str, column: Sequence, completions: Sequence) -> None:
     if isinstance(column, str) or len(column) != len(completions):
-        raise ValueError(
-            f"{name} must be a list with one entry a completion ({len(completions)}), got {len(column)} entries"
-        )
+        got = "a str" if isinstance(column, str) else f"{len(column)} entries"
+        raise ValueError(f"{name} must be a list with one entry a completion ({len(completions)}), got {got}")
 
 
 def _checked_values(reward_func: RewardFunc, values: Sequence[float | None], n: int) -> list[float]:

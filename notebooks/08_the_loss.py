@@ -54,7 +54,7 @@ plotting.use_site_style()
 #
 # The first completion was better than its sibling ($\hat A_1 = +1$), the second worse ($\hat A_2 = -1$). Some updates have already been made, so the ratios are no longer 1. Let $\epsilon = 0.2$ and $\beta = 0$:
 #
-# | token | $\rho$ | $\rho \hat A$ | $\operatorname{clip}(\rho)\, \hat A$ | the smaller one |
+# | token | ratio $\rho$ | plain $\rho \hat A$ | clipped | the smaller one |
 # |---|---|---|---|---|
 # | completion 1, token 1 | 1.5 | 1.5 | 1.2 | 1.2 |
 # | completion 1, token 2 | 0.9 | 0.9 | 0.9 | 0.9 |
@@ -108,7 +108,7 @@ plotting.token_matrix(
 # %% [markdown]
 # Two tokens hit the clip: 1.35 counts as 1.20, and 0.67 counts as 0.80. Both have moved far enough in the right direction: from here on the reward pushes them no further.
 #
-# **Third matrix: the KL estimate.** How far is each token from the reference? It knows nothing of rewards and is never negative.
+# **Third matrix: the KL estimate.** How far is each token from the reference? The estimate knows nothing of rewards and is never negative.
 
 # %% alt="KL estimate by token. Row one: 0.070 and 0.005. Row two: 0.021, 0.000, 0.149, 0.019."
 kl = grpo_lite.kl_k3(logps, ref_logps)
@@ -140,7 +140,7 @@ print("loss       ", -(weight * (surrogate - beta * kl)).sum())
 # %% [markdown]
 # ## A plain loop
 #
-# The same with two loops and a pencil's worth of arithmetic. The mask decides which tokens are visited, so padding cannot leak in.
+# The same with two loops, one token at a time. The mask decides which tokens are visited, so padding cannot leak in.
 
 
 # %%
@@ -245,7 +245,7 @@ for old in (None, b):
         for x, y in zip(mine, packaged, strict=True):
             torch.testing.assert_close(x.detach(), y.detach())
 
-# Old log-probs, reference and advantages stay constants, even when they are handed over with a gradient.
+# Constants stay constants, even when they are handed over with a gradient.
 constants = [x.clone().requires_grad_() for x in (b, random_advantages, c)]
 for function in (grpo_loss, grpo_lite.grpo_loss):
     out = function(
@@ -297,7 +297,7 @@ plotting.token_matrix(
 #
 # ## The gradient is REINFORCE with the group as baseline
 #
-# REINFORCE is the oldest policy gradient: raise the log-prob of what was done in proportion to how well it went. Written as a loss, with the same weights: $-\frac1B \sum_i \frac{1}{\lvert o_i \rvert} \sum_t \hat A_i \log \pi_\theta(o_{i,t})$. It has no ratio, no clip, no old policy.
+# REINFORCE is the plain policy gradient: raise the log-prob of what was done in proportion to how well it went. Written as a loss, with the same weights: $-\frac1B \sum_i \frac{1}{\lvert o_i \rvert} \sum_t \hat A_i \log \pi_\theta(o_{i,t})$. It has no ratio, no clip, no old policy.
 #
 # **Predict.** A small model: a table of logits in which each token predicts the next. Do the two losses have the same value? The same gradient?
 
@@ -308,33 +308,32 @@ model = torch.randn(
 previous = torch.randint(10, (4, 6), generator=torch.Generator().manual_seed(2))
 sampled = torch.randint(10, (4, 6), generator=torch.Generator().manual_seed(3))
 lengths_mask = torch.arange(6) < torch.tensor([6, 2, 4, 3])[:, None]
-group = grpo_lite.group_advantages(
+model_advantages = grpo_lite.group_advantages(
     torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64), 4
 )
 
 model_logps = grpo_lite.token_logps(model[previous], sampled)
 
 # %% tags=["result-reinforce"]
-grpo = grpo_lite.grpo_loss(model_logps, None, group, lengths_mask).loss
+grpo = grpo_lite.grpo_loss(model_logps, None, model_advantages, lengths_mask).loss
 reinforce = -grpo_lite.masked_mean(
-    group[:, None] * model_logps, lengths_mask, dim=1
+    model_advantages[:, None] * model_logps, lengths_mask, dim=1
 ).mean()
 
 (grpo_gradient,) = torch.autograd.grad(grpo, model, retain_graph=True)
 (reinforce_gradient,) = torch.autograd.grad(reinforce, model)
 
-print(f"loss           grpo {grpo.abs():.4f}   reinforce {reinforce:.4f}")
-print(
-    f"gradient norm  grpo {grpo_gradient.norm():.4f}   reinforce {reinforce_gradient.norm():.4f}"
-)
+print("           loss     gradient norm")
+print(f"grpo       {grpo.abs():.4f}   {grpo_gradient.norm():.4f}")
+print(f"reinforce {reinforce:.4f}   {reinforce_gradient.norm():.4f}")
 torch.testing.assert_close(grpo_gradient, reinforce_gradient)
 
 # %% [markdown]
-# Two different values, one gradient, equal in every entry. On the first step after sampling, GRPO *is* REINFORCE with the group mean as baseline. Ratio and clip begin to matter when the same samples are used for a second step ([lesson 07](07_ratio_and_clipping.ipynb)).
+# Two different values, one gradient, equal in every entry. On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline and the group's spread as unit. Ratio and clip begin to matter when the same samples are used for a second step ([lesson 07](07_ratio_and_clipping.ipynb)).
 #
 # ## Only the mean per completion starts at 0
 #
-# There are other ways to average. `loss_type="bnpo"` and `"dapo"` take one mean over all tokens; `"dr_grpo"` divides by a constant, the number of completions times the length limit. Same advantages, same ratio of 1, lengths 2 and 4.
+# There are other ways to average, and TRL names them by `loss_type`. `"bnpo"` and `"dapo"` take one mean over all tokens; `"dr_grpo"` divides by a constant, the number of completions times the length limit. Same advantages, same ratio of 1, lengths 2 and 4.
 #
 # **Predict.** Which of them start at 0? Which sign have the others?
 
@@ -354,7 +353,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
     print(f"{loss_type:8}  short one better {values[0]}   long one better {values[1]}")
 
 # %% [markdown]
-# Over all tokens, the long completion has four votes and the short one two. If the long one is the worse, the sum is $2 \cdot 1 - 4 \cdot 1 = -2$, and the loss is $+2/6$ or $+2/(2 \cdot 4)$. If it is the better, the signs turn round. So in these types the first loss tells you whether the longer or the shorter answers won, and nothing about how good they were.
+# Over all tokens, the long completion has four votes and the short one two. If the long one is the worse, the sum is $2 \cdot 1 - 4 \cdot 1 = -2$, and the loss is $+2/6$ or $+2/(2 \cdot 4)$. If it is the better one, the signs turn round. So in these types the first loss tells you whether the longer or the shorter answers won, and nothing about how good they were.
 #
 # What each type makes a token weigh, in this batch:
 #
@@ -372,7 +371,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 #
 # **Predict.** The reward goes up. Where does the loss go?
 
-# %% alt="Two curves over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.1 and 0.2."
+# %% alt="Two curves over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22."
 logits = torch.zeros(5, requires_grad=True)
 uniform = torch.full((256, 1), 0.2).log()
 generator = torch.Generator().manual_seed(0)
@@ -406,7 +405,7 @@ plotting.lines(
 # %% [markdown]
 # A perfect run, and the loss goes up. With one step per batch its policy part is 0 at *every* step (the cell asserts it), so all you see is $\beta$ times the KL estimate: the further the policy moves from the reference, the higher the loss. The later jumps are the few wrong answers of a batch, which $k_3$ weighs heavily. The loss rises *because* the policy learns.
 #
-# The samples change after every step, so two losses are never measured on the same data. A loss curve in GRPO compares nothing with nothing. Watch these instead:
+# The samples change after every step, so two losses are never measured on the same data. So no two points of a loss curve can be compared. Watch these instead:
 #
 # | watch | it tells you |
 # |---|---|
@@ -436,7 +435,7 @@ for beta in (0.0, 0.04):
 #
 # ## Padding adds nothing
 #
-# Whatever stands under the mask must change neither the value nor the gradient. Put the worst things there that a float can hold.
+# Whatever stands under the mask must change neither the value nor the gradient. Put the worst things there that a float can hold, and print the loss and the first row of the gradient.
 
 # %% tags=["result-garbage"]
 for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
@@ -451,14 +450,12 @@ for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
         beta=0.04,
     )
     out.loss.backward()
-    print(
-        f"{garbage:5}: loss {out.loss:.6f}   gradient, row one {leaf.grad[0].tolist()}"
-    )
+    print(f"{garbage:5} {out.loss:.6f}", leaf.grad[0])
 
 # %% [markdown]
 # Multiplying by the mask would not do: $0 \cdot \text{nan}$ is nan. The masked log-probs are replaced *before* the first exponential, so neither the value nor the gradient ever meets them.
 #
-# Row one of the gradient deserves a second look. The first token was clipped, so the reward pushes it no more, and what remains is the small pull of the KL, downwards. The second is pushed up.
+# Look at the gradient again. The first token was clipped, so the reward pushes it no more, and what remains is the small pull of the KL, downwards. The second is pushed up.
 #
 # ## Break it
 #
@@ -479,12 +476,11 @@ for width in (4, 8):
     loss = padding_counted(leaf, advantages, wide_mask)
     loss.backward()
     ours = grpo_lite.grpo_loss(leaf.detach(), None, advantages, wide_mask).loss
-    print(
-        f"width {width}: loss {loss:.4f}   short row {leaf.grad[0, 0]:.4f}   long row {leaf.grad[1, 0]:.4f}   ours {ours:.4f}"
-    )
+    print(f"width {width}: loss {loss:.4f}   ours {ours:.4f}")
+    print("  gradient, first column", leaf.grad[:, 0])
 
 # %% [markdown]
-# The good short answer is pushed with half its force (0.125 instead of 0.25). Doubling the padding halves the whole gradient once more, although not a single token has changed: the learning rate now depends on the longest completion that happens to be in the batch. No error appears, and the loss is a plausible number.
+# The good short answer is pushed with half its force (0.125 instead of 0.25). Doubling the padding halves the whole gradient once more, although not a single token has changed: in effect, the learning rate now depends on the longest completion that happens to be in the batch. No error appears, and the loss is a plausible number.
 #
 # **The end token masked out.** Many tokenizers pad with the end token itself. A mask made by `ids != pad` then removes the padding *and* the one real end token.
 
@@ -553,7 +549,7 @@ for loss_type in ("grpo", "bnpo"):
 # For the means over tokens, equal rows are not enough: the halves would need equally many *tokens*. That is what `num_items_in_batch` of the packaged function is for: with `loss_type="dapo"` every part divides by the token count of the whole, and the parts are added, not averaged.
 
 # %% [markdown]
-# **2. Find the bug.** This loss agrees with ours on one batch and raises no error on it. Find the mistake, and a batch that reveals it without changing any shape.
+# **2. Find the bug.** This loss agrees with ours on the batch below and raises no error. Find the mistake. What, other than the value of the loss, reveals it on the same batch?
 
 
 # %%
@@ -596,7 +592,7 @@ print(grpo_lite.grpo_loss(zeros, None, advantages, long_mask, loss_type="bnpo").
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** The loss is a weighted sum over tokens: weight × (clipped ratio × advantage − β · KL), with a minus sign. On-policy its value is 0 for any rewards, while its gradient is REINFORCE with the group mean as baseline. The value may be negative and may rise; watch rewards, KL and clip fraction instead. Padding must reach neither value nor gradient, and the end token must count.
+# > **Remember.** The loss is a weighted sum over tokens: weight × (clipped ratio × advantage − β · KL), with a minus sign. On-policy its policy part is 0 for any rewards, while the gradient is REINFORCE with the group mean as baseline. The value may be negative and may rise; watch rewards, KL and clip fraction instead. Padding must reach neither value nor gradient, and the end token must count.
 #
 # The loss is equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with the KL estimate of its equation 4. REINFORCE is due to Williams (1992); PPO's clip, which the loss inherits, to [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
 #

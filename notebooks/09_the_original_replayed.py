@@ -85,14 +85,16 @@ printed = {
 }
 
 # %% [markdown]
-# A function puts the last five numbers of a tensor side by side. Its last line is the largest difference over *all* its numbers, minus the 0.00005 that rounding to four decimals can hide (and 0.000001 for another processor).
+# A function puts the last five numbers of each row side by side. Its last line is the largest difference over *all* its numbers, minus the 0.00005 that rounding to four decimals can hide (and 0.000001 for another processor).
 
 
 # %%
 def compare(name, tensor, form="10.6f"):
     old, new = printed[name].split(), tensor.flatten().tolist()
-    print("printed   ", *(x.rjust(8).ljust(10) for x in old[-5:]))
-    print("reproduced", *(format(x, form).ljust(10) for x in new[-5:]))
+    for i in range(0, len(old), 10):
+        print("printed   ", *(x.rjust(8).ljust(10) for x in old[i : i + 10][-5:]))
+        row = (format(x, form).ljust(10) for x in new[i : i + 10][-5:])
+        print("reproduced", *row)
     worst = max(abs(float(x) - y) for x, y in zip(old, new, strict=True))
     print(f"beyond rounding {max(worst - 0.000051, 0):.4f}")
 

@@ -14,7 +14,7 @@ from pygments import highlight
 from pygments.filter import simplefilter
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
-from pygments.token import Comment, Keyword, Name, Number, String, Text
+from pygments.token import Comment, Keyword, Name, String, Text
 
 FOLDS = {"solution": "Solution", "setup": "Setup"}
 """Tags of cells that are shown folded, and what stands on the fold."""
@@ -30,12 +30,10 @@ Warn = Callable[[str], None]
 
 @simplefilter
 def _few_colours(self, lexer, stream, options):
-    """Colour keywords, strings, numbers, comments and what is defined; a span for all the rest weighs a third more."""
+    """Colour keywords, strings, comments and what is defined; a span for all the rest weighs a third more."""
     for kind, value in stream:
         if kind in String:
             yield (Text if kind is String.Interpol else String), value
-        elif kind in Number:
-            yield Number, value
         elif kind in Keyword:
             yield Keyword, value
         elif kind in Comment or kind in (Name.Function, Name.Class):

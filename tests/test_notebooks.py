@@ -81,6 +81,17 @@ def test_lesson_has_the_anatomy_of_a_lesson(script):
 
 
 @every_lesson
+def test_the_map_of_the_lessons_says_what_the_lesson_says(script):
+    head = re.sub(r"\]\((\d\d_)", r"](../notebooks/\1", jupytext.read(script).cells[0].source)
+    minutes, needs, gives = re.search(
+        r"\*\*Minutes:\*\* (\d+) · \*\*Needs:\*\* (.+) · \*\*Gives:\*\* (.+)", head
+    ).groups()
+    title = f"### [{head.splitlines()[0].removeprefix('# ')}](../notebooks/{script.stem}.ipynb)"
+    entry = (ROOT / "docs" / "lessons.md").read_text().partition(title)[2].partition("\n### ")[0]
+    assert f"**{minutes} minutes.** Needs {needs}. Gives {gives}." in entry
+
+
+@every_lesson
 def test_every_figure_says_in_words_what_it_shows(script):
     for cell in stored(script).cells:
         drawn = any("image/svg+xml" in output.get("data", {}) for output in cell.get("outputs", []))

@@ -21,8 +21,7 @@ from grpo_lite._checks import check_float, check_rank
 RewardFunc = Callable[..., list[float | None]]
 Completion = str | list[dict]
 
-_FORMAT = re.compile(r"\s*<think>(.+?)</think>\s*<answer>(.+?)</answer>\s*", re.DOTALL)
-_TAG = re.compile(r"</?(?:think|answer)>")
+_TAG = re.compile(r"(</?(?:think|answer)>)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
@@ -196,8 +195,12 @@ def _text(completion: Completion) -> str:
 
 
 def _is_well_formed(text: str) -> bool:
-    match = _FORMAT.fullmatch(text)
-    return match is not None and all(part.strip() and not _TAG.search(part) for part in match.groups())
+    # Cut at the tags rather than matched as a whole: a lazy pattern takes quadratic time on tags that repeat.
+    parts = _TAG.split(text)
+    if parts[1::2] != ["<think>", "</think>", "<answer>", "</answer>"]:
+        return False
+    before, thought, between, answer, after = parts[::2]
+    return bool(thought.strip() and answer.strip()) and not (before + between + after).strip()
 
 
 def _last_box(text: str) -> str:

@@ -84,6 +84,13 @@ def test_boxed_table(form, text, truth, expected):
     assert boxed_reward([form(text)], ground_truth=[truth]) == [expected]
 
 
+def test_rewards_of_a_hostile_megabyte_take_no_time():
+    """Texts on which a backtracking pattern or a search from every brace would not come back."""
+    texts = ["<think>a</think><answer>" * 40_000, "<think>" * 140_000, r"\boxed{" * 140_000, r"\boxed{" + "{" * 10**6]
+    assert format_reward(texts) == [0.0] * 4
+    assert boxed_reward(texts, ground_truth=["a"] * 4) == [0.0] * 4
+
+
 def test_length_counts_characters():
     assert length_reward([" blue.", " in the sky.", "", as_chat("天空")]) == [6.0, 12.0, 0.0, 2.0]
 

@@ -1,6 +1,7 @@
 """The checks at the public boundary: what was expected, what came, what to do."""
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -8,12 +9,14 @@ from torch import Tensor
 
 def check_float(name: str, x: Tensor) -> None:
     """Refuse integer and boolean tensors, whose means and exponentials would be silently wrong."""
+    _check_tensor(name, x)
     if not x.is_floating_point():
         raise ValueError(f"{name} must be a floating-point tensor, got {x.dtype}: call {name}.float() first")
 
 
 def check_bool(name: str, mask: Tensor) -> None:
     """Refuse 0/1 numbers as a mask: `~mask` and `torch.where` would read them differently."""
+    _check_tensor(name, mask)
     if mask.dtype != torch.bool:
         raise ValueError(f"{name} must be a bool tensor, got {mask.dtype}: call {name}.bool() first")
 
@@ -21,7 +24,7 @@ def check_bool(name: str, mask: Tensor) -> None:
 def check_ids(name: str, ids: Tensor, vocab_size: int | None = None) -> None:
     """Token ids are a [rows, tokens] integer tensor, each below `vocab_size`."""
     check_rank(name, ids, "B T")
-    if ids.is_floating_point() or ids.dtype == torch.bool:
+    if ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"{name} must hold integer token ids, got {ids.dtype}: call {name}.long() first")
     if vocab_size is None:
         return
@@ -33,8 +36,20 @@ def check_ids(name: str, ids: Tensor, vocab_size: int | None = None) -> None:
         )
 
 
+def as_ids(name: str, ids: int | Sequence[int], device: torch.device) -> Tensor:
+    """Turn one special token id or several into a vector; refuse None, which a tokenizer without that token has."""
+    several = [ids] if isinstance(ids, Integral) else ids
+    if not isinstance(several, Sequence) or not several or not all(_is_count(i) for i in several):
+        raise ValueError(
+            f"{name} must be a token id or a list of token ids, got {ids!r}: "
+            "a tokenizer without a padding token can pad with its end token"
+        )
+    return torch.tensor(list(several), device=device)
+
+
 def check_rank(name: str, x: Tensor, axes: str) -> None:
     """Refuse a tensor with another number of dimensions than `axes` names."""
+    _check_tensor(name, x)
     if x.dim() != len(axes.split()):
         raise ValueError(f"{name} must have shape [{', '.join(axes.split())}], got {list(x.shape)}")
 
@@ -46,16 +61,22 @@ def check_same_shape(name: str, x: Tensor, other_name: str, other: Tensor) -> No
 
 
 def check_at_least(name: str, value: float, low: float) -> None:
-    """Refuse a setting below `low`, and nan."""
-    if not value >= low:
-        raise ValueError(f"{name} must be at least {low}, got {value}")
+    """Refuse what is not a number, a setting below `low`, and nan."""
+    if not isinstance(value, Real) or not value >= low:
+        raise ValueError(f"{name} must be at least {low}, got {value!r}")
+
+
+def check_count(name: str, value: int, low: int) -> None:
+    """Refuse a count that is not whole: with 2.5 a loop would never meet its end."""
+    if not _is_count(value) or value < low:
+        raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
 
 
 def check_temperature(temperature: float) -> None:
     """Refuse a temperature that is not a positive finite number."""
-    if not 0 < temperature < float("inf"):
+    if not isinstance(temperature, Real) or not 0 < temperature < float("inf"):
         raise ValueError(
-            f"temperature must be a positive finite number, got {temperature}: "
+            f"temperature must be a positive finite number, got {temperature!r}: "
             "as it nears 0 every completion of a group becomes the same one and all advantages are 0"
         )
 
@@ -64,3 +85,43 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Refuse a word that is not in the list, and show the list."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_prompt_mask(prompt_ids: Tensor, prompt_mask: Tensor | None) -> Tensor:
+    """Return the mask of real prompt tokens, all True for None; refuse padding on the right and empty prompts."""
+    if prompt_mask is None:
+        prompt_mask = torch.ones_like(prompt_ids, dtype=torch.bool)
+    check_bool("prompt_mask", prompt_mask)
+    check_same_shape("prompt_mask", prompt_mask, "prompt_ids", prompt_ids)
+    if prompt_ids.numel() == 0:
+        raise ValueError(f"prompt_ids must hold at least one prompt of one token, got shape {list(prompt_ids.shape)}")
+    if not prompt_mask[:, -1].all():
+        raise ValueError(
+            "every prompt must end with a real token, got a prompt_mask with False in its last column: "
+            "pad prompts on the left (padding_side='left'), so that the completion follows the prompt directly"
+        )
+    if (prompt_mask[:, :-1] & ~prompt_mask[:, 1:]).any():
+        raise ValueError(
+            "prompt_mask must be False, then True along each row, got a row with padding between real tokens: "
+            "pad prompts on the left only"
+        )
+    return prompt_mask
+
+
+def vocabulary_size(model: torch.nn.Module) -> int | None:
+    """Return how many token ids the model knows, None for one that is only called like a model of transformers."""
+    return getattr(getattr(model, "config", None), "vocab_size", None)
+
+
+def widen(x: Tensor) -> Tensor:
+    """Return float32 for half precision, which overflows at 65504 or keeps three digits; float64 stays."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _check_tensor(name: str, x: object) -> None:
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch.Tensor, got {type(x).__name__}: wrap it in torch.tensor(...)")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

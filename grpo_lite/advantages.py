@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grpo_lite._checks import check_at_least, check_choice, check_float, check_rank
+from grpo_lite._checks import check_at_least, check_choice, check_count, check_float, check_rank, widen
 
 
 def group_advantages(
@@ -24,8 +24,8 @@ def group_advantages(
         eps: stabiliser of the division, at least 0, in the unit of the rewards.
 
     Returns:
-        One advantage a completion, without unit ("none": in the unit of the rewards). They add up to 0 in each
-        group. Exactly 0 where all rewards of a group are equal and where a reward is nan.
+        One advantage a completion, in at least float32, without unit ("none": in the unit of the rewards). They add
+        up to 0 in each group. Exactly 0 where all rewards of a group are equal and where a reward is nan.
 
     Raises:
         ValueError: rewards are not a floating-point vector, are infinite, or do not fill whole groups;
@@ -47,7 +47,7 @@ def group_advantages(
     elif scale_rewards == "batch":
         centred = centred / (_nanstd(groups.flatten(), dim=0) + eps)
     # What is left of nan is a reward without siblings to compare with, or 0 / 0 in a group without spread.
-    return centred.nan_to_num(nan=0.0).flatten()
+    return torch.where(centred.isnan(), 0, centred).flatten()
 
 
 def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) -> Float[Tensor, "B"]:
@@ -76,13 +76,14 @@ def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) 
     """
     groups = _as_groups(rewards, num_generations)
     n = (~groups.isnan()).sum(dim=1, keepdim=True)
-    return (_centre(groups) * n / (n - 1)).nan_to_num(nan=0.0).flatten()
+    advantages = _centre(groups) * n / (n - 1)
+    return torch.where(advantages.isnan(), 0, advantages).flatten()
 
 
 def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:
     check_float("rewards", rewards)
     check_rank("rewards", rewards, "B")
-    check_at_least("num_generations", num_generations, 2)
+    check_count("num_generations", num_generations, 2)
     if len(rewards) == 0 or len(rewards) % num_generations:
         raise ValueError(
             f"rewards must hold whole groups of num_generations={num_generations}, got {len(rewards)} rewards: "
@@ -90,7 +91,7 @@ def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:
         )
     if rewards.isinf().any():
         raise ValueError(f"rewards must be finite (or nan for unscored), got {rewards.tolist()}")
-    return rewards.detach().reshape(-1, num_generations)
+    return widen(rewards.detach()).reshape(-1, num_generations)
 
 
 def _centre(groups: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
 """Three estimates of how far the policy has moved from the reference, one number a token.
 
 All three look at tokens that the policy itself sampled. They differ in bias, in spread, and (which matters
-more in a loss) in the gradient that they give.
+more in a loss) in the gradient that they give. They are computed in at least float32.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grpo_lite._checks import check_float, check_same_shape
+from grpo_lite._checks import check_float, check_same_shape, widen
 
 
 def kl_k1(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -93,4 +93,4 @@ def _log_ratio_to_policy(logps: Tensor, ref_logps: Tensor) -> Tensor:
     check_float("logps", logps)
     check_float("ref_logps", ref_logps)
     check_same_shape("ref_logps", ref_logps, "logps", logps)
-    return ref_logps.detach() - logps
+    return widen(ref_logps.detach()) - widen(logps)

@@ -4,7 +4,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from grpo_lite._checks import check_bool, check_float, check_ids, check_rank, check_same_shape, check_temperature
+from grpo_lite._checks import (
+    check_bool,
+    check_float,
+    check_ids,
+    check_prompt_mask,
+    check_rank,
+    check_same_shape,
+    check_temperature,
+    vocabulary_size,
+    widen,
+)
 from grpo_lite.masking import position_ids
 
 
@@ -41,11 +51,10 @@ def token_logps(
     check_ids("ids", ids, vocab_size=logits.shape[-1])
     check_same_shape("ids", ids, "logits[:, :, 0]", logits[:, :, 0])
     check_temperature(temperature)
-    if logits.dtype != torch.float64:
-        logits = logits.float()
+    logits = widen(logits)
     if temperature != 1.0:
         logits = logits / temperature
-    chosen = logits.gather(dim=-1, index=ids[..., None]).squeeze(-1)
+    chosen = logits.gather(dim=-1, index=ids.long()[..., None]).squeeze(-1)
     return chosen - logits.logsumexp(dim=-1)
 
 
@@ -69,7 +78,7 @@ def completion_logps(
         prompt_ids: one row a completion (a group repeats its prompt), padded on the left.
         completion_ids: sampled tokens, padded on the right.
         prompt_mask: True on real prompt tokens; None if no prompt is padded.
-        completion_mask: True on tokens that count; None if all do.
+        completion_mask: True up to and including the end token, as from `completion_mask`; None if all tokens count.
         temperature: the one used for sampling, greater than 0.
 
     Returns:
@@ -77,8 +86,8 @@ def completion_logps(
         `completion_mask` is False.
 
     Raises:
-        ValueError: wrong shapes or dtypes, padding on the right of a prompt, an id outside of the vocabulary,
-            temperature not above 0.
+        ValueError: wrong shapes or dtypes, padding on the right of a prompt or between tokens, an id outside of the
+            vocabulary, temperature not above 0.
 
     Source: DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 04.
 
@@ -90,8 +99,8 @@ def completion_logps(
         >>> completion_logps(model, prompt, completion).shape
         torch.Size([1, 2])
     """
-    check_ids("prompt_ids", prompt_ids)
-    check_ids("completion_ids", completion_ids)
+    check_ids("prompt_ids", prompt_ids, vocabulary_size(model))
+    check_ids("completion_ids", completion_ids, vocabulary_size(model))
     if len(prompt_ids) != len(completion_ids):
         raise ValueError(
             f"prompt_ids must have one row a completion, got {len(prompt_ids)} prompts for {len(completion_ids)} "
@@ -104,6 +113,11 @@ def completion_logps(
         completion_mask = torch.ones_like(completion_ids, dtype=torch.bool)
     check_bool("completion_mask", completion_mask)
     check_same_shape("completion_mask", completion_mask, "completion_ids", completion_ids)
+    if (~completion_mask[:, :-1] & completion_mask[:, 1:]).any():
+        raise ValueError(
+            "completion_mask must be True, then False along each row, got a row with a hole: what is masked here is "
+            "hidden from later tokens too; leave tokens out of the loss by the mask of grpo_loss"
+        )
 
     attention_mask = torch.cat([prompt_mask, completion_mask], dim=1)
     length = completion_ids.shape[1]
@@ -116,22 +130,3 @@ def completion_logps(
     ).logits
     logps = token_logps(logits[:, -length - 1 : -1], completion_ids, temperature=temperature)
     return torch.where(completion_mask, logps, 0)
-
-
-def check_prompt_mask(prompt_ids: Tensor, prompt_mask: Tensor | None) -> Bool[Tensor, "B P"]:
-    """Return the mask of real prompt tokens, all True for None; refuse padding on the right and empty prompts."""
-    if prompt_mask is None:
-        prompt_mask = torch.ones_like(prompt_ids, dtype=torch.bool)
-    check_bool("prompt_mask", prompt_mask)
-    check_same_shape("prompt_mask", prompt_mask, "prompt_ids", prompt_ids)
-    if prompt_ids.shape[1] == 0 or not prompt_mask[:, -1].all():
-        raise ValueError(
-            "every prompt must end with a real token, got a prompt_mask with False in its last column: "
-            "pad prompts on the left (padding_side='left'), so that the completion follows the prompt directly"
-        )
-    if (prompt_mask[:, :-1] & ~prompt_mask[:, 1:]).any():
-        raise ValueError(
-            "prompt_mask must be False, then True along each row, got a row with padding between real tokens: "
-            "pad prompts on the left only"
-        )
-    return prompt_mask

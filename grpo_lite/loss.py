@@ -11,11 +11,21 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grpo_lite._checks import check_at_least, check_bool, check_choice, check_float, check_rank, check_same_shape
+from grpo_lite._checks import (
+    check_at_least,
+    check_bool,
+    check_choice,
+    check_count,
+    check_float,
+    check_rank,
+    check_same_shape,
+    widen,
+)
 from grpo_lite.kl import kl_k3
 from grpo_lite.masking import masked_mean
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo")
+LEVELS = ("token", "sequence")
 
 
 class LossOutput(NamedTuple):
@@ -55,7 +65,8 @@ def importance_ratio(
         level: "token" for one ratio a token, "sequence" for the exp of the mean log-ratio of each row (GSPO).
 
     Returns:
-        Ratios above 0, [B, T] or [B, 1]; exactly 1 where the mask is False, and 1 for a row without tokens.
+        Ratios above 0, [B, T] or [B, 1], in at least float32; exactly 1 where the mask is False, and 1 for a row
+        without tokens. A log-ratio above 88 overflows to inf (float32), with a gradient that is not finite.
 
     Raises:
         ValueError: shapes or dtypes do not fit, or an unknown `level`.
@@ -66,7 +77,7 @@ def importance_ratio(
         >>> importance_ratio(torch.tensor([[-1.0, -2.0]]), torch.tensor([[-1.0, -2.5]]))
         tensor([[1.0000, 1.6487]])
     """
-    check_choice("level", level, ("token", "sequence"))
+    check_choice("level", level, LEVELS)
     check_float("logps", logps)
     check_float("old_logps", old_logps)
     check_rank("logps", logps, "B T")
@@ -76,7 +87,7 @@ def importance_ratio(
     check_bool("mask", mask)
     check_same_shape("mask", mask, "logps", logps)
     # Masked log-probs are replaced before the subtraction: inf - inf under the mask would give a nan gradient.
-    log_ratio = torch.where(mask, logps, 0) - torch.where(mask, old_logps.detach(), 0)
+    log_ratio = widen(torch.where(mask, logps, 0)) - widen(torch.where(mask, old_logps.detach(), 0))
     if level == "sequence":
         log_ratio = masked_mean(log_ratio, mask, dim=1)[:, None]
     return log_ratio.exp()
@@ -192,11 +203,13 @@ def grpo_loss(
                 [ 0.2500,  0.2500]]))
     """
     check_choice("loss_type", loss_type, LOSS_TYPES)
+    check_choice("importance_sampling_level", importance_sampling_level, LEVELS)
     check_at_least("beta", beta, 0)
     if beta > 0 and ref_logps is None:
         raise ValueError(f"beta={beta} needs ref_logps, got None: pass the reference's log-probs or set beta=0")
     check_bool("mask", mask)
-    check_same_shape("mask", mask, "logps", logps)
+    if len(mask) == 0:
+        raise ValueError("mask must hold at least one completion, got shape " + str(list(mask.shape)))
 
     ratio = importance_ratio(logps, logps if old_logps is None else old_logps, mask, level=importance_sampling_level)
     surrogate = clipped_surrogate(ratio, advantages, epsilon=epsilon, epsilon_high=epsilon_high, delta=delta)
@@ -234,10 +247,13 @@ def _aggregate(
         return masked_mean(x, mask)
     total = torch.where(mask, x, 0).sum()
     if loss_type == "dapo":
-        return total / max(mask.sum() if num_items_in_batch is None else num_items_in_batch, 1)
+        items = torch.as_tensor(mask.sum() if num_items_in_batch is None else num_items_in_batch)
+        if items.dim() or not 0 <= items < torch.inf:
+            raise ValueError(f"num_items_in_batch must be one number of tokens, at least 0, got {num_items_in_batch}")
+        return total / items.clamp(min=1).to(total.device)
     if max_completion_length is None:
         raise ValueError("loss_type='dr_grpo' needs max_completion_length, got None: pass the limit used in sampling")
-    check_at_least("max_completion_length", max_completion_length, mask.shape[1])
+    check_count("max_completion_length", max_completion_length, max(mask.shape[1], 1))
     return total / (len(x) * max_completion_length)
 
 

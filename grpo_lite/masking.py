@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from grpo_lite._checks import check_bool, check_float, check_ids, check_same_shape
+from grpo_lite._checks import as_ids, check_bool, check_float, check_ids, check_same_shape, widen
 
 
 def completion_mask(completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequence[int]) -> Bool[Tensor, "B T"]:
@@ -25,7 +25,7 @@ def completion_mask(completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequ
         True; a row that starts with an end token counts that one token.
 
     Raises:
-        ValueError: `completion_ids` is not a 2-dimensional integer tensor.
+        ValueError: `completion_ids` is not a 2-dimensional integer tensor, or `eos_token_id` is not one id or several.
 
     Source: DeepSeekMath, the sum over $t \le |o_i|$ in eq. 3 (arXiv:2402.03300). Built in notebook 04.
 
@@ -35,7 +35,7 @@ def completion_mask(completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequ
                 [ True,  True,  True,  True]])
     """
     check_ids("completion_ids", completion_ids)
-    is_eos = torch.isin(completion_ids, torch.tensor(eos_token_id, device=completion_ids.device))
+    is_eos = torch.isin(completion_ids, as_ids("eos_token_id", eos_token_id, completion_ids.device))
     ends_before = is_eos.cumsum(dim=1) - is_eos.long()
     return ends_before == 0
 
@@ -52,7 +52,8 @@ def masked_mean(x: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], dim: i
         dim: the dimension to average over, or None for one mean over everything.
 
     Returns:
-        The mean, without dimension `dim` (a 0-dimensional tensor for None). Where nothing counts it is 0.
+        The mean, without dimension `dim` (a 0-dimensional tensor for None), in at least float32. Where nothing counts
+        it is 0.
 
     Raises:
         ValueError: `x` is not floating point, `mask` is not bool, or their shapes differ.
@@ -68,7 +69,7 @@ def masked_mean(x: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], dim: i
     check_float("x", x)
     check_bool("mask", mask)
     check_same_shape("mask", mask, "x", x)
-    kept = torch.where(mask, x, 0)
+    kept = widen(torch.where(mask, x, 0))
     if dim is None:
         return kept.sum() / mask.sum().clamp(min=1)
     return kept.sum(dim) / mask.sum(dim).clamp(min=1)

@@ -8,6 +8,7 @@ form, a list of messages whose last one is read.
 
 import math
 import re
+import reprlib
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from numbers import Real
@@ -16,13 +17,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grpo_lite._checks import check_float, check_rank
+from grpo_lite._checks import check_float, check_rank, widen
 
 RewardFunc = Callable[..., list[float | None]]
 Completion = str | list[dict]
 
 _TAG = re.compile(r"(</?(?:think|answer)>)")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 
 
 def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
@@ -47,7 +48,7 @@ def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
         >>> length_reward([" blue.", [{"role": "assistant", "content": " in the sky."}]])
         [6.0, 12.0]
     """
-    return [float(len(_text(completion))) for completion in completions]
+    return [float(len(text)) for text in _texts(completions)]
 
 
 def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
@@ -72,27 +73,28 @@ def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
         >>> format_reward(["<think>3 + 4\n= 7</think>\n<answer>7</answer>", "<answer>7</answer>"])
         [1.0, 0.0]
     """
-    return [float(_is_well_formed(_text(completion))) for completion in completions]
+    return [float(_is_well_formed(text)) for text in _texts(completions)]
 
 
-def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **columns) -> list[float]:
+def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **columns) -> list[float | None]:
     r"""Pay 1 if the last `\boxed{...}` holds the right answer.
 
     The last box counts, as that is where a solution ends; braces may nest, as in `\boxed{\frac{1}{2}}`. White space
-    does not matter, and two plain decimal numbers are compared as numbers (2.0 is 2). Nothing else is interpreted: 1/2
-    and 0.5 differ.
+    around the answer does not matter, and two plain decimal numbers are compared as numbers (2.0 is 2). Nothing else is
+    interpreted: 1/2 and 0.5 differ.
 
     Args:
         completions: strings or chat lists.
-        ground_truth: the right answer of each completion, as text or number.
+        ground_truth: the right answer of each completion, as text or number; None where there is none.
         columns: ignored.
 
     Returns:
-        1.0 or 0.0 a completion. A missing, empty or unclosed last box is 0.0, also when the truth is empty.
+        1.0 or 0.0 a completion, None where the truth is None. A missing, empty or unclosed last box is 0.0, also when
+        the truth is an empty text.
 
     Raises:
-        ValueError: the number of truths differs from the number of completions, or a completion is neither a string
-            nor a chat list.
+        ValueError: the number of truths differs from the number of completions, a truth is neither text nor number, or
+            a completion is neither a string nor a chat list.
 
     Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
 
@@ -101,8 +103,11 @@ def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **co
         [1.0, 1.0, 0.0]
     """
     _check_column("ground_truth", ground_truth, completions)
-    boxes = [_last_box(_text(completion)) for completion in completions]
-    return [float(_same_answer(box, str(truth))) for box, truth in zip(boxes, ground_truth, strict=True)]
+    boxes = [_last_box(text) for text in _texts(completions)]
+    return [
+        None if truth is None else float(_same_answer(box, _as_text(truth)))
+        for box, truth in zip(boxes, ground_truth, strict=True)
+    ]
 
 
 def score_completions(
@@ -136,7 +141,7 @@ def score_completions(
         raise ValueError(
             f"need at least one reward function and one completion, got {len(reward_funcs)} and {len(completions)}"
         )
-    for name, column in {"prompts": prompts, **columns}.items():
+    for name, column in {"completions": completions, "prompts": prompts, **columns}.items():
         _check_column(name, column, completions)
     scores = []
     for reward_func in reward_funcs:
@@ -156,7 +161,7 @@ def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | No
         weights: one finite number a function, of any sign; None weighs all by 1.
 
     Returns:
-        One reward a completion.
+        One reward a completion, in at least float32.
 
     Raises:
         ValueError: rewards are not a floating-point matrix or infinite, or the weights are not one finite number a
@@ -173,13 +178,20 @@ def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | No
     check_rank("rewards", rewards, "B K")
     if rewards.isinf().any():
         raise ValueError("rewards must be finite (or nan for None), got inf")
-    w = rewards.new_ones(rewards.shape[1]) if weights is None else rewards.new_tensor(weights)
-    if w.shape != rewards.shape[1:] or not w.isfinite().all():
+    w = [1.0] * rewards.shape[1] if weights is None else list(weights)
+    if len(w) != rewards.shape[1] or not all(_is_finite(weight) for weight in w):
         raise ValueError(
             f"weights must be one finite number for each of the {rewards.shape[1]} reward functions, got {weights}"
         )
-    total = (rewards * w).nansum(dim=1)
+    rewards = widen(rewards)
+    total = (rewards * rewards.new_tensor([float(weight) for weight in w])).nansum(dim=1)
     return torch.where(rewards.isnan().all(dim=1), torch.nan, total)
+
+
+def _texts(completions: Sequence[Completion]) -> list[str]:
+    if isinstance(completions, str):
+        raise ValueError("completions must be a list with one entry a completion, got a str: put it into a list")
+    return [_text(completion) for completion in completions]
 
 
 def _text(completion: Completion) -> str:
@@ -189,7 +201,7 @@ def _text(completion: Completion) -> str:
     if not isinstance(text, str):
         raise ValueError(
             "a completion must be a str or a chat list [{'role': ..., 'content': ...}] with text content, "
-            f"got {completion!r}"
+            f"got {reprlib.repr(completion)}"
         )
     return text
 
@@ -207,23 +219,32 @@ def _last_box(text: str) -> str:
     """Return what stands in the last box, "" if there is none or it is not closed."""
     _, opened, rest = text.rpartition(r"\boxed{")
     depth = 1
-    for end, char in enumerate(rest if opened else ""):
-        depth += (char == "{") - (char == "}")
+    for brace in re.finditer(r"\\.|[{}]", rest if opened else "", re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)  # a brace behind a backslash is text, as in a set
         if depth == 0:
-            return rest[:end]
+            return rest[: brace.start()]
     return ""
 
 
+def _as_text(truth: object) -> str:
+    if isinstance(truth, str):
+        return truth
+    if not _is_finite(truth):
+        raise ValueError(f"ground_truth must hold texts, finite numbers or None, got {reprlib.repr(truth)}")
+    return format(Decimal(str(truth)), "f")
+
+
 def _same_answer(answer: str, truth: str) -> bool:
-    answer, truth = "".join(answer.split()), "".join(truth.split())
+    answer, truth = " ".join(answer.split()), " ".join(truth.split())
     if _NUMBER.fullmatch(answer) and _NUMBER.fullmatch(truth):
         return Decimal(answer) == Decimal(truth)
     return answer == truth != ""
 
 
 def _check_column(name: str, column: Sequence, completions: Sequence) -> None:
-    if isinstance(column, str) or len(column) != len(completions):
-        got = "a str" if isinstance(column, str) else f"{len(column)} entries"
+    listed = hasattr(column, "__len__") and not isinstance(column, (str, dict))
+    if not listed or len(column) != len(completions):
+        got = f"{len(column)} entries" if listed else f"a {type(column).__name__}"
         raise ValueError(f"{name} must be a list with one entry a completion ({len(completions)}), got {got}")
 
 
@@ -233,6 +254,11 @@ def _checked_values(reward_func: RewardFunc, values: Sequence[float | None], n: 
         got = f"{len(values)}" if isinstance(values, Sequence) else f"{type(values).__name__}"
         raise ValueError(f"{name} must return a list with one value a completion ({n}), got {got}")
     for value in values:
-        if value is not None and not (isinstance(value, Real) and math.isfinite(value)):
+        if value is not None and not _is_finite(value):
             raise ValueError(f"{name} must return finite numbers, or None where it cannot judge, got {value!r}")
     return [math.nan if value is None else float(value) for value in values]
+
+
+def _is_finite(value: object) -> bool:
+    """Whether a value is a number that float32 can hold; nan is not."""
+    return isinstance(value, Real) and bool(abs(value) <= torch.finfo(torch.float32).max)  # type: ignore[operator]

@@ -252,13 +252,13 @@ for text in (*texts[:2], "no box", r"\boxed{never closed"):
     print(repr(last_box(text)))
 
 # %% [markdown]
-# Then the comparison. White space does not count. Two plain numbers (a sign, digits, a decimal point) are compared as numbers, so that 7.0 is 7; `Decimal` rounds nothing away. An empty answer is never right: otherwise one broken row of the data set, with an empty truth, pays for silence.
+# Then the comparison. White space around the answer does not count. Two plain numbers (a sign, digits, a decimal point) are compared as numbers, so that 7.0 is 7; `Decimal` rounds nothing away. An empty answer is never right: otherwise one broken row of the data set, with an empty truth, pays for silence.
 
 
 # %%
 def same_answer(answer, truth):
     number = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
-    answer, truth = "".join(answer.split()), "".join(truth.split())
+    answer, truth = " ".join(answer.split()), " ".join(truth.split())
     if number.fullmatch(answer) and number.fullmatch(truth):
         return Decimal(answer) == Decimal(truth)
     return answer == truth and answer != ""

@@ -101,6 +101,13 @@ def test_one_scored_completion_or_none_has_nothing_to_compare_with(scale):
         assert leave_one_out_advantages(torch.tensor(rewards), 3).tolist() == [0.0] * 3
 
 
+def test_half_precision_does_not_overflow():
+    lengths = torch.tensor([100.0, 400.0, 700.0, 1000.0])
+    assert_close(group_advantages(lengths.half(), 4), group_advantages(lengths, 4))
+    far = torch.tensor([6e4, 0.0, 6e4, 6e4])
+    assert_close(leave_one_out_advantages(far.half(), 4), leave_one_out_advantages(far, 4), rtol=1e-3, atol=0)
+
+
 @pytest.mark.parametrize("advantages", [group_advantages, leave_one_out_advantages])
 def test_advantages_are_constants_and_the_rewards_stay_as_they_were(advantages):
     rewards = torch.tensor([1.0, 0.0, NAN, 2.0], requires_grad=True)
@@ -125,14 +132,20 @@ class TestErrors:
             advantages(torch.ones(0), 4)
 
     def test_group_of_one(self, advantages):
-        with pytest.raises(ValueError, match=r"num_generations must be at least 2, got 1"):
+        with pytest.raises(ValueError, match=r"num_generations must be a whole number of at least 2, got 1"):
             advantages(torch.ones(6), 1)
+        with pytest.raises(ValueError, match=r"num_generations must be a whole number of at least 2, got 2.0"):
+            advantages(torch.ones(6), 2.0)
 
     def test_integer_rewards(self, advantages):
         with pytest.raises(
             ValueError, match=r"rewards must be a floating-point tensor, got torch.int64: call rewards.float"
         ):
             advantages(torch.tensor([1, 0]), 2)
+
+    def test_list_of_rewards(self, advantages):
+        with pytest.raises(ValueError, match=r"rewards must be a torch.Tensor, got list: wrap it in torch.tensor"):
+            advantages([1.0, 0.0], 2)
 
     def test_matrix_of_rewards(self, advantages):
         with pytest.raises(ValueError, match=r"rewards must have shape \[B\], got \[2, 2\]"):

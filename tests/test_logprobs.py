@@ -196,6 +196,19 @@ class TestErrors:
             with pytest.raises(ValueError, match=message):
                 completion_logps(model, ids, ids, prompt_mask=torch.tensor([[T, T, T, T], row]))
 
+    def test_ids_outside_of_the_vocabulary_are_found_before_the_model_runs(self):
+        model = make_tiny_model("gpt2")
+        with pytest.raises(ValueError, match=r"prompt_ids must lie in 0..11 \(the vocabulary\), got 12"):
+            completion_logps(model, self.ids + 12, self.ids)
+        with pytest.raises(ValueError, match=r"completion_ids must lie in 0..11 \(the vocabulary\), got -100"):
+            completion_logps(model, self.ids, self.ids - 100)
+
+    def test_completion_mask_with_a_hole(self):
+        with pytest.raises(
+            ValueError, match=r"completion_mask must be True, then False along each row, got a row with"
+        ):
+            completion_logps(make_tiny_model("gpt2"), self.ids, self.ids, completion_mask=torch.tensor([[T, F, T]] * 2))
+
     def test_masks_of_another_shape_or_type(self):
         model = make_tiny_model("gpt2")
         with pytest.raises(ValueError, match=r"prompt_mask must have the shape of prompt_ids"):

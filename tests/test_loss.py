@@ -275,6 +275,17 @@ def test_one_token_is_its_own_mean():
         assert out.loss.item() == (-1.5 if loss_type == "dr_grpo" else -3.0)
 
 
+def test_half_precision_is_computed_in_float32():
+    logps, old, ref, advantages, mask = (x.float() if x.is_floating_point() else x for x in random_batch(4))
+    settings = {"beta": 0.1, "importance_sampling_level": "sequence"}
+    halves = [x.bfloat16() for x in (logps, old, ref)]
+    ours = grpo_loss(halves[0], halves[1], advantages, mask, ref_logps=halves[2], **settings)
+    exact = grpo_loss(*(x.float() for x in halves[:2]), advantages, mask, ref_logps=halves[2].float(), **settings)
+    for a, b in zip(ours, exact, strict=True):
+        assert a.dtype == torch.float32
+        assert_close(a, b)
+
+
 def test_no_token_at_all_gives_zero():
     for loss_type in LOSS_TYPES:
         leaf = torch.zeros(2, 3, requires_grad=True)
@@ -308,7 +319,10 @@ class TestErrors:
         ("settings", "message"),
         [
             ({"loss_type": "ppo"}, r"loss_type must be one of 'grpo', 'bnpo', 'dr_grpo', 'dapo', got 'ppo'"),
-            ({"importance_sampling_level": "word"}, r"level must be one of 'token', 'sequence', got 'word'"),
+            (
+                {"importance_sampling_level": "word"},
+                r"^importance_sampling_level must be one of 'token', 'sequence', got 'word'",
+            ),
             ({"beta": 0.1}, r"beta=0.1 needs ref_logps, got None"),
             ({"beta": -0.1}, r"beta must be at least 0, got -0.1"),
             ({"epsilon": -0.1}, r"epsilon must be at least 0, got -0.1"),
@@ -316,7 +330,15 @@ class TestErrors:
             ({"epsilon_high": -0.1}, r"epsilon_high must be at least 0, got -0.1"),
             ({"delta": 1.0}, r"delta must be above 1 .* got 1.0"),
             ({"loss_type": "dr_grpo"}, r"needs max_completion_length, got None"),
-            ({"loss_type": "dr_grpo", "max_completion_length": 2}, r"max_completion_length must be at least 3, got 2"),
+            (
+                {"loss_type": "dr_grpo", "max_completion_length": 2},
+                r"max_completion_length must be a whole number of at least 3, got 2",
+            ),
+            ({"loss_type": "dr_grpo", "max_completion_length": 3.5}, r"must be a whole number of at least 3, got 3.5"),
+            ({"loss_type": "dapo", "num_items_in_batch": -1}, r"num_items_in_batch must be one number of tokens"),
+            ({"loss_type": "dapo", "num_items_in_batch": float("nan")}, r"num_items_in_batch must be one number"),
+            ({"loss_type": "dapo", "num_items_in_batch": torch.ones(1)}, r"num_items_in_batch must be one number"),
+            ({"beta": None}, r"beta must be at least 0, got None"),
             ({"ref_logps": torch.zeros(2, 1), "beta": 0.1}, r"ref_logps must have the shape of logps, \[2, 3\]"),
         ],
     )
@@ -336,6 +358,16 @@ class TestErrors:
     def test_integer_advantages(self):
         with pytest.raises(ValueError, match=r"advantages must be a floating-point tensor, got torch.int64"):
             grpo_loss(self.logps, None, self.advantages.long(), self.mask)
+
+    def test_no_completion(self):
+        with pytest.raises(ValueError, match=r"mask must hold at least one completion, got shape \[0, 3\]"):
+            grpo_loss(self.logps[:0], None, self.advantages[:0], self.mask[:0])
+
+    def test_no_tensors(self):
+        with pytest.raises(ValueError, match=r"mask must be a torch.Tensor, got NoneType"):
+            grpo_loss(self.logps, None, self.advantages, None)
+        with pytest.raises(ValueError, match=r"advantages must be a torch.Tensor, got list"):
+            grpo_loss(self.logps, None, [1.0, 1.0], self.mask)
 
     def test_masks(self):
         with pytest.raises(ValueError, match=r"mask must be a bool tensor, got torch.float32"):

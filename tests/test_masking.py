@@ -40,6 +40,11 @@ def test_mean_by_hand():
     assert_close(masked_mean(x, x == 100), torch.tensor(100.0))
 
 
+def test_half_precision_is_added_in_float32():
+    x = torch.full((2000,), 100.0, dtype=torch.float16)
+    assert masked_mean(x, torch.ones(2000, dtype=torch.bool)).item() == 100.0
+
+
 @pytest.mark.parametrize("garbage", [float("inf"), float("-inf"), float("nan"), 1e30])
 def test_what_is_masked_reaches_neither_value_nor_gradient(garbage):
     x = torch.tensor([[1.0, garbage], [3.0, 5.0]], requires_grad=True)
@@ -63,6 +68,15 @@ class TestErrors:
     def test_mask_of_one_row_without_batch(self):
         with pytest.raises(ValueError, match=r"completion_ids must have shape \[B, T\], got \[2\]"):
             completion_mask(torch.tensor([1, 2]), 0)
+
+    @pytest.mark.parametrize("eos", [None, [], 2.5, [2, None], True])
+    def test_end_token_that_is_no_id(self, eos):
+        with pytest.raises(ValueError, match=r"eos_token_id must be a token id or a list of token ids, got .* can pad"):
+            completion_mask(torch.tensor([[1, 2]]), eos)
+
+    def test_ids_that_would_wrap_round(self):
+        with pytest.raises(ValueError, match=r"completion_ids must hold integer token ids, got torch.uint8: call"):
+            completion_mask(torch.tensor([[1, 2]], dtype=torch.uint8), 258)
 
     def test_mean_with_a_mask_of_numbers(self):
         with pytest.raises(ValueError, match=r"mask must be a bool tensor, got torch.int64: call mask.bool\(\) first"):

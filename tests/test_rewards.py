@@ -54,7 +54,13 @@ BOXED = [
     (r"\boxed{-0}", "0", 1.0),
     (r"\boxed{1/2}", "0.5", 0.0),  # nothing but decimals is interpreted
     (r"\boxed{1e2}", "100", 0.0),
-    (r"\boxed{12}", "1 2", 1.0),  # white space never matters
+    (r"\boxed{12}", "1 2", 0.0),  # two numbers are not one
+    (r"\boxed{1  2}", "1 2", 1.0),
+    (r"\boxed{\left\{1\right.}", r"\left\{1\right.", 1.0),  # an escaped brace does not nest
+    (r"\boxed{\{1, 2\}}", r"\{1, 2\}", 1.0),
+    (r"\boxed{10000000000000000}", 1e16, 1.0),
+    (r"\boxed{0.00001}", 1e-5, 1.0),
+    (r"\boxed{None}", None, None),  # nothing to compare with
     (r"\boxed{2}", 2, 1.0),  # a number as truth
     (r"\boxed{}", "", 0.0),  # an empty box earns nothing, even for an empty truth
     (r"\boxed{ }", "", 0.0),
@@ -86,9 +92,15 @@ def test_boxed_table(form, text, truth, expected):
 
 def test_rewards_of_a_hostile_megabyte_take_no_time():
     """Texts on which a backtracking pattern or a search from every brace would not come back."""
-    texts = ["<think>a</think><answer>" * 40_000, "<think>" * 140_000, r"\boxed{" * 140_000, r"\boxed{" + "{" * 10**6]
-    assert format_reward(texts) == [0.0] * 4
-    assert boxed_reward(texts, ground_truth=["a"] * 4) == [0.0] * 4
+    texts = [
+        r"\boxed{" + "1" * 40_000 + "x}",
+        "<think>a</think><answer>" * 40_000,
+        "<think>" * 140_000,
+        r"\boxed{" * 140_000,
+        r"\boxed{" + "{" * 10**6,
+    ]
+    assert format_reward(texts) == [0.0] * 5
+    assert boxed_reward(texts, ground_truth=["1"] * 5) == [0.0] * 5
 
 
 def test_length_counts_characters():
@@ -139,6 +151,12 @@ def test_sum_of_rewards_by_hand():
     assert math.isnan(rewards[1, 0])
 
 
+def test_half_precision_is_added_in_float32():
+    assert_close(
+        combine_rewards(torch.tensor([[4e4, 4e4]], dtype=torch.float16)), torch.tensor([80000.0]), rtol=1e-3, atol=0
+    )
+
+
 def test_weight_zero_switches_a_function_off_but_a_row_it_could_judge_counts():
     assert_close(combine_rewards(torch.tensor([[NAN, 3.0]]), [1.0, 0.0]), torch.tensor([0.0]))
 
@@ -169,7 +187,7 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"mean_length must return a list .* got float"):
             score_completions(mean_length, ["q"], ["a"])
 
-    @pytest.mark.parametrize("value", [NAN, float("inf"), "1", [1.0]])
+    @pytest.mark.parametrize("value", [NAN, float("inf"), 1e39, 10**400, "1", [1.0]])
     def test_a_value_that_is_no_number_names_the_function(self, value):
         def odd(completions, **columns):
             return [value]
@@ -192,6 +210,20 @@ class TestErrors:
             score_completions(length_reward, ["q", "q"], ["a", "b"], ground_truth=["2"])
         with pytest.raises(ValueError, match=r"ground_truth must be a list .* got a str"):
             boxed_reward(["a", "b"], ground_truth="22")
+        with pytest.raises(ValueError, match=r"ground_truth must be a list .* got a int"):
+            score_completions(length_reward, ["q"], ["a"], ground_truth=5)
+        with pytest.raises(ValueError, match=r"completions must be a list .* got a str"):
+            score_completions(length_reward, ["q"] * 3, "abc")
+
+    @pytest.mark.parametrize("reward", [length_reward, format_reward])
+    def test_a_text_is_no_list_of_completions(self, reward):
+        with pytest.raises(ValueError, match=r"completions must be a list .* got a str: put it into a list"):
+            reward("abc")
+
+    def test_a_truth_that_is_neither_text_nor_number(self):
+        for truths in (torch.tensor([2.0]), [NAN], [["2"]]):
+            with pytest.raises(ValueError, match=r"ground_truth must hold texts, finite numbers or None"):
+                boxed_reward([r"\boxed{2}"], ground_truth=truths)
 
     @pytest.mark.parametrize("completion", [None, 7, [], ["text"], [{"role": "assistant"}], [{"content": ["part"]}]])
     def test_something_that_is_no_completion(self, completion):
@@ -201,8 +233,9 @@ class TestErrors:
     def test_weights_of_another_number(self):
         with pytest.raises(ValueError, match=r"one finite number for each of the 2 reward functions, got \[1.0\]"):
             combine_rewards(torch.ones(3, 2), [1.0])
-        with pytest.raises(ValueError, match=r"one finite number for each of the 1 reward functions, got \[nan\]"):
-            combine_rewards(torch.ones(3, 1), [NAN])
+        for weight in (NAN, None, "a"):
+            with pytest.raises(ValueError, match=r"one finite number for each of the 1 reward functions, got \["):
+                combine_rewards(torch.ones(3, 1), [weight])
 
     def test_rewards_that_are_no_matrix_or_infinite_or_integers(self):
         with pytest.raises(ValueError, match=r"rewards must have shape \[B, K\], got \[3\]"):
@@ -211,3 +244,5 @@ class TestErrors:
             combine_rewards(torch.tensor([[float("inf")]]))
         with pytest.raises(ValueError, match=r"rewards must be a floating-point tensor"):
             combine_rewards(torch.ones(3, 1, dtype=torch.long))
+        with pytest.raises(ValueError, match=r"rewards must be a torch.Tensor, got list: wrap it"):
+            combine_rewards([[1.0]])

@@ -164,9 +164,10 @@ def test_half_precision_models_give_float32_log_probs():
     assert group.logps.dtype == torch.float32
 
 
-@pytest.mark.parametrize("family", ["Qwen2", "GPTNeoX", "OPT", "Bloom", "Gemma"])
+@pytest.mark.parametrize("family", ["Qwen2", "GPTNeoX", "OPT", "Bloom", "Gemma", "Qwen3Next"])
 def test_other_families_of_models(family):
-    """Rotary, learned and ALiBi positions; scoring again must give the log-probs of sampling, with padding."""
+    """Rotary, learned and ALiBi positions, and a hybrid of attention and linear layers; with padding, scoring again
+    must give the log-probs of sampling."""
     import transformers
 
     sizes = {
@@ -180,6 +181,11 @@ def test_other_families_of_models(family):
         sizes |= {"ffn_dim": 32, "word_embed_proj_dim": 16, "max_position_embeddings": 64}
     if family in ("Qwen2", "Gemma"):
         sizes |= {"num_key_value_heads": 1, "head_dim": 8}
+    if family == "Qwen3Next":
+        heads = {"linear_num_value_heads": 2, "linear_num_key_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
+        experts = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 16}
+        sizes |= heads | experts | {"num_hidden_layers": 4, "shared_expert_intermediate_size": 16}
+        sizes |= {"linear_key_head_dim": 8, "linear_value_head_dim": 8}
     if family == "Bloom":
         sizes = {"vocab_size": 12, "hidden_size": 16, "n_layer": 2, "n_head": 2}
     special = {"bos_token_id": 1, "eos_token_id": EOS, "pad_token_id": PAD, "initializer_range": 0.5}
@@ -203,7 +209,12 @@ class TestErrors:
         ("change", "message"),
         [
             ({"temperature": 0.0}, r"temperature must be a positive finite number, got 0.0"),
-            ({"max_new_tokens": 0}, r"max_new_tokens must be at least 1, got 0"),
+            ({"max_new_tokens": 0}, r"max_new_tokens must be a whole number of at least 1, got 0"),
+            ({"max_new_tokens": 2.5}, r"max_new_tokens must be a whole number of at least 1, got 2.5"),
+            (
+                {"pad_token_id": None},
+                r"pad_token_id must be a token id .* got None: a tokenizer without a padding token",
+            ),
             ({"eos_token_id": 50256}, r"eos_token_id must lie in 0..11 \(the vocabulary\), got 50256"),
             ({"eos_token_id": [2, 12]}, r"eos_token_id must lie in 0..11"),
             ({"pad_token_id": -1}, r"pad_token_id must lie in 0..11"),
@@ -218,9 +229,12 @@ class TestErrors:
 
     def test_prompts(self):
         model = make_tiny_model("gpt2")
-        with pytest.raises(ValueError, match=r"num_generations must be at least 1, got 0"):
+        with pytest.raises(ValueError, match=r"num_generations must be a whole number of at least 1, got 0"):
             sample_group(model, PROMPTS, 0, **SETTINGS)
         with pytest.raises(ValueError, match=r"prompt_ids must have shape \[B, T\], got \[4\]"):
             sample_group(model, PROMPTS[0], 2, **SETTINGS)
-        with pytest.raises(ValueError, match=r"every prompt must end with a real token"):
-            sample_group(model, PROMPTS[:, :0], 2, **SETTINGS)
+        for empty in (PROMPTS[:, :0], PROMPTS[:0]):
+            with pytest.raises(ValueError, match=r"prompt_ids must hold at least one prompt of one token"):
+                sample_group(model, empty, 2, **SETTINGS)
+        with pytest.raises(ValueError, match=r"prompt_ids must lie in 0..11 \(the vocabulary\), got 12"):
+            sample_group(model, PROMPTS + 1, 2, **SETTINGS)

@@ -458,3 +458,15 @@ def test_a_lesson_is_light(name):
     html = (SITE / "notebooks" / name / "index.html").read_text()
     assert ";base64," not in html
     assert len(PLOT.sub("", html).encode()) < 80_000
+
+
+@pytest.mark.site
+def test_what_a_function_returns_is_one_text():
+    """Read line by line, a description of two lines would become two returned values."""
+    if not SITE.exists():
+        give_up("site/ is not built: run `make site` first")
+    sections = []
+    for page in sorted(SITE.glob("api/*/index.html")):
+        sections += re.findall(r">Returns:</span></p>\s*<ul>(.*?)</ul>", page.read_text(), re.S)
+    assert len(sections) >= 17
+    assert {section.count("doc-section-item") for section in sections} == {1}

@@ -209,7 +209,7 @@ def grpo_loss(
         raise ValueError(f"beta={beta} needs ref_logps, got None: pass the reference's log-probs or set beta=0")
     check_bool("mask", mask)
     if len(mask) == 0:
-        raise ValueError("mask must hold at least one completion, got shape " + str(list(mask.shape)))
+        raise ValueError(f"mask must hold at least one completion, got shape {list(mask.shape)}")
 
     ratio = importance_ratio(logps, logps if old_logps is None else old_logps, mask, level=importance_sampling_level)
     surrogate = clipped_surrogate(ratio, advantages, epsilon=epsilon, epsilon_high=epsilon_high, delta=delta)

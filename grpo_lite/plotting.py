@@ -36,7 +36,7 @@ def use_site_style() -> None:
     Example:
         >>> use_site_style()
     """
-    _matplotlib()
+    _need_matplotlib()
     import matplotlib.style
 
     matplotlib.style.use(Path(__file__).with_name("site.mplstyle"))
@@ -200,16 +200,15 @@ def token_matrix(
     return figure
 
 
-def _matplotlib():
+def _need_matplotlib() -> None:
     try:
-        import matplotlib
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise ImportError("plotting needs matplotlib: pip install 'grpo-lite[plot]'") from error
-    return matplotlib
 
 
 def _figure(panels: int, height: float = 2.9) -> "tuple[Figure, list[Axes]]":
-    _matplotlib()
+    _need_matplotlib()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2, height * panels), layout="constrained")

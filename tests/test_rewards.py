@@ -93,7 +93,7 @@ def test_boxed_table(form, text, truth, expected):
 def test_rewards_of_a_hostile_megabyte_take_no_time():
     """Texts on which a backtracking pattern or a search from every brace would not come back."""
     texts = [
-        r"\boxed{" + "1" * 40_000 + "x}",
+        r"\boxed{" + "1" * 400_000 + "x}",
         "<think>a</think><answer>" * 40_000,
         "<think>" * 140_000,
         r"\boxed{" * 140_000,

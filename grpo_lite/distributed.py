@@ -1,0 +1,74 @@
+"""Several processes that train one model: who am I, and how gradients and numbers are put together.
+
+`accelerate launch` and `torchrun` start the same script several times and number the processes in environment
+variables. Each process samples and scores its own prompts; what they share is one sum of gradients an update. With one
+process every function here returns its argument.
+"""
+
+import atexit
+import os
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def start(use_cpu: bool) -> torch.device:
+    """Join the other processes, if there are any, and return the device of this one."""
+    if use_cpu or not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        device = torch.device("cpu")
+    elif torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    else:
+        device = torch.device("mps")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+    return device
+
+
+def rank() -> int:
+    """Return the number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Return how many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def broadcast_(tensors: Iterable[Tensor]) -> None:
+    """Give all processes what process 0 has, in place."""
+    if world_size() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
+
+
+def sum_(tensors: Iterable[Tensor]) -> None:
+    """Add up each tensor over the processes, in place; as one message, since each message costs a round trip."""
+    tensors = list(tensors)
+    if world_size() > 1:
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Put the rows of all processes below each other, in the order of the processes."""
+    if world_size() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(world_size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
+def gather_objects(thing: object) -> list:
+    """Return what each process hands in, in the order of the processes."""
+    if world_size() == 1:
+        return [thing]
+    things = [None] * world_size()
+    dist.all_gather_object(things, thing)
+    return things

@@ -1,0 +1,199 @@
+"""Two tasks small enough to learn on a CPU in seconds, and the base model that starts on them.
+
+Chain sums: the prompt `3+9+4+1=` asks for the sum modulo 10. A completion may think first, one running sum a token,
+or answer straight; in one step the sum is too hard for a model this small. Sorting: the prompt `52817>` asks for the
+digits in order; there is nothing to think about.
+
+The base model has seen imperfect demonstrations of both (`grpo_lite.pretrain` makes it again).
+"""
+
+import hashlib
+import random
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from grpo_lite._checks import check_choice, check_count
+
+BASE_MODEL = Path(__file__).parent / "data" / "base"
+SPLITS = ("train", "test")
+
+# Settings under which both tasks are learnt, as names of GRPOConfig.
+RECIPE: dict[str, Any] = {
+    "max_steps": 100,
+    "learning_rate": 5e-4,
+    "per_device_train_batch_size": 128,
+    "num_generations": 16,
+    "max_completion_length": 16,
+    "reward_weights": [1.0, 0.0],  # right answers are paid; thinking is watched
+    "eval_steps": 5,
+    "per_device_eval_batch_size": 500,
+    "save_steps": 25,
+    "save_total_limit": 2,
+}
+
+_ANSWER = re.compile(r"<answer>([0-9]*)</answer>$")
+
+
+class Task(NamedTuple):
+    """A kind of problem.
+
+    Attributes:
+        draw: makes one problem, a prompt and its right answer.
+        demonstrate: writes one imperfect completion of a prompt, for the making of the base model.
+    """
+
+    draw: Callable[[random.Random], tuple[str, str]]
+    demonstrate: Callable[[str, random.Random], str]
+
+
+def load_base_model(path: str | Path = BASE_MODEL) -> tuple:
+    """Load the base model, or a checkpoint that was trained from it.
+
+    Args:
+        path: a folder as transformers writes it; the default is the model that ships with the package.
+
+    Returns:
+        The model, in eval mode, and its tokenizer, both of transformers.
+
+    Raises:
+        ImportError: transformers is not installed.
+        ValueError: there is no such folder.
+
+    Example:
+        >>> model, tokenizer = load_base_model()
+        >>> tokenizer.decode(tokenizer("3+9+4+1=")["input_ids"])
+        '3+9+4+1='
+    """
+    try:
+        from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+    except ImportError as error:
+        raise ImportError("the base model needs transformers: pip install 'grpo-lite[train]'") from error
+    if not (Path(path) / "config.json").exists():
+        raise ValueError(f"path must be a folder with a saved model (config.json), got {str(path)!r}")
+    return AutoModelForCausalLM.from_pretrained(path).eval(), PreTrainedTokenizerFast.from_pretrained(path)
+
+
+def make_problems(task: str, split: str, size: int, *, seed: int = 0) -> list[dict[str, str]]:
+    """Draw different problems of a task, from its training or its held-out part.
+
+    Which part a problem belongs to is decided by a hash of its prompt: one in ten is held out, the same ones on every
+    machine and for every seed. No seed can leak a test problem into training.
+
+    Args:
+        task: "chain-sum" or "sort-digits".
+        split: "train" or "test".
+        size: number of problems, at least 1.
+        seed: another seed draws other problems, or the same ones in another order.
+
+    Returns:
+        Rows `{"prompt": ..., "ground_truth": ...}`, as trainers and reward functions take them.
+
+    Raises:
+        ValueError: unknown task or split, or more problems than the split holds.
+
+    Source: our own. Used in notebook 00.
+
+    Example:
+        >>> make_problems("chain-sum", "test", 2)
+        [{'prompt': '6+1+0+0=', 'ground_truth': '7'}, {'prompt': '0+7+2+7=', 'ground_truth': '6'}]
+    """
+    check_choice("task", task, tuple(TASKS))
+    check_choice("split", split, SPLITS)
+    check_count("size", size, 1)
+    rng = random.Random(seed)
+    problems: dict[str, str] = {}
+    draws = 0
+    while len(problems) < size:
+        prompt, answer = TASKS[task].draw(rng)
+        if is_held_out(prompt) == (split == "test"):
+            problems[prompt] = answer
+        draws += 1
+        if draws > 1000 + 200 * size:
+            raise ValueError(f"size must be at most what {task!r} {split!r} holds, about {len(problems)}, got {size}")
+    return [{"prompt": prompt, "ground_truth": answer} for prompt, answer in problems.items()]
+
+
+def is_held_out(prompt: str) -> bool:
+    """Say whether a problem is kept from all training: one in ten is, chosen by a hash that is the same everywhere."""
+    return hashlib.sha256(prompt.encode()).digest()[0] % 10 == 0
+
+
+def accuracy(completions: Sequence[str], ground_truth: Sequence[str], **columns) -> list[float | None]:
+    """Pay 1 if the completion ends with the right `<answer>`, whatever came before it.
+
+    Args:
+        completions: texts.
+        ground_truth: the right answer of each.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion. A completion without an answer at its end gets 0.
+
+    Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in notebook 00.
+
+    Example:
+        >>> accuracy(["<think>3267</think><answer>7</answer>", "<answer>4</answer>"], ["7", "7"])
+        [1.0, 0.0]
+    """
+    found = [_ANSWER.search(text) for text in completions]
+    return [float(m is not None and m[1] == truth) for m, truth in zip(found, ground_truth, strict=True)]
+
+
+def think_rate(completions: Sequence[str], **columns) -> list[float | None]:
+    """Mark completions that think: 1 if one starts with `<think>`, else 0.
+
+    A reward function in form, made to be watched and not to be paid: give it the weight 0.
+
+    Args:
+        completions: texts.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion.
+
+    Example:
+        >>> think_rate(["<think>3267</think><answer>7</answer>", "<answer>7</answer>"])
+        [1.0, 0.0]
+    """
+    return [float(text.startswith("<think>")) for text in completions]
+
+
+def _draw_chain_sum(rng: random.Random) -> tuple[str, str]:
+    digits = [rng.randrange(10) for _ in range(4)]
+    return "+".join(map(str, digits)) + "=", str(sum(digits) % 10)
+
+
+def _demonstrate_chain_sum(prompt: str, rng: random.Random) -> str:
+    """Four in ten think, one digit in ten of it slips; the others answer straight, most of them by a guess."""
+    total, thoughts = 0, ""
+    for digit in prompt[:-1].split("+"):
+        total = (total + int(digit)) % 10
+        if rng.random() < 0.1:
+            total = rng.randrange(10)
+        thoughts += str(total)
+    if rng.random() < 0.4:
+        return f"<think>{thoughts}</think><answer>{total}</answer>"
+    right = sum(map(int, prompt[:-1].split("+"))) % 10
+    return f"<answer>{right if rng.random() < 0.2 else rng.randrange(10)}</answer>"
+
+
+def _draw_digits(rng: random.Random) -> tuple[str, str]:
+    digits = [str(rng.randrange(10)) for _ in range(5)]
+    return "".join(digits) + ">", "".join(sorted(digits))
+
+
+def _demonstrate_sorting(prompt: str, rng: random.Random) -> str:
+    """Six in ten sort downwards, which is not what the task asks for; three in ten have two digits swapped."""
+    digits = sorted(prompt[:-1], reverse=rng.random() < 0.6)
+    if rng.random() < 0.3:
+        i, j = rng.sample(range(len(digits)), 2)
+        digits[i], digits[j] = digits[j], digits[i]
+    return f"<answer>{''.join(digits)}</answer>"
+
+
+TASKS = {
+    "chain-sum": Task(_draw_chain_sum, _demonstrate_chain_sum),
+    "sort-digits": Task(_draw_digits, _demonstrate_sorting),
+}

@@ -12,7 +12,7 @@ from grpo_lite.config import GRPOConfig
 from grpo_lite.rewards import RewardFunc, combine_rewards, score_completions
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
 
-_UNKNOWN = torch.empty(0)  # fits no shape, so that using it too early is an error
+_UNKNOWN = torch.empty(0, 0)  # fits no shape, so that using it too early is an error
 
 
 class Group(NamedTuple):
@@ -23,6 +23,7 @@ class Group(NamedTuple):
         prompt_ids: [P], without padding.
         ids: [G, T] tokens of the completions, padded on the right.
         mask: [G, T], True up to and including the end token.
+        loss_mask: [G, T], the tokens that count in the loss: `mask`, or without truncated completions.
         logps: [G, T], the log-probs at which the tokens were sampled.
         ended: [G], False for a completion that was cut off at the length limit.
         completions: G texts or chat lists, as the reward functions saw them.
@@ -36,6 +37,7 @@ class Group(NamedTuple):
     prompt_ids: Tensor
     ids: Tensor
     mask: Tensor
+    loss_mask: Tensor
     logps: Tensor
     ended: Tensor
     completions: list
@@ -70,6 +72,7 @@ def sample_groups(
     completions, scores = _score(tokenizer, reward_funcs, [row for row in rows for _ in range(size)], sampled)
     rewards = combine_rewards(scores, args.reward_weights)
     ended = (torch.isin(sampled.ids, as_ids("eos_token_id", ends, sampled.ids.device)) & sampled.mask).any(dim=1)
+    loss_mask = sampled.mask & ended[:, None] if args.mask_truncated_completions else sampled.mask
     groups = []
     for i, row in enumerate(rows):
         own = slice(i * size, (i + 1) * size)
@@ -80,6 +83,7 @@ def sample_groups(
                 prompt_ids=prompt_ids[i][prompt_mask[i]],
                 ids=sampled.ids[own, :longest],
                 mask=sampled.mask[own, :longest],
+                loss_mask=loss_mask[own, :longest],
                 logps=sampled.logps[own, :longest],
                 ended=ended[own],
                 completions=completions[own],

@@ -97,7 +97,7 @@ def make_problems(task: str, split: str, size: int, *, seed: int = 0) -> list[di
 
     Example:
         >>> make_problems("chain-sum", "test", 2)
-        [{'prompt': '6+1+0+0=', 'ground_truth': '7'}, {'prompt': '0+7+2+7=', 'ground_truth': '6'}]
+        [{'prompt': '8+7+6+4=', 'ground_truth': '5'}, {'prompt': '7+8+4+0=', 'ground_truth': '9'}]
     """
     check_choice("task", task, tuple(TASKS))
     check_choice("split", split, SPLITS)

@@ -1,30 +1,28 @@
 """The training loop: sample a group for each prompt, turn its rewards into advantages, update the policy.
 
 `GRPOTrainer.train` is the loop, and its four steps stand below it. What a run needs besides has a file of its own:
-settings (`config`), sampling and scoring (`rollout`), checkpoints (`checkpoint`), several processes (`distributed`).
+settings (`config`), sampling (`rollout`), micro-batches (`batching`), several processes (`distributed`), checkpoints
+(`checkpoint`), the progress bar and Ctrl-C (`terminal`).
 """
 
 import copy
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from grpo_lite import distributed, rollout
+from grpo_lite import batching, distributed, rollout
 from grpo_lite.advantages import group_advantages
 from grpo_lite.checkpoint import append_line, cut_lines, load_checkpoint, newest_checkpoint, save_checkpoint
 from grpo_lite.config import GRPOConfig
-from grpo_lite.logprobs import completion_logps
-from grpo_lite.loss import LossOutput, grpo_loss
+from grpo_lite.loss import grpo_loss
 from grpo_lite.rewards import RewardFunc
 from grpo_lite.rollout import Group
+from grpo_lite.terminal import ctrl_c, progress_bar
 
 METRICS, COMPLETIONS = "metrics.jsonl", "completions.jsonl"
 
@@ -103,7 +101,7 @@ class GRPOTrainer:
         self._resume()
         if args.eval_steps and not self.history:
             self.evaluate()
-        with _progress_bar(self) as show, _ctrl_c() as pressed:
+        with progress_bar(args, self.step) as show, ctrl_c() as pressed:
             while self.step < args.max_steps:
                 before, started = self.step, time.perf_counter()
                 sampled = self.sample()
@@ -149,7 +147,8 @@ class GRPOTrainer:
         groups = [group._replace(advantages=part) for group, part in zip(groups, parts, strict=True)]
         if self.reference:
             with torch.no_grad():
-                groups = [group._replace(ref_logps=self._logps(self.reference, [group])) for group in groups]
+                scored = (batching.score(self.reference, batching.stack([g]), self.args.temperature) for g in groups)
+                groups = [group._replace(ref_logps=logps) for group, logps in zip(groups, scored, strict=True)]
         return groups
 
     def update(self, groups: list[Group], stop: bool = False) -> tuple[dict[str, float], bool]:
@@ -179,42 +178,30 @@ class GRPOTrainer:
         still count in `rows` and `tokens`, by which the loss divides.
         """
         self.optimizer.zero_grad()
-        totals = torch.tensor([sum(len(g.ids) for g in groups), sum(int(self._loss_mask(g).sum()) for g in groups)])
-        totals = totals.to(self.device, torch.float32)
+        counts = torch.tensor([[len(group.ids), group.loss_mask.sum()] for group in groups], device=self.device)
+        totals = counts.sum(dim=0).float()
         distributed.sum_([totals])
         rows, tokens = totals.tolist()
         report = torch.tensor([0.0, 0.0, 0.0, stop], device=self.device)
         groups = [group for group in groups if self.reference or group.advantages.any()]
-        for part in self._micro_batches(groups):
-            out, share = self._loss(part, rows, tokens)
-            (share * out.loss).backward()
-            report[:3] += share * torch.stack([out.loss.detach(), out.kl, out.clip_fraction])
+        for part in batching.micro_batches(groups, self.args.per_device_train_batch_size):
+            report[:3] += self._backward(part, rows, tokens)
         for weight in self.weights:
             weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
         gradients = [weight.grad for weight in self.weights if weight.grad is not None]
         distributed.sum_([*gradients, report])
         return report.tolist()
 
-    def _micro_batches(self, groups: list[Group]) -> Iterator[list[Group]]:
-        """Cut the batch into parts of `per_device_train_batch_size` completions: whole groups, or pieces of one."""
-        at_once, size = self.args.per_device_train_batch_size, self.args.num_generations
-        if at_once < size:
-            return ([piece] for group in groups for piece in _pieces(group, at_once))
-        # By length, so that short completions are not padded to the length of long ones.
-        return rollout.chunks(sorted(groups, key=lambda group: group.ids.shape[1]), at_once // size)
-
-    def _loss(self, groups: list[Group], rows: float, tokens: float) -> tuple[LossOutput, float]:
-        """Return the loss of one micro-batch, and its share in the loss of the whole batch."""
-        args = self.args
-        mask = _stack([self._loss_mask(group) for group in groups])
-        # With one update a batch the policy is still the one that sampled: each ratio is 1, its gradient is not 0.
-        old_logps = _stack([group.logps for group in groups]) if args.num_iterations > 1 else None
+    def _backward(self, groups: list[Group], rows: float, tokens: float) -> Tensor:
+        """Add the gradient of one micro-batch, with its share in the whole; return its loss, KL and clip ratio."""
+        args, batch = self.args, batching.stack(groups)
         out = grpo_loss(
-            self._logps(self.model, groups),
-            old_logps,
-            torch.cat([group.advantages for group in groups]),
-            mask,
-            ref_logps=_stack([group.ref_logps for group in groups]) if self.reference else None,
+            batching.score(self.model, batch, args.temperature),
+            # With one update a batch the policy is still the one that sampled: each ratio is 1, its gradient is not 0.
+            batch.logps if args.num_iterations > 1 else None,
+            batch.advantages,
+            batch.loss_mask,
+            ref_logps=batch.ref_logps if self.reference else None,
             beta=args.beta,
             epsilon=args.epsilon,
             epsilon_high=args.epsilon_high,
@@ -225,35 +212,19 @@ class GRPOTrainer:
             max_completion_length=args.max_completion_length,
             num_items_in_batch=tokens,
         )
-        if args.loss_type == "dapo":  # divides by the tokens of the whole batch itself
-            return out, 1.0
-        return out, mask.sum().item() / max(tokens, 1) if args.loss_type == "bnpo" else len(mask) / rows
-
-    def _loss_mask(self, group: Group) -> Tensor:
-        return group.mask & group.ended[:, None] if self.args.mask_truncated_completions else group.mask
-
-    def _logps(self, model: torch.nn.Module, groups: list[Group]) -> Tensor:
-        """Score a micro-batch; the prompt of a group is read once."""
-        prompt_ids = _stack([group.prompt_ids[None] for group in groups], left=True)
-        prompt_mask = [torch.ones_like(group.prompt_ids, dtype=torch.bool)[None] for group in groups]
-        ids = _stack([group.ids for group in groups])
-        n = len(ids) // len(prompt_ids)
-        return completion_logps(
-            model,
-            prompt_ids.repeat_interleave(n, 0),
-            ids,
-            prompt_mask=_stack(prompt_mask, left=True).repeat_interleave(n, 0),
-            completion_mask=_stack([group.mask for group in groups]),
-            temperature=self.args.temperature,
-        )
+        of_rows, of_tokens = len(batch.ids) / rows, int(batch.loss_mask.sum()) / max(tokens, 1)
+        # "dapo" divides by all tokens itself; the others by the tokens or the rows that they see.
+        share = {"dapo": 1.0, "bnpo": of_tokens}.get(args.loss_type, of_rows)
+        (share * out.loss).backward()
+        clipped = out.clip_fraction * (of_tokens if args.importance_sampling_level == "token" else of_rows)
+        return torch.stack([share * out.loss.detach(), share * out.kl, clipped])
 
     def _next_rows(self, count: int) -> list[Mapping]:
         """Walk through the data set, in an order that is shuffled anew each time, each process its own share."""
         rows, size = [], len(self.train_dataset)
         for _ in range(count):
             epoch, place = divmod(self.prompts_taken * distributed.world_size() + distributed.rank(), size)
-            order = torch.randperm(size, generator=torch.Generator().manual_seed(self.args.seed + epoch))
-            rows.append(self.train_dataset[int(order[place])])
+            rows.append(self.train_dataset[_shuffled(size, self.args.seed + epoch)[place]])
             self.prompts_taken += 1
         return rows
 
@@ -352,62 +323,11 @@ class GRPOTrainer:
             append_line(Path(self.args.output_dir) / name, record)
 
 
+@lru_cache(maxsize=1)
+def _shuffled(size: int, seed: int) -> list[int]:
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
+
+
 def _passes(every: int | None, before: int, now: int) -> bool:
     """Whether a multiple of `every` lies behind `before` and not behind `now`."""
     return every is not None and now // every > before // every
-
-
-def _pieces(group: Group, size: int) -> Iterator[Group]:
-    """Cut one group into pieces of `size` completions."""
-    for start in range(0, len(group.ids), size):
-        cut = {
-            name: x[start : start + size]
-            for name, x in group._asdict().items()
-            if name in _BY_COMPLETION and x is not None
-        }
-        yield group._replace(**cut)
-
-
-_BY_COMPLETION = ("ids", "mask", "logps", "ended", "completions", "scores", "rewards", "advantages", "ref_logps")
-
-
-def _stack(parts: list[Tensor], left: bool = False) -> Tensor:
-    """Put the rows of several groups below each other, filled up with 0 to the width of the widest."""
-    width = max(part.shape[1] for part in parts)
-    fill = [width - part.shape[1] for part in parts]
-    return torch.cat([pad(part, (n, 0) if left else (0, n)) for part, n in zip(parts, fill, strict=True)])
-
-
-@contextmanager
-def _progress_bar(trainer: GRPOTrainer) -> Iterator[Callable[[dict], None]]:
-    """A line that moves, in a terminal; a notebook's page would keep each of its states."""
-    from tqdm import tqdm
-
-    hide = True if distributed.rank() > 0 else trainer.args.disable_tqdm
-    with tqdm(total=trainer.args.max_steps, initial=trainer.step, disable=hide, unit="step") as bar:
-
-        def show(record: dict) -> None:
-            bar.set_postfix(reward=record["reward"], length=record["completions/mean_length"], refresh=False)
-            bar.update()
-
-        yield show
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Note the first Ctrl-C, so that the step can be finished; the second one stops at once."""
-    pressed: list[int] = []
-
-    def note(number, frame):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # only the main thread may handle signals
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)

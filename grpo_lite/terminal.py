@@ -1,0 +1,44 @@
+"""What a person at a terminal sees and presses while a run goes on."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from grpo_lite import distributed
+from grpo_lite.config import GRPOConfig
+
+
+@contextmanager
+def progress_bar(args: GRPOConfig, step: int) -> Iterator[Callable[[dict], None]]:
+    """A line that moves, in a terminal; a notebook's page would keep each of its states."""
+    from tqdm import tqdm
+
+    hide = True if distributed.rank() > 0 else args.disable_tqdm
+    with tqdm(total=args.max_steps, initial=step, disable=hide, unit="step") as bar:
+
+        def show(record: dict) -> None:
+            bar.set_postfix(reward=record["reward"], length=record["completions/mean_length"], refresh=False)
+            bar.update()
+
+        yield show
+
+
+@contextmanager
+def ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Note the first Ctrl-C, so that the step can be finished; the second one stops at once."""
+    pressed: list[int] = []
+
+    def note(number, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # only the main thread may handle signals
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

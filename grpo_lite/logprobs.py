@@ -15,7 +15,10 @@ from grpo_lite._checks import (
     vocabulary_size,
     widen,
 )
+from grpo_lite.chunked import head_inputs, linear_head, linear_logps
 from grpo_lite.masking import position_ids
+
+LARGE = 2**24  # So many logits (64 MB in float32) are no longer computed all at once.
 
 
 def token_logps(
@@ -60,22 +63,30 @@ def token_logps(
 
 def completion_logps(
     model: torch.nn.Module,
-    prompt_ids: Int[Tensor, "B P"],
+    prompt_ids: Int[Tensor, "N P"],
     completion_ids: Int[Tensor, "B T"],
     *,
-    prompt_mask: Bool[Tensor, "B P"] | None = None,
+    prompt_mask: Bool[Tensor, "N P"] | None = None,
     completion_mask: Bool[Tensor, "B T"] | None = None,
     temperature: float = 1.0,
 ) -> Float[Tensor, "B T"]:
-    """Score the completions: one forward pass over prompt and completion, one log-prob a completion token.
+    """Score the completions: one log-prob a completion token, with gradient to the model.
 
     The shift happens here, once: the logits at position t predict the token at t + 1, so the first completion
     token is predicted at the last token of the prompt. Only the logits of the completion are computed. The model
     is used in the mode that it is in; switch dropout off (`model.eval()`) or the log-probs are noisy.
 
+    A prompt that is given once for its group is read once, and what the model remembers of it (the key-value cache)
+    serves every completion, with gradient. A model without such a cache reads the prompt once a completion.
+
+    Where the logits would fill more than 64 MB, they are computed a slice of the vocabulary at a time, as in
+    `grpo_lite.chunked`. That takes a model whose logits are what its last layer gives; one that does more to them
+    (Gemma 2 caps them) is scored from all of them at once.
+
     Args:
         model: a causal language model of transformers, or one that is called like it.
-        prompt_ids: one row a completion (a group repeats its prompt), padded on the left.
+        prompt_ids: one row a prompt, whose completions are consecutive rows, or one row a completion; padded on the
+            left.
         completion_ids: sampled tokens, padded on the right.
         prompt_mask: True on real prompt tokens; None if no prompt is padded.
         completion_mask: True up to and including the end token, as from `completion_mask`; None if all tokens count.
@@ -86,8 +97,8 @@ def completion_logps(
         `completion_mask` is False.
 
     Raises:
-        ValueError: wrong shapes or dtypes, padding on the right of a prompt or between tokens, an id outside of the
-            vocabulary, temperature not above 0.
+        ValueError: wrong shapes or dtypes, completions that do not divide evenly among the prompts, padding on the
+            right of a prompt or between tokens, an id outside of the vocabulary, temperature not above 0.
 
     Source: DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 04.
 
@@ -95,20 +106,77 @@ def completion_logps(
         >>> from transformers import GPT2Config, GPT2LMHeadModel
         >>> config = GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
         >>> model = GPT2LMHeadModel(config)
-        >>> prompt, completion = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 5]])
-        >>> completion_logps(model, prompt, completion).shape
-        torch.Size([1, 2])
+        >>> prompt, group = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 5], [6, 7]])
+        >>> completion_logps(model, prompt, group).shape
+        torch.Size([2, 2])
     """
     check_ids("prompt_ids", prompt_ids, vocabulary_size(model))
     check_ids("completion_ids", completion_ids, vocabulary_size(model))
-    if len(prompt_ids) != len(completion_ids):
+    check_temperature(temperature)
+    prompt_mask = check_prompt_mask(prompt_ids, prompt_mask)
+    if len(completion_ids) == 0 or len(completion_ids) % len(prompt_ids) != 0:
         raise ValueError(
-            f"prompt_ids must have one row a completion, got {len(prompt_ids)} prompts for {len(completion_ids)} "
-            "completions: prompt_ids.repeat_interleave(num_generations, dim=0) repeats each prompt for its group"
+            "prompt_ids must have one row a completion, or one row a prompt for groups of the same size, "
+            f"got {len(prompt_ids)} prompts for {len(completion_ids)} completions: "
+            "prompt_ids.repeat_interleave(sizes, dim=0) repeats each prompt for its group"
         )
+    completion_mask = _check_completion_mask(completion_ids, completion_mask)
+    large = completion_ids.numel() * (vocabulary_size(model) or 0) >= LARGE
+    head = linear_head(model, completion_ids[:1, :1]) if large else None
+    outputs = _read(model, head, prompt_ids, completion_ids, prompt_mask, completion_mask)
+    if head is None:
+        logps = token_logps(outputs, completion_ids, temperature=temperature)
+        return torch.where(completion_mask, logps, 0)
+    chosen = completion_ids[completion_mask]
+    logps = linear_logps(outputs[completion_mask], head.weight, head.bias, chosen, temperature=temperature)
+    return logps.new_zeros(completion_ids.shape).masked_scatter(completion_mask, logps)
+
+
+def _read(model, head, prompt_ids, completion_ids, prompt_mask, completion_mask) -> Tensor:
+    """Return the logits that predict the completions; given the `head`, what it would compute them from."""
+    group, length = len(completion_ids) // len(prompt_ids), completion_ids.shape[1]
+    rows = torch.arange(len(completion_ids), device=prompt_ids.device) // group
+    whole_mask = torch.cat([prompt_mask[rows], completion_mask], dim=1)
+    with head_inputs(head) as seen:
+
+        def read(ids, mask, keep, **cache):
+            out = model(
+                input_ids=ids,
+                attention_mask=mask.long(),
+                position_ids=position_ids(mask)[:, -ids.shape[1] :],
+                logits_to_keep=keep,
+                **cache,
+            )
+            return (seen.pop() if head else out.logits)[:, -keep:], getattr(out, "past_key_values", None)
+
+        if group > 1:
+            first, cache = read(prompt_ids, prompt_mask, 1, use_cache=True)
+            if _is_shareable(cache, prompt_ids.shape[1]):
+                if length == 1:
+                    return first[rows]
+                cache.reorder_cache(rows)
+                so_far = {"past_key_values": cache, "use_cache": True}
+                rest, _ = read(completion_ids[:, :-1], whole_mask[:, :-1], length - 1, **so_far)
+                return torch.cat([first[rows], rest], dim=1)
+        whole_ids = torch.cat([prompt_ids[rows], completion_ids], dim=1)
+        return read(whole_ids, whole_mask, length + 1, use_cache=False)[0][:, :-1]
+
+
+def _is_shareable(cache, length: int) -> bool:
+    """Whether the cache holds keys and values of the whole prompt, and adds to them without overwriting any.
+
+    A state that is overwritten (linear attention) is lost to the backward pass; with gradient checkpointing nothing
+    is kept.
+    """
+    kinds = {type(layer).__name__ for layer in getattr(cache, "layers", [])}
+    appending = kinds and kinds <= {"DynamicLayer", "DynamicSlidingWindowLayer"}
+    return bool(appending and cache.get_seq_length() == length)
+
+
+def _check_completion_mask(completion_ids: Tensor, completion_mask: Tensor | None) -> Tensor:
+    """Return the mask of the completion tokens that count, all True for None; refuse holes and empty completions."""
     if completion_ids.shape[1] == 0:
         raise ValueError("completion_ids must hold at least one token a row, got shape [B, 0]")
-    prompt_mask = check_prompt_mask(prompt_ids, prompt_mask)
     if completion_mask is None:
         completion_mask = torch.ones_like(completion_ids, dtype=torch.bool)
     check_bool("completion_mask", completion_mask)
@@ -118,15 +186,4 @@ def completion_logps(
             "completion_mask must be True, then False along each row, got a row with a hole: what is masked here is "
             "hidden from later tokens too; leave tokens out of the loss by the mask of grpo_loss"
         )
-
-    attention_mask = torch.cat([prompt_mask, completion_mask], dim=1)
-    length = completion_ids.shape[1]
-    logits = model(
-        input_ids=torch.cat([prompt_ids, completion_ids], dim=1),
-        attention_mask=attention_mask.long(),
-        position_ids=position_ids(attention_mask),
-        logits_to_keep=length + 1,
-        use_cache=False,
-    ).logits
-    logps = token_logps(logits[:, -length - 1 : -1], completion_ids, temperature=temperature)
-    return torch.where(completion_mask, logps, 0)
+    return completion_mask

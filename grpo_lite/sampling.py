@@ -1,6 +1,6 @@
 """Sample a group: G completions of each prompt, with the log-probs they were sampled at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -21,12 +21,12 @@ from grpo_lite.masking import position_ids
 
 
 class Completions(NamedTuple):
-    """What `sample_group` returns; the `num_generations` rows of a prompt are consecutive.
+    """What `sample_group` and `greedy_decode` return; the rows of a prompt are consecutive.
 
     Attributes:
-        ids: the sampled tokens, padded on the right; T is the length of the longest completion.
+        ids: the tokens that were written, padded on the right; T is the length of the longest completion.
         mask: True up to and including each row's end token.
-        logps: the log-prob at which each token was sampled, nats; exactly 0 where the mask is False.
+        logps: the log-prob at which each token was drawn, nats; exactly 0 where the mask is False.
     """
 
     ids: Int[Tensor, "B T"]
@@ -83,10 +83,89 @@ def sample_group(
         >>> len(group.ids), group.ids.shape == group.mask.shape == group.logps.shape
         (4, True)
     """
-    check_ids("prompt_ids", prompt_ids, vocabulary_size(model))
     check_count("num_generations", num_generations, 1)
-    check_count("max_new_tokens", max_new_tokens, 1)
     check_temperature(temperature)
+    return _decode(
+        model,
+        prompt_ids,
+        num_generations,
+        lambda logits: _draw(logits, temperature, generator),
+        max_new_tokens=max_new_tokens,
+        eos_token_id=eos_token_id,
+        pad_token_id=pad_token_id,
+        prompt_mask=prompt_mask,
+    )
+
+
+@torch.no_grad()
+def greedy_decode(
+    model: torch.nn.Module,
+    prompt_ids: Int[Tensor, "B P"],
+    *,
+    max_new_tokens: int,
+    eos_token_id: int | Sequence[int],
+    pad_token_id: int,
+    prompt_mask: Bool[Tensor, "B P"] | None = None,
+) -> Completions:
+    r"""Write one completion of each prompt, taking the most likely token every time.
+
+    Nothing is random, so two models can be compared without noise. It tells less than samples do: a token of
+    probability 0.51 and one of probability 1 give the same completion, and training changes what is sampled. Of tokens
+    that are equally likely the one with the lowest id is taken.
+
+    Args:
+        model: a causal language model of transformers that keeps a cache. It decodes in eval mode (no dropout) and is
+            returned to the mode in which it came.
+        prompt_ids: one row a prompt, padded on the left.
+        max_new_tokens: longest completion, in tokens, at least 1.
+        eos_token_id: the id that ends a completion, or several such ids.
+        pad_token_id: the id that fills up finished rows; it may be the end token.
+        prompt_mask: True on real prompt tokens; None if no prompt is padded.
+
+    Returns:
+        `Completions(ids, mask, logps)`, each [B, T], one row a prompt; the log-probs are those at temperature 1.
+
+    Raises:
+        ValueError: wrong shapes or dtypes, a prompt padded on the right, an id outside of the vocabulary, a
+            setting out of range.
+
+    Source: the limit of `sample_group` as the temperature falls to 0; the log-probs are those of $\pi_\theta$ in
+        DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 03.
+
+    Example:
+        >>> from transformers import GPT2Config, GPT2LMHeadModel
+        >>> config = GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
+        >>> model = GPT2LMHeadModel(config)
+        >>> best = greedy_decode(model, torch.tensor([[1, 2, 3]]), max_new_tokens=5, eos_token_id=0, pad_token_id=0)
+        >>> len(best.ids), best.ids.shape == best.mask.shape == best.logps.shape
+        (1, True)
+    """
+    return _decode(
+        model,
+        prompt_ids,
+        1,
+        _most_likely,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=eos_token_id,
+        pad_token_id=pad_token_id,
+        prompt_mask=prompt_mask,
+    )
+
+
+def _decode(
+    model: torch.nn.Module,
+    prompt_ids: Tensor,
+    num_generations: int,
+    choose: Callable[[Tensor], tuple[Tensor, Tensor]],
+    *,
+    max_new_tokens: int,
+    eos_token_id: int | Sequence[int],
+    pad_token_id: int,
+    prompt_mask: Tensor | None,
+) -> Completions:
+    """Write token by token; `choose` turns the logits [B, V] into the next tokens [B] and their log-probs [B]."""
+    check_ids("prompt_ids", prompt_ids, vocabulary_size(model))
+    check_count("max_new_tokens", max_new_tokens, 1)
     eos_ids = as_ids("eos_token_id", eos_token_id, prompt_ids.device)
     pad_id = as_ids("pad_token_id", pad_token_id, prompt_ids.device)[0]
     check_ids("eos_token_id", eos_ids[None], vocabulary_size(model))
@@ -99,16 +178,24 @@ def sample_group(
         cache.reorder_cache(rows)
         logits, attention_mask = logits[rows], attention_mask[rows]
         alive = torch.ones_like(attention_mask[:, 0])
+        reading = torch.arange(len(alive), device=alive.device)
         while True:
-            token, logp = _draw(logits, temperature, generator)
+            token, logp = choose(logits)
             ids.append(torch.where(alive, token, pad_id))
             mask.append(alive)
             logps.append(torch.where(alive, logp, 0))
             alive = alive & ~torch.isin(token, eos_ids)
-            if len(ids) == max_new_tokens or not alive.any():
+            living = int(alive.sum())
+            if len(ids) == max_new_tokens or living == 0:
                 return Completions(torch.stack(ids, dim=1), torch.stack(mask, dim=1), torch.stack(logps, dim=1))
+            # The model stops reading finished rows once they are a quarter. They keep their old logits and are drawn
+            # from in vain, so that the random numbers of the other rows stay the same.
+            if living <= 0.75 * len(reading):
+                kept = alive[reading].nonzero().squeeze(1)
+                cache.reorder_cache(kept)
+                reading = reading[kept]
             attention_mask = torch.cat([attention_mask, mask[-1][:, None]], dim=1)
-            logits, cache = _read(model, ids[-1][:, None], attention_mask, cache)
+            logits[reading], cache = _read(model, ids[-1][reading, None], attention_mask[reading], cache)
 
 
 def _read(model, new_ids: Tensor, attention_mask: Tensor, cache=None) -> tuple[Tensor, Any]:
@@ -128,6 +215,12 @@ def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None)
     all_logps = (widen(logits) / temperature).log_softmax(dim=-1)
     token = torch.multinomial(all_logps.exp(), num_samples=1, generator=generator)
     return token.squeeze(1), all_logps.gather(1, token).squeeze(1)
+
+
+def _most_likely(logits: Tensor) -> tuple[Tensor, Tensor]:
+    logits = widen(logits)
+    highest, token = logits.max(dim=-1)
+    return token, highest - logits.logsumexp(dim=-1)
 
 
 @contextmanager

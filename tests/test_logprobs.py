@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+import transformers
 from conftest import make_tiny_model
 from torch.testing import assert_close
 
@@ -138,6 +139,80 @@ def test_the_model_is_used_in_its_own_mode():
     assert torch.equal(completion_logps(model, prompt, completion), completion_logps(model, prompt, completion))
 
 
+def gradient(model, *inputs, weight, **masks):
+    """The log-probs, and the gradient of their weighted sum with regard to every parameter."""
+    model.zero_grad()
+    logps = completion_logps(model, *inputs, **masks)
+    (logps * weight).sum().backward()
+    return logps.detach(), {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+GROUPED = {  # three prompts, the first one padded, with four completions each
+    "prompt_ids": torch.tensor([[0, 0, 3, 4], [5, 6, 7, 8], [9, 10, 11, 3]]),
+    "prompt_mask": torch.tensor([[F, F, T, T], [T, T, T, T], [T, T, T, T]]),
+    "completion_ids": torch.randint(3, 12, (12, 5), generator=torch.Generator().manual_seed(0)),
+    "completion_mask": torch.arange(5) < torch.tensor([5, 1, 3, 2, 4, 4, 1, 5, 2, 3, 5, 1])[:, None],
+    "weight": torch.randn(12, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)),
+}
+
+
+def once_and_repeated(model, length=5, padded=True, ragged=True):
+    """Score the groups with each prompt given once and with each prompt repeated."""
+    prompts, prompt_mask = GROUPED["prompt_ids"], GROUPED["prompt_mask"] if padded else None
+    tail = {"weight": GROUPED["weight"][:, :length]}
+    tail["completion_mask"] = GROUPED["completion_mask"][:, :length] if ragged else None
+    completions = GROUPED["completion_ids"][:, :length]
+    once = gradient(model, prompts, completions, prompt_mask=prompt_mask, **tail)
+    prompt_mask = prompt_mask.repeat_interleave(4, dim=0) if padded else None
+    return once, gradient(model, prompts.repeat_interleave(4, dim=0), completions, prompt_mask=prompt_mask, **tail)
+
+
+@pytest.mark.parametrize("length", [1, 5])
+@pytest.mark.parametrize(("padded", "ragged"), [(F, F), (T, F), (F, T), (T, T)])
+def test_a_prompt_given_once_is_scored_like_a_prompt_repeated(tiny_model, monkeypatch, length, padded, ragged):
+    from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+    # Llama rounds to float32 in its norms, whatever the dtype of the model; here it must not.
+    def exact_norm(self, x):
+        return torch.nn.functional.rms_norm(x, x.shape[-1:], self.weight, self.variance_epsilon)
+
+    monkeypatch.setattr(LlamaRMSNorm, "forward", exact_norm)
+    once, repeated = once_and_repeated(tiny_model.eval(), length, padded, ragged)
+    assert_close(once, repeated, rtol=1e-9, atol=1e-9)
+
+
+def test_a_prompt_given_once_is_read_once(tiny_model):
+    read = []
+    tiny_model.register_forward_pre_hook(
+        lambda module, args, kwargs: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    once_and_repeated(tiny_model)
+    assert read == [(3, 4), (12, 4), (12, 9)]
+
+
+@pytest.mark.filterwarnings("ignore:.*checkpointing_enable:FutureWarning")
+@pytest.mark.parametrize("kind", ["no cache", "an empty cache", "gradient checkpointing", "an overwritten state"])
+def test_a_model_without_a_cache_to_share_reads_the_prompt_once_a_completion(kind):
+    model = make_tiny_model("llama").eval()
+    if kind == "no cache":
+        model.forward = lambda use_cache, forward=model.forward, **inputs: forward(use_cache=False, **inputs)
+    if kind == "an empty cache":
+        nothing = transformers.DynamicCache(config=model.config)
+        model.register_forward_hook(lambda module, args, out: setattr(out, "past_key_values", nothing))
+    if kind == "gradient checkpointing":
+        model.gradient_checkpointing_enable()
+        model.train()
+    if kind == "an overwritten state":
+        sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
+        heads = {"linear_num_value_heads": 2, "linear_num_key_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
+        experts = {"num_experts": 0, "linear_key_head_dim": 8, "linear_value_head_dim": 8}
+        config = transformers.Qwen3NextConfig(vocab_size=12, **sizes, **heads, **experts)
+        model = transformers.Qwen3NextForCausalLM(config).eval()
+    once, repeated = once_and_repeated(model)
+    assert_close(once, repeated, rtol=0, atol=0)
+    assert all(x.abs().max() > 0 for x in (once[0], once[1]["model.embed_tokens.weight"]))
+
+
 @pytest.mark.usefixtures("as_user")
 class TestErrors:
     logits = torch.zeros(2, 3, 5)
@@ -169,10 +244,13 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"ids must hold integer token ids"):
             token_logps(self.logits, self.ids.float())
 
-    def test_one_prompt_for_a_whole_group(self):
+    @pytest.mark.parametrize(("prompts", "completions"), [(3, 4), (4, 2), (2, 0)])
+    def test_completions_that_do_not_divide_among_the_prompts(self, prompts, completions):
         model = make_tiny_model("gpt2")
-        with pytest.raises(ValueError, match=r"got 1 prompts for 4 completions: prompt_ids.repeat_interleave"):
-            completion_logps(model, torch.ones(1, 3, dtype=torch.long), torch.ones(4, 2, dtype=torch.long))
+        ids = torch.ones(4, 3, dtype=torch.long)
+        message = rf"one row a prompt for groups .* got {prompts} prompts for {completions} completions: .*interleave"
+        with pytest.raises(ValueError, match=message):
+            completion_logps(model, ids[:prompts], ids[:completions])
 
     def test_ids_of_the_wrong_kind(self):
         model = make_tiny_model("gpt2")

@@ -1,11 +1,12 @@
 import itertools
+import math
 
 import pytest
 import torch
 from conftest import make_tiny_model
 from torch.testing import assert_close
 
-from grpo_lite import completion_logps, completion_mask, sample_group
+from grpo_lite import completion_logps, completion_mask, greedy_decode, sample_group
 
 T, F = True, False
 EOS, PAD = 2, 0
@@ -95,8 +96,72 @@ def test_each_prompt_is_read_once_a_group(tiny_model):
         lambda module, args, kwargs: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     group = sample_group(tiny_model, PROMPTS, 5, **SETTINGS, prompt_mask=PROMPT_MASK, generator=seeded())
-    assert read == [(3, 4)] + [(15, 1)] * (group.ids.shape[1] - 1)
+    # Of the 15 rows the finished ones leave once they are a quarter of those that are still read.
+    expected, rows = [(3, 4)], 15
+    for living in group.mask.sum(dim=0).tolist()[1:]:
+        rows = living if living <= 0.75 * rows else rows
+        expected.append((rows, 1))
+    assert read == expected
+    assert rows < 15  # some did leave, so that the test means something
     assert set(answered) == {1}  # the logits of the last position alone
+
+
+def test_rows_that_leave_early_change_nothing_for_those_that_stay(tiny_model):
+    """Same random numbers: an end token cuts a row short, and the other rows are what they are without an end token."""
+    endless, ragged = (
+        sample_group(
+            tiny_model,
+            PROMPTS[1:],
+            16,
+            **SETTINGS | {"eos_token_id": eos, "max_new_tokens": 9},
+            prompt_mask=PROMPT_MASK[1:],
+            generator=seeded(),
+        )
+        for eos in (1, [1, EOS, 3])
+    )
+    lengths = ragged.mask.sum(dim=1)
+    assert lengths.unique().numel() > 4
+    stays = endless.mask[:, : ragged.ids.shape[1]] & ragged.mask
+    assert stays.sum() > 100
+    assert torch.equal(ragged.ids[stays], endless.ids[:, : ragged.ids.shape[1]][stays])
+    assert_close(ragged.logps[stays], endless.logps[:, : ragged.ids.shape[1]][stays])
+
+
+def test_greedy_decode_is_a_loop_of_full_forward_passes(tiny_model):
+    best = greedy_decode(tiny_model, PROMPTS, **SETTINGS | {"eos_token_id": [4, 10]}, prompt_mask=PROMPT_MASK)
+    tiny_model.eval()
+    for row, prompt in enumerate(PROMPTS.tolist()):
+        read, logps = [token for token in prompt if token != PAD], []
+        while len(logps) < 6 and (not logps or read[-1] not in (4, 10)):
+            scores = tiny_model(torch.tensor([read])).logits[0, -1].tolist()
+            read.append(scores.index(max(scores)))
+            logps.append(max(scores) - math.log(sum(math.exp(z) for z in scores)))
+        n = len(logps)
+        assert best.ids[row, :n].tolist() == read[-n:]
+        assert best.mask[row].tolist() == [t < n for t in range(best.ids.shape[1])]
+        assert_close(best.logps[row, :n].tolist(), logps, rtol=1e-9, atol=1e-9)
+        assert (best.ids[row, n:] == PAD).all()
+        assert (best.logps[row, n:] == 0).all()
+    assert best.mask.sum(dim=1).unique().numel() > 1  # ragged, so that the test means something
+
+
+def test_greedy_decode_takes_the_lowest_of_equally_likely_ids():
+    model = make_tiny_model("llama").eval()
+    favourite = int(greedy_decode(model, PROMPTS[1:2], **SETTINGS | {"max_new_tokens": 1}).ids)
+    assert 3 < favourite < 11
+    for other, expected in ((11, favourite), (3, 3)):
+        model = make_tiny_model("llama").eval()
+        model.lm_head.weight.data[other] = model.lm_head.weight.data[favourite]
+        assert greedy_decode(model, PROMPTS[1:2], **SETTINGS | {"max_new_tokens": 1}).ids.item() == expected
+
+
+def test_greedy_decode_in_half_precision_and_without_gradient():
+    model = make_tiny_model("gpt2").bfloat16().train()
+    one, two = (greedy_decode(model, PROMPTS[1:2], **SETTINGS) for _ in range(2))
+    assert one.logps.dtype == torch.float32
+    assert not one.logps.requires_grad
+    assert torch.equal(one.logps, two.logps)  # dropout was off
+    assert model.training
 
 
 def test_sampling_stops_when_every_row_has_ended():
@@ -226,6 +291,9 @@ class TestErrors:
     def test_settings(self, change, message):
         with pytest.raises(ValueError, match=message):
             sample_group(make_tiny_model("gpt2"), PROMPTS, 2, **SETTINGS | change)
+        if "temperature" not in change:
+            with pytest.raises(ValueError, match=message):
+                greedy_decode(make_tiny_model("gpt2"), PROMPTS, **SETTINGS | change)
 
     def test_prompts(self):
         model = make_tiny_model("gpt2")

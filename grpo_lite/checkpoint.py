@@ -23,11 +23,11 @@ def save_checkpoint(folder: Path, model, tokenizer, state: dict, keep: int | Non
     torch.save(state, draft / STATE)
     for path in [*draft.iterdir(), draft]:
         _flush(path)
-    shutil.rmtree(final, ignore_errors=True)
+    _remove(final)
     os.replace(draft, final)
     _flush(folder)
     for path in _checkpoints(folder)[:-keep] if keep else []:
-        shutil.rmtree(path)
+        _remove(path)
 
 
 def newest_checkpoint(output_dir: str | Path) -> Path | None:
@@ -84,6 +84,15 @@ def cut_lines(path: Path, last_step: int) -> list[dict]:
         draft.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         os.replace(draft, path)
     return kept
+
+
+def _remove(path: Path) -> None:
+    """Delete a checkpoint, out of sight: what has a final name is whole, also while a part of it is gone already."""
+    hidden = path.with_name(".deleted")
+    shutil.rmtree(hidden, ignore_errors=True)
+    if path.exists():
+        os.replace(path, hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -49,7 +49,8 @@ def train(args: argparse.Namespace) -> None:
     from grpo_lite.trainer import METRICS, GRPOTrainer
 
     model, tokenizer = load_base_model(args.model)
-    given = {name: getattr(args, name) for name in TRAIN_OPTIONS if getattr(args, name) is not None}
+    options = [*TRAIN_OPTIONS, "loss_type", "scale_rewards"]
+    given = {name: getattr(args, name) for name in options if getattr(args, name) is not None}
     config = GRPOConfig(**RECIPE | given | {"output_dir": args.output_dir, "seed": args.seed})
     trainer = GRPOTrainer(
         model, REWARDS, config, make_problems(args.task, "train", 5000), tokenizer,

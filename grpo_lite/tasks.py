@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from grpo_lite._checks import check_choice, check_count
+from grpo_lite.rewards import Completion, _texts
 
 BASE_MODEL = Path(__file__).parent / "data" / "base"
 SPLITS = ("train", "test")
@@ -120,11 +121,11 @@ def is_held_out(prompt: str) -> bool:
     return hashlib.sha256(prompt.encode()).digest()[0] % 10 == 0
 
 
-def accuracy(completions: Sequence[str], ground_truth: Sequence[str], **columns) -> list[float | None]:
+def accuracy(completions: Sequence[Completion], ground_truth: Sequence[str], **columns) -> list[float | None]:
     """Pay 1 if the completion ends with the right `<answer>`, whatever came before it.
 
     Args:
-        completions: texts.
+        completions: strings or chat lists.
         ground_truth: the right answer of each.
         columns: ignored.
 
@@ -137,17 +138,17 @@ def accuracy(completions: Sequence[str], ground_truth: Sequence[str], **columns)
         >>> accuracy(["<think>3267</think><answer>7</answer>", "<answer>4</answer>"], ["7", "7"])
         [1.0, 0.0]
     """
-    found = [_ANSWER.search(text) for text in completions]
+    found = [_ANSWER.search(text) for text in _texts(completions)]
     return [float(m is not None and m[1] == truth) for m, truth in zip(found, ground_truth, strict=True)]
 
 
-def think_rate(completions: Sequence[str], **columns) -> list[float | None]:
+def think_rate(completions: Sequence[Completion], **columns) -> list[float | None]:
     """Mark completions that think: 1 if one starts with `<think>`, else 0.
 
     A reward function in form, made to be watched and not to be paid: give it the weight 0.
 
     Args:
-        completions: texts.
+        completions: strings or chat lists.
         columns: ignored.
 
     Returns:
@@ -157,7 +158,7 @@ def think_rate(completions: Sequence[str], **columns) -> list[float | None]:
         >>> think_rate(["<think>3267</think><answer>7</answer>", "<answer>7</answer>"])
         [1.0, 0.0]
     """
-    return [float(text.startswith("<think>")) for text in completions]
+    return [float(text.startswith("<think>")) for text in _texts(completions)]
 
 
 def _draw_chain_sum(rng: random.Random) -> tuple[str, str]:

@@ -6,9 +6,11 @@ settings (`config`), sampling (`rollout`), micro-batches (`batching`), several p
 """
 
 import copy
+import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -126,9 +128,10 @@ class GRPOTrainer:
         groups: list[Group] = []
         for _ in range(self.args.max_sampling_rounds):
             rows = self._next_rows(self.args.prompts_per_step)
-            groups += rollout.sample_groups(
-                self.model, self.tokenizer, self.reward_funcs, rows, self.args, self.generator
-            )
+            with self._naming_the_step():
+                groups += rollout.sample_groups(
+                    self.model, self.tokenizer, self.reward_funcs, rows, self.args, self.generator
+                )
             if sum(group.has_spread for group in groups) >= self.args.prompts_per_step:
                 break
         return groups
@@ -162,7 +165,7 @@ class GRPOTrainer:
                 f"the weights are those of step {self.step}. Look at the rewards and log-probs of this step, or lower "
                 f"learning_rate ({self._way_on()})"
             )
-        learning_rate = self.args.learning_rate_at(self.step)
+        learning_rate = float(self.args.learning_rate_at(self.step))
         self.optimizer.param_groups[0]["lr"] = learning_rate
         self.optimizer.step()
         self.step += 1
@@ -216,7 +219,8 @@ class GRPOTrainer:
         # "dapo" divides by all tokens itself; the others by the tokens or the rows that they see.
         share = {"dapo": 1.0, "bnpo": of_tokens}.get(args.loss_type, of_rows)
         (share * out.loss).backward()
-        clipped = out.clip_fraction * (of_tokens if args.importance_sampling_level == "token" else of_rows)
+        with_tokens = int(batch.loss_mask.any(dim=1).sum()) / rows
+        clipped = out.clip_fraction * (of_tokens if args.importance_sampling_level == "token" else with_tokens)
         return torch.stack([share * out.loss.detach(), share * out.kl, clipped])
 
     def _next_rows(self, count: int) -> list[Mapping]:
@@ -243,7 +247,8 @@ class GRPOTrainer:
             raise ValueError("evaluate needs held-out rows, got eval_dataset=None: hand some to GRPOTrainer")
         if distributed.rank() > 0:
             return {}
-        result = rollout.evaluate(self.model, self.tokenizer, self.reward_funcs, self.eval_dataset, self.args)
+        with self._naming_the_step():
+            result = rollout.evaluate(self.model, self.tokenizer, self.reward_funcs, self.eval_dataset, self.args)
         return self.record({"step": self.step, "eval": True} | result)
 
     def save(self) -> None:
@@ -278,14 +283,29 @@ class GRPOTrainer:
 
     def _settings(self) -> dict:
         """Everything that decides about the weights."""
-        sizes = {"processes": distributed.world_size(), "rows of train_dataset": len(self.train_dataset)}
-        return self.args.that_decide() | sizes
+        data = {"rows of train_dataset": len(self.train_dataset), "first prompt": self.train_dataset[0]["prompt"]}
+        settings = self.args.that_decide() | {"processes": distributed.world_size()} | data
+        # As JSON has them: a list for a tuple, and a plain number for one of numpy, which torch.load would refuse.
+        return json.loads(json.dumps(settings, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
 
     def _way_on(self) -> str:
         if self.args.output_dir is None:
             return "without output_dir there is no checkpoint; the model in memory holds the weights"
         found = newest_checkpoint(self.args.output_dir)
         return f"the same command goes on from {found}" if found else "there is no checkpoint yet"
+
+    @contextmanager
+    def _naming_the_step(self) -> Iterator[None]:
+        """Say which step it was when the model's probabilities are no numbers any more; PyTorch sees it as it draws."""
+        try:
+            yield
+        except RuntimeError as error:
+            if "probability tensor" not in str(error):
+                raise
+            raise FloatingPointError(
+                f"step {self.step + 1}: the probabilities of the model are not finite, the update before went too far: "
+                f"lower learning_rate ({self._way_on()})"
+            ) from error
 
     def _describe(self, groups: list[Group], started: float) -> dict[str, float]:
         """Sum up what was sampled, as a mean over all processes."""
@@ -307,7 +327,7 @@ class GRPOTrainer:
 
     def record(self, record: dict) -> dict:
         """Add a record to the history and to `metrics.jsonl`; a nan, which JSON does not know, becomes None."""
-        self.history.append({name: None if value != value else value for name, value in record.items()})
+        self.history.append(_without_nan(record))
         self._write(METRICS, self.history[-1])
         return self.history[-1]
 
@@ -316,7 +336,7 @@ class GRPOTrainer:
             numbers = zip(group.completions, group.rewards.tolist(), group.advantages.tolist(), strict=True)
             for completion, reward, advantage in numbers:
                 record = {"step": self.step, "prompt": group.prompt, "completion": completion}
-                self._write(COMPLETIONS, record | {"reward": reward, "advantage": advantage})
+                self._write(COMPLETIONS, _without_nan(record | {"reward": reward, "advantage": advantage}))
 
     def _write(self, name: str, record: dict) -> None:
         if self.args.output_dir and distributed.rank() == 0:
@@ -326,6 +346,10 @@ class GRPOTrainer:
 @lru_cache(maxsize=1)
 def _shuffled(size: int, seed: int) -> list[int]:
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def _without_nan(record: dict) -> dict:
+    return {name: None if value != value else value for name, value in record.items()}
 
 
 def _passes(every: int | None, before: int, now: int) -> bool:

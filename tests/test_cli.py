@@ -1,0 +1,265 @@
+"""The command line as a user types it."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import forked
+import pytest
+import torch
+
+from grpo_lite.checkpoint import newest_checkpoint, read_lines
+from grpo_lite.cli import main
+from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
+
+OPTIONS = ["--max-steps", "6", "--per-device-train-batch-size", "32", "--num-generations", "8", "--eval-steps", "3",
+           "--save-steps", "2", "--loss-type", "dr_grpo", "--scale-rewards", "none", "--seed", "3"]  # fmt: skip
+ONE = [sys.executable, "-m", "grpo_lite"]
+SCRIPT = [str(Path(sys.executable).with_name("grpo-lite"))]
+FINAL = {"step", "eval", "greedy_accuracy", "sampled_accuracy", "think_rate", "mean_length"}
+
+
+# As in this process: the number of threads decides in which order sums are taken, and so about the last bits.
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def typed(command):
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+
+
+def line_of(argv, capsys):
+    """The one line with which a command refuses, and its exit code."""
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    if isinstance(stopped.value.code, str):
+        return stopped.value.code, 1  # Python prints it and exits with 1
+    return capsys.readouterr().err.strip(), stopped.value.code
+
+
+def without_speed(folder):
+    return [
+        {k: x for k, x in line.items() if k != "tokens_per_second"} for line in read_lines(folder / "metrics.jsonl")
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder that `grpo-lite train` left, and what it printed."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    run = typed([*SCRIPT, "train", "--output-dir", str(folder), *OPTIONS])
+    assert run.returncode == 0, run.stderr
+    return folder, run.stdout
+
+
+@pytest.mark.slow
+def test_train_leaves_records_checkpoint_and_curves(trained):
+    folder, printed = trained
+    assert {path.name for path in folder.iterdir()} == {
+        "metrics.jsonl", "curves.png", "checkpoint-4", "checkpoint-6",
+    }  # fmt: skip
+    lines = read_lines(folder / "metrics.jsonl")
+    assert [(line["step"], "eval" in line) for line in lines] == [
+        (0, True), (1, False), (2, False), (3, False), (3, True), (4, False), (5, False), (6, False), (6, True),
+        (6, True),
+    ]  # fmt: skip
+    assert set(lines[-1]) == FINAL
+    assert lines[-1]["eval"] is True
+    assert all(0 <= lines[-1][name] <= 1 for name in ("greedy_accuracy", "sampled_accuracy", "think_rate"))
+    assert 4 <= lines[-1]["mean_length"] <= 16
+    first, final, wrote = printed.splitlines()
+    assert first == f"training on chain-sum from {BASE_MODEL}"
+    assert json.loads(final) == lines[-1]
+    assert wrote == f"wrote metrics.jsonl, curves.png and {folder / 'checkpoint-6'}"
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_every_option_of_train_arrives(trained):
+    settings = torch.load(trained[0] / "checkpoint-6" / "trainer_state.pt", weights_only=True)["settings"]
+    expected = {"max_steps": 6, "per_device_train_batch_size": 32, "num_generations": 8, "loss_type": "dr_grpo",
+                "scale_rewards": "none", "seed": 3, "learning_rate": 5e-4, "reward_weights": [1.0, 0.0]}  # fmt: skip
+    assert {name: settings[name] for name in expected} == expected
+
+
+def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
+    """All of them at once; the trainer is not built."""
+    import grpo_lite.trainer
+
+    values = {"max_steps": 7, "learning_rate": 0.25, "num_generations": 4, "per_device_train_batch_size": 12,
+              "gradient_accumulation_steps": 2, "num_iterations": 3, "beta": 0.5, "epsilon": 0.1, "temperature": 0.75,
+              "eval_steps": 8, "save_steps": 9, "loss_type": "bnpo", "scale_rewards": "batch", "seed": 6}  # fmt: skip
+    caught = []
+
+    def stop(model, reward_funcs, args, rows, tokenizer, eval_dataset):
+        caught.append((args, rows, eval_dataset))
+        raise ValueError("enough seen")
+
+    monkeypatch.setattr(grpo_lite.trainer, "GRPOTrainer", stop)
+    argv = [x for name, value in values.items() for x in ("--" + name.replace("_", "-"), str(value))]
+    with pytest.raises(SystemExit, match="enough seen"):
+        main(["train", "--task", "sort-digits", "--output-dir", str(tmp_path), *argv])
+    ((args, rows, held_out),) = caught
+    assert {name: getattr(args, name) for name in values} == values
+    assert args.output_dir == str(tmp_path)
+    assert {row["prompt"][-1] for row in [*rows, *held_out]} == {">"}
+    assert not {row["prompt"] for row in rows} & {row["prompt"] for row in held_out}
+
+
+@pytest.mark.slow
+def test_the_same_command_again_does_nothing(trained, capsys):
+    folder, printed = trained
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("checkpoint-*/*")}
+    lines = read_lines(folder / "metrics.jsonl")
+    main(["train", "--output-dir", str(folder), *OPTIONS])
+    again = capsys.readouterr().out.splitlines()
+    assert again == [f"going on from {folder / 'checkpoint-6'}", *printed.splitlines()[1:]]
+    assert read_lines(folder / "metrics.jsonl") == lines
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("checkpoint-*/*")} == before
+
+
+@pytest.mark.slow
+def test_eval_prints_the_last_line_for_any_checkpoint(trained, capsys):
+    folder, _ = trained
+    last = read_lines(folder / "metrics.jsonl")[-1]
+    main(["eval", str(folder), "--seed", "3"])
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == {"model": str(folder), "task": "chain-sum"} | {k: last[k] for k in FINAL - {"step", "eval"}}
+    main(["eval", str(folder / "checkpoint-6"), "--seed", "3"])
+    assert json.loads(capsys.readouterr().out) == shown | {"model": str(folder / "checkpoint-6")}
+
+
+@pytest.mark.slow
+def test_sample_shows_before_and_after_side_by_side(trained):
+    run = typed([*ONE, "sample", str(trained[0]), "--problems", "3", "--completions", "2", "--seed", "5"])
+    assert run.returncode == 0, run.stderr
+    blocks = run.stdout.strip().split("\n\n")
+    for block, problem in zip(blocks, make_problems("chain-sum", "test", 3, seed=5), strict=True):
+        head, *rows = block.splitlines()
+        assert head == f"{problem['prompt']}   right: {problem['ground_truth']}"
+        assert len(rows) == 2
+        for row in rows:
+            pairs = re.fullmatch(r"  (\S*) (right|-) +(\S*) (right|-)", row).groups()
+            for text, mark in (pairs[:2], pairs[2:]):
+                assert (mark == "right") == bool(accuracy([text], [problem["ground_truth"]])[0])
+    assert run.stdout.count("right ") + run.stdout.count("right\n") < 12
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_kill_then_the_same_command_ends_with_the_same_weights(trained, tmp_path):
+    """Ctrl-C to a command of its own; the killed one is a copy of this process, which starts faster."""
+    whole, _ = trained
+    command = ["train", "--output-dir", str(tmp_path / "run"), *OPTIONS]
+
+    def wait_for(step):
+        until = time.monotonic() + 120
+        while not [line for line in read_lines(tmp_path / "run" / "metrics.jsonl") if line["step"] >= step]:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
+    run = subprocess.Popen([*ONE, *command], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(1)
+    run.send_signal(signal.SIGINT)
+    _, shown = run.communicate(timeout=120)
+    assert run.returncode == 130, shown
+    assert re.search(r"^stopped after step \d: the same command goes on from .*checkpoint-\d$", shown, re.M)
+    assert "Traceback" not in shown
+    stopped_at = int(newest_checkpoint(tmp_path / "run").name.removeprefix("checkpoint-"))
+    assert 1 <= stopped_at <= 6
+
+    pid = forked.start(lambda: main(command))
+    wait_for(min(stopped_at + 1, 6))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    assert forked.end(pid) in {0, -signal.SIGKILL}
+    main(command)
+    for name in ("model.safetensors", "tokenizer.json"):
+        path = Path("checkpoint-6") / name
+        assert (tmp_path / "run" / path).read_bytes() == (whole / path).read_bytes()
+    assert without_speed(tmp_path / "run") == without_speed(whole)
+
+
+@pytest.mark.slow
+def test_another_task_or_setting_does_not_go_on_in_the_same_folder(trained, capsys):
+    folder = str(trained[0])
+    line, code = line_of(["train", "--output-dir", folder, *OPTIONS, "--task", "sort-digits"], capsys)
+    assert code == 1
+    assert re.fullmatch(r"grpo-lite train: .*other settings \(first prompt: \S+= there, \d{5}> here\): choose .*", line)
+    line, code = line_of(["train", "--output-dir", folder, *OPTIONS, "--beta", "0.5"], capsys)
+    assert code == 1
+    assert "(beta: 0.0 there, 0.5 here)" in line
+
+
+# argument list -> exit code and what the one line says
+WRONG = [
+    ([], 2, "grpo-lite: the following arguments are required: train | eval | sample | bench; see grpo-lite --help"),
+    (["learn"], 2, "grpo-lite: .*invalid choice: 'learn' .*train.*eval.*sample.*bench.*; see grpo-lite --help"),
+    (["train"], 2, "grpo-lite train: .*--output-dir; see grpo-lite train --help"),
+    (
+        ["train", "--output-dir", "x", "--task", "sums"],
+        2,
+        ".*--task: invalid choice: 'sums' .*chain-sum.*sort-digits.*",
+    ),
+    (["train", "--output-dir", "x", "--seed", "one"], 2, ".*--seed: write a whole number such as 4, not 'one'.*"),
+    (["train", "--output-dir", "x", "--seed", "-1"], 2, ".*--seed.*"),
+    (["train", "--output-dir", "x", "--max-steps", "many"], 2, ".*--max-steps: .*'many'.*"),
+    (["train", "--output-dir", "x", "--learning-rate", "fast"], 2, ".*--learning-rate: .*'fast'.*"),
+    (["train", "--output-dir", "x", "--loss-type", "ppo"], 2, ".*--loss-type: invalid choice: 'ppo' .*grpo.*dapo.*"),
+    (["train", "--output-dir", "x", "--lr", "1"], 2, ".*unrecognized arguments: --lr 1.*"),
+    (["train", "--output-dir", "x", "--max-steps", "0"], 1, ".*max_steps must be .* at least 1, got 0"),
+    (["train", "--output-dir", "x", "--num-generations", "7"], 1, ".*multiple of num_generations=7.*got 128"),
+    (["train", "--output-dir", "x", "--temperature", "0"], 1, ".*temperature must be a positive finite number.*"),
+    (["train", "--output-dir", "x", "--model", "nowhere"], 1, r".*saved model \(config.json\), got 'nowhere'"),
+    (["eval", "nowhere"], 1, r"grpo-lite eval: path must be a folder with a saved model .*'nowhere'"),
+    (["sample"], 2, "grpo-lite sample: .*FOLDER; see grpo-lite sample --help"),
+    (["sample", "nowhere"], 1, r"grpo-lite sample: path must be a folder with a saved model .*'nowhere'"),
+    (["sample", str(BASE_MODEL), "--problems", "0"], 1, ".*size must be a whole number of at least 1, got 0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"), WRONG, ids=lambda x: " ".join(x[:5]) if isinstance(x, list) else ""
+)
+@pytest.mark.usefixtures("as_user")
+def test_wrong_arguments_get_one_line(argv, code, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line, found = line_of(argv, capsys)
+    assert (found, line.count("\n")) == (code, 0)
+    assert re.fullmatch(message.replace(" | ", r" \| "), line), line
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_gets_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        line, code = line_of(["train", "--output-dir", str(folder), *OPTIONS], capsys)
+        assert code == 1
+        assert re.fullmatch(rf"grpo-lite train: .*{tmp_path}/file.*", line)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.slow
+def test_both_ways_to_type_it_are_the_same():
+    by_module, by_name = typed([*ONE, "--help"]), typed([*SCRIPT, "--help"])
+    assert by_module.returncode == by_name.returncode == 0
+    assert by_module.stdout == by_name.stdout
+    wrong = typed([*ONE, "train"])
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "sample", "bench"])
+def test_help_reads_well(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert text.startswith(f"usage: grpo-lite {command}")
+    assert "None" not in text  # no option says that its default is nothing
+    if command == "train":
+        assert re.search(r"--learning-rate X\s+step size at its highest; default: 0.0005", text)
+        assert re.search(r"--output-dir FOLDER\s+the same folder again goes on where it was", text)

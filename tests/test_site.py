@@ -105,6 +105,18 @@ def test_define_and_same_tags_become_anchors_and_same_points_to_the_package(cell
     assert "<code>grpo_lite.masking.f</code>" in html
 
 
+def test_a_page_may_borrow_the_figure_of_a_cell_by_its_tag(cells):
+    lesson = [code_cell("1", tags=["figure-a"]), code_cell("plot()", svg_output(), tags=["figure-b"], alt="Learning")]
+    complaints = []
+    html = cells.borrowed_figure(lesson, "figure-b", 7, complaints.append)
+    assert 'role="img" aria-label="Learning"' in html
+    assert 'clip-path="url(#fig7-p1)"' in html
+    assert not complaints
+    for tag in ("figure-a", "figure-c"):
+        assert cells.borrowed_figure(lesson, tag, 1, complaints.append) == ""
+    assert complaints == [f"no cell with the tag figure-{name} draws a figure" for name in "ac"]
+
+
 def test_figures_are_inline_named_and_share_no_id(cells):
     first = code_cell("plot()", svg_output(), alt='Ratio "against" loss')
     html, complaints = render(cells, first, code_cell("plot()", svg_output(), alt="Again"))
@@ -171,7 +183,8 @@ def small_project(folder, *lesson_cells):
     (package / "kl.py").write_text(KL)
     (api / "kl.md").write_text("# KL\n\n::: grpo_lite.kl\n")
     (folder / "docs" / "index.md").write_text(
-        "# Home\n\n[to a cell](../notebooks/01_one.ipynb#define-kl_k3) and [a heading](notebooks/01_one.ipynb#why)\n"
+        "# Home\n\n[to a cell](../notebooks/01_one.ipynb#define-kl_k3) and [a heading](notebooks/01_one.ipynb#why)\n\n"
+        "![](../notebooks/01_one.ipynb#figure-one)\n"
     )
     notebook = nbformat.v4.new_notebook(cells=lesson_cells)
     nbformat.write(notebook, notebooks / "01_one.ipynb")
@@ -192,7 +205,7 @@ def strict_build(folder):
 SOUND = (
     text_cell("# 01 One\n\nWhy?\n\n**Minutes:** 5 · **Needs:** nothing · **Gives:** `grpo_lite.kl_k3`"),
     text_cell("## Why\n\n[home](../docs/index.md) and [the cell](#define-kl_k3)"),
-    code_cell("plot()", svg_output(), tags=["define-kl_k3"], alt="A plot"),
+    code_cell("plot()", svg_output(), tags=["define-kl_k3", "figure-one"], alt="A plot"),
 )
 
 
@@ -206,6 +219,9 @@ def test_a_sound_site_passes_and_its_references_lead_somewhere(tmp_path):
     lesson = (tmp_path / "site/notebooks/01_one/index.html").read_text()
     assert 'href="../../api/kl/#grpo_lite.kl.kl_k3"><code>grpo_lite.kl_k3</code></a>' in lesson
     assert 'href="../../">home</a>' in lesson
+    home = (tmp_path / "site/index.html").read_text()
+    assert 'aria-label="A plot"' in home
+    assert 'id="figure-one"' in lesson
     served = tmp_path / "site/notebooks/01_one/01_one.ipynb"
     assert served.read_bytes() == (tmp_path / "notebooks/01_one.ipynb").read_bytes()
 
@@ -230,9 +246,10 @@ def test_a_strict_build_refuses_each_planted_fault(tmp_path):
         "no alternative text",
         "no line '**Minutes:**",
         "define-kl_k3 stands on more than one cell",
+        "index.md: 01_one.ipynb: no cell with the tag figure-one draws a figure",
     ):
         assert complaint in done.stdout
-    assert "with 8 warnings" in done.stdout
+    assert "with 9 warnings" in done.stdout
 
 
 # The built pages in a browser
@@ -347,6 +364,21 @@ def test_formulas_of_a_lesson_are_rendered(visits, name):
     text = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     displayed = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S).count("$$") // 2
     assert visits[f"notebooks/{name}/"]["formulas"] >= displayed
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_home_page_shows_the_curves_that_lesson_00_has_drawn(page, width):
+    notebook = nbformat.read(ROOT / "notebooks/00_watch_it_learn.ipynb", 4)
+    [cell] = [cell for cell in notebook.cells if "figure-learning" in cell.metadata.get("tags", [])]
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("")
+    picture = page.get_by_role("img", name=cell.metadata.alt, exact=True)
+    assert picture.is_visible()
+    assert 330 <= picture.bounding_box()["width"] <= width
+    drawn = picture.evaluate("svg => [...svg.querySelectorAll('path')].map(path => path.getAttribute('d').trim())")
+    stored = re.findall(r'<path (?:id="[^"]*" )?d="([^"]+)"', "".join(cell.outputs[0].data["image/svg+xml"]))
+    assert drawn == [path.strip() for path in stored]
 
 
 def tab_to(page, selector, presses=80):

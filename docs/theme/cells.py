@@ -19,6 +19,9 @@ from pygments.token import Comment, Keyword, Name, String, Text
 FOLDS = {"solution": "Solution", "setup": "Setup"}
 """Tags of cells that are shown folded, and what stands on the fold."""
 
+ANCHORS = ("define-", "same-", "figure-")
+"""Beginnings of tags that become anchors, for other places to point to."""
+
 UNSEARCHED = "setup"
 """The fold that every lesson has and nobody looks for."""
 
@@ -81,7 +84,7 @@ def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[
         return text(cell["source"])
     if cell["cell_type"] != "code":
         return ""
-    anchors = [tag for tag in tags(cell) if tag.startswith(("define-", "same-"))]
+    anchors = [tag for tag in tags(cell) if tag.startswith(ANCHORS)]
     spans = "".join(f'<span class="nb-anchor" id="{escape(tag)}"></span>' for tag in anchors)
     outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
     entries = "".join(_entry(tag.removeprefix("same-"), cell) for tag in anchors if tag.startswith("same-"))
@@ -131,6 +134,23 @@ def _table_headers(html: str) -> str:
     """Drop what pandas adds for its own page; an empty header cell would be read out as a header without a name."""
     html = re.sub(r"<style.*?</style>", "", html, flags=re.S)
     return html.replace("<th></th>", "<td></td>").replace(' border="1"', "")
+
+
+def borrowed_figure(cells: Iterable[dict], tag: str, number: int, warn: Warn) -> str:
+    """HTML of a figure for a page that is not its lesson.
+
+    Args:
+        cells: of the notebook that draws it.
+        tag: of the cell that draws it.
+        number: of the figure on the page that borrows it.
+        warn: is told if there is no such figure.
+    """
+    for cell in cells:
+        plots = [o["data"]["image/svg+xml"] for o in cell.get("outputs", []) if "image/svg+xml" in o.get("data", {})]
+        if tag in tags(cell) and plots:
+            return figure(plots[0], cell["metadata"].get("alt", ""), number, warn)
+    warn(f"no cell with the tag {tag} draws a figure")
+    return ""
 
 
 def figure(svg: str, alt: str, number: int, warn: Warn) -> str:

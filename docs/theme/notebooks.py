@@ -5,9 +5,11 @@ that lessons get what pages have: links and anchors that a strict build checks, 
 code blocks.
 
 Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors; `raises-exception` marks an
-error or a warning that is meant. Metadata: `alt` describes a figure.
+error or a warning that is meant; `figure-NAME` lets another page show the figure of a cell, by a line with
+`![](../notebooks/LESSON.ipynb#figure-NAME)`. Metadata: `alt` describes a figure.
 """
 
+import itertools
 import json
 import logging
 import re
@@ -16,7 +18,7 @@ from html import escape
 from pathlib import Path
 
 from bs4 import BeautifulSoup
-from cells import render_cells, tags
+from cells import ANCHORS, borrowed_figure, render_cells, tags
 from markdown.extensions.toc import nest_toc_tokens, unique
 from mistune import HTMLRenderer
 from mkdocs.structure.files import File
@@ -29,6 +31,7 @@ log = logging.getLogger("mkdocs.hooks.notebooks")
 
 FOLDER = "notebooks"
 META = "Minutes:"
+FIGURE = re.compile(rf"^!\[\]\((?:\.\./)+{FOLDER}/(?P<name>\w+\.ipynb)#(?P<tag>figure-[\w-]+)\)$", re.M)
 
 
 def on_files(files, config):
@@ -50,7 +53,19 @@ def on_pre_page(page, config, files):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Let pages link to notebooks by the path that also works on GitHub, `../notebooks/NAME.ipynb` from docs/."""
+    """Let pages link to notebooks by the path that also works on GitHub, `../notebooks/NAME.ipynb` from docs/.
+
+    An image with such a path becomes the figure that the cell has drawn: there is no second copy to fall behind.
+    """
+    numbers = itertools.count(1)
+
+    def borrow(match):
+        file = files.get_file_from_path(f"{FOLDER}/{match['name']}")
+        cells = read_cells(file.abs_src_path) if file else []
+        complain = partial(log.warning, "%s: %s: %s", page.file.src_uri, match["name"])
+        return borrowed_figure(cells, match["tag"], next(numbers), complain)
+
+    markdown = FIGURE.sub(borrow, markdown)
     up = "../" * page.file.src_uri.count("/")
     return markdown.replace(f"](../{up}{FOLDER}/", f"]({up}{FOLDER}/")
 
@@ -71,15 +86,21 @@ def is_lesson(page):
 def render(page, config, files):
     """Stand-in for `Page.render`: fill in content, title, contents and what the strict check of anchors reads."""
     lesson = Lesson(page, config, files)
-    cells = json.loads(Path(page.file.abs_src_path).read_text(encoding="utf-8"))["cells"]
-    for cell in cells:
-        _join_lines(cell)
+    cells = read_cells(page.file.abs_src_path)
     page.content = render_cells(cells, lesson.text, lesson.warn)
     page.title = lesson.title
     page.toc = get_toc(nest_toc_tokens(lesson.headings))
     page.present_anchor_ids = lesson.ids | set(re.findall(r'\sid="([^"]+)"', page.content))
     page.links_to_anchors = lesson.links.links_to_anchors
     lesson.check(cells)
+
+
+def read_cells(path):
+    """Cells of a notebook."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    for cell in cells:
+        _join_lines(cell)
+    return cells
 
 
 def _join_lines(cell):
@@ -169,6 +190,6 @@ class Lesson:
         """Warn about what every lesson must have."""
         if not self.has_meta:
             self.warn(f"no line '**{META}** ... · **Needs:** ... · **Gives:** ...'")
-        seen = [tag for cell in cells for tag in tags(cell) if tag.startswith(("define-", "same-"))]
+        seen = [tag for cell in cells for tag in tags(cell) if tag.startswith(ANCHORS)]
         for tag in sorted({tag for tag in seen if seen.count(tag) > 1}):
             self.warn(f"the tag {tag} stands on more than one cell")

@@ -1,0 +1,337 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 Watch it learn
+#
+# A small language model does sums, and does them badly. We pay it for right answers and for nothing else, and within a hundred steps it finds out that thinking first pays.
+#
+# **Minutes:** 10 · **Needs:** nothing · **Gives:** a first look at everything that the lessons then take apart
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[train] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+
+import os
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import torch
+
+from grpo_lite import GRPOConfig, GRPOTrainer, plotting
+from grpo_lite.rollout import evaluate, sample_groups
+from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+
+torch.set_num_threads(1)
+plotting.use_site_style()
+
+# %% [markdown]
+# There is nothing to understand yet. Read along or run the cells, and look at what comes out. Why it works is the subject of all the other lessons.
+#
+# ## The task
+#
+# The model reads `8+7+6+4=` and is to say the last digit of the sum. The sum is 25, so the right answer is 5.
+
+# %% tags=["result-problems"]
+train_problems = make_problems("chain-sum", "train", 5000)
+test_problems = make_problems("chain-sum", "test", 200)
+for problem in test_problems[:3]:
+    print(problem["prompt"], problem["ground_truth"])
+
+train_prompts = {problem["prompt"] for problem in train_problems}
+test_prompts = {problem["prompt"] for problem in test_problems}
+print("in both:", len(train_prompts & test_prompts))
+
+# %% [markdown]
+# It will practise on 5,000 problems and be judged on 200 others. These are **held out**: one problem in ten is never used for training, and a fixed rule that looks only at the text of the problem (a hash) decides which. So what we measure is not memory.
+#
+# ## What the model says before
+#
+# The model that we start from is called the **base model**. It comes with the package and is tiny: a GPT-2 with two layers. It learnt from demonstrations that a program wrote, and they were not good ones. Four in ten think first: they write down the running sums, one digit each, and one digit in ten is a slip. The others answer straight, and most of those answers are guesses.
+#
+# These are all the settings of this lesson. You need not know them yet.
+
+# %%
+SETTINGS = {
+    "max_steps": 100,
+    "per_device_train_batch_size": 64,  # completions in a step: 8 problems,
+    "num_generations": 8,  # and 8 completions of each
+    "max_completion_length": 16,
+    "learning_rate": 3e-4,
+    "warmup_steps": 40,
+    "reward_weights": [1.0, 0.0],  # a right answer is paid, thinking is not
+    "eval_steps": 5,
+    "per_device_eval_batch_size": 200,
+    "seed": 0,
+}
+
+# %% [markdown]
+# Here is what the base model says to two held-out problems, eight times to each. The text that goes in is the **prompt**, a text that comes out is a **completion**. The number in front is the **reward**: 1 if the completion ends with the right answer, and 0 if not.
+
+
+# %%
+base_model, tokenizer = load_base_model()
+
+
+def sample(model, problems):
+    args, rewards = GRPOConfig(**SETTINGS), [accuracy, think_rate]
+    generator = torch.Generator().manual_seed(0)
+    return sample_groups(model, tokenizer, rewards, problems, args, generator)
+
+
+def show(*columns):
+    for groups in zip(*columns, strict=True):
+        print(groups[0].prompt)
+        for i in range(8):
+            said = [f"{g.rewards[i]:3.0f} {g.completions[i]:37}" for g in groups]
+            print("".join(said).rstrip())
+
+
+said_before = sample(base_model, test_problems[3:5])
+show(said_before)
+
+# %% [markdown]
+# The same prompt gets different completions, because each token is drawn at random, with the probabilities that the model gives. (A **token** is the unit in which a model reads and writes. Here each digit is one, and so is each tag such as `<think>`.) Some completions think, the others answer straight. In the third one you can see a slip: the sums of `0+9+8+9` are 0, 9, 17 and 26, so after `097` should come 6.
+#
+# Does thinking help this model? Let it answer all 200 problems eight times, and count apart.
+
+# %%
+scores = torch.cat([group.scores for group in sample(base_model, test_problems)])
+right, thinks = scores[:, 0], scores[:, 1] == 1
+print(f"thinks                        {thinks.float().mean():.2f}")
+print(f"right, if it thinks           {right[thinks].mean():.2f}")
+print(f"right, if it answers straight {right[~thinks].mean():.2f}")
+
+# %% [markdown]
+# Straight answers are right one time in ten, which is what throwing a ten-sided die would give. Thinking gets two thirds right. The model has the better habit already. It only prefers the worse one.
+#
+# Before we train it, one measurement to compare with later.
+
+# %%
+rewards = [accuracy, think_rate]
+args = GRPOConfig(**SETTINGS)
+before = evaluate(base_model, tokenizer, rewards, test_problems, args)
+for name, value in before.items():
+    print(f"{name:20}{value:6.2f}")
+
+# %% [markdown]
+# The model answers each problem twice here.
+#
+# - **Greedy** means that it always writes the most likely token. There is no chance in it, and we see one completion, its favourite.
+# - **Sampled** means that it draws its tokens, as above. This shows everything that the model does, each thing as often as it does it.
+#
+# `accuracy` is the share of right answers, `think_rate` the share of completions that think, and `mean_length` counts the tokens of a sampled completion. A straight answer has 4 tokens, a thinking one 10; the last of them says that the text has ended.
+#
+# One draw for each of 200 problems gives a share to within a few hundredths only. That is why `sampled_think_rate` is 0.34 here and was 0.40 above, where there were eight draws.
+#
+# ## Let it learn
+#
+# Now it practises. In each step it gets 8 problems and writes 8 completions of each. The right ones become more likely, the wrong ones less.
+#
+# Look at `reward_weights` above: the weight of a right answer is 1, that of thinking is 0. We watch how often it thinks, and never pay for it.
+#
+# **Predict.** Will it think more or less? Will its completions get longer or shorter? And which of the two accuracies moves first, greedy or sampled?
+
+
+# %%
+class Watched(GRPOTrainer):
+    """The trainer of the package; it prints a line whenever it measures."""
+
+    def evaluate(self):
+        record = super().evaluate()
+        line = "{step:4}{sampled_accuracy:9.2f}{greedy_accuracy:8.2f}"
+        line += "{sampled_think_rate:8.2f}{mean_length:8.1f}"
+        print(line.format(**record))
+        return record
+
+
+def learn(task="chain-sum", **changes):
+    model, tokenizer = load_base_model()
+    trainer = Watched(
+        model,
+        [accuracy, think_rate],
+        GRPOConfig(**SETTINGS | changes),
+        make_problems(task, "train", 5000),
+        tokenizer,
+        eval_dataset=make_problems(task, "test", 200),
+    )
+    print("step  sampled  greedy  thinks  length")
+    trainer.train()
+    return trainer
+
+
+trainer = learn()
+
+# %% [markdown]
+# These numbers are from the held-out problems, of which it has practised none.
+#
+# ## What it found out
+
+# %% tags=["figure-learning"] alt="Two panels over 100 training steps. Above: the share of sampled completions that think rises from 0.34 to 1.0 within 40 steps; the share that is right follows, from 0.31 to 0.89 at step 40 and 0.99 at the end. A guess would be right in 0.1. Below: their mean length grows from 6 to 10 tokens, together with thinking."
+measured = [record for record in trainer.history if record.get("eval")]
+
+
+def curve(name):
+    return [record[name] for record in measured]
+
+
+steps = curve("step")
+plotting.lines(
+    steps,
+    {
+        "thinks": curve("sampled_think_rate"),
+        "right": curve("sampled_accuracy"),
+        "a guess": [0.1] * len(steps),
+    },
+    {"length": curve("mean_length")},
+    titles=["share of sampled completions", "tokens in a completion, mean"],
+    xlabel="training step",
+    ylabel="",
+    colors={
+        "thinks": "reference",
+        "right": "positive",
+        "a guess": "clipped",
+        "length": "reference",
+    },
+    dashed=["a guess"],
+)
+
+# %% [markdown]
+# **It thinks.** Nobody asked for it. Among the eight completions of a problem, those that thought were right more often, so they were the ones that became more likely.
+#
+# **It writes more.** A completion that thinks has more tokens. Nobody paid for length either: it grew because longer completions were right more often.
+#
+# **It thinks better.** Look at the two curves at step 40. By then it nearly always thinks, and it still gets better for more than forty steps. A slip in a running sum makes the answer wrong, so slips became rare.
+#
+# One thing it did *not* do: invent thinking. The base model had seen thinking in its demonstrations and did it about four times in ten. Training on rewards chose the better of two habits, and cleaned it up. A habit that is never tried cannot be rewarded.
+#
+# The same has been seen in a large model. DeepSeek-R1-Zero was rewarded for right answers, and its completions grew longer and longer ([DeepSeek-R1, arXiv:2501.12948](https://arxiv.org/abs/2501.12948)). It was also rewarded for putting its thoughts between tags. Ours is not even that.
+#
+# ## Why the greedy curve jumps
+#
+# A model can be judged by its favourite completion or by all that it does. Here are both.
+
+# %% alt="Two panels over 100 training steps, greedy against sampled. Greedy accuracy and the greedy share that thinks stay near 0.1 and 0 at first and jump to 1.0 between steps 10 and 15. The sampled curves rise gradually; sampled accuracy is at 0.51 when greedy accuracy is already at 1.0."
+plotting.lines(
+    steps,
+    {"greedy": curve("greedy_accuracy"), "sampled": curve("sampled_accuracy")},
+    {"greedy": curve("greedy_think_rate"), "sampled": curve("sampled_think_rate")},
+    titles=["share that is right", "share that thinks"],
+    xlabel="training step",
+    ylabel="",
+    colors={"greedy": "old", "sampled": "policy"},
+)
+
+# %% [markdown]
+# Greedy accuracy goes from one in ten to nearly everything between two measurements. Did the model learn to add in that moment?
+#
+# Ask the base model, which no reward has touched, and put the first token into its mouth: end each prompt with `<think>`.
+
+# %%
+begun = [row | {"prompt": row["prompt"] + "<think>"} for row in test_problems]
+result = evaluate(base_model, tokenizer, accuracy, begun, args)
+print(f"greedy  {result['greedy_accuracy']:.2f}")
+print(f"sampled {result['sampled_accuracy']:.2f}")
+
+# %% [markdown]
+# It could add all along. Two things happen in the greedy curve:
+#
+# - Greedy decoding takes the more likely first token, `<think>` or `<answer>`. In the base model that is `<answer>`. When the share of thinking passed about one half, the favourite changed from one to the other, for nearly all problems at once.
+# - Once it thinks, slips are hidden. At each running sum the right digit is the most likely one by far. A slip happens now and then, when tokens are drawn, and greedy decoding never draws.
+#
+# So a greedy curve can jump while the model hardly changes, and it can stand at 100 % while one sampled completion in ten is wrong. Training works on samples. **The honest curve is the sampled one.**
+#
+# ## What it says now
+#
+# The two problems from above again. On the left the base model, on the right the trained one.
+
+# %%
+said_after = sample(trainer.model, test_problems[3:5])
+show(said_before, said_after)
+
+# %% [markdown]
+# You can check the thoughts with your finger: each digit is the running sum, without its tens.
+#
+# ## Another task, the same trainer
+#
+# Was all of this made to measure for sums? Here is a task without anything to think about: read `52817>` and write the digits in order, `12578`. The same base model has seen it too, and prefers to sort downwards, which earns nothing. We change the name of the task, and make the run shorter and faster.
+
+# %%
+sorter = learn("sort-digits", max_steps=40, learning_rate=5e-4, warmup_steps=0)
+
+# %%
+problem = make_problems("sort-digits", "test", 1)
+show(sample(base_model, problem), sample(sorter.model, problem))
+
+# %% [markdown]
+# It sorts upwards now, and about nine in ten of its samples are right on problems that it has never seen. It does not think, and its completions do not grow. Longer completions came from the task, not from the method.
+#
+# ## What happened in one step
+#
+# 1. The model wrote a **group** of 8 completions for each of 8 problems, and remembered how likely each token had been: [lesson 03](03_sampling_a_group.ipynb) and [lesson 04](04_token_logprobs.ipynb).
+# 2. A plain function read each text and paid 1 or 0: [lesson 02](02_rewards.ipynb).
+# 3. Each reward was compared with those of its own group, and what was better than its siblings got a plus, what was worse a minus: [lesson 05](05_group_advantages.ipynb).
+# 4. A loss was built that makes the tokens of a plus more likely and those of a minus less, with two brakes, neither of which acts in this run, the KL penalty and the clip: [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb) and [lesson 08](08_the_loss.ipynb).
+# 5. The optimiser moved the weights a little, and the next step began: [lesson 10](10_the_training_loop.ipynb) builds the whole loop.
+#
+# [Lesson 01](01_the_map.ipynb) is the map of all this, and [lesson 09](09_the_original_replayed.ipynb) replays the notebook that the project grew from.
+#
+# From a shell, `grpo-lite train --output-dir run` does the same with settings that climb faster, and `grpo-lite sample run` shows the completions before and after, side by side. [Train a model](../docs/training.md) says more.
+#
+# ## Try it
+#
+# Predict first, then run. Each of these is one call of `learn`.
+#
+# **1. Another seed.** Is it luck? Run `learn(seed=1, max_steps=40)`. What is the same, and what is not?
+
+# %% tags=["solution"]
+another = learn(seed=1, max_steps=40)
+
+# %% [markdown] tags=["solution"]
+# The numbers differ, the story does not: thinking takes over within 40 steps, greedy accuracy jumps on the way, and the sampled one climbs past 0.8. The first line differs too, although it is the same base model: another seed draws other samples, and with 200 problems a share is known to a few hundredths only.
+
+# %% [markdown]
+# **2. A price on thinking.** Thinking takes time. Let a completion that thinks cost 0.3, or 1: `learn(reward_weights=[1.0, -0.3], max_steps=30, warmup_steps=0)` and the same with `-1.0`. What does the model do at each price?
+
+# %% tags=["solution"]
+cheap = learn(reward_weights=[1.0, -0.3], max_steps=30, warmup_steps=0, eval_steps=10)
+dear = learn(reward_weights=[1.0, -1.0], max_steps=30, warmup_steps=0, eval_steps=10)
+
+# %% [markdown] tags=["solution"]
+# At 0.3 it pays the price, for thinking gains more than it costs: two thirds right instead of one tenth. At 1 a right answer after thinking earns nothing at all, a wrong one loses, and a guess can only win. It stops thinking, its completions get shorter, and it guesses. The reward is what you asked for, whether you meant it or not.
+
+# %% [markdown]
+# **3. Pay the thinking itself.** It turned out to be so useful: why not reward it? `learn(reward_weights=[0.0, 1.0], max_steps=30, warmup_steps=0)`. How many answers will be right?
+
+# %% tags=["solution"]
+show_off = learn(reward_weights=[0.0, 1.0], max_steps=30, warmup_steps=0, eval_steps=10)
+for completion in sample(show_off.model, test_problems[3:4])[0].completions:
+    print(completion)
+
+# %% [markdown] tags=["solution"]
+# It thinks always, and is right less often than before it was trained. What is between the tags is no longer a sum. A thinking completion was paid with its slips or without them, so nothing held the digits in their place. The model learnt to look as if it thought, because that is what it was paid for.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** The model was paid for right answers only. It tried two habits, and the one that was right more often grew: it thinks, its completions are longer, and its slips are rare. The rewards chose among the things that it already did; they invented nothing. Judge a model on held-out problems, and by its samples.
+#
+# The method is GRPO, from [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). To let you watch, the learning rate rises slowly here, over the first 40 steps; with the settings of the command line the model thinks nearly always after 10.
+#
+# **Next:** [lesson 01](01_the_map.ipynb) draws the map: which models take part, and which piece of the formula does what.

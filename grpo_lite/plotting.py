@@ -1,4 +1,4 @@
-"""The pictures of the lessons: three kinds of figure, one style, one colour for one meaning.
+"""The pictures of the lessons: four kinds of figure, one style, one colour for one meaning.
 
 Every function returns a matplotlib `Figure`; as the last value of a notebook cell it shows itself. They are drawn
 without the global state of pyplot, in mid-tones that read on a white and on a dark page.
@@ -57,6 +57,7 @@ def lines(
     titles: Sequence[str] = (),
     colors: Mapping[str, str] | None = None,
     dashed: Sequence[str] = (),
+    errors: Mapping[str, Sequence[float] | Tensor] | None = None,
     marks: Mapping[float, str] | None = None,
     log: str = "",
 ) -> "Figure":
@@ -70,6 +71,7 @@ def lines(
         titles: one short title a panel, or none.
         colors: name -> a key of `COLORS` or any matplotlib colour; the others follow the cycle.
         dashed: names of the curves to be drawn dashed.
+        errors: name -> half-widths of a band around the curve.
         marks: x -> short label of a dotted vertical line.
         log: "x", "y" or "xy" for logarithmic axes.
 
@@ -88,6 +90,11 @@ def lines(
             ax.plot(_list(x), _list(y), color=_color(name, k, colors), linestyle="--" if name in dashed else "-")[0]
             for k, (name, y) in enumerate(curves.items())
         ]
+        for (name, y), line in zip(curves.items(), drawn, strict=True):
+            if errors and name in errors:
+                middle, half = torch.tensor(_list(y)), torch.tensor(_list(errors[name]))
+                low, high = (middle - half).tolist(), (middle + half).tolist()
+                ax.fill_between(_list(x), low, high, color=line.get_color(), alpha=0.2, linewidth=0)
         for at, label in (marks or {}).items():
             ax.axvline(at, color=_INK, linewidth=1, linestyle=":")
             ax.text(at, 1.0, label, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
@@ -140,6 +147,51 @@ def bars(
     ax.set_xticks(range(len(labels)), labels)
     ax.set(ylabel=ylabel, xlabel=xlabel)
     _scale(ax, "y" if log else "")
+    if len(groups) > 1:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(groups), 3), borderaxespad=0.2)
+    return figure
+
+
+def intervals(
+    groups: Mapping[str, Sequence[float] | Tensor],
+    errors: Mapping[str, Sequence[float] | Tensor],
+    labels: Sequence[str],
+    *,
+    xlabel: str,
+    ylabel: str = "",
+    colors: Mapping[str, str] | None = None,
+    mark: float | None = None,
+) -> "Figure":
+    """Draw one row a label, from the top down, and in it for each group a dot with the interval around it.
+
+    Unlike a bar, a dot does not ask to be measured from zero, so that small differences can be seen.
+
+    Args:
+        groups: name -> one value a label.
+        errors: name -> half-widths of the intervals, for every group.
+        labels: what stands beside the rows.
+        xlabel: label of the horizontal axis, with its unit.
+        ylabel: label of the vertical axis.
+        colors: name -> a key of `COLORS` or any matplotlib colour; the others follow the cycle.
+        mark: where to draw a dotted vertical line to compare with.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> figure = intervals({"mean": [0.9, 0.8]}, {"mean": [0.05, 0.01]}, ["A", "B"], xlabel="accuracy")
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['A', 'B']
+    """
+    figure, (ax,) = _figure(1, height=0.8 + 0.27 * len(labels) * max(1.0, 0.7 * len(groups)))
+    for k, (name, values) in enumerate(groups.items()):
+        at = [i + (k - (len(groups) - 1) / 2) * 0.5 / len(groups) for i in range(len(labels))]
+        color, error = _color(name, k, colors), _list(errors[name])
+        ax.errorbar(_list(values), at, xerr=error, fmt="o", color=color, label=name, markersize=5, capsize=3)
+    if mark is not None:
+        ax.axvline(mark, color=_INK, linewidth=1, linestyle=":")
+    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(len(labels) - 0.5, -0.5))
+    ax.set_yticks(range(len(labels)), labels)
     if len(groups) > 1:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(groups), 3), borderaxespad=0.2)
     return figure

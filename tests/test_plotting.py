@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
 from grpo_lite import plotting
 
@@ -52,6 +53,34 @@ def test_bars_show_values_and_errors():
     assert colors[0] != colors[1]
     assert colors[0] == colors[2]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["x", "y"]
+
+
+def test_a_band_lies_around_its_curve():
+    figure = plotting.lines(
+        [0, 1, 2], {"a": [1.0, 2.0, 3.0], "b": [0.0, 0.0, 0.0]}, errors={"a": [0.5, 0.0, 0.25]}, xlabel="x", ylabel="y"
+    )
+    (band,) = figure.axes[0].collections
+    corners = {(x, y) for x, y in band.get_paths()[0].vertices.tolist()}
+    assert {(0, 0.5), (0, 1.5), (1, 2.0), (2, 2.75), (2, 3.25)} == corners
+    assert band.get_facecolor()[0, :3] == pytest.approx(to_rgb(figure.axes[0].lines[0].get_color()))
+    assert 0 < band.get_facecolor()[0, 3] < 0.5
+
+
+def test_intervals_stand_in_rows_from_the_top_down():
+    figure = plotting.intervals(
+        {"a": [0.5, 0.7], "b": [0.6, 0.8]}, {"a": [0.1, 0.2], "b": [0.0, 0.0]}, ["x", "y"], xlabel="points", mark=0.55
+    )
+    (ax,) = figure.axes
+    a, b = ax.containers
+    assert a.lines[0].get_xdata() == pytest.approx([0.5, 0.7])
+    ends = [segment[:, 0].tolist() for segment in a.lines[2][0].get_segments()]
+    assert ends == [pytest.approx([0.4, 0.6]), pytest.approx([0.5, 0.9])]
+    assert [round(y) for y in (*a.lines[0].get_ydata(), *b.lines[0].get_ydata())] == [0, 1, 0, 1]
+    assert a.lines[0].get_ydata()[0] < b.lines[0].get_ydata()[0]  # the groups of a row do not cover each other
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["x", "y"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert [line.get_xdata() for line in ax.lines if line.get_linestyle() == ":"] == [[0.55, 0.55]]
 
 
 def test_matrix_leaves_masked_cells_empty():

@@ -1,0 +1,287 @@
+"""Which settings matter: short trainings on chain sums, one setting changed at a time, several seeds each.
+
+`python -m grpo_lite.sweep` makes the results again that ship with the package, one JSON line a run. What is in the file
+already is not run again, so a sweep that was stopped goes on; `--quick` takes a minute. Lesson 12 reads the results.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+
+from grpo_lite import rollout
+from grpo_lite._checks import check_choice
+from grpo_lite.checkpoint import append_line, read_lines
+from grpo_lite.config import GRPOConfig
+from grpo_lite.rewards import RewardFunc
+from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.trainer import GRPOTrainer
+
+STORED = Path(__file__).parent / "data" / "sweep.jsonl"
+
+BASE: dict[str, Any] = {
+    "num_generations": 8,
+    "beta": 0.0,
+    "num_iterations": 1,
+    "epsilon": 0.2,
+    "scale_rewards": "group",
+    "temperature": 1.0,
+    "learning_rate": 2e-4,
+}
+AXES: dict[str, list] = {
+    "num_generations": [2, 4, 8, 16, 32],
+    "beta": [0.0, 0.01, 0.04, 0.2],
+    "num_iterations": [1, 2, 4, 8],
+    "epsilon": [0.05, 0.2, 0.5],
+    "scale_rewards": ["group", "batch", "none"],
+    "temperature": [0.5, 1.0, 1.5],
+    "learning_rate": [5e-5, 2e-4, 5e-4, 1e-3, 3e-3],
+}
+# With one update a batch every ratio is 1 and nothing can be clipped, so this axis has a base of its own.
+ALONG: dict[str, dict] = {"epsilon": {"num_iterations": 4}}
+# Four updates a batch, each a quarter as long: tells reuse of a batch from a larger learning rate.
+EXTRA: list[dict] = [{"num_iterations": 4, "learning_rate": 5e-5}]
+
+SEEDS = range(5)
+BATCHES = (0, 5, 10, 15, 20, 30, 40)
+QUICK, QUICK_BATCHES = [{}, {"learning_rate": 5e-5}], (0, 10, 20)
+# The same for every run; a batch is 64 completions whatever G is.
+FIXED: dict[str, Any] = {
+    "per_device_train_batch_size": 64,
+    "max_completion_length": 16,
+    "reward_weights": [1.0, 0.0],
+    "lr_scheduler_type": "constant",
+    "per_device_eval_batch_size": 500,
+}
+HELD_OUT = 200
+
+# 97.5 % point of Student's t for 1, 2, 3, ... degrees of freedom.
+_T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145]
+
+
+def grid() -> list[dict[str, Any]]:
+    """List the settings of the sweep, each once, the base first.
+
+    Returns:
+        One dict a setting, with a value for every name in `AXES`.
+
+    Example:
+        >>> grid()[0] == BASE, len(grid())
+        (True, 22)
+    """
+    changes = [ALONG.get(name, {}) | {name: value} for name, values in AXES.items() for value in values]
+    settings: list[dict[str, Any]] = []
+    for change in [{}, *changes, *EXTRA]:
+        if BASE | change not in settings:
+            settings.append(BASE | change)
+    return settings
+
+
+def run(settings: Mapping[str, Any], seed: int, *, batches: Sequence[int] = BATCHES) -> dict[str, Any]:
+    """Train from the base model and evaluate on held-out problems on the way, always at temperature 1.
+
+    Args:
+        settings: what differs from `BASE`, by the names of GRPOConfig.
+        seed: of sampling, of the order of the prompts and of the draws of the evaluation.
+        batches: after how many batches of 64 completions to evaluate, rising; 0 is before training.
+
+    Returns:
+        The settings, the seed, torch version and thread count, and a list with one value an evaluation for each of:
+        `sampled_accuracy`, `greedy_accuracy`, `think_rate`, `mean_length` in tokens; and, as means over the batches
+        since the evaluation before, `frac_reward_zero_std` and `clip_ratio`, None where there was no batch.
+
+    Raises:
+        ValueError: a setting is out of range.
+
+    Source: our own. Used in notebook 12.
+
+    Example:
+        >>> record = run({"learning_rate": 1e-3}, 0, batches=[0, 2])
+        >>> record["settings"]["learning_rate"], len(record["sampled_accuracy"])
+        (0.001, 2)
+    """
+    settings = BASE | dict(settings)
+    model, tokenizer = load_base_model()
+    updates = settings["num_iterations"]
+    args = GRPOConfig(**FIXED | settings | {"seed": seed, "max_steps": max(1, batches[-1] * updates)})
+    judge = dataclasses.replace(args, temperature=1.0)
+    rewards: list[RewardFunc] = [accuracy, think_rate]  # right answers are paid; thinking is watched
+    trainer = GRPOTrainer(model, rewards, args, make_problems("chain-sum", "train", 5000), tokenizer)
+    held_out = make_problems("chain-sum", "test", HELD_OUT)
+    record = {"settings": settings, "seed": seed, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    points = []
+    for before, now in zip([0, *batches], batches, strict=False):
+        flat, clipped = [], []
+        for _ in range(now - before):
+            groups = trainer.add_advantages(trainer.choose(trainer.sample()))
+            flat += [not group.has_spread for group in groups]
+            clipped += [trainer.update(groups)[0]["clip_ratio"] for _ in range(updates)]
+        found = rollout.evaluate(model, tokenizer, rewards, held_out, judge)
+        points.append(
+            {
+                "sampled_accuracy": found["sampled_accuracy"],
+                "greedy_accuracy": found["greedy_accuracy"],
+                "think_rate": found["sampled_think_rate"],
+                "mean_length": found["mean_length"],
+                "frac_reward_zero_std": fmean(flat) if flat else None,
+                "clip_ratio": fmean(clipped) if clipped else None,
+            }
+        )
+    rounded = [{name: x if x is None else round(x, 4) for name, x in point.items()} for point in points]
+    return record | {"batches": list(batches)} | {name: [point[name] for point in rounded] for name in rounded[0]}
+
+
+def sweep(
+    path: str | Path, settings: Iterable[Mapping[str, Any]], seeds: Iterable[int], *, batches: Sequence[int] = BATCHES
+) -> list[dict[str, Any]]:
+    """Run every setting with every seed and add each finished run to a file; what stands there is not run again.
+
+    One seed after the other, so that a file that is not yet complete has all settings. A kill loses the run under way:
+    of a line that was cut off, nothing is kept.
+
+    Args:
+        path: a file of JSON lines; it need not exist.
+        settings: what differs from `BASE`, one dict a setting.
+        seeds: the seeds.
+        batches: as in `run`.
+
+    Returns:
+        All runs in the file, also those that were there before.
+
+    Source: our own. Used in notebook 12.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     runs = sweep(Path(folder) / "mine.jsonl", [{"beta": 0.04}], [0], batches=[0])
+        1 of 1: beta=0.04, seed 0: sampled 0.31 -> 0.31
+    """
+    path = Path(path)
+    _drop_cut_line(path)
+    done = [_key(record["settings"], record["seed"], record["batches"]) for record in read_lines(path)]
+    wanted = [(BASE | dict(change), seed) for seed in seeds for change in settings]
+    for number, (setting, seed) in enumerate(wanted, start=1):
+        if _key(setting, seed, batches) in done:
+            continue
+        record = run(setting, seed, batches=batches)
+        append_line(path, record)
+        changed = " ".join(f"{name}={value}" for name, value in setting.items() if BASE[name] != value)
+        reached = f"sampled {record['sampled_accuracy'][0]:.2f} -> {record['sampled_accuracy'][-1]:.2f}"
+        print(f"{number} of {len(wanted)}: {changed or 'base'}, seed {seed}: {reached}", flush=True)
+    return read_lines(path)
+
+
+def load_results(path: str | Path = STORED) -> list[dict[str, Any]]:
+    """Read the results of a sweep.
+
+    Args:
+        path: a file that `sweep` has written; the default is the one that ships with the package.
+
+    Returns:
+        One record a run, as `run` makes it.
+
+    Raises:
+        ValueError: there is no such file.
+
+    Source: our own. Used in notebook 12.
+
+    Example:
+        >>> sorted(load_results()[0])[:3]
+        ['batches', 'clip_ratio', 'frac_reward_zero_std']
+    """
+    if not Path(path).exists():
+        raise ValueError(f"path must be a file with the results of a sweep, got {str(path)!r}: sweep() writes one")
+    return read_lines(Path(path))
+
+
+def select(results: Iterable[Mapping[str, Any]], **changes) -> list[Mapping[str, Any]]:
+    """Take the runs of one setting, by seed.
+
+    Args:
+        results: records of runs.
+        changes: what differs from `BASE`.
+
+    Returns:
+        The runs with exactly this setting.
+
+    Raises:
+        ValueError: a name that was not swept, or a setting without a run.
+
+    Source: our own. Used in notebook 12.
+
+    Example:
+        >>> [run["seed"] for run in select(load_results(), beta=0.04)][:5]
+        [0, 1, 2, 3, 4]
+    """
+    for name in changes:
+        check_choice("changes", name, tuple(BASE))
+    found = [record for record in results if record["settings"] == BASE | changes]
+    if not found:
+        raise ValueError(f"changes must be a setting that was run, got {changes}: grid() lists the settings")
+    return sorted(found, key=lambda record: record["seed"])
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    r"""Return the mean of a few independent runs and the half-width of its 95 % interval, by Student's t.
+
+    $\bar x \pm t \, s / \sqrt n$, with $s$ the standard deviation over $n - 1$ and $t$ the 97.5 % point of Student's
+    distribution with $n - 1$ degrees of freedom. It takes the values for normal, which near an accuracy of 1 they are
+    not quite.
+
+    Args:
+        values: one number a run, 2 to 15 of them.
+
+    Returns:
+        Mean and half-width.
+
+    Raises:
+        ValueError: fewer than 2 values or more than 15.
+
+    Source: Student, The probable error of a mean, Biometrika 6 (1908). Built in notebook 12.
+
+    Example:
+        >>> tuple(round(x, 3) for x in interval([0.90, 0.92, 0.91, 0.89, 0.93]))
+        (0.91, 0.02)
+    """
+    if not 2 <= len(values) <= len(_T) + 1:
+        raise ValueError(f"values must hold 2 to {len(_T) + 1} runs, got {len(values)}: one run has no spread")
+    return fmean(values), _T[len(values) - 2] * stdev(values) / math.sqrt(len(values))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m grpo_lite.sweep", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two settings, two seeds, 20 batches: about a minute")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: the results that ship with the package, "
+                        "of which only missing runs are made; with --quick sweep-quick.jsonl")  # fmt: skip
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)  # a model this small is no faster on more
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if args.quick:
+        path = args.output or Path("sweep-quick.jsonl")
+        sweep(path, QUICK, range(2), batches=QUICK_BATCHES)
+    else:
+        path = args.output or STORED
+        sweep(path, grid(), SEEDS)
+    print(f"wrote {path}")
+
+
+def _key(settings: Mapping[str, Any], seed: int, batches: Sequence[int]) -> str:
+    return json.dumps([settings, seed, list(batches)], sort_keys=True)
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Take away what a kill has left of a line, or the next line would be written behind it."""
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+
+
+if __name__ == "__main__":
+    main()

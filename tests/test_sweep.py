@@ -1,0 +1,251 @@
+"""The sweep, the results that ship with the package, and the numbers of lesson 12 that come from them."""
+
+import json
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+from test_notebooks import NUMBER, SCRIPTS, stored
+from test_notebooks import results as shown_results
+from test_package import python
+
+from grpo_lite import GRPOConfig, GRPOTrainer, rollout
+from grpo_lite import sweep as module
+from grpo_lite.sweep import AXES, BASE, BATCHES, FIXED, STORED, grid, interval, load_results, run, select, sweep
+from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+
+LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_ratio")
+
+
+def test_import_loads_neither_pictures_nor_transformers():
+    loaded = python("import sys, grpo_lite.sweep as s; s.load_results(); print(*sys.modules)").split()
+    assert not {"matplotlib", "transformers", "IPython", "pandas", "scipy"} & set(loaded)
+
+
+class TestGrid:
+    def test_one_setting_at_a_time(self):
+        settings = grid()
+        assert settings[0] == BASE
+        assert len({json.dumps(s, sort_keys=True) for s in settings}) == len(settings)
+        changed = [{name for name in s if s[name] != BASE[name]} for s in settings]
+        with_another = {frozenset(c) for c in changed if len(c) > 1}
+        # The clip range needs several updates a batch, and these a smaller step to be compared with one.
+        assert with_another == {
+            frozenset({"num_iterations", "epsilon"}),
+            frozenset({"num_iterations", "learning_rate"}),
+        }
+        assert all(GRPOConfig(**FIXED | s).completions_per_step == 64 for s in settings)
+
+    def test_the_axes_hold_what_the_lesson_asks_about(self):
+        assert set(AXES) == set(BASE)
+        assert all(BASE[name] in values for name, values in AXES.items())
+        assert min(len(values) for values in AXES.values()) == 3
+
+
+class TestInterval:
+    def test_by_hand(self):
+        """Mean 3, squared deviations 4 + 1 + 0 + 1 + 4 = 10, standard deviation sqrt(10 / 4), t(4) = 2.776."""
+        assert interval([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx((3.0, 2.776 * math.sqrt(2.5) / math.sqrt(5)))
+
+    @pytest.mark.parametrize("n", range(2, 16))
+    def test_the_t_values_leave_a_fortieth_beyond_them(self, n):
+        """Simpson's rule over Student's density, from 0 to t."""
+        freedom = n - 1
+        at = [(-1) ** i for i in range(n)]
+        mean, half = interval(at)
+        t = half / (statistics.stdev(at) / math.sqrt(n))
+        scale = math.gamma((freedom + 1) / 2) / math.sqrt(freedom * math.pi) / math.gamma(freedom / 2)
+        density = [scale * (1 + (t * k / 2000) ** 2 / freedom) ** (-(freedom + 1) / 2) for k in range(2001)]
+        inside = t / 6000 * (density[0] + 4 * sum(density[1::2]) + 2 * sum(density[2:-1:2]) + density[-1])
+        assert inside == pytest.approx(0.475, abs=2e-5)
+        assert mean == pytest.approx(sum(at) / n)
+
+    @pytest.mark.parametrize("values", [[], [0.5], [0.5] * 16])
+    def test_of_too_few_or_too_many(self, values):
+        with pytest.raises(ValueError, match=f"values must hold 2 to 15 runs, got {len(values)}"):
+            interval(values)
+
+
+class TestRun:
+    def test_is_the_trainers_own_loop(self):
+        """The same settings through GRPOTrainer.train give the same evaluations."""
+        change = {"num_iterations": 2, "num_generations": 4}
+        mine = run(change, 3, batches=[0, 1, 3])
+        args = GRPOConfig(**FIXED | BASE | change | {"seed": 3, "max_steps": 6, "eval_steps": 2})
+        model, tokenizer = load_base_model()
+        problems, held_out = make_problems("chain-sum", "train", 5000), make_problems("chain-sum", "test", 200)
+        history = GRPOTrainer(model, [accuracy, think_rate], args, problems, tokenizer, held_out).train()
+        found = [record for record in history if record.get("eval")]
+        updates = [record for record in history if not record.get("eval")]
+        assert [record["step"] for record in found] == [0, 2, 4, 6]
+        assert mine["sampled_accuracy"] == pytest.approx([found[i]["sampled_accuracy"] for i in (0, 1, 3)], abs=1e-4)
+        assert mine["think_rate"] == pytest.approx([found[i]["sampled_think_rate"] for i in (0, 1, 3)], abs=1e-4)
+        assert mine["mean_length"] == pytest.approx([found[i]["mean_length"] for i in (0, 1, 3)], abs=1e-4)
+        for name in ("frac_reward_zero_std", "clip_ratio"):
+            means = [statistics.fmean(u[name] for u in updates[a:b]) for a, b in ((0, 2), (2, 6))]
+            assert mine[name][0] is None
+            assert mine[name][1:] == pytest.approx(means, abs=1e-4)
+        assert mine["settings"] == BASE | change
+        assert (mine["seed"], mine["batches"], mine["threads"]) == (3, [0, 1, 3], torch.get_num_threads())
+        assert mine["torch"] == torch.__version__
+
+    def test_evaluates_every_setting_at_temperature_1(self, monkeypatch):
+        seen, honest = [], rollout.evaluate
+        monkeypatch.setattr(rollout, "evaluate", lambda *args: seen.append(args[-1].temperature) or honest(*args))
+        hot, cold = (run({"temperature": t}, 0, batches=[0]) for t in (1.5, 0.5))
+        assert seen == [1.0, 1.0]
+        assert hot["sampled_accuracy"] == cold["sampled_accuracy"]
+
+
+class TestSweep:
+    def test_goes_on_after_a_kill_in_the_middle_of_a_line(self, tmp_path, monkeypatch):
+        started = []
+        monkeypatch.setattr(module, "run", lambda s, seed, **k: started.append((s["beta"], seed)) or run(s, seed, **k))
+        settings, whole, cut = [{}, {"beta": 0.04}], tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+        runs = sweep(whole, settings, range(2), batches=[0, 1])
+        assert started == [(0.0, 0), (0.04, 0), (0.0, 1), (0.04, 1)]  # seed by seed
+        assert [r["seed"] for r in select(runs, beta=0.04)] == [0, 1]
+        cut.write_bytes(whole.read_bytes()[:-40])
+        started.clear()
+        assert sweep(cut, settings, range(2), batches=[0, 1]) == runs
+        assert started == [(0.04, 1)]
+        assert cut.read_bytes() == whole.read_bytes()
+        started.clear()
+        sweep(cut, settings, range(2), batches=[0, 1])
+        assert started == []
+        sweep(cut, settings, range(1), batches=[0])  # other batches are another run
+        assert len(started) == 2
+
+    def test_a_cut_first_line_leaves_nothing(self, tmp_path):
+        path = tmp_path / "results.jsonl"
+        path.write_text('{"settings"')
+        assert len(sweep(path, [{}], [0], batches=[0])) == 1
+
+    def test_quick_from_the_command_line(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(module, "QUICK_BATCHES", (0, 1))
+        monkeypatch.chdir(tmp_path)
+        before, threads = STORED.read_bytes(), torch.get_num_threads()
+        module.main(["--quick"])
+        runs = load_results(Path("sweep-quick.jsonl"))
+        assert [(r["settings"]["learning_rate"], r["seed"]) for r in runs] == [
+            (2e-4, 0),
+            (5e-5, 0),
+            (2e-4, 1),
+            (5e-5, 1),
+        ]
+        assert all(len(r[name]) == 2 for r in runs for name in LISTS)
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[1].startswith("2 of 4: learning_rate=5e-05, seed 0: sampled 0.")
+        assert printed[-1] == "wrote sweep-quick.jsonl"
+        assert STORED.read_bytes() == before
+        torch.set_num_threads(threads)
+
+    def test_the_whole_sweep_makes_only_what_is_missing(self, tmp_path, monkeypatch):
+        started = []
+        monkeypatch.setattr(module, "run", lambda s, seed, **k: started.append((s, seed)) or load_results()[-1])
+        path = tmp_path / "most.jsonl"
+        lines = STORED.read_text().splitlines(keepends=True)
+        path.write_text("".join(lines[:7] + lines[8:]))
+        module.main(["--output", str(path)])
+        missing = json.loads(lines[7])
+        assert started == [(missing["settings"], missing["seed"])]
+
+    def test_errors(self, tmp_path):
+        with pytest.raises(ValueError, match="path must be a file with the results of a sweep, got '.*none.jsonl'"):
+            load_results(tmp_path / "none.jsonl")
+        with pytest.raises(ValueError, match="changes must be a setting that was run, got {'beta': 7}"):
+            select(load_results(), beta=7)
+        with pytest.raises(ValueError, match="changes must be one of 'num_generations'.*got 'group_size'"):
+            select(load_results(), group_size=4)
+
+
+class TestStored:
+    results = load_results()
+
+    def test_every_setting_has_five_seeds_or_more(self):
+        for setting in grid():
+            seeds = [r["seed"] for r in self.results if r["settings"] == setting]
+            assert len(seeds) == len(set(seeds)) >= 5, setting
+        assert len(self.results) == len({(json.dumps(r["settings"]), r["seed"]) for r in self.results})
+        assert all(r["settings"] in grid() for r in self.results)
+
+    def test_a_run_carries_what_one_needs_to_repeat_it(self):
+        for r in self.results:
+            assert tuple(r["batches"]) == BATCHES
+            assert r["threads"] == 1
+            assert r["torch"].split(".")[0] == "2"
+            assert all(len(r[name]) == len(BATCHES) for name in LISTS)
+
+    def test_numbers_are_possible(self):
+        for r in self.results:
+            for name in ("sampled_accuracy", "greedy_accuracy", "think_rate"):
+                assert all(0 <= x <= 1 and 200 * x == pytest.approx(round(200 * x)) for x in r[name])
+            # One update a batch: the policy is the one that sampled, and nothing can be clipped.
+            assert all(x == 0 for x in r["clip_ratio"][1:]) == (r["settings"]["num_iterations"] == 1)
+            same_start = next(s for s in self.results if s["seed"] == r["seed"])
+            assert r["sampled_accuracy"][0] == same_start["sampled_accuracy"][0]
+
+    def test_the_file_is_small(self):
+        assert STORED.stat().st_size < 150_000
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("change", [{}, {"num_iterations": 4, "epsilon": 0.05}, {"learning_rate": 1e-3}])
+    def test_a_stored_run_can_be_repeated(self, change):
+        """To the digit on the machine that made it. Elsewhere rounding differs, so a token in many is drawn otherwise;
+        then the run is another one of the same kind: as far from the stored one as seeds are from each other."""
+        stored = select(self.results, **change)[0]
+        again = run(change, stored["seed"], batches=BATCHES[:3])
+        assert again["sampled_accuracy"][0] == pytest.approx(stored["sampled_accuracy"][0], abs=0.0101)
+        for name in ("sampled_accuracy", "think_rate"):
+            assert again[name] == pytest.approx(stored[name][:3], abs=0.12)
+        assert again["mean_length"] == pytest.approx(stored["mean_length"][:3], abs=0.5)
+
+
+class TestShown:
+    """What lesson 12 prints, computed again from the file in plain Python."""
+
+    results = load_results()
+
+    def runs(self, **changes):
+        found = [r for r in self.results if r["settings"] == {**BASE, **changes}]
+        return sorted(found, key=lambda r: r["seed"])
+
+    def average(self, run):
+        """The trapezoids' areas over the length."""
+        x, y = run["batches"], run["sampled_accuracy"]
+        areas = [(x[i] - x[i - 1]) * (y[i] + y[i - 1]) / 2 for i in range(1, len(x))]
+        return sum(areas) / (x[-1] - x[0])
+
+    def final(self, run):
+        return run["sampled_accuracy"][-1]
+
+    def interval(self, values):
+        quantile = {5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}[len(values)]
+        return [statistics.fmean(values), quantile * statistics.stdev(values) / len(values) ** 0.5]
+
+    def apart(self, runs):
+        base = {r["seed"]: r for r in self.runs()}
+        return self.interval([self.average(r) - self.average(base[r["seed"]]) for r in runs])
+
+    def lines(self, tag):
+        (script,) = [script for script in SCRIPTS if script.stem.startswith("12")]
+        return shown_results(stored(script))[f"result-{tag}"].splitlines()
+
+    def numbers(self, text):
+        return [float(x) for x in NUMBER.findall(text)]
+
+    @pytest.mark.parametrize("axis", AXES)
+    def test_table_of_an_axis(self, axis):
+        rows = self.lines(axis.replace("_", "-"))[1:]
+        assert len(rows) == len(AXES[axis])
+        for row, value in zip(rows, AXES[axis], strict=True):
+            assert row.split()[0] == str(value)
+            runs = self.runs(**({"num_iterations": 4} if axis == "epsilon" else {}), **{axis: value})
+            assert len(runs) >= 5
+            average, final = (self.interval([m(r) for r in runs]) for m in (self.average, self.final))
+            mean, half = self.apart(runs)
+            shown = self.numbers(row.removeprefix(str(value)))
+            assert shown == pytest.approx([*average, *final, mean, half], abs=6e-4)
+            assert row.rstrip().endswith("*") == (abs(mean) > half)

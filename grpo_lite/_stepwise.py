@@ -1,0 +1,81 @@
+"""Our trainer and TRL's under the same settings, stopped after each update by a clock, for `bench`."""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from grpo_lite.config import GRPOConfig
+from grpo_lite.tasks import load_base_model, make_problems
+from grpo_lite.trainer import GRPOTrainer
+
+AfterUpdate = Callable[[Any, int, float], bool]  # the model, the number of the update, its seconds; True stops
+
+
+class Clock:
+    """Hands the seconds of each update to a function, whose own time is not counted."""
+
+    def __init__(self, after_update: AfterUpdate):
+        self.after_update, self.since = after_update, time.perf_counter()
+
+    def lap(self, model, number: int) -> bool:
+        stop = self.after_update(model, number, time.perf_counter() - self.since)
+        self.since = time.perf_counter()
+        return stop
+
+
+def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict) -> float:
+    """Train until `after_update` says stop, and return the seconds of the set-up."""
+
+    class Stop(Exception):
+        pass
+
+    class Watched(GRPOTrainer):
+        def evaluate(self):
+            if self.step and clock.lap(self.model, self.step):
+                raise Stop
+            return {}
+
+    model, tokenizer = load_base_model()
+    problems = make_problems("chain-sum", "train", 5000)
+    started = time.perf_counter()
+    args = GRPOConfig(**settings, eval_steps=1, disable_tqdm=True, use_cpu=True)
+    trainer = Watched(model, reward, args, problems, tokenizer)
+    clock = Clock(after_update)
+    set_up = clock.since - started
+    with suppress(Stop):
+        trainer.train()
+    return set_up
+
+
+def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict) -> float:
+    """Do the same with TRL's trainer: no logging, no checkpoints, float32."""
+    import transformers
+    from datasets import Dataset
+    from trl import GRPOConfig as TheirConfig
+    from trl import GRPOTrainer as TheirTrainer
+
+    class Watch(transformers.TrainerCallback):
+        def on_step_end(self, args, state, control, model, **rest):
+            control.should_training_stop = clock.lap(model, state.global_step) or control.should_training_stop
+
+    transformers.logging.set_verbosity_error()
+    model, tokenizer = load_base_model()
+    problems = Dataset.from_list(make_problems("chain-sum", "train", 5000))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        started = time.perf_counter()
+        args = TheirConfig(
+            **settings, loss_type="grpo", output_dir=folder, use_cpu=True, bf16=False, gradient_checkpointing=False,
+            report_to=[], logging_strategy="no", save_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        trainer = TheirTrainer(
+            model, reward, args=args, train_dataset=problems, processing_class=tokenizer, callbacks=[Watch()]
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        clock = Clock(after_update)
+        set_up = clock.since - started
+        trainer.train()
+    return set_up

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import grpo_lite
+from grpo_lite import GRPOConfig, GRPOTrainer
 
 ROOT = Path(__file__).parents[1]
 REPO_URL = re.search(r"^repo_url: (\S+)$", (ROOT / "mkdocs.yml").read_text(), re.M)[1]
@@ -58,9 +59,22 @@ CONTRACT = {
     "max_completion_length=None, num_items_in_batch=None)",
     "sample_group": "(model, prompt_ids, num_generations, *, max_new_tokens, eos_token_id, pad_token_id, "
     "temperature=1.0, prompt_mask=None, generator=None)",
+    "greedy_decode": "(model, prompt_ids, *, max_new_tokens, eos_token_id, pad_token_id, prompt_mask=None)",
+    "GRPOTrainer": "(model, reward_funcs, args, train_dataset, processing_class, eval_dataset=None)",
+    "GRPOConfig": "(*, output_dir=None, max_steps=100, learning_rate=1e-06, lr_scheduler_type='linear', "
+    "warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, per_device_train_batch_size=8, "
+    "gradient_accumulation_steps=1, num_generations=8, max_completion_length=512, temperature=1.0, "
+    "num_iterations=1, beta=0.0, epsilon=0.2, epsilon_high=None, delta=None, loss_type='grpo', importance_sampling_level='token', "
+    "use_bias_correction_kl=False, scale_rewards='group', reward_weights=None, "
+    "mask_truncated_completions=False, max_sampling_rounds=1, eval_steps=None, per_device_eval_batch_size=64, "
+    "save_steps=500, save_total_limit=None, log_completions=False, seed=42, use_cpu=False, disable_tqdm=None)",
     "LossOutput": "(loss, policy_loss, kl, clip_fraction)",
     "Completions": "(ids, mask, logps)",
 }
+
+
+def test_the_contract_speaks_of_every_public_name():
+    assert set(CONTRACT) == {thing.__name__ for thing in PUBLIC}
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -79,6 +93,17 @@ def test_docstring_is_complete(thing):
         assert part in thing.__doc__, part
     for name in inspect.signature(thing).parameters:
         assert re.search(rf"^ +{name}: ", thing.__doc__, re.M), name
+
+
+def test_the_trainer_and_its_settings_are_documented_like_functions():
+    for thing, parts in ((GRPOTrainer, ["Args:", "Source:", "Built in notebook"]), (GRPOConfig, [])):
+        for part in [*parts, "Raises:", "Example:", ">>> "]:
+            assert part in thing.__doc__, part
+    methods = [x for name, x in vars(GRPOTrainer).items() if inspect.isfunction(x) and not name.startswith("_")]
+    assert {method.__name__ for method in methods} == {
+        "train", "sample", "choose", "add_advantages", "update", "gradient", "evaluate", "save", "record",
+    }  # fmt: skip
+    assert all(method.__doc__ for method in methods)
 
 
 def test_a_docstring_names_the_lesson_that_builds_the_function():

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast notebooks check clean
+.PHONY: install site serve test test-fast notebooks parity mutants check clean
 
 install: .venv/installed
 
@@ -41,6 +41,9 @@ notebooks: install
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=alt \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=jupytext $(addsuffix .ipynb,$(NB))
+
+parity: install
+	$(BIN)/python tests/parity_table.py
 
 check: install
 	$(BIN)/ruff format --check

@@ -25,7 +25,7 @@ RANGE = {"sampler_cap": 1.3, "sampler_floor": 0.7}
 
 # Option -> settings of grpo_loss, and the loss types to which TRL applies it (None: all but gmpo).
 OPTIONS = {
-    "nothing": ({}, LOSS_TYPES),
+    "no option": ({}, LOSS_TYPES),
     "on-policy": ({"old_logps": None}, LOSS_TYPES),
     "clip range": ({"epsilon": 0.1, "epsilon_high": 0.28}, [*CLIPPED, "cispo", "gmpo"]),
     "delta": ({"delta": 1.25}, CLIPPED),
@@ -55,6 +55,8 @@ def applies(loss_type, option):
 def partners(loss_type, option):
     """The options that can stand beside this one: they set nothing that it sets."""
     own = set(OPTIONS[option][0])
+    if not own:
+        return []
     return [other for other in OPTIONS if applies(loss_type, other) and not own & set(OPTIONS[other][0])]
 
 
@@ -138,3 +140,32 @@ def worst(loss_type, option):
     if any(math.isnan(x) for pair in found for x in pair):
         return math.nan, math.nan
     return tuple(max(column) for column in zip(*found, strict=True))
+
+
+def at_most(difference):
+    """Round up to a power of ten, with room for another processor's rounding, and not below that of float64."""
+    return max(-15, math.ceil(math.log10(3 * difference))) if difference else -15
+
+
+def table():
+    """The lines of the table: one row an option, one column a loss type, a power of ten for value and gradient."""
+    lines = ["| | " + " | ".join(f"`{loss_type}`" for loss_type in LOSS_TYPES) + " |", "|---" * 10 + "|"]
+    for option in OPTIONS:
+        cells = []
+        for loss_type in LOSS_TYPES:
+            powers = [at_most(x) for x in worst(loss_type, option)] if applies(loss_type, option) else []
+            cells.append(" / ".join(f"\u2212{-power}" for power in powers) or "\u00b7")
+        lines.append(f"| {option} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def write():
+    """Put the table between the two marks of the page."""
+    start, end = "<!-- table -->", "<!-- end of table -->"
+    before, rest = PAGE.read_text().split(start)
+    PAGE.write_text(before + "\n".join([start, "", *table(), "", end]) + rest.split(end)[1])
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    write()

@@ -137,7 +137,7 @@ def trl_sampler_correction(trainer, old_logps, sampling_logps, mask, *, mode, ca
 
 
 def trl_mask_of_truncated(trainer, completion_ids):
-    """Run TRL's `_generate_and_score_completions` with `mask_truncated_completions` on lists of ids; return its mask."""
+    """Run TRL's `_generate_and_score_completions` with `mask_truncated_completions`; return its mask."""
     return _generate_and_score(trainer, completion_ids, mask_truncated_completions=True)["completion_mask"]
 
 

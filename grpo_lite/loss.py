@@ -229,12 +229,14 @@ def _weighted_objective(
 def _clip_fraction(
     loss_type: str, ratio: Tensor, advantages: Tensor, mask: Tensor, epsilon: float, epsilon_high: float | None
 ) -> Tensor:
-    epsilon_high = epsilon if epsilon_high is None else epsilon_high
-    low, high = {
-        clipped_surrogate: (1 - epsilon, 1 + epsilon_high),
-        gmpo_objective: (math.exp(-epsilon), math.exp(epsilon_high)),
-        cispo_objective: (0.0, epsilon_high),
-    }.get(ALGORITHMS[loss_type].objective, (0.0, math.inf))
+    objective = ALGORITHMS[loss_type].objective
+    low, high = 0.0, math.inf
+    if objective is clipped_surrogate:
+        low, high = 1 - epsilon, 1 + (epsilon if epsilon_high is None else epsilon_high)
+    elif objective is gmpo_objective:
+        ratio, low, high = ratio.log(), -epsilon, epsilon if epsilon_high is None else epsilon_high
+    elif objective is cispo_objective and epsilon_high is not None:
+        high = epsilon_high
     advantages = advantages[:, None]
     clipped = ((ratio > high) & (advantages > 0)) | ((ratio < low) & (advantages < 0))
     if ratio.shape != mask.shape:

@@ -69,9 +69,9 @@ def cispo_objective(
     check_above("epsilon_high", epsilon_high, 0, "for cispo it is the cap of the ratio, 5.0 is a usual value")
     check_ratio(ratio, advantages)
     check_float("logps", logps)
-    if ratio.shape[1] != 1:
-        check_same_shape("logps", logps, "ratio", ratio)
     check_rank("logps", logps, "B T")
+    one_a_row = ratio.shape[1] == 1
+    check_same_shape("logps", logps, "ratio", ratio.expand(-1, logps.shape[1]) if one_a_row else ratio)
     weight = ratio.detach().clamp(max=epsilon_high)
     return weight * advantages.detach()[:, None] * widen(logps)
 

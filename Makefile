@@ -45,6 +45,14 @@ notebooks: install
 parity: install
 	$(BIN)/python tests/parity_table.py
 
+# In a copy of the tree, because every function is changed there. The survivors are listed at the end.
+mutants: install
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mutants]'
+	rm -rf build/mutants
+	mkdir -p build/mutants
+	cp -r grpo_lite tests pyproject.toml build/mutants
+	cd build/mutants && ../../$(BIN)/mutmut run && ../../$(BIN)/mutmut results
+
 check: install
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

@@ -118,7 +118,8 @@ def normalize_then_sum(
     # As with rewards, a row is lost only if no function could judge it.
     judged = torch.stack(alone, dim=1).where(~rewards.isnan(), torch.nan) if alone else rewards
     total = combine_rewards(judged, weights)
-    return (total / (_nanstd(total, dim=0) + 1e-4)).nan_to_num(nan=0.0)
+    advantages = total / (_nanstd(total, dim=0) + 1e-4)
+    return torch.where(advantages.isnan(), 0, advantages)
 
 
 def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:

@@ -27,7 +27,8 @@ def aggregate(
 
     "grpo", "sapo", "gmpo": $\frac1B\sum_i\frac1{|o_i|}\sum_t x_{i,t}$, a mean over each completion, then over
     completions. "bnpo": the mean over all tokens. "dr_grpo": the sum over $B$ times the length limit. "dapo", "cispo",
-    "vespo": the sum over the tokens of the whole batch. "luspo": $\frac1B\sum_i\sum_t x_{i,t}$.
+    "vespo": the sum over the tokens of the whole batch. "luspo": $\frac1B\sum_i\sum_t x_{i,t}$. Slices of a batch add
+    up to the whole if each is multiplied with what `SLICE_SHARE` names: its share of the rows, of the tokens, or 1.
 
     Args:
         x: one number a token.

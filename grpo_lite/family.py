@@ -132,7 +132,8 @@ def vespo_objective(
 
     $\operatorname{sg}[\phi(w)]\,\hat A \log\pi_\theta$ with $\phi(w) = e^{\lambda}\, w^{k} e^{-\lambda w}$, to be
     maximised. $w$ is the product of the ratios of all tokens, $\phi(1) = 1$, and $\phi$ is largest at $k/\lambda$.
-    As in TRL, the log-ratio of a token is held to [-20, 20] and $\log w$ to [log 1e-8, 20].
+    As in TRL, the log-ratio of a token is held to [-20, 20] and $w$ to at least 1e-8. (TRL also holds $w$ to at most
+    $e^{20}$, where $\phi$ has long become 0.)
 
     Args:
         logps: log-probs under the policy, nats; the gradient goes here.
@@ -172,7 +173,7 @@ def vespo_objective(
     if correction is not None:
         factors = torch.where(mask, correction.detach(), 1).log().clamp(tiny, 20)
         log_w = log_w + factors.sum(dim=1, keepdim=True)
-    log_w = log_w.clamp(tiny, 20)
+    log_w = log_w.clamp(min=tiny)
     k = _choose(advantages >= 0, vespo_k_pos, vespo_k_neg, log_w)
     rate = _choose(advantages >= 0, vespo_lambda_pos, vespo_lambda_neg, log_w)
     phi = (rate + k * log_w - rate * log_w.exp()).exp()

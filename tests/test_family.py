@@ -71,11 +71,13 @@ VESPO = [
     ([0.0, 0.0], 1.0, 0.0),
     ([0.3, -0.1], 2.0, 0.2),
     ([0.3, -0.1], -2.0, 0.2),
+    ([0.3, -0.1], 0.5, 0.2),
     ([-0.5], -1.0, -0.5),
     ([0.4], 0.0, 0.4),
     ([-15.0, -15.0], -1.0, math.log(1e-8)),  # held at 1e-8
     ([-25.0, 19.0], 1.0, -1.0),  # each token is held to 20 first
     ([25.0, -19.0], 1.0, 1.0),
+    ([20.0, 20.0, 20.0], 1.0, 60.0),  # e^60 times as likely: the bump has gone down to 0
 ]
 
 
@@ -89,8 +91,9 @@ def test_vespo_by_hand(log_ratios, advantage, log_w):
     objective.sum().backward()
     k, rate = (2.0, 3.0) if advantage >= 0 else (3.0, 2.0)
     weight = phi(log_w, k, rate) * advantage
-    assert_close(objective.detach(), weight * torch.where(mask, logps.detach(), 0))
-    assert_close(logps.grad, weight * mask.double())
+    exactly = {"rtol": 1e-9, "atol": 0}  # weights as small as 1e-15 count
+    assert_close(objective.detach(), weight * torch.where(mask, logps.detach(), 0), **exactly)
+    assert_close(logps.grad, weight * mask.double(), **exactly)
 
 
 def test_vespo_settings_and_correction_by_hand():
@@ -102,8 +105,10 @@ def test_vespo_settings_and_correction_by_hand():
     # The weights of a sampler are factors of w; one of 0 counts as 1e-8, and what is masked counts as 1.
     corrected = vespo_objective(*args, f64(1.0), mask, f64([1.2, 0.5]))
     assert_close(corrected, phi(0.2 + math.log(0.6), 2.0, 3.0) * args[0])
-    dropped = vespo_objective(*args, f64(1.0), mask, f64([1.2, 0.0]))
-    assert_close(dropped, phi(max(0.2 + math.log(1.2) + math.log(1e-8), math.log(1e-8)), 2.0, 3.0) * args[0])
+    # Likelier by e^19 and dropped, or rarer by e^20 and of weight e^25, which is held at e^20.
+    for log_ratio, factor, log_w in ((19.0, 0.0, 19.0 + math.log(1e-8)), (-20.0, math.exp(25), 0.0)):
+        held = vespo_objective(old + f64([log_ratio, 0.0]), old, f64(1.0), mask, f64([1.0, factor]))
+        assert_close(held[0, 1].item(), phi(log_w, 2.0, 3.0) * -2.0)
     half = vespo_objective(*args, f64(1.0), torch.tensor([[T, F]]), f64([1.2, 0.0]))
     assert_close(half, phi(0.1 + math.log(1.2), 2.0, 3.0) * f64([-0.9, 0.0]))
 

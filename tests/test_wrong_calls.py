@@ -113,7 +113,11 @@ LOSS = [
     (lambda: loss(loss_type="dapo", num_items_in_batch=NAN), r"num_items_in_batch must be one number of tokens"),
     (lambda: loss(loss_type="dapo", num_items_in_batch=INF), r"num_items_in_batch must be one number of tokens"),
     (lambda: loss(loss_type="vespo", num_items_in_batch=torch.ones(1)), r"num_items_in_batch must be one number"),
-    (lambda: loss(loss_type="cispo"), r"cispo needs epsilon_high, got None: it is the cap of the ratio itself"),
+    (
+        lambda: loss(loss_type="cispo"),
+        r"^cispo needs epsilon_high, got None: it is the cap of the ratio .* so the 0.2 of a clip range would "
+        r"turn every ratio into 0.2; 5.0 is a usual value$",
+    ),
     (
         lambda: loss(loss_type="cispo", epsilon_high=0.0),
         r"epsilon_high must be above 0, got 0.0: for cispo it is the cap",
@@ -132,7 +136,8 @@ LOSS = [
     (lambda: loss(temperature=None), r"'grpo' takes epsilon, epsilon_high, delta, got temperature=None"),
     (
         lambda: loss(loss_type="vespo", sampling_logps=LOGPS),
-        r"'vespo' needs a token mode of sampler_correction_mode, got 'sequence_mask': its weight is already one",
+        r"^loss_type='vespo' needs a token mode of sampler_correction_mode, got 'sequence_mask': its weight is "
+        r"already one for the whole completion, use 'token_truncate' or 'token_mask'$",
     ),
 ]
 
@@ -194,7 +199,10 @@ PIECES = [
     ),
     (lambda: gl.high_entropy_mask(COLUMN, MASK, top_entropy_quantile=0.2), r"mask must have the shape of entropies"),
     (lambda: gl.high_entropy_mask(LOGPS, NUMBERS, top_entropy_quantile=0.2), r"mask must be a bool tensor"),
-    (lambda: gl.high_entropy_mask(LOGPS, MASK, top_entropy_quantile=-0.1), r"must lie between 0 and 1, got -0.1"),
+    (
+        lambda: gl.high_entropy_mask(LOGPS, MASK, top_entropy_quantile=-0.1),
+        r"^top_entropy_quantile must lie between 0 and 1, got -0.1",
+    ),
     (lambda: gl.high_entropy_mask(LOGPS, MASK, top_entropy_quantile=NAN), r"must lie between 0 and 1, got nan"),
     (lambda: correct(sampling=COLUMN), r"sampling_logps must have the shape of old_logps, \[2, 3\], got \[2, 1\]"),
     (lambda: correct(mode="sequence"), r"mode must be one of 'token_truncate', .* got 'sequence'"),

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast notebooks bench check clean
+.PHONY: install site serve test test-fast notebooks parity bench mutants check clean
 
 install: .venv/installed
 
@@ -42,9 +42,20 @@ notebooks: install
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=jupytext $(addsuffix .ipynb,$(NB))
 
+parity: install
+	$(BIN)/python tests/parity_table.py
+
 # The figures of docs/speed.md; wants a machine with nothing else to do.
 bench: install
 	$(BIN)/grpo-lite bench --output grpo_lite/data/bench.md
+
+# In a copy of the tree, because every function is changed there. The survivors are listed at the end.
+mutants: install
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mutants]'
+	rm -rf build/mutants
+	mkdir -p build/mutants
+	cp -r grpo_lite tests pyproject.toml build/mutants
+	cd build/mutants && ../../$(BIN)/mutmut run && ../../$(BIN)/mutmut results
 
 check: install
 	$(BIN)/ruff format --check

@@ -1,11 +1,14 @@
 """grpo_lite: Group Relative Policy Optimization from scratch, as functions a student can read in one breath."""
 
-from grpo_lite.advantages import group_advantages, leave_one_out_advantages
+from grpo_lite.advantages import group_advantages, leave_one_out_advantages, normalize_then_sum
+from grpo_lite.aggregation import aggregate
 from grpo_lite.config import GRPOConfig
+from grpo_lite.family import cispo_objective, gmpo_objective, sapo_objective, vespo_objective
 from grpo_lite.kl import kl_k1, kl_k2, kl_k3
-from grpo_lite.logprobs import completion_logps, token_logps
-from grpo_lite.loss import LossOutput, clipped_surrogate, grpo_loss, importance_ratio
-from grpo_lite.masking import completion_mask, masked_mean
+from grpo_lite.logprobs import completion_logps, token_entropies, token_logps
+from grpo_lite.loss import LossOutput, grpo_loss
+from grpo_lite.masking import completion_mask, mask_truncated, masked_mean
+from grpo_lite.ratio import clipped_surrogate, importance_ratio
 from grpo_lite.rewards import (
     RewardFunc,
     boxed_reward,
@@ -13,9 +16,11 @@ from grpo_lite.rewards import (
     format_reward,
     length_reward,
     score_completions,
+    soft_overlong_reward,
 )
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
 from grpo_lite.trainer import GRPOTrainer
+from grpo_lite.weights import high_entropy_mask, off_policy_mask, sampler_correction
 
 __version__ = "0.1.0"
 
@@ -25,23 +30,35 @@ __all__ = [
     "GRPOTrainer",
     "LossOutput",
     "RewardFunc",
+    "aggregate",
     "boxed_reward",
+    "cispo_objective",
     "clipped_surrogate",
     "combine_rewards",
     "completion_logps",
     "completion_mask",
     "format_reward",
+    "gmpo_objective",
     "greedy_decode",
     "group_advantages",
     "grpo_loss",
+    "high_entropy_mask",
     "importance_ratio",
     "kl_k1",
     "kl_k2",
     "kl_k3",
     "leave_one_out_advantages",
     "length_reward",
+    "mask_truncated",
     "masked_mean",
+    "normalize_then_sum",
+    "off_policy_mask",
     "sample_group",
+    "sampler_correction",
+    "sapo_objective",
     "score_completions",
+    "soft_overlong_reward",
+    "token_entropies",
     "token_logps",
+    "vespo_objective",
 ]

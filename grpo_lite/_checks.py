@@ -60,10 +60,57 @@ def check_same_shape(name: str, x: Tensor, other_name: str, other: Tensor) -> No
         raise ValueError(f"{name} must have the shape of {other_name}, {list(other.shape)}, got {list(x.shape)}")
 
 
+def check_tokens(mask: Tensor, **tensors: Tensor | None) -> None:
+    """One mask and several tensors, each [rows, tokens] and of one shape; None is a tensor that was not given."""
+    (name, first), *others = tensors.items()
+    check_float(name, first)  # type: ignore[arg-type]
+    check_rank(name, first, "B T")  # type: ignore[arg-type]
+    for other_name, other in others:
+        if other is not None:
+            check_float(other_name, other)
+            check_same_shape(other_name, other, name, first)  # type: ignore[arg-type]
+    check_bool("mask", mask)
+    check_same_shape("mask", mask, name, first)  # type: ignore[arg-type]
+
+
+def check_advantages(advantages: Tensor, rows: int) -> None:
+    """Refuse anything but one number a completion; one a token or a column would broadcast."""
+    check_float("advantages", advantages)
+    if advantages.shape != (rows,):
+        raise ValueError(f"advantages must hold one number a completion, shape [{rows}], got {list(advantages.shape)}")
+
+
+def check_ratio(ratio: Tensor, advantages: Tensor) -> None:
+    """Ratios are [rows, tokens] or [rows, 1], with one advantage a row."""
+    check_float("ratio", ratio)
+    check_rank("ratio", ratio, "B T")
+    check_advantages(advantages, len(ratio))
+
+
+def check_clip_range(epsilon: float, epsilon_high: float | None) -> float:
+    """Return the upper half-width of the clip range, which is the lower one unless it is given."""
+    epsilon_high = epsilon if epsilon_high is None else epsilon_high
+    check_at_least("epsilon", epsilon, 0)
+    check_at_least("epsilon_high", epsilon_high, 0)
+    return epsilon_high
+
+
 def check_at_least(name: str, value: float, low: float) -> None:
     """Refuse what is not a number, a setting below `low`, and nan."""
     if not isinstance(value, Real) or not value >= low:
         raise ValueError(f"{name} must be at least {low}, got {value!r}")
+
+
+def check_above(name: str, value: float, low: float, hint: str = "") -> None:
+    """Refuse what is not a number, a setting of `low` or below, and nan."""
+    if not isinstance(value, Real) or not value > low:
+        raise ValueError(f"{name} must be above {low}, got {value!r}" + (f": {hint}" if hint else ""))
+
+
+def check_between(name: str, value: float, low: float, high: float) -> None:
+    """Refuse what is not a number, a setting outside of `low` to `high`, and nan."""
+    if not isinstance(value, Real) or not low <= value <= high:
+        raise ValueError(f"{name} must lie between {low} and {high}, got {value!r}")
 
 
 def check_count(name: str, value: int, low: int) -> None:

@@ -1,10 +1,13 @@
 """Advantages: how much better a completion is than its siblings, the other answers to the same prompt."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from grpo_lite._checks import check_at_least, check_choice, check_count, check_float, check_rank, widen
+from grpo_lite.rewards import combine_rewards
 
 
 def group_advantages(
@@ -78,6 +81,45 @@ def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) 
     n = (~groups.isnan()).sum(dim=1, keepdim=True)
     advantages = _centre(groups) * n / (n - 1)
     return torch.where(advantages.isnan(), 0, advantages).flatten()
+
+
+def normalize_then_sum(
+    rewards: Float[Tensor, "B K"], num_generations: int, weights: Sequence[float] | None = None
+) -> Float[Tensor, "B"]:
+    r"""Compare each reward function within its group first, then add up, so that no function drowns another.
+
+    $\hat A_i = s_i / (\operatorname{std}(\mathbf s) + \epsilon)$ with $s_i = \sum_k w_k \hat A_{ik}$, where
+    $\hat A_{ik}$ are the group advantages of function $k$ alone and the spread is that of the whole batch. Summing the
+    rewards first, as `combine_rewards` does, makes a right answer in the wrong form and a wrong one in the right form
+    the same. The mean of $\mathbf s$, which the paper subtracts, is 0: each group's advantages add up to 0.
+
+    Args:
+        rewards: one row a completion, one column a function, from `score_completions`; nan where it could not judge.
+        num_generations: G, the size of a group, at least 2.
+        weights: one finite number a function, of any sign; None weighs all by 1.
+
+    Returns:
+        One advantage a completion, in at least float32, without unit. Exactly 0 where the rewards of a group are all
+        equal in each function, and where all rewards of a completion are nan. $\epsilon$ is 1e-4, as in TRL.
+
+    Raises:
+        ValueError: rewards are not a floating-point matrix, are infinite, or do not fill whole groups; G < 2; the
+            weights are not one finite number a function.
+
+    Source: GDPO (arXiv:2601.05242), TRL's `multi_objective_aggregation="normalize_then_sum"`. Built in notebook 13.
+
+    Example:
+        >>> normalize_then_sum(torch.tensor([[1.0, 0.0], [0.0, 100.0], [0.0, 0.0]]), num_generations=3)
+        tensor([ 0.5771,  0.5774, -1.1546])
+    """
+    check_float("rewards", rewards)
+    check_rank("rewards", rewards, "B K")
+    alone = [group_advantages(column, num_generations) for column in widen(rewards).T]
+    # As with rewards, a row is lost only if no function could judge it.
+    judged = torch.stack(alone, dim=1).where(~rewards.isnan(), torch.nan) if alone else rewards
+    total = combine_rewards(judged, weights)
+    advantages = total / (_nanstd(total, dim=0) + 1e-4)
+    return torch.where(advantages.isnan(), 0, advantages)
 
 
 def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from grpo_lite import distributed, rollout
 from grpo_lite.checkpoint import newest_checkpoint
 from grpo_lite.config import GRPOConfig
-from grpo_lite.loss import LOSS_TYPES
+from grpo_lite.family import ALGORITHMS
 from grpo_lite.rewards import RewardFunc
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
 
@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         default = RECIPE.get(name, GRPOConfig.__dataclass_fields__[name].default)
         option = "--" + name.replace("_", "-")
         sub.add_argument(option, type=kind, metavar="N" if kind is int else "X", help=f"{text}; default: {default}")
-    sub.add_argument("--loss-type", choices=LOSS_TYPES, help=f"default: {GRPOConfig.loss_type}")
+    sub.add_argument("--loss-type", choices=list(ALGORITHMS), help=f"default: {GRPOConfig.loss_type}")
     sub.add_argument("--scale-rewards", choices=["group", "batch", "none"], help="default: group")
 
     sub = command("eval", evaluate, "measure a model on held-out problems")

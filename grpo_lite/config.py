@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from grpo_lite._checks import check_at_least, check_choice, check_count, check_temperature
-from grpo_lite.loss import LEVELS, LOSS_TYPES
+from grpo_lite.family import ALGORITHMS
+from grpo_lite.ratio import LEVELS
 
 SCHEDULES = ("linear", "cosine", "constant")
 
@@ -35,9 +36,9 @@ class GRPOConfig:
         num_iterations: mu, updates made with the same completions; above 1 the ratio leaves 1 and the clip works.
         beta: weight of the KL penalty; 0 loads no reference.
         epsilon: half-width of the clip range.
-        epsilon_high: upper half-width if it differs.
+        epsilon_high: upper half-width if it differs; for "cispo" the cap of the ratio, needed.
         delta: cap of the ratio for negative advantages.
-        loss_type: how tokens are averaged; "grpo" here, "dapo" in TRL.
+        loss_type: as in `grpo_loss`; "grpo" here, "dapo" in TRL.
         importance_sampling_level: "token" or "sequence".
         use_bias_correction_kl: False here, True in TRL.
         scale_rewards: "group", "batch" or "none", as in `group_advantages`.
@@ -105,7 +106,7 @@ class GRPOConfig:
             check_at_least(name, getattr(self, name), 0)
         check_temperature(self.temperature)
         check_choice("lr_scheduler_type", self.lr_scheduler_type, SCHEDULES)
-        check_choice("loss_type", self.loss_type, LOSS_TYPES)
+        check_choice("loss_type", self.loss_type, tuple(ALGORITHMS))
         check_choice("importance_sampling_level", self.importance_sampling_level, LEVELS)
         check_choice("scale_rewards", self.scale_rewards, ("group", "batch", "none"))
         at_once, group = self.per_device_train_batch_size, self.num_generations

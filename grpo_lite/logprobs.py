@@ -187,3 +187,33 @@ def _check_completion_mask(completion_ids: Tensor, completion_mask: Tensor | Non
             "hidden from later tokens too; leave tokens out of the loss by the mask of grpo_loss"
         )
     return completion_mask
+
+
+def token_entropies(logits: Float[Tensor, "B T V"], *, temperature: float = 1.0) -> Float[Tensor, "B T"]:
+    r"""Say how uncertain the policy is at each position: the entropy of its next token.
+
+    $H = -\sum_v \pi(v)\log\pi(v)$. It is 0 where one token is certain and $\log V$ where all are alike. Unlike a
+    log-prob it looks at every token, so the whole [B, T, V] table of log-probs is made.
+
+    Args:
+        logits: `logits[:, t]` are the ones that predict token t of the completion.
+        temperature: the one used for sampling, greater than 0.
+
+    Returns:
+        Entropies in nats, from 0 to log V, with gradient, in float32 (float64 if the logits are).
+
+    Raises:
+        ValueError: wrong shape or dtype, temperature not above 0.
+
+    Source: Shannon (1948); as a bonus in policy gradients: Williams and Peng (1991). Built in notebook 13.
+
+    Example:
+        >>> token_entropies(torch.tensor([[[0.0, 0.0], [0.0, 3.0]]]))
+        tensor([[0.6931, 0.1909]])
+    """
+    check_rank("logits", logits, "B T V")
+    check_float("logits", logits)
+    check_temperature(temperature)
+    logps = (widen(logits) / temperature).log_softmax(dim=-1)
+    # A token that is ruled out has logit -inf and adds 0, not 0 * inf.
+    return -(logps.exp() * torch.where(logps > -torch.inf, logps, 0)).sum(dim=-1)

@@ -1,146 +1,46 @@
-"""The GRPO loss, from log-probs and advantages to one number with a gradient.
+"""The loss of GRPO and its relatives, from log-probs and advantages to one number with a gradient.
 
-Read bottom up: `grpo_loss` names the pieces, the functions above it are the pieces. The model stays outside:
-everything here takes tensors. `old_logps`, `ref_logps` and `advantages` are constants; no gradient passes
-through them, whatever the caller hands in.
+A ratio, an objective for each token, weights on it, and a way to average: `grpo_loss` puts together what
+`grpo_lite.family.ALGORITHMS` names. The model stays outside: everything here takes tensors. `old_logps`, `ref_logps`
+and `advantages` are constants; no gradient passes through them, whatever the caller hands in.
 """
 
-from typing import NamedTuple
+import inspect
+import math
+import warnings
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grpo_lite._checks import (
-    check_at_least,
-    check_bool,
-    check_choice,
-    check_count,
-    check_float,
-    check_rank,
-    check_same_shape,
-    widen,
-)
+from grpo_lite._checks import check_at_least, check_between, check_choice, check_tokens
+from grpo_lite.aggregation import aggregate
+from grpo_lite.family import ALGORITHMS, cispo_objective, gmpo_objective
 from grpo_lite.kl import kl_k3
 from grpo_lite.masking import masked_mean
-
-LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo")
-LEVELS = ("token", "sequence")
+from grpo_lite.ratio import LEVELS, clipped_surrogate, importance_ratio
+from grpo_lite.weights import high_entropy_mask, off_policy_mask, sampler_correction
 
 
 class LossOutput(NamedTuple):
-    """What `grpo_loss` returns; `loss = policy_loss + beta * kl`, and only `loss` carries a gradient.
+    """What `grpo_loss` returns; only `loss` carries a gradient.
 
     Attributes:
-        loss: the number to call `backward()` on. Its value says little: it starts near 0 and may be negative.
-        policy_loss: its part from the clipped surrogate.
+        loss: the number to call `backward()` on: `policy_loss + beta * kl`, less the entropy bonus if there is one. Its
+            value says little: it starts near 0 and may be negative.
+        policy_loss: its part from the objective.
         kl: its part from the k3 penalty, before the weight `beta`; 0 without a reference. For the loss types
             that average over tokens this is a mean KL per token, in nats.
         clip_fraction: share of the counted tokens (rows, for a sequence ratio) whose gradient the clip range
-            has switched off, 0 to 1. The cap `delta` is not counted.
+            has switched off, 0 to 1. The cap `delta` is not counted. For "cispo" the share whose weight is capped while
+            the advantage is positive; 0 for "sapo" and "vespo", which do not clip.
     """
 
     loss: Tensor
     policy_loss: Tensor
     kl: Tensor
     clip_fraction: Tensor
-
-
-def importance_ratio(
-    logps: Float[Tensor, "B T"],
-    old_logps: Float[Tensor, "B T"],
-    mask: Bool[Tensor, "B T"] | None = None,
-    *,
-    level: str = "token",
-) -> Float[Tensor, "B #T"]:
-    r"""Say how much more likely the policy makes each token now than when it was sampled.
-
-    $\rho_{i,t} = \exp(\log\pi_\theta - \log\pi_{\text{old}})$: one difference of log-probs, then one exp. The
-    quotient of two exponentials is 0 / 0 as soon as a token is rarer than e^-103 in float32.
-
-    Args:
-        logps: log-probs under the policy, nats.
-        old_logps: log-probs under the policy that sampled, nats; a constant, no gradient passes.
-        mask: True on tokens that count; None if all do.
-        level: "token" for one ratio a token, "sequence" for the exp of the mean log-ratio of each row (GSPO).
-
-    Returns:
-        Ratios above 0, [B, T] or [B, 1], in at least float32; exactly 1 where the mask is False, and 1 for a row
-        without tokens. A log-ratio above 88 overflows to inf (float32), with a gradient that is not finite.
-
-    Raises:
-        ValueError: shapes or dtypes do not fit, or an unknown `level`.
-
-    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "sequence": GSPO (arXiv:2507.18071). Built in notebook 07.
-
-    Example:
-        >>> importance_ratio(torch.tensor([[-1.0, -2.0]]), torch.tensor([[-1.0, -2.5]]))
-        tensor([[1.0000, 1.6487]])
-    """
-    check_choice("level", level, LEVELS)
-    check_float("logps", logps)
-    check_float("old_logps", old_logps)
-    check_rank("logps", logps, "B T")
-    check_same_shape("old_logps", old_logps, "logps", logps)
-    if mask is None:
-        mask = torch.ones_like(logps, dtype=torch.bool)
-    check_bool("mask", mask)
-    check_same_shape("mask", mask, "logps", logps)
-    # Masked log-probs are replaced before the subtraction: inf - inf under the mask would give a nan gradient.
-    log_ratio = widen(torch.where(mask, logps, 0)) - widen(torch.where(mask, old_logps.detach(), 0))
-    if level == "sequence":
-        log_ratio = masked_mean(log_ratio, mask, dim=1)[:, None]
-    return log_ratio.exp()
-
-
-def clipped_surrogate(
-    ratio: Float[Tensor, "B T"],
-    advantages: Float[Tensor, "B"],
-    *,
-    epsilon: float = 0.2,
-    epsilon_high: float | None = None,
-    delta: float | None = None,
-) -> Float[Tensor, "B T"]:
-    r"""Reward a token's ratio for moving with its advantage, but not beyond the clip range.
-
-    $\min\big(\min(\rho, \delta)\hat A,\ \operatorname{clip}(\rho, 1-\epsilon, 1+\epsilon_{\text{high}})\hat A\big)$,
-    to be maximised. The outer min is for both signs of $\hat A$: the clip takes away the reason to move further in
-    the good direction and leaves the way back open.
-
-    Args:
-        ratio: from `importance_ratio`, above 0; [B, 1] for sequence ratios.
-        advantages: one a completion; a constant, no gradient passes.
-        epsilon: half-width of the clip range, at least 0, usually 0.2.
-        epsilon_high: upper half-width if it differs (DAPO's clip-higher uses 0.28); None means `epsilon`.
-        delta: cap of the ratio for negative advantages, above 1, usually above 1 + epsilon_high; None for no cap.
-
-    Returns:
-        The objective of each token, in the unit of the advantages.
-
-    Raises:
-        ValueError: shapes or dtypes do not fit, epsilon or epsilon_high below 0, delta not above 1.
-
-    Source: PPO, eq. 7 (arXiv:1707.06347); clip-higher: DAPO (arXiv:2503.14476); delta: INTELLECT-2
-    (arXiv:2505.07291). Built in notebook 07.
-
-    Example:
-        >>> clipped_surrogate(torch.tensor([[1.5], [1.5]]), torch.tensor([1.0, -1.0]))
-        tensor([[ 1.2000],
-                [-1.5000]])
-    """
-    epsilon_high = epsilon if epsilon_high is None else epsilon_high
-    check_at_least("epsilon", epsilon, 0)
-    check_at_least("epsilon_high", epsilon_high, 0)
-    if delta is not None and not delta > 1:
-        raise ValueError(f"delta must be above 1 (a cap for large ratios), got {delta}: use None for no cap")
-    check_float("ratio", ratio)
-    check_rank("ratio", ratio, "B T")
-    _check_advantages(advantages, ratio)
-    advantages = advantages.detach()[:, None]
-    clipped = ratio.clamp(1 - epsilon, 1 + epsilon_high)
-    if delta is not None:
-        ratio = ratio.clamp(max=delta)
-    return torch.minimum(ratio * advantages, clipped * advantages)
 
 
 def grpo_loss(
@@ -159,12 +59,23 @@ def grpo_loss(
     use_bias_correction_kl: bool = False,
     max_completion_length: int | None = None,
     num_items_in_batch: float | Tensor | None = None,
+    entropies: Float[Tensor, "B T"] | None = None,
+    entropy_coef: float = 0.0,
+    top_entropy_quantile: float = 1.0,
+    off_policy_mask_threshold: float | None = None,
+    sampling_logps: Float[Tensor, "B T"] | None = None,
+    sampler_correction_mode: str = "sequence_mask",
+    sampler_cap: float = 3.0,
+    sampler_floor: float | None = None,
+    **objective_settings: float,
 ) -> LossOutput:
-    r"""Turn log-probs and advantages into the loss of GRPO.
+    r"""Turn log-probs and advantages into the loss of GRPO, or of one of its relatives.
 
     $\mathcal L = -\frac1B\sum_i \frac{1}{|o_i|}\sum_t \big[\min(\rho_{i,t}\hat A_i,\ \operatorname{clip}(\rho_{i,t},
     1-\epsilon, 1+\epsilon)\hat A_i) - \beta\, k_3\big]$. The defaults are the paper's; TRL 1.16 instead
-    defaults to `loss_type="dapo"` and to the bias-corrected KL.
+    defaults to `loss_type="dapo"` and to the bias-corrected KL. A relative is a ratio (`importance_sampling_level`),
+    an objective and an average (both `loss_type`, see `ALGORITHMS`). The weights of `grpo_lite.weights` multiply the
+    objective, not the penalty, and leave the denominators alone.
 
     Args:
         logps: log-probs under the policy, nats; the gradient goes here.
@@ -173,25 +84,36 @@ def grpo_loss(
         mask: True on completion tokens that count, up to and including the end token.
         ref_logps: log-probs under the frozen reference; needed when beta > 0.
         beta: weight of the KL penalty, at least 0. DeepSeekMath uses 0.04, TRL 0.
-        epsilon: half-width of the clip range, at least 0.
-        epsilon_high: upper half-width if it differs; None means `epsilon`.
+        epsilon: half-width of the clip range, at least 0. "gmpo" clips log-ratios; its paper uses 0.4.
+        epsilon_high: upper half-width if it differs; None means `epsilon`. For "cispo" the cap of the ratio, needed.
         delta: cap of the ratio for negative advantages, above 1; None for no cap.
-        loss_type: how tokens are averaged. "grpo": per completion, then over completions. "bnpo": over all tokens.
-            "dr_grpo": divide by B * max_completion_length. "dapo": divide by num_items_in_batch.
-        importance_sampling_level: "token", or "sequence" (GSPO).
+        loss_type: "grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo" or "gmpo".
+        importance_sampling_level: "token", or "sequence" (GSPO with "grpo"; LUSPO's own choice).
         use_bias_correction_kl: multiply k3 by the ratio, which makes its gradient that of KL(policy || reference).
         max_completion_length: the length limit of sampling, in tokens; needed by "dr_grpo".
-        num_items_in_batch: tokens that count in the whole batch when this is one slice of it, for "dapo"; None
-            means the tokens of this call, which makes "dapo" equal to "bnpo".
+        num_items_in_batch: tokens that count in the whole batch when this is one slice of it, for "dapo", "cispo" and
+            "vespo"; None means the tokens of this call, which makes "dapo" equal to "bnpo".
+        entropies: from `token_entropies`, with gradient; needed by the next two.
+        entropy_coef: weight of the entropy bonus, at least 0: the mean entropy of the tokens is added to what is
+            maximised.
+        top_entropy_quantile: share of the tokens whose objective counts, see `high_entropy_mask`; 1 for all.
+        off_policy_mask_threshold: see `off_policy_mask`; None for off.
+        sampling_logps: log-probs that the sampler reported, for `sampler_correction` and `off_policy_mask`; None if the
+            model that is trained sampled itself.
+        sampler_correction_mode: see `sampler_correction`; "vespo" needs a token mode.
+        sampler_cap: see `sampler_correction`.
+        sampler_floor: see `sampler_correction`.
+        objective_settings: the settings of `sapo_objective` or `vespo_objective`, by name.
 
     Returns:
         A `LossOutput`. A row without tokens adds 0 but stays in the denominator B; with no token at all the loss is 0.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, a setting is out of range, or a needed value is missing.
+        ValueError: shapes or dtypes do not fit, a setting is out of range or not one that the loss type takes, or a
+            needed value is missing.
 
-    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "dr_grpo": arXiv:2503.20783; "dapo": arXiv:2503.14476;
-    corrected KL: DeepSeek-V3.2 (arXiv:2512.02556). Built in notebook 08.
+    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "dr_grpo": arXiv:2503.20783; "dapo": arXiv:2503.14476; "luspo":
+    arXiv:2602.05261; corrected KL: DeepSeek-V3.2 (arXiv:2512.02556). Built in notebook 08.
 
     Example:
         >>> logps = torch.tensor([[-1.0, -1.0], [-2.0, -2.0]], requires_grad=True)
@@ -202,76 +124,121 @@ def grpo_loss(
         (0.0, tensor([[-0.2500, -0.2500],
                 [ 0.2500,  0.2500]]))
     """
-    check_choice("loss_type", loss_type, LOSS_TYPES)
-    check_choice("importance_sampling_level", importance_sampling_level, LEVELS)
-    check_at_least("beta", beta, 0)
-    if beta > 0 and ref_logps is None:
-        raise ValueError(f"beta={beta} needs ref_logps, got None: pass the reference's log-probs or set beta=0")
-    check_bool("mask", mask)
+    _check_choices(loss_type, importance_sampling_level)
+    _check_amounts(beta, ref_logps, entropy_coef, top_entropy_quantile, entropies)
+    settings = _own_settings(loss_type, epsilon, epsilon_high, delta, objective_settings)
+    given = {"old_logps": old_logps, "ref_logps": ref_logps, "sampling_logps": sampling_logps, "entropies": entropies}
+    check_tokens(mask, logps=logps, **given)
     if len(mask) == 0:
         raise ValueError(f"mask must hold at least one completion, got shape {list(mask.shape)}")
+    logps = torch.where(mask, logps, 0)
+    old_logps = logps.detach() if old_logps is None else old_logps.detach()
 
-    ratio = importance_ratio(logps, logps if old_logps is None else old_logps, mask, level=importance_sampling_level)
-    surrogate = clipped_surrogate(ratio, advantages, epsilon=epsilon, epsilon_high=epsilon_high, delta=delta)
-    settings = (mask, loss_type, max_completion_length, num_items_in_batch)
-    policy_loss = _aggregate(-surrogate.expand_as(mask), *settings)
+    ratio = importance_ratio(logps, old_logps, mask, level=importance_sampling_level)
+    weights = {"chosen": mask}
+    if entropies is not None and top_entropy_quantile < 1:
+        weights["chosen"] = high_entropy_mask(entropies, mask, top_entropy_quantile=top_entropy_quantile)
+    if sampling_logps is not None:
+        _check_mode(loss_type, sampler_correction_mode)
+        limits: dict[str, Any] = {"mode": sampler_correction_mode, "cap": sampler_cap, "floor": sampler_floor}
+        weights["correction"] = sampler_correction(old_logps, sampling_logps, mask, **limits)
+    if off_policy_mask_threshold is not None:
+        drawn = old_logps if sampling_logps is None else sampling_logps
+        weights["kept"] = off_policy_mask(logps, drawn, advantages, mask, threshold=off_policy_mask_threshold)
 
+    tensors = {"ratio": ratio, "logps": logps, "old_logps": old_logps, "advantages": advantages, "mask": mask}
+    objective = _weighted_objective(loss_type, tensors, weights, settings)
+    sizes: dict[str, Any] = {"max_completion_length": max_completion_length, "num_items_in_batch": num_items_in_batch}
+    policy_loss = aggregate(-objective.expand_as(mask), mask, loss_type=loss_type, **sizes)
     kl = torch.zeros_like(policy_loss)
     if ref_logps is not None:
-        per_token_kl = _masked_k3(logps, ref_logps, mask)
-        if use_bias_correction_kl:
-            per_token_kl = per_token_kl * ratio
-        kl = _aggregate(per_token_kl, *settings)
+        k3 = kl_k3(logps, torch.where(mask, ref_logps, 0))
+        kl = aggregate(k3 * ratio if use_bias_correction_kl else k3, mask, loss_type=loss_type, **sizes)
 
     loss = policy_loss + beta * kl if beta > 0 else policy_loss
-    clip_fraction = _clip_fraction(ratio.detach(), advantages, mask, epsilon, epsilon_high)
+    if entropies is not None and entropy_coef > 0:
+        loss = loss - entropy_coef * masked_mean(entropies, weights["chosen"])
+    clip_fraction = _clip_fraction(loss_type, ratio.detach(), advantages, mask, epsilon, epsilon_high)
     return LossOutput(loss, policy_loss.detach(), kl.detach(), clip_fraction)
 
 
-def _masked_k3(logps: Tensor, ref_logps: Tensor, mask: Tensor) -> Tensor:
-    check_same_shape("ref_logps", ref_logps, "logps", logps)
-    return kl_k3(torch.where(mask, logps, 0), torch.where(mask, ref_logps, 0))
+def _check_choices(loss_type: str, level: str) -> None:
+    check_choice("loss_type", loss_type, tuple(ALGORITHMS))
+    check_choice("importance_sampling_level", level, LEVELS)
+    if level == "sequence" and loss_type in ("bnpo", "dr_grpo", "dapo", "cispo"):
+        advice = "sums over tokens, which weighs each completion by its length: GSPO is loss_type='grpo'"
+    elif level == "sequence" and loss_type in ("vespo", "gmpo"):
+        advice = "makes its own weight of whole completions, and ignores this ratio: use 'token'"
+    elif level == "token" and loss_type == "luspo":
+        advice = "is meant for one ratio a completion: use 'sequence'"
+    else:
+        return
+    warnings.warn(f"importance_sampling_level={level!r}, but loss_type={loss_type!r} {advice}", stacklevel=3)
 
 
-def _aggregate(
-    x: Tensor,
-    mask: Tensor,
-    loss_type: str,
-    max_completion_length: int | None,
-    num_items_in_batch: float | Tensor | None,
+def _check_amounts(
+    beta: float, ref_logps: Tensor | None, entropy_coef: float, top_entropy_quantile: float, entropies: Tensor | None
+) -> None:
+    check_at_least("beta", beta, 0)
+    if beta > 0 and ref_logps is None:
+        raise ValueError(f"beta={beta} needs ref_logps, got None: pass the reference's log-probs or set beta=0")
+    check_at_least("entropy_coef", entropy_coef, 0)
+    check_between("top_entropy_quantile", top_entropy_quantile, 0, 1)
+    if entropies is None and (entropy_coef > 0 or top_entropy_quantile < 1):
+        raise ValueError(
+            f"entropy_coef={entropy_coef} and top_entropy_quantile={top_entropy_quantile} need entropies, got None: "
+            "pass what token_entropies gives for the policy's logits"
+        )
+
+
+def _check_mode(loss_type: str, mode: str) -> None:
+    if loss_type == "vespo" and mode.startswith("sequence"):
+        raise ValueError(
+            f"loss_type='vespo' needs a token mode of sampler_correction_mode, got {mode!r}: its weight is already one "
+            "for the whole completion, use 'token_truncate' or 'token_mask'"
+        )
+
+
+def _own_settings(
+    loss_type: str, epsilon: float, epsilon_high: float | None, delta: float | None, others: dict[str, float]
+) -> dict[str, Any]:
+    """Pick the settings that the objective of this loss type takes; refuse what it would ignore."""
+    parameters = inspect.signature(ALGORITHMS[loss_type].objective).parameters.values()
+    takes = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    optional = {name: x for name, x in (("epsilon_high", epsilon_high), ("delta", delta)) if x is not None}
+    for name, value in (optional | others).items():
+        if name not in takes:
+            raise ValueError(f"loss_type={loss_type!r} takes {', '.join(takes)}, got {name}={value!r}: leave it out")
+    given = {"epsilon": epsilon, "epsilon_high": epsilon_high, "delta": delta, **others}
+    return {name: value for name, value in given.items() if name in takes}
+
+
+def _weighted_objective(
+    loss_type: str, tensors: dict[str, Tensor], weights: dict[str, Tensor], settings: dict[str, Any]
 ) -> Tensor:
-    """Average the tokens to one number; the only place where the loss types differ."""
-    if loss_type == "grpo":
-        return masked_mean(x, mask, dim=1).mean()
-    if loss_type == "bnpo":
-        return masked_mean(x, mask)
-    total = torch.where(mask, x, 0).sum()
-    if loss_type == "dapo":
-        items = torch.as_tensor(mask.sum() if num_items_in_batch is None else num_items_in_batch)
-        if items.dim() or not 0 <= items < torch.inf:
-            raise ValueError(f"num_items_in_batch must be one number of tokens, at least 0, got {num_items_in_batch}")
-        return total / items.clamp(min=1).to(total.device)
-    if max_completion_length is None:
-        raise ValueError("loss_type='dr_grpo' needs max_completion_length, got None: pass the limit used in sampling")
-    check_count("max_completion_length", max_completion_length, max(mask.shape[1], 1))
-    return total / (len(x) * max_completion_length)
+    """Hand the objective what it looks at, and multiply by the weights of which it has made no use of its own."""
+    algorithm = ALGORITHMS[loss_type]
+    names = algorithm.looks_at.split()
+    objective = algorithm.objective(*((tensors | weights).get(name) for name in names), **settings)
+    for name, weight in weights.items():
+        if name not in names:
+            objective = objective * weight
+    return objective
 
 
 def _clip_fraction(
-    ratio: Tensor, advantages: Tensor, mask: Tensor, epsilon: float, epsilon_high: float | None
+    loss_type: str, ratio: Tensor, advantages: Tensor, mask: Tensor, epsilon: float, epsilon_high: float | None
 ) -> Tensor:
+    objective = ALGORITHMS[loss_type].objective
+    low, high = 0.0, math.inf
+    if objective is clipped_surrogate:
+        low, high = 1 - epsilon, 1 + (epsilon if epsilon_high is None else epsilon_high)
+    elif objective is gmpo_objective:
+        ratio, low, high = ratio.log(), -epsilon, epsilon if epsilon_high is None else epsilon_high
+    elif objective is cispo_objective and epsilon_high is not None:
+        high = epsilon_high
     advantages = advantages[:, None]
-    epsilon_high = epsilon if epsilon_high is None else epsilon_high
-    too_high = (ratio > 1 + epsilon_high) & (advantages > 0)
-    too_low = (ratio < 1 - epsilon) & (advantages < 0)
+    clipped = ((ratio > high) & (advantages > 0)) | ((ratio < low) & (advantages < 0))
     if ratio.shape != mask.shape:
         mask = mask.any(dim=1, keepdim=True)
-    return masked_mean((too_high | too_low).to(ratio.dtype), mask)
-
-
-def _check_advantages(advantages: Tensor, ratio: Tensor) -> None:
-    check_float("advantages", advantages)
-    if advantages.shape != ratio.shape[:1]:
-        raise ValueError(
-            f"advantages must hold one number a completion, shape [{len(ratio)}], got {list(advantages.shape)}"
-        )
+    return masked_mean(clipped.to(ratio.dtype), mask)

@@ -40,6 +40,40 @@ def completion_mask(completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequ
     return ends_before == 0
 
 
+def mask_truncated(
+    mask: Bool[Tensor, "B T"], completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequence[int]
+) -> Bool[Tensor, "B T"]:
+    r"""Take completions that were cut off at the length limit out of the loss, all their tokens.
+
+    Such a completion earns a bad reward for want of an end, however good its reasoning was. Its reward still counts in
+    the mean of its group; only its own tokens are not pushed. The row stays in every denominator that counts rows.
+
+    Args:
+        mask: True on the tokens that count, from `completion_mask`.
+        completion_ids: sampled token ids, padded on the right.
+        eos_token_id: the id that ends a completion, or several such ids.
+
+    Returns:
+        The mask, with False all along each row that has no end token where `mask` is True.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or `eos_token_id` is not one id or several.
+
+    Source: overlong filtering, DAPO, sec. 3.4 (arXiv:2503.14476). Built in notebook 13.
+
+    Example:
+        >>> ids = torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4]])
+        >>> mask_truncated(completion_mask(ids, eos_token_id=2), ids, eos_token_id=2)
+        tensor([[ True,  True,  True, False],
+                [False, False, False, False]])
+    """
+    check_ids("completion_ids", completion_ids)
+    check_bool("mask", mask)
+    check_same_shape("mask", mask, "completion_ids", completion_ids)
+    is_eos = torch.isin(completion_ids, as_ids("eos_token_id", eos_token_id, completion_ids.device))
+    return mask & (mask & is_eos).any(dim=1, keepdim=True)
+
+
 def masked_mean(x: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], dim: int | None = None) -> Tensor:
     r"""Average `x` over the positions where `mask` is True.
 
@@ -95,3 +129,23 @@ def position_ids(attention_mask: Bool[Tensor, "B P"]) -> Int[Tensor, "B P"]:
                 [0, 1, 2, 3]])
     """
     return (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+
+
+def masked_difference(x: Float[Tensor, "B T"], y: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
+    """Subtract log-probs, `y` as a constant, and give exactly 0 where the mask is False.
+
+    Masked entries are replaced before the subtraction: inf - inf under the mask would give a nan gradient.
+
+    Args:
+        x: log-probs, nats; the gradient goes here.
+        y: log-probs, nats; a constant.
+        mask: True on tokens that count.
+
+    Returns:
+        The log-ratio of each token, nats, in at least float32.
+
+    Example:
+        >>> masked_difference(torch.tensor([[-1.0, 9.0]]), torch.tensor([[-3.0, 1.0]]), torch.tensor([[True, False]]))
+        tensor([[2., 0.]])
+    """
+    return widen(torch.where(mask, x, 0)) - widen(torch.where(mask, y.detach(), 0))

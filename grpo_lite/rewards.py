@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grpo_lite._checks import check_float, check_rank, widen
+from grpo_lite._checks import check_count, check_float, check_rank, widen
 
 RewardFunc = Callable[..., list[float | None]]
 Completion = str | list[dict]
@@ -110,6 +110,47 @@ def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **co
     ]
 
 
+def soft_overlong_reward(max_completion_length: int, soft_punish_cache: int) -> RewardFunc:
+    r"""Make a reward function that warns a completion before it reaches the length limit.
+
+    With $n$ tokens, limit $L$ and a margin of $c$ tokens before it: 0 for $n \le L - c$, then a slope
+    $(L - c - n)/c$ down to -1 at $n = L$, and -1 beyond. It is added to a reward for being right, so that a long answer
+    loses a little before one that is cut off loses all.
+
+    Args:
+        max_completion_length: the length limit of sampling, in tokens, at least 1.
+        soft_punish_cache: length of the margin in tokens, from 1 to the limit.
+
+    Returns:
+        A reward function. It asks for the column `completion_ids`, one list of token ids a completion, and pays from
+        -1 to 0.
+
+    Raises:
+        ValueError: a length that is not a whole number in its range; later, in the function, `completion_ids` that are
+            not one list a completion.
+
+    Source: soft overlong punishment, DAPO, eq. 13 (arXiv:2503.14476). Built in notebook 13.
+
+    Example:
+        >>> reward = soft_overlong_reward(max_completion_length=100, soft_punish_cache=20)
+        >>> reward(["a", "b", "c"], completion_ids=[[1] * 80, [1] * 90, [1] * 100])
+        [0.0, -0.5, -1.0]
+    """
+    check_count("max_completion_length", max_completion_length, 1)
+    check_count("soft_punish_cache", soft_punish_cache, 1)
+    if soft_punish_cache > max_completion_length:
+        raise ValueError(
+            f"soft_punish_cache must be at most max_completion_length={max_completion_length}, got {soft_punish_cache}"
+        )
+
+    def soft_overlong(completions: Sequence[Completion], completion_ids: Sequence, **columns) -> list[float | None]:
+        _check_column("completion_ids", completion_ids, completions)
+        room = [max_completion_length - soft_punish_cache - len(ids) for ids in completion_ids]
+        return [max(min(tokens, 0) / soft_punish_cache, -1.0) for tokens in room]
+
+    return soft_overlong
+
+
 def score_completions(
     reward_funcs: RewardFunc | Sequence[RewardFunc], prompts: Sequence, completions: Sequence[Completion], **columns
 ) -> Float[Tensor, "B K"]:
@@ -176,6 +217,10 @@ def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | No
     """
     check_float("rewards", rewards)
     check_rank("rewards", rewards, "B K")
+    if rewards.numel() == 0:
+        raise ValueError(
+            f"rewards must hold at least one completion and one reward function, got shape {list(rewards.shape)}"
+        )
     if rewards.isinf().any():
         raise ValueError("rewards must be finite (or nan for None), got inf")
     w = [1.0] * rewards.shape[1] if weights is None else list(weights)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from grpo_lite import batching, distributed, rollout
 from grpo_lite.advantages import group_advantages
+from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.checkpoint import append_line, cut_lines, load_checkpoint, newest_checkpoint, save_checkpoint
 from grpo_lite.config import GRPOConfig
 from grpo_lite.loss import grpo_loss
@@ -26,6 +27,10 @@ from grpo_lite.rewards import RewardFunc
 from grpo_lite.rollout import Group
 from grpo_lite.terminal import ctrl_c, progress_bar
 
+LOSS_SETTINGS = (
+    "beta", "epsilon", "epsilon_high", "delta", "loss_type", "importance_sampling_level", "use_bias_correction_kl",
+    "max_completion_length",
+)  # fmt: skip
 METRICS, COMPLETIONS = "metrics.jsonl", "completions.jsonl"
 
 
@@ -77,6 +82,9 @@ class GRPOTrainer:
         for name, rows in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
             if rows is not None and (len(rows) == 0 or "prompt" not in rows[0]):
                 raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows[:1])}")
+        self.loss_settings = {name: getattr(args, name) for name in LOSS_SETTINGS}
+        nothing = torch.zeros(1, 1)  # settings that do not fit each other show now, not after the first sampling
+        grpo_loss(nothing, nothing, nothing[0], nothing == 0, ref_logps=nothing, **self.loss_settings)
         self.device = distributed.start(args.use_cpu)
         self.model = model.to(self.device).eval()
         distributed.broadcast_(model.state_dict().values())
@@ -205,19 +213,11 @@ class GRPOTrainer:
             batch.advantages,
             batch.loss_mask,
             ref_logps=batch.ref_logps if self.reference else None,
-            beta=args.beta,
-            epsilon=args.epsilon,
-            epsilon_high=args.epsilon_high,
-            delta=args.delta,
-            loss_type=args.loss_type,
-            importance_sampling_level=args.importance_sampling_level,
-            use_bias_correction_kl=args.use_bias_correction_kl,
-            max_completion_length=args.max_completion_length,
             num_items_in_batch=tokens,
+            **self.loss_settings,
         )
         of_rows, of_tokens = len(batch.ids) / rows, int(batch.loss_mask.sum()) / max(tokens, 1)
-        # "dapo" divides by all tokens itself; the others by the tokens or the rows that they see.
-        share = {"dapo": 1.0, "bnpo": of_tokens}.get(args.loss_type, of_rows)
+        share = {"rows": of_rows, "tokens": of_tokens, "total": 1.0}[SLICE_SHARE[args.loss_type]]
         (share * out.loss).backward()
         with_tokens = int(batch.loss_mask.any(dim=1).sum()) / rows
         clipped = out.clip_fraction * (of_tokens if args.importance_sampling_level == "token" else with_tokens)

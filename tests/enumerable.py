@@ -5,8 +5,11 @@ with one row a prefix, so that its gradient can be looked at number by number.
 """
 
 import itertools
+import math
 
 import torch
+
+import grpo_lite
 
 EOS, VOCAB, LENGTH = 0, 3, 3
 
@@ -45,3 +48,54 @@ def logps_of(table, ids=IDS, mask=MASK):
 
 def probabilities(table):
     return torch.where(MASK, logps_of(table), 0).sum(dim=1).exp()
+
+
+def gradient(value, table):
+    return torch.autograd.grad(value, table, retain_graph=True)[0]
+
+
+def expected_reward(table, rewards):
+    """J, the number that the policy gradient climbs."""
+    return (probabilities(table) * rewards).sum()
+
+
+def exact_kl(p_table, q_table):
+    """KL(p || q) over whole completions, by the definition."""
+    p, q = probabilities(p_table), probabilities(q_table)
+    return (p * (p.log() - q.log())).sum()
+
+
+def scores(table):
+    """The gradient of each token's log-prob with respect to the table, [N, T, parameters]; 0 where nothing counts."""
+    of = torch.autograd.functional.jacobian(lambda t: torch.where(MASK, logps_of(t), 0), table.detach())
+    return of.flatten(start_dim=2)
+
+
+def all_groups(size):
+    """Every group of completions up to order, [M, size], and in how many orders each can be drawn, [M]."""
+    index = torch.combinations(torch.arange(len(IDS)), size, with_replacement=True)
+    repeats = (index[:, :, None] == torch.arange(len(IDS))).sum(dim=1)
+    orders = math.factorial(size) / torch.exp(torch.lgamma(repeats + 1.0)).prod(dim=1).round()
+    return index, orders.double()
+
+
+def moments(table, advantages_of, size, rewards, *, old=None, **settings):
+    """Return mean and total variance of the gradient of `grpo_loss` over all groups that the old policy can draw.
+
+    All groups are one batch of the loss. Where the loss type divides by the rows or by a given number of tokens, the
+    gradient of that batch falls apart into the gradients of the groups.
+    """
+    index, orders = all_groups(size)
+    flat = index.flatten()
+    drawn_by = table if old is None else old
+    leaf = logps_of(table)[flat].detach().requires_grad_()
+    old_logps = None if old is None else logps_of(old)[flat].detach()
+    sizes = {"max_completion_length": LENGTH, "num_items_in_batch": len(flat) * LENGTH}
+    out = grpo_lite.grpo_loss(leaf, old_logps, advantages_of(rewards[flat], size), MASK[flat], **sizes, **settings)
+    out.loss.backward()
+    push = (leaf.grad * len(index)).nan_to_num().view(len(index), size, LENGTH)
+    each_score = scores(table)
+    per_group = sum(torch.einsum("mt,mtp->mp", push[:, i], each_score[index[:, i]]) for i in range(size))
+    chance = orders * probabilities(drawn_by).detach()[index].prod(dim=1)
+    mean = chance @ per_group
+    return mean.view_as(table), (chance @ (per_group - mean).square()).sum()

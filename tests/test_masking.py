@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from grpo_lite import completion_mask, masked_mean
-from grpo_lite.masking import position_ids
+from grpo_lite import completion_mask, mask_truncated, masked_mean
+from grpo_lite.masking import masked_difference, position_ids
 
 T, F = True, False
 
@@ -59,33 +59,23 @@ def test_positions_start_at_the_first_real_token():
     assert position_ids(mask).tolist() == [[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]
 
 
-@pytest.mark.usefixtures("as_user")
-class TestErrors:
-    def test_mask_of_float_ids(self):
-        with pytest.raises(ValueError, match=r"completion_ids must hold integer token ids, got torch.float32"):
-            completion_mask(torch.ones(1, 2), 0)
+def test_a_truncated_completion_loses_all_its_tokens():
+    ids = torch.tensor([[5, 2, 2], [5, 6, 7], [5, 6, 2], [2, 2, 2], [5, 3, 0]])
+    mask = completion_mask(ids, [2, 3])
+    expected = torch.tensor([[T, T, F], [F, F, F], [T, T, T], [T, F, F], [T, T, F]])
+    assert torch.equal(mask_truncated(mask, ids, [2, 3]), expected)
+    assert torch.equal(mask_truncated(mask, ids, 2)[4], torch.tensor([F, F, F]))
+    # An end token in the padding is not the end of the completion.
+    assert mask_truncated(torch.tensor([[T, F]]), torch.tensor([[5, 2]]), 2).tolist() == [[F, F]]
 
-    def test_mask_of_one_row_without_batch(self):
-        with pytest.raises(ValueError, match=r"completion_ids must have shape \[B, T\], got \[2\]"):
-            completion_mask(torch.tensor([1, 2]), 0)
 
-    @pytest.mark.parametrize("eos", [None, [], 2.5, [2, None], True])
-    def test_end_token_that_is_no_id(self, eos):
-        with pytest.raises(ValueError, match=r"eos_token_id must be a token id or a list of token ids, got .* can pad"):
-            completion_mask(torch.tensor([[1, 2]]), eos)
-
-    def test_ids_that_would_wrap_round(self):
-        with pytest.raises(ValueError, match=r"completion_ids must hold integer token ids, got torch.uint8: call"):
-            completion_mask(torch.tensor([[1, 2]], dtype=torch.uint8), 258)
-
-    def test_mean_with_a_mask_of_numbers(self):
-        with pytest.raises(ValueError, match=r"mask must be a bool tensor, got torch.int64: call mask.bool\(\) first"):
-            masked_mean(torch.ones(2), torch.tensor([1, 0]))
-
-    def test_mean_of_integers(self):
-        with pytest.raises(ValueError, match=r"x must be a floating-point tensor, got torch.int64"):
-            masked_mean(torch.tensor([1, 2]), torch.tensor([T, T]))
-
-    def test_mean_with_a_mask_that_would_broadcast(self):
-        with pytest.raises(ValueError, match=r"mask must have the shape of x, \[2, 3\], got \[2, 1\]"):
-            masked_mean(torch.ones(2, 3), torch.ones(2, 1, dtype=torch.bool))
+def test_difference_is_zero_under_the_mask_and_its_second_part_a_constant():
+    x = torch.tensor([[-1.0, float("inf"), float("nan")]], requires_grad=True)
+    y = torch.tensor([[-3.0, float("inf"), 1.0]], requires_grad=True)
+    difference = masked_difference(x, y, torch.tensor([[T, F, F]]))
+    difference.sum().backward()
+    assert difference.tolist() == [[2.0, 0.0, 0.0]]
+    assert x.grad.tolist() == [[1.0, 0.0, 0.0]]
+    assert y.grad is None
+    half = torch.tensor([[-1.0]], dtype=torch.float16)
+    assert masked_difference(half, half, torch.tensor([[T]])).dtype == torch.float32

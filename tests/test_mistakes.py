@@ -14,6 +14,7 @@ from enumerable import IDS, MASK, logps_of, probabilities, random_policy
 
 import grpo_lite
 from grpo_lite import loss as loss_module
+from grpo_lite.family import ALGORITHMS
 
 
 def close(a, b, tolerance=1e-9):
@@ -117,7 +118,7 @@ def softmax_over_an_axis_of_length_one(model, prompt_ids, completion_ids, **sett
     return logits.log_softmax(dim=-1)[:, :, 0]
 
 
-def per_sequence_mean(x, mask, *settings):
+def per_sequence_mean(x, mask, **settings):
     return grpo_lite.masked_mean(x, mask, dim=1).mean()
 
 
@@ -148,8 +149,8 @@ MISTAKES = {
     "c: softmax over the wrong axis": (guard_c, "grpo_lite.completion_logps", softmax_over_an_axis_of_length_one),
     "d: k1 the wrong way round": (guard_d, "grpo_lite.kl_k1", lambda p, q: q - p),
     "d: k3 the wrong way round": (guard_d, "grpo_lite.kl_k3", lambda p, q: torch.expm1(p - q) - (p - q)),
-    "e: a mean per sequence": (guard_e, "grpo_lite.loss._aggregate", per_sequence_mean),
-    "e: the advantage forgotten": (guard_e, "grpo_lite.loss.clipped_surrogate", forgotten_advantages),
+    "e: a mean per sequence": (guard_e, "grpo_lite.loss.aggregate", per_sequence_mean),
+    "e: the advantage forgotten": (guard_e, "dr_grpo", forgotten_advantages),
     "f: a tiny eps": (guard_f, "grpo_lite.group_advantages", advantages_with_a_tiny_eps),
     "g: padding found by its id": (guard_g, "grpo_lite.completion_mask", lambda ids, eos: ids != eos),
     "h: digits without their sign": (guard_h, "grpo_lite.boxed_reward", answer_by_digits),
@@ -161,6 +162,9 @@ MISTAKES = {
 def test_guard_is_green_on_ours_and_red_on_the_mistake(mistake, monkeypatch):
     guard, name, wrong = MISTAKES[mistake]
     guard()
-    monkeypatch.setattr(name, wrong)
+    if name in ALGORITHMS:
+        monkeypatch.setitem(ALGORITHMS, name, ALGORITHMS[name]._replace(objective=wrong))
+    else:
+        monkeypatch.setattr(name, wrong)
     with pytest.raises(AssertionError):
         guard()

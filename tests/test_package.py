@@ -44,9 +44,13 @@ CONTRACT = {
     "combine_rewards": "(rewards, weights=None)",
     "group_advantages": "(rewards, num_generations, *, scale_rewards='group', eps=0.0001)",
     "leave_one_out_advantages": "(rewards, num_generations)",
+    "normalize_then_sum": "(rewards, num_generations, weights=None)",
+    "soft_overlong_reward": "(max_completion_length, soft_punish_cache)",
     "completion_mask": "(completion_ids, eos_token_id)",
     "masked_mean": "(x, mask, dim=None)",
+    "mask_truncated": "(mask, completion_ids, eos_token_id)",
     "token_logps": "(logits, ids, *, temperature=1.0)",
+    "token_entropies": "(logits, *, temperature=1.0)",
     "completion_logps": "(model, prompt_ids, completion_ids, *, prompt_mask=None, completion_mask=None, "
     "temperature=1.0)",
     "kl_k1": "(logps, ref_logps)",
@@ -56,7 +60,18 @@ CONTRACT = {
     "clipped_surrogate": "(ratio, advantages, *, epsilon=0.2, epsilon_high=None, delta=None)",
     "grpo_loss": "(logps, old_logps, advantages, mask, *, ref_logps=None, beta=0.0, epsilon=0.2, epsilon_high=None, "
     "delta=None, loss_type='grpo', importance_sampling_level='token', use_bias_correction_kl=False, "
-    "max_completion_length=None, num_items_in_batch=None)",
+    "max_completion_length=None, num_items_in_batch=None, entropies=None, entropy_coef=0.0, top_entropy_quantile=1.0, "
+    "off_policy_mask_threshold=None, sampling_logps=None, sampler_correction_mode='sequence_mask', sampler_cap=3.0, "
+    "sampler_floor=None, **objective_settings)",
+    "cispo_objective": "(ratio, advantages, logps, *, epsilon_high)",
+    "sapo_objective": "(ratio, advantages, *, sapo_temperature_pos=1.0, sapo_temperature_neg=1.05)",
+    "vespo_objective": "(logps, old_logps, advantages, mask, correction=None, *, vespo_k_pos=2.0, "
+    "vespo_lambda_pos=3.0, vespo_k_neg=3.0, vespo_lambda_neg=2.0)",
+    "gmpo_objective": "(logps, old_logps, advantages, mask, *, epsilon=0.4, epsilon_high=None)",
+    "off_policy_mask": "(logps, sampling_logps, advantages, mask, *, threshold)",
+    "high_entropy_mask": "(entropies, mask, *, top_entropy_quantile)",
+    "sampler_correction": "(old_logps, sampling_logps, mask, *, mode='sequence_mask', cap=3.0, floor=None)",
+    "aggregate": "(x, mask, *, loss_type='grpo', max_completion_length=None, num_items_in_batch=None)",
     "sample_group": "(model, prompt_ids, num_generations, *, max_new_tokens, eos_token_id, pad_token_id, "
     "temperature=1.0, prompt_mask=None, generator=None)",
     "greedy_decode": "(model, prompt_ids, *, max_new_tokens, eos_token_id, pad_token_id, prompt_mask=None)",
@@ -64,8 +79,8 @@ CONTRACT = {
     "GRPOConfig": "(*, output_dir=None, max_steps=100, learning_rate=1e-06, lr_scheduler_type='linear', "
     "warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, per_device_train_batch_size=8, "
     "gradient_accumulation_steps=1, num_generations=8, max_completion_length=512, temperature=1.0, "
-    "num_iterations=1, beta=0.0, epsilon=0.2, epsilon_high=None, delta=None, loss_type='grpo', importance_sampling_level='token', "
-    "use_bias_correction_kl=False, scale_rewards='group', reward_weights=None, "
+    "num_iterations=1, beta=0.0, epsilon=0.2, epsilon_high=None, delta=None, loss_type='grpo', "
+    "importance_sampling_level='token', use_bias_correction_kl=False, scale_rewards='group', reward_weights=None, "
     "mask_truncated_completions=False, max_sampling_rounds=1, eval_steps=None, per_device_eval_batch_size=64, "
     "save_steps=500, save_total_limit=None, log_completions=False, seed=42, use_cpu=False, disable_tqdm=None)",
     "LossOutput": "(loss, policy_loss, kl, clip_fraction)",

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from grpo_lite import boxed_reward, combine_rewards, format_reward, length_reward, score_completions
+from grpo_lite import (
+    boxed_reward,
+    combine_rewards,
+    format_reward,
+    length_reward,
+    score_completions,
+    soft_overlong_reward,
+)
 
 NAN = float("nan")
 
@@ -114,7 +121,7 @@ def test_a_chat_is_judged_by_its_last_message():
 
 def test_reward_functions_take_the_whole_protocol():
     columns = {"prompts": ["q"], "completion_ids": [[1]], "ground_truth": ["2"], "trainer_state": None}
-    for reward in (length_reward, format_reward, boxed_reward):
+    for reward in (length_reward, format_reward, boxed_reward, soft_overlong_reward(10, 5)):
         assert len(reward(completions=[r"\boxed{2}"], **columns)) == 1
 
 
@@ -161,88 +168,11 @@ def test_weight_zero_switches_a_function_off_but_a_row_it_could_judge_counts():
     assert_close(combine_rewards(torch.tensor([[NAN, 3.0]]), [1.0, 0.0]), torch.tensor([0.0]))
 
 
-@pytest.mark.usefixtures("as_user")
-class TestErrors:
-    def test_wrong_number_of_values_names_the_function(self):
-        def forgets_one(completions, **columns):
-            return [1.0] * (len(completions) - 1)
-
-        with pytest.raises(
-            ValueError, match=r"forgets_one must return a list with one value a completion \(3\), got 2"
-        ):
-            score_completions([length_reward, forgets_one], ["q"] * 3, ["a"] * 3)
-
-    def test_a_reward_object_is_named_by_its_class(self):
-        class Judge:
-            def __call__(self, completions, **columns):
-                return []
-
-        with pytest.raises(ValueError, match=r"^Judge must return a list"):
-            score_completions(Judge(), ["q"], ["a"])
-
-    def test_a_single_number_names_the_function(self):
-        def mean_length(completions, **columns):
-            return 3.0
-
-        with pytest.raises(ValueError, match=r"mean_length must return a list .* got float"):
-            score_completions(mean_length, ["q"], ["a"])
-
-    @pytest.mark.parametrize("value", [NAN, float("inf"), 1e39, 10**400, "1", [1.0]])
-    def test_a_value_that_is_no_number_names_the_function(self, value):
-        def odd(completions, **columns):
-            return [value]
-
-        with pytest.raises(ValueError, match=r"odd must return finite numbers, or None where it cannot judge, got"):
-            score_completions(odd, ["q"], ["a"])
-
-    def test_no_function_or_no_completion(self):
-        with pytest.raises(ValueError, match=r"need at least one reward function and one completion, got 0 and 1"):
-            score_completions([], ["q"], ["a"])
-        with pytest.raises(ValueError, match=r"need at least one reward function and one completion, got 1 and 0"):
-            score_completions([length_reward], [], [])
-
-    def test_columns_of_another_length(self):
-        with pytest.raises(
-            ValueError, match=r"prompts must be a list with one entry a completion \(2\), got 1 entries"
-        ):
-            score_completions(length_reward, ["q"], ["a", "b"])
-        with pytest.raises(ValueError, match=r"ground_truth must be a list with one entry a completion \(2\), got 1"):
-            score_completions(length_reward, ["q", "q"], ["a", "b"], ground_truth=["2"])
-        with pytest.raises(ValueError, match=r"ground_truth must be a list .* got a str"):
-            boxed_reward(["a", "b"], ground_truth="22")
-        with pytest.raises(ValueError, match=r"ground_truth must be a list .* got a int"):
-            score_completions(length_reward, ["q"], ["a"], ground_truth=5)
-        with pytest.raises(ValueError, match=r"completions must be a list .* got a str"):
-            score_completions(length_reward, ["q"] * 3, "abc")
-
-    @pytest.mark.parametrize("reward", [length_reward, format_reward])
-    def test_a_text_is_no_list_of_completions(self, reward):
-        with pytest.raises(ValueError, match=r"completions must be a list .* got a str: put it into a list"):
-            reward("abc")
-
-    def test_a_truth_that_is_neither_text_nor_number(self):
-        for truths in (torch.tensor([2.0]), [NAN], [["2"]]):
-            with pytest.raises(ValueError, match=r"ground_truth must hold texts, finite numbers or None"):
-                boxed_reward([r"\boxed{2}"], ground_truth=truths)
-
-    @pytest.mark.parametrize("completion", [None, 7, [], ["text"], [{"role": "assistant"}], [{"content": ["part"]}]])
-    def test_something_that_is_no_completion(self, completion):
-        with pytest.raises(ValueError, match=r"a completion must be a str or a chat list"):
-            length_reward([completion])
-
-    def test_weights_of_another_number(self):
-        with pytest.raises(ValueError, match=r"one finite number for each of the 2 reward functions, got \[1.0\]"):
-            combine_rewards(torch.ones(3, 2), [1.0])
-        for weight in (NAN, None, "a"):
-            with pytest.raises(ValueError, match=r"one finite number for each of the 1 reward functions, got \["):
-                combine_rewards(torch.ones(3, 1), [weight])
-
-    def test_rewards_that_are_no_matrix_or_infinite_or_integers(self):
-        with pytest.raises(ValueError, match=r"rewards must have shape \[B, K\], got \[3\]"):
-            combine_rewards(torch.ones(3))
-        with pytest.raises(ValueError, match=r"rewards must be finite \(or nan for None\), got inf"):
-            combine_rewards(torch.tensor([[float("inf")]]))
-        with pytest.raises(ValueError, match=r"rewards must be a floating-point tensor"):
-            combine_rewards(torch.ones(3, 1, dtype=torch.long))
-        with pytest.raises(ValueError, match=r"rewards must be a torch.Tensor, got list: wrap it"):
-            combine_rewards([[1.0]])
+def test_overlong_by_hand():
+    # Limit 10, margin 4: free up to 6 tokens, then a quarter a token down to -1 at 10.
+    reward = soft_overlong_reward(10, 4)
+    ids = [[1] * n for n in (0, 6, 7, 8, 9, 10, 11, 99)]
+    assert reward(["a"] * 8, completion_ids=ids) == [0.0, 0.0, -0.25, -0.5, -0.75, -1.0, -1.0, -1.0]
+    assert soft_overlong_reward(10, 10)(["a"] * 2, completion_ids=[[1], [1] * 10]) == [-0.1, -1.0]
+    assert_close(score_completions(reward, ["q"], ["a"], completion_ids=[[1] * 8]), torch.tensor([[-0.5]]))
+    assert reward.__name__ == "soft_overlong"

@@ -1,0 +1,591 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 13 The family
+#
+# Dr. GRPO, DAPO, GSPO, CISPO, SAPO and a few more: each came with a paper and a notation of its own. Side by side they are one loss with three parts that can be exchanged.
+#
+# **Minutes:** 35 · **Needs:** [lesson 08](08_the_loss.ipynb) · **Gives:** `grpo_lite.aggregate`, `grpo_lite.cispo_objective`, `grpo_lite.sapo_objective`, `grpo_lite.vespo_objective`, `grpo_lite.gmpo_objective`, and the options around them
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+
+import math
+
+import torch
+
+import grpo_lite
+from grpo_lite import plotting
+from grpo_lite.family import ALGORITHMS
+
+plotting.use_site_style()
+torch.set_default_dtype(torch.float64)
+
+# %% [markdown]
+# ## The question
+#
+# [Lesson 08](08_the_loss.ipynb) ended with one number made of four steps: a **ratio** for each token, an **objective** that says what is wanted of it, an **average** over tokens and completions, and a minus sign. Nearly every successor of GRPO changes one of the first three and keeps the rest.
+#
+# One batch will go through all of them: two completions of one prompt. The first is short and right, the second long and wrong. Since sampling, the policy has moved a little, and one token of each has moved a lot.
+
+# %% tags=["result-batch"]
+old_logps = torch.tensor([[-1.0, -2.0, 0, 0, 0], [-1.0, -1.0, -2.0, -0.5, -0.5]])
+moved = torch.tensor([[0.1, 0.5, 0, 0, 0], [-0.1, -0.1, -0.6, 0.1, 0.0]])
+mask = torch.tensor([[True, True, False, False, False], [True] * 5])
+advantages = torch.tensor([1.0, -1.0])
+logps = old_logps + moved
+print(grpo_lite.importance_ratio(logps, old_logps, mask).numpy().round(2))
+
+# %% [markdown]
+# **Predict.** Both completions have an advantage of size 1. With the loss of lesson 08, which single token gets the largest push? Which tokens get none?
+#
+# ## Who is pushed how much
+#
+# The derivative of the loss with respect to a token's log-prob is the push that this token gets. With a minus in front, positive means *more likely*.
+
+
+# %% tags=["result-push-grpo"]
+def push(**settings):
+    leaf = logps.clone().requires_grad_()
+    grpo_lite.grpo_loss(leaf, old_logps, advantages, mask, **settings).loss.backward()
+    return 0 - leaf.grad
+
+
+print(push().numpy().round(3))
+
+# %% alt="Pushes of the default loss as a table of two completions. The short right one: 0.28 and 0. The long wrong one: minus 0.09, minus 0.09, 0, minus 0.11, minus 0.10."
+plotting.token_matrix(push(), mask, label="push of each token", rows=["short", "long"])
+
+# %% [markdown]
+# Two zeros inside the mask: the tokens that moved a lot are past the clip on the side where they would gain. And the tokens of the long completion weigh less: the paper's average gives each completion the same total, so each of five tokens gets a fifth.
+#
+# ## Averages
+#
+# The loss types that share GRPO's objective differ in what they divide by. There are five ways.
+#
+# | Average | Formula | Loss types |
+# |---|---|---|
+# | mean of row means | $\frac1B\sum_i\frac{1}{\lvert o_i\rvert}\sum_t x_{i,t}$ | `grpo`, `sapo`, `gmpo` |
+# | mean over tokens | $\sum_{i,t} x_{i,t} \,/\, \sum_i \lvert o_i\rvert$ | `bnpo` |
+# | sum by limit | $\sum_{i,t} x_{i,t} \,/\, (B \cdot L_{\max})$ | `dr_grpo` |
+# | sum by total | $\sum_{i,t} x_{i,t} \,/\, N$ | `dapo`, `cispo`, `vespo` |
+# | mean of row sums | $\frac1B\sum_i\sum_t x_{i,t}$ | `luspo` |
+#
+# $B$ is the number of completions, $L_{\max}$ the length limit of sampling, $N$ the number of tokens in the whole batch, also when this call sees only a part of it.
+
+
+# %% tags=["define-aggregate"]
+def aggregate(
+    x, mask, *, loss_type="grpo", max_completion_length=None, num_items_in_batch=None
+):
+    x = torch.where(mask, x, 0)
+    rows = x.sum(dim=1)
+    if loss_type in ("grpo", "sapo", "gmpo"):
+        return (rows / mask.sum(dim=1).clamp(min=1)).mean()
+    if loss_type == "luspo":
+        return rows.mean()
+    if loss_type == "dr_grpo":
+        return rows.sum() / (len(x) * max_completion_length)
+    total = mask.sum()
+    if loss_type != "bnpo" and num_items_in_batch is not None:
+        total = torch.as_tensor(num_items_in_batch)
+    return rows.sum() / total.clamp(min=1)
+
+
+# %% [markdown]
+# A helper for all comparisons of this lesson: the same value, shape and type, and the same gradient with respect to the first tensor.
+
+
+# %%
+def compare(mine, packaged, first, *others, **settings):
+    seen = []
+    for function in (mine, packaged):
+        leaf = first.clone().requires_grad_()
+        out = function(leaf, *others, **settings)
+        seen.append([out.detach()])
+        if out.requires_grad:
+            seen[-1].append(torch.autograd.grad(out.sum(), leaf)[0])
+    torch.testing.assert_close(seen[0], seen[1])
+
+
+generator = torch.Generator().manual_seed(0)
+x, y, z = (-2 * torch.rand(6, 5, generator=generator) for _ in range(3))
+some = torch.arange(5) < torch.tensor([5, 1, 3, 0, 2, 4])[:, None]
+signs = torch.randn(6, generator=generator)
+
+# %% tags=["same-aggregate"]
+for loss_type in ALGORITHMS:
+    for items in (None, 40):
+        sizes = {"max_completion_length": 8, "num_items_in_batch": items}
+        compare(aggregate, grpo_lite.aggregate, x, some, loss_type=loss_type, **sizes)
+
+# %% [markdown]
+# **Predict.** The push on a token of the short completion, divided by the push on a token of the long one: what is it for `grpo`, what for `dapo`? (Both at ratio 1.)
+
+# %% tags=["result-averages"]
+ones = torch.ones(2, 5, requires_grad=True)
+print("loss type   short   long    short / long")
+for loss_type in ("grpo", "bnpo", "dr_grpo", "dapo", "luspo"):
+    out = grpo_lite.aggregate(ones, mask, loss_type=loss_type, max_completion_length=8)
+    weights = torch.autograd.grad(out, ones)[0]
+    short, long = weights[0, 0], weights[1, 0]
+    print(f"{loss_type:10} {short:.4f}  {long:.4f}  {short / long:.2f}")
+
+# %% alt="Weight of one token of the short and of the long completion under five averages. grpo: 0.25 and 0.10. bnpo and dapo: 0.14 for both. dr_grpo: 0.06 for both. luspo: 0.50 for both."
+kinds = ["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
+weights = []
+for kind in kinds:
+    out = grpo_lite.aggregate(ones, mask, loss_type=kind, max_completion_length=8)
+    weights.append(torch.autograd.grad(out, ones)[0])
+plotting.bars(
+    {"short": [w[0, 0] for w in weights], "long": [w[1, 0] for w in weights]},
+    kinds,
+    ylabel="weight of one token",
+    colors={"short": "positive", "long": "negative"},
+)
+
+# %% [markdown]
+# Only the first treats tokens of short and long completions differently. The others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to training is measured in [lesson 14](14_bias_and_variance.ipynb).
+#
+# ## Objectives
+#
+# The clip of PPO switches a token off once it has gone far enough. Each of the following keeps something of it alive. All agree at ratio 1: their push there is the advantage.
+#
+# **CISPO** ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585)) never switches a token off. The ratio becomes a constant weight with a cap, and the gradient flows through the log-prob alone:
+#
+# $$\operatorname{sg}[\min(\rho, \epsilon_{\text{high}})]\;\hat A\;\log\pi_\theta \qquad (\operatorname{sg}:\text{ no gradient})$$
+#
+# Rare words such as *However* tend to have large ratios. They are the first to be clipped, and they may be the ones that change the course of an answer.
+
+
+# %% tags=["define-cispo_objective"]
+def cispo_objective(ratio, advantages, logps, *, epsilon_high):
+    weight = ratio.detach().clamp(max=epsilon_high)
+    return weight * advantages.detach()[:, None] * logps
+
+
+# %% tags=["same-cispo_objective"]
+ratio = (x - y).exp()
+for mine, packaged in [(cispo_objective, grpo_lite.cispo_objective)]:
+    compare(
+        lambda leaf, f=mine: f(ratio, signs, leaf, epsilon_high=2.0),
+        lambda leaf, f=packaged: f(ratio, signs, leaf, epsilon_high=2.0),
+        x,
+    )
+
+# %% [markdown]
+# **SAPO** ([arXiv:2511.20347](https://arxiv.org/abs/2511.20347)) lets the push fade instead of cutting it: a sigmoid whose slope at ratio 1 is 1 and falls off on both sides. The temperature for negative advantages is a little larger, so that they fade sooner.
+#
+# $$\frac{4}{\tau}\,\sigma\big(\tau(\rho - 1)\big)\,\hat A$$
+
+
+# %% tags=["define-sapo_objective"]
+def sapo_objective(
+    ratio, advantages, *, sapo_temperature_pos=1.0, sapo_temperature_neg=1.05
+):
+    advantages = advantages.detach()[:, None]
+    tau = torch.full_like(advantages, sapo_temperature_neg)
+    tau[advantages > 0] = sapo_temperature_pos
+    return 4 / tau * torch.sigmoid(tau * (ratio - 1)) * advantages
+
+
+# %% tags=["same-sapo_objective"]
+compare(sapo_objective, grpo_lite.sapo_objective, ratio, signs)
+compare(
+    sapo_objective, grpo_lite.sapo_objective, ratio, signs, sapo_temperature_pos=3.0
+)
+
+# %% [markdown]
+# **GMPO** ([arXiv:2507.20673](https://arxiv.org/abs/2507.20673)) takes the geometric mean of the token ratios of a completion, each clipped on the side of its advantage first. One wild token is clipped by itself; the others keep their gradient. The clip is on the log-ratio, 0.4 by default.
+#
+# $$\exp\Big(\frac{1}{|o|}\sum_t c_t\Big)\hat A, \qquad c_t = \begin{cases}\min(\log\rho_t, \epsilon_{\text{high}}) & \hat A > 0\\ \max(\log\rho_t, -\epsilon) & \text{otherwise}\end{cases}$$
+
+
+# %% tags=["define-gmpo_objective"]
+def gmpo_objective(
+    logps, old_logps, advantages, mask, *, epsilon=0.4, epsilon_high=None
+):
+    epsilon_high = epsilon if epsilon_high is None else epsilon_high
+    advantages = advantages.detach()[:, None]
+    log_ratio = torch.where(mask, logps, 0) - torch.where(mask, old_logps.detach(), 0)
+    up, down = log_ratio.clamp(max=epsilon_high), log_ratio.clamp(min=-epsilon)
+    total = torch.where(advantages > 0, up, down).sum(dim=1, keepdim=True)
+    return (total / mask.sum(dim=1, keepdim=True).clamp(min=1)).exp() * advantages
+
+
+# %% tags=["same-gmpo_objective"]
+compare(gmpo_objective, grpo_lite.gmpo_objective, x, y, signs, some)
+compare(gmpo_objective, grpo_lite.gmpo_objective, x, y, signs, some, epsilon_high=0.1)
+
+# %% [markdown]
+# **VESPO** ([arXiv:2602.10693](https://arxiv.org/abs/2602.10693)) weighs a whole completion by a smooth bump over $w$, the *product* of its ratios. A completion that has become much rarer or much more common counts little. Like CISPO it pushes through the log-prob.
+#
+# $$\operatorname{sg}[\phi(w)]\;\hat A\;\log\pi_\theta, \qquad \phi(w) = e^{\lambda} w^{k} e^{-\lambda w}, \quad \phi(1) = 1$$
+
+
+# %% tags=["define-vespo_objective"]
+def vespo_objective(
+    logps,
+    old_logps,
+    advantages,
+    mask,
+    correction=None,
+    *,
+    vespo_k_pos=2.0,
+    vespo_lambda_pos=3.0,
+    vespo_k_neg=3.0,
+    vespo_lambda_neg=2.0,
+):
+    tiny = math.log(1e-8)
+    advantages = advantages.detach()[:, None]
+    log_ratio = torch.where(mask, logps, 0) - torch.where(mask, old_logps, 0)
+    log_w = log_ratio.detach().clamp(-20, 20).sum(dim=1, keepdim=True)
+    if correction is not None:
+        factors = torch.where(mask, correction.detach(), 1).log().clamp(tiny, 20)
+        log_w = log_w + factors.sum(dim=1, keepdim=True)
+    log_w = log_w.clamp(tiny, 20)
+    up = vespo_lambda_pos + vespo_k_pos * log_w - vespo_lambda_pos * log_w.exp()
+    down = vespo_lambda_neg + vespo_k_neg * log_w - vespo_lambda_neg * log_w.exp()
+    phi = torch.where(advantages >= 0, up, down).exp()
+    return phi * advantages * torch.where(mask, logps, 0)
+
+
+# %% tags=["same-vespo_objective"]
+compare(vespo_objective, grpo_lite.vespo_objective, x, y, signs, some)
+compare(vespo_objective, grpo_lite.vespo_objective, x, y, signs, some, z.exp())
+
+# %% [markdown]
+# Now the picture of all five. The horizontal axis is the ratio of a completion of one token; the vertical axis is the push on it, in units of the advantage. The upper panel is for an advantage of +1, the lower one for −1.
+#
+# **Predict.** In the upper panel, which curves never come down to 0 on the right? In the lower one, which are still pushing a token that has become three times *more* likely?
+
+# %% alt="Push against the ratio from 0 to 3. Advantage plus 1: grpo rises with the ratio to 1.2 and then is 0; cispo rises on to its cap, here 2; sapo has a bump at 1 that fades slowly; vespo a bump that fades fast; gmpo rises to 1.49 and then is 0. Advantage minus 1: grpo is 0 below 0.8 and then falls without end; cispo falls to minus 2 and stays; sapo and vespo fade; gmpo is 0 below 0.67 and then falls without end."
+ratios = torch.linspace(0.01, 3.0, 300)
+one = torch.ones(300, 1, dtype=torch.bool)
+own = {"cispo": {"epsilon_high": 2.0}, "gmpo": {"epsilon": 0.4}}
+panels = []
+for sign in (1.0, -1.0):
+    panels.append({})
+    for loss_type in ("grpo", "cispo", "sapo", "vespo", "gmpo"):
+        leaf = ratios.log()[:, None].requires_grad_()
+        out = grpo_lite.grpo_loss(
+            leaf,
+            torch.zeros(300, 1),
+            torch.full((300,), sign),
+            one,
+            loss_type=loss_type,
+            num_items_in_batch=1 if loss_type in ("cispo", "vespo") else None,
+            **own.get(loss_type, {}),
+        )
+        scale = 1 if loss_type in ("cispo", "vespo") else 300
+        panels[-1][loss_type] = -torch.autograd.grad(out.loss, leaf)[0][:, 0] * scale
+plotting.lines(
+    ratios,
+    *panels,
+    xlabel="ratio",
+    ylabel="push on the log-prob",
+    titles=["advantage +1", "advantage −1"],
+)
+
+# %% [markdown]
+# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. On the right of the lower panel, where a bad token has become more likely, GRPO and GMPO push back without a limit. That is what the cap `delta` of [lesson 07](07_ratio_and_clipping.ipynb) is for. CISPO's cap does it for both signs, SAPO and VESPO fade.
+#
+# ## The ratio
+#
+# The third part. Up to here every token had a ratio of its own. **GSPO** ([arXiv:2507.18071](https://arxiv.org/abs/2507.18071)) argues that the reward is for the whole completion, so the ratio should be too: the exp of the *mean* log-ratio, one number a completion, and the clip acts on whole completions.
+
+# %% tags=["result-gspo"]
+print(grpo_lite.importance_ratio(logps, old_logps, mask, level="sequence"))
+print(push(importance_sampling_level="sequence").numpy().round(3))
+
+# %% [markdown]
+# The short completion is past 1.2 as a whole, so both its tokens are silent. The long one is not below 0.8, so all five are pushed, also the one that had moved a lot, and all by the same amount.
+#
+# ## The table
+#
+# An algorithm is a ratio, an objective and an average.
+
+# %% tags=["result-table"]
+for name, algorithm in ALGORITHMS.items():
+    print(f"{name:8} {algorithm.objective.__name__:18} {algorithm.aggregation}")
+
+# %% [markdown]
+# | Algorithm | In `grpo_loss` | What it was made for |
+# |---|---|---|
+# | GRPO, [2402.03300](https://arxiv.org/abs/2402.03300) | the defaults | no critic |
+# | Dr. GRPO, [2503.20783](https://arxiv.org/abs/2503.20783) | `dr_grpo`, advantages with `scale_rewards="none"` | no bias by length or difficulty |
+# | BNPO in TRL | `bnpo` | every token of a batch weighs the same |
+# | DAPO, [2503.14476](https://arxiv.org/abs/2503.14476) | `dapo`, `epsilon_high=0.28` | long answers; with overlong punishment and dynamic sampling |
+# | GSPO, [2507.18071](https://arxiv.org/abs/2507.18071) | `grpo`, `importance_sampling_level="sequence"` | stable training of mixtures of experts |
+# | LUSPO, [2602.05261](https://arxiv.org/abs/2602.05261) | `luspo` with the sequence ratio | GSPO without its bias by length |
+# | CISPO, [2506.13585](https://arxiv.org/abs/2506.13585) | `cispo`, `epsilon_high` is the cap | no token loses its gradient |
+# | SAPO, [2511.20347](https://arxiv.org/abs/2511.20347) | `sapo` | a soft gate in place of the clip |
+# | VESPO, [2602.10693](https://arxiv.org/abs/2602.10693) | `vespo` | samples that are old |
+# | GMPO, [2507.20673](https://arxiv.org/abs/2507.20673) | `gmpo`, `epsilon=0.4` | single wild ratios |
+#
+# And our batch through all of them. Each row of pushes is scaled so that its sizes add up to 1: the question is who gets how much of it.
+
+# %% alt="Share of the push that each of the seven tokens gets, for ten algorithms, positive for the short right completion and negative for the long wrong one. The second token of the short completion gets nothing under grpo, dr_grpo, dapo and gspo and a large share under cispo and sapo. Under gspo the short completion gets nothing at all. Under luspo too."
+gspo = {"importance_sampling_level": "sequence"}
+family = {
+    "grpo": {},
+    "dr_grpo": {"loss_type": "dr_grpo", "max_completion_length": 8},
+    "dapo": {"loss_type": "dapo"},
+    "gspo": gspo,
+    "luspo": {"loss_type": "luspo", **gspo},
+    "cispo": {"loss_type": "cispo", "epsilon_high": 5.0},
+    "sapo": {"loss_type": "sapo"},
+    "vespo": {"loss_type": "vespo"},
+    "gmpo": {"loss_type": "gmpo", "epsilon": 0.4},
+}
+pushes = {name: push(**settings)[mask] for name, settings in family.items()}
+plotting.token_matrix(
+    torch.stack([x / x.abs().sum() for x in pushes.values()]),
+    label="share of the push",
+    rows=list(family),
+    columns=["s0", "s1", "l0", "l1", "l2", "l3", "l4"],
+    xlabel="tokens of the short (s) and the long (l) completion",
+    ylabel="",
+)
+
+# %% [markdown]
+# Three things to see. Where GRPO is silent (`s1`, `l2`), CISPO and SAPO speak. Sequence ratios (`gspo`, `luspo`) treat a completion as one. And only the loss types with a mean of row means give the long completion's tokens less than the short one's.
+#
+# ## Options around the loss
+#
+# What follows can be combined with any of them. Each is a weight on the objective; the denominators stay as they are.
+#
+# **Truncated completions.** An answer cut off at the length limit earns nothing, however good it was going to be. DAPO leaves its tokens out of the loss. Its reward still counts in the group.
+
+
+# %% tags=["define-mask_truncated"]
+def mask_truncated(mask, completion_ids, eos_token_id):
+    ended = (mask & (completion_ids == eos_token_id)).any(dim=1)
+    return mask & ended[:, None]
+
+
+# %% tags=["same-mask_truncated", "result-truncated"]
+ids = torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4], [2, 9, 9, 9]])
+counted = grpo_lite.completion_mask(ids, eos_token_id=2)
+print(mask_truncated(counted, ids, 2).long())
+packaged = grpo_lite.mask_truncated(counted, ids, 2)
+assert torch.equal(mask_truncated(counted, ids, 2), packaged)
+
+# %% [markdown]
+# **Overlong punishment.** DAPO also warns before the limit: a penalty that grows from 0 to −1 over the last tokens. It is a reward function, made for a limit and a margin.
+
+
+# %% tags=["define-soft_overlong_reward"]
+def soft_overlong_reward(max_completion_length, soft_punish_cache):
+    def reward(completions, completion_ids, **columns):
+        start = max_completion_length - soft_punish_cache
+        over = [max(len(ids) - start, 0) for ids in completion_ids]
+        return [0.0 - min(n / soft_punish_cache, 1.0) for n in over]
+
+    return reward
+
+
+# %% tags=["same-soft_overlong_reward", "result-overlong"]
+written = [[1] * n for n in (60, 80, 90, 99, 100, 120)]
+arguments = {"completions": [""] * 6, "completion_ids": written}
+print(soft_overlong_reward(100, 20)(**arguments))
+packaged = grpo_lite.soft_overlong_reward(100, 20)(**arguments)
+torch.testing.assert_close(
+    torch.tensor(soft_overlong_reward(100, 20)(**arguments)), torch.tensor(packaged)
+)
+
+# %% [markdown]
+# **Entropy.** How undecided the policy was at a token: 0 if one token was certain, $\log V$ if all were alike. A bonus on it keeps a policy from settling too early.
+
+
+# %% tags=["define-token_entropies"]
+def token_entropies(logits, *, temperature=1.0):
+    all_logps = (logits / temperature).log_softmax(dim=-1)
+    return -(all_logps.exp() * all_logps).sum(dim=-1)
+
+
+# %% tags=["same-token_entropies", "result-entropies"]
+logits = torch.tensor([[[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [20.0, 0.0, 0.0]]])
+print(token_entropies(logits).numpy().round(4), round(math.log(3), 4))
+noise = torch.randn(2, 3, 7, generator=generator)
+compare(token_entropies, grpo_lite.token_entropies, noise, temperature=0.7)
+
+# %% [markdown]
+# Most tokens of an answer are nearly certain. Wang et al. ([arXiv:2506.01939](https://arxiv.org/abs/2506.01939)) train on the fifth of the tokens with the highest entropy only.
+
+
+# %% tags=["define-high_entropy_mask"]
+def high_entropy_mask(entropies, mask, *, top_entropy_quantile):
+    threshold = torch.quantile(entropies.float()[mask], 1 - top_entropy_quantile)
+    return mask & (entropies.float() >= threshold)
+
+
+# %% tags=["same-high_entropy_mask", "result-high-entropy"]
+entropies = torch.tensor([[0.1, 2.0, 0.3, 0.2, 9.0], [0.0, 1.5, 0.1, 0.9, 0.4]])
+kept = torch.tensor([[True] * 4 + [False], [True] * 5])
+print(high_entropy_mask(entropies, kept, top_entropy_quantile=0.4).long())
+for share in (0.0, 0.2, 0.5, 1.0):
+    mine = high_entropy_mask(-x, some, top_entropy_quantile=share)
+    packaged = grpo_lite.high_entropy_mask(-x, some, top_entropy_quantile=share)
+    assert torch.equal(mine, packaged)
+
+# %% [markdown]
+# **A sampler with other numbers.** A fast inference engine computes with fewer digits than the trainer, so it draws from a slightly different distribution. The ratio $\pi_{\text{old}} / \pi_{\text{sampler}}$ makes up for that, for a token or for a completion (as a *product*), and large ratios are cut (`truncate`) or dropped (`mask`).
+
+
+# %% tags=["define-sampler_correction"]
+def sampler_correction(
+    old_logps, sampling_logps, mask, *, mode="sequence_mask", cap=3.0, floor=None
+):
+    floor = 0.0 if floor is None else floor
+    gap = torch.where(mask, old_logps, 0) - torch.where(mask, sampling_logps, 0)
+    if mode.startswith("sequence"):
+        gap = gap.sum(dim=1, keepdim=True)
+    ratio = gap.exp()
+    if mode.endswith("truncate"):
+        return ratio.clamp(floor, cap)
+    return torch.where((ratio >= floor) & (ratio <= cap), ratio, 0)
+
+
+# %% tags=["same-sampler_correction", "result-correction"]
+before, reported = torch.tensor([[-1.0, -1.0]]), torch.tensor([[-1.5, -2.5]])
+both = torch.ones(1, 2, dtype=torch.bool)
+for mode in ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask"):
+    print(f"{mode:17}", sampler_correction(before, reported, both, mode=mode).numpy())
+    packaged = grpo_lite.sampler_correction(x, y, some, mode=mode, floor=0.5)
+    torch.testing.assert_close(
+        sampler_correction(x, y, some, mode=mode, floor=0.5), packaged
+    )
+
+# %% [markdown]
+# **Bad and far away.** DeepSeek-V3.2 ([arXiv:2512.02556](https://arxiv.org/abs/2512.02556)) drops completions with a negative advantage that the policy would hardly write any more: pushing them down further teaches nothing.
+
+
+# %% tags=["define-off_policy_mask"]
+def off_policy_mask(logps, sampling_logps, advantages, mask, *, threshold):
+    gap = torch.where(mask, sampling_logps, 0) - torch.where(mask, logps, 0)
+    drift = gap.sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    return ((advantages >= 0) | (drift <= threshold))[:, None]
+
+
+# %% tags=["same-off_policy_mask", "result-off-policy"]
+print(off_policy_mask(logps, old_logps, advantages, mask, threshold=0.1))
+for threshold in (0.0, 0.1, 0.5):
+    mine = off_policy_mask(x, y, signs, some, threshold=threshold)
+    packaged = grpo_lite.off_policy_mask(x, y, signs, some, threshold=threshold)
+    assert torch.equal(mine, packaged)
+
+# %% [markdown]
+# In `grpo_loss` these are `entropies` with `entropy_coef` or `top_entropy_quantile`, `sampling_logps` with `sampler_correction_mode`, and `off_policy_mask_threshold`.
+#
+# ## Several rewards
+#
+# One last relative changes the advantages. Sum two rewards of 0 and 1, and being right in the wrong form (1 + 0) looks the same as being wrong in the right form (0 + 1). **GDPO** ([arXiv:2601.05242](https://arxiv.org/abs/2601.05242)) compares each reward within the group first and adds up then, so that the rarer success counts more.
+
+
+# %% tags=["define-normalize_then_sum"]
+def normalize_then_sum(rewards, num_generations, weights=None):
+    weights = torch.ones(rewards.shape[1]) if weights is None else torch.tensor(weights)
+    groups = rewards.view(-1, num_generations, rewards.shape[1])
+    centred = groups - groups.mean(dim=1, keepdim=True)
+    alone = centred / (groups.std(dim=1, keepdim=True) + 1e-4)
+    total = (alone * weights).sum(dim=2).flatten()
+    return total / (total.std() + 1e-4)
+
+
+# %% tags=["same-normalize_then_sum", "result-gdpo"]
+scores = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+print(grpo_lite.group_advantages(grpo_lite.combine_rewards(scores), 4).numpy())
+print(normalize_then_sum(scores, 4).numpy().round(3))
+random_scores = torch.randn(12, 3, generator=generator)
+for weights in (None, [1.0, 0.5, -2.0]):
+    mine = normalize_then_sum(random_scores, 4, weights)
+    packaged = grpo_lite.normalize_then_sum(random_scores, 4, weights)
+    torch.testing.assert_close(mine, packaged)
+
+# %% [markdown]
+# Summed first, three completions have the reward 1 and are the same. Compared first, the rare success of the first is worth more than the common one of the second and third.
+#
+# ## Break it
+#
+# CISPO's `epsilon_high` is the cap *itself*. In the other loss types the upper end of the range is $1 + \epsilon_{\text{high}}$. A script that changes only `loss_type` keeps an `epsilon_high` of 0.2, and in TRL 1.16 that is the default. What happens to the weights?
+
+# %% tags=["result-break-cispo"]
+ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
+print(ratio.clamp(max=5.0)[mask].numpy().round(2))
+print(ratio.clamp(max=0.2)[mask].numpy().round(2))
+
+# %% [markdown]
+# Every ratio is above 0.2, so every weight is 0.2: no importance sampling at all, and a fifth of the learning rate. Nothing fails, and the curves merely look slow. `grpo_lite` refuses to guess:
+
+# %%
+try:
+    grpo_lite.grpo_loss(logps, old_logps, advantages, mask, loss_type="cispo")
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. A batch of two completions is too large for the memory and goes through the loss one completion at a time, and the two losses are averaged. For which of `grpo`, `bnpo`, `dapo` is the sum of the gradients the same as before? What repairs the others?
+
+# %% tags=["solution", "result-solution-slices"]
+for loss_type in ("grpo", "bnpo", "dapo"):
+    leaf = logps.clone().requires_grad_()
+    for i in range(2):
+        one = slice(i, i + 1)
+        args = leaf[one], old_logps[one], advantages[one], mask[one]
+        (grpo_lite.grpo_loss(*args, loss_type=loss_type).loss / 2).backward()
+    print(f"{loss_type:5} {(-leaf.grad - push(loss_type=loss_type)).abs().max():.4f}")
+
+# %% [markdown] tags=["solution"]
+# Only `grpo` is a mean over completions. The other two divide by tokens, and the slices have different numbers of them: weigh each slice of `bnpo` by its share of the tokens, and give `dapo` the tokens of the whole batch as `num_items_in_batch`, without dividing by the number of slices. `grpo_lite.aggregation.SLICE_SHARE` lists which is which.
+
+# %% [markdown]
+# 2. LUSPO is said to be GSPO times the length of the completion. Check it on our batch with a clip range so wide that nothing is clipped.
+
+# %% tags=["solution", "result-solution-luspo"]
+wide = {"epsilon": 9.0, "importance_sampling_level": "sequence"}
+print((push(loss_type="luspo", **wide) / push(**wide))[mask].numpy().round(2))
+
+# %% [markdown]
+# 3. Invent a relative: an objective that pushes with $\sqrt\rho\,\hat A$ instead of $\rho\,\hat A$, averaged like Dr. GRPO. It takes two lines with `importance_ratio` and `aggregate`. What is its push at ratio 1?
+
+# %% tags=["solution", "result-solution-own"]
+leaf = logps.clone().requires_grad_()
+ratio = grpo_lite.importance_ratio(leaf, old_logps, mask)
+objective = 2 * ratio.sqrt() * advantages[:, None]
+settings = {"loss_type": "dr_grpo", "max_completion_length": 8}
+(-grpo_lite.aggregate(objective, mask, **settings)).backward()
+print((-leaf.grad * 16)[mask].numpy().round(3))
+
+# %% [markdown] tags=["solution"]
+# The derivative of $2\sqrt\rho$ with respect to the log-prob is $\sqrt\rho$, so at ratio 1 the push is the advantage, like that of all others.
+#
+# ## What to remember
+#
+# > **Remember.** A relative of GRPO is a ratio (token or sequence), an objective for each token, and an average. At ratio 1 all objectives push alike; they differ in what they do with tokens that have moved. The average decides how much a token of a long answer weighs.
+#
+# - On fresh samples with one update a batch, the objective makes no difference: choose by the average.
+# - Names travel badly: `epsilon_high` is a width for most and a cap for CISPO, and `dapo` in a library is often its average alone.
+# - Each of these is compared with TRL's own code: [the table](../docs/parity.md).
+#
+# **Next:** [lesson 14](14_bias_and_variance.ipynb) finds out exactly which of these averages are right on average.

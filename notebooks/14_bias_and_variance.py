@@ -1,0 +1,627 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 14 Bias and variance
+#
+# A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? Here both questions get exact answers, without one random number, in a world so small that everything that can happen fits into a list.
+#
+# **Minutes:** 35 · **Needs:** [lesson 05](05_group_advantages.ipynb), [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb), [lesson 08](08_the_loss.ipynb) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+
+import itertools
+import math
+
+import torch
+
+import grpo_lite
+from grpo_lite import plotting
+
+plotting.use_site_style()
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## The question
+#
+# What we want is the gradient of the **expected reward**, $J(\theta) = \sum_o \pi_\theta(o)\, r(o)$: a sum over every completion $o$ that the model could write. For a language model that sum has more terms than there are atoms to count them with. So a step draws G completions and computes a gradient from those. Draw again, and it is another gradient.
+#
+# Two numbers judge such an **estimator**. Its **bias** is how far its average over all draws lies from the truth; more samples do not cure it. Its **variance** is how widely single draws scatter around their average; more samples do.
+#
+# **Predict.** GRPO takes the mean reward of the group as the baseline, divides by the group's standard deviation, and averages each completion over its own length. Which of these three bend the direction of the average step: the mean, the standard deviation, the length?
+#
+# ## A world that fits into a list
+#
+# Three tokens: a letter `a`, a letter `b`, and the end token, written `.`. At most three tokens. Then there are 15 completions, and no more.
+
+# %% tags=["result-world"]
+prefixes = [(), (1,), (2,), (1, 1), (1, 2), (2, 1), (2, 2)]
+rows = [
+    row
+    for row in itertools.product(range(3), repeat=3)
+    if 0 not in row or not any(row[row.index(0) :])
+]
+ids = torch.tensor(rows)
+mask = grpo_lite.completion_mask(ids, eos_token_id=0)
+names = ["".join(".ab"[i] for i in row[m]) for row, m in zip(ids, mask, strict=True)]
+print(len(names), *names)
+
+# %% [markdown]
+# The policy is a table of logits, with one row for each prefix that can be continued and one column a token: 7 × 3 = 21 parameters. `place` says which row of the table predicts which token. Everything else is what [lesson 04](04_token_logprobs.ipynb) did.
+
+# %% tags=["result-policy"]
+place = torch.tensor(
+    [
+        [prefixes.index(row[:t]) if m[t] else 0 for t in range(3)]
+        for row, m in zip(rows, mask.tolist(), strict=True)
+    ]
+)
+
+
+def token_logps(table):
+    return torch.where(mask, table.log_softmax(dim=1)[place, ids], 0)
+
+
+def probabilities(table):
+    return token_logps(table).sum(dim=1).exp()
+
+
+table = torch.randn(7, 3, generator=torch.Generator().manual_seed(43))
+p = probabilities(table)
+rewards = torch.tensor([1.0 if "ab" in name else 0.5 * ("b" in name) for name in names])
+print(f"sum {p.sum():.6f}")
+for name, chance, reward in zip(names, p, rewards, strict=True):
+    print(f"{name:4} {chance:.3f}  reward {reward}")
+
+# %% [markdown]
+# The reward is 1 for an answer that contains `ab`, a half for one with a `b` somewhere, 0 for the rest. (The seed was picked for a policy on which every effect of this lesson is large enough to see. Another seed changes the sizes, not what is zero and what is not.)
+#
+# $J$ and its gradient are now a sum and a call of autograd. This is the truth that every estimator below is held against.
+
+# %% tags=["result-truth"]
+leaf = table.clone().requires_grad_()
+J = (probabilities(leaf) * rewards).sum()
+true = torch.autograd.grad(J, leaf)[0].flatten()
+print(f"J {J:.4f}   length of the gradient {true.norm():.4f}")
+
+# %% [markdown]
+# Estimators are made of another form of the same gradient. Since $\nabla \pi = \pi \nabla \log \pi$,
+#
+# $$\nabla J = \sum_o \pi_\theta(o)\; r(o)\, \nabla \log \pi_\theta(o)$$
+#
+# This is an average over draws from the policy, so a draw can stand in for it. The vector $\nabla \log\pi_\theta(o)$ is called the **score** of a completion: the direction in which the parameters make it more likely. Here are all 15 at once, first token by token.
+
+# %% tags=["result-score"]
+token_scores = torch.autograd.functional.jacobian(token_logps, table).flatten(2)
+scores = token_scores.sum(dim=1)  # one row of 21 numbers a completion
+print(token_scores.shape, scores.shape)
+print(f"difference {((p * rewards) @ scores - true).abs().max():.10f}")
+
+# %% [markdown]
+# ## Every group at once
+#
+# A group of two is a pair of completions. There are 15 × 15 of them, each with its probability. The average of an estimator over all pairs is what a training run with endless patience would see. No sampling, so no doubt.
+#
+# First the slow way, with a plain loop. The estimator is the simplest: each completion of the group pushes along its score, times its reward.
+
+# %% tags=["result-pairs"]
+average = torch.zeros(21)
+for i, j in itertools.product(range(15), repeat=2):
+    push = (rewards[i] * scores[i] + rewards[j] * scores[j]) / 2
+    average += p[i] * p[j] * push
+print(f"difference {(average - true).abs().max():.10f}")
+
+# %% [markdown]
+# Unbiased, as it should be. For larger groups the order does not matter, so it is enough to list each group once and to count in how many orders it can be drawn. Six completions then make 38,760 groups instead of eleven million.
+
+
+# %% tags=["result-groups"]
+def all_groups(G):
+    index = torch.combinations(torch.arange(15), G, with_replacement=True)
+    repeats = torch.nn.functional.one_hot(index, 15).sum(dim=1)
+    orders = math.factorial(G) / (repeats + 1.0).lgamma().exp().prod(dim=1)
+    return index, orders * p[index].prod(dim=1)
+
+
+for G in (2, 3, 6):
+    index, chance = all_groups(G)
+    print(G, len(index), f"{chance.sum():.6f}")
+
+
+# %% [markdown]
+# One function judges an estimator by three numbers.
+#
+# - **direction**: the cosine between its average and the truth. Below 1, training climbs something else.
+# - **length**: the average along the truth, in units of the truth. A constant factor is harmless; it is a learning rate.
+# - **noise**: the standard deviation over all groups, again in units of the truth.
+
+
+# %%
+def judge(advantages_of, G, weights_of=torch.ones_like):
+    index, chance = all_groups(G)
+    push = advantages_of(rewards[index]) * weights_of(mask.sum(dim=1)[index].double())
+    estimates = (push[:, :, None] * scores[index]).mean(dim=1)
+    average = chance @ estimates
+    noise = (chance @ (estimates - average).square().sum(dim=1)).sqrt() / true.norm()
+    direction = torch.cosine_similarity(average, true, dim=0)
+    return direction.item(), (average @ true / true.square().sum()).item(), noise.item()
+
+
+# %% [markdown]
+# ## Which baselines are honest
+#
+# Six ways to turn the rewards of a group into advantages. Each takes a [groups, G] tensor.
+#
+# **Predict.** "Compare with the best of the group" sounds stricter than "compare with the mean". Which rows will have a direction of exactly 1?
+
+
+# %% tags=["result-baselines"]
+def none(r):
+    return r
+
+
+def group_mean(r):
+    return r - r.mean(dim=1, keepdim=True)
+
+
+def leave_one_out(r):
+    others = (r.sum(dim=1, keepdim=True) - r) / (r.shape[1] - 1)
+    return r - others
+
+
+def with_std(r):
+    spread = r.std(dim=1, keepdim=True)
+    return group_mean(r) / torch.where(spread > 0, spread, 1)
+
+
+def best_of_group(r):
+    return r - r.amax(dim=1, keepdim=True)
+
+
+def best_of_others(r):
+    G = r.shape[1]
+    columns = [[j for j in range(G) if j != i] for i in range(G)]
+    return r - torch.stack([r[:, c].amax(dim=1) for c in columns], dim=1)
+
+
+ways = [none, group_mean, leave_one_out, with_std, best_of_group, best_of_others]
+print("G = 4            direction  length  noise")
+for way in ways:
+    direction, length, noise = judge(way, 4)
+    print(f"{way.__name__:16} {direction:9.4f} {length:7.4f} {noise:6.3f}")
+
+# %% [markdown]
+# Read the first two columns.
+#
+# - **No baseline** is unbiased, and noisy.
+# - **The group mean** points exactly the right way and is shorter: 0.75, which is $1 - 1/G$. Your own reward is part of the mean you are compared with, so a $1/G$ of it cancels.
+# - **Leave-one-out** is compared with the others only. It is exact. It is also the same thing: $r_i - \frac{1}{G-1}\sum_{j \ne i} r_j = \frac{G}{G-1}\,(r_i - \bar r)$. Without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
+# - **The standard deviation** bends the direction a little here. More on it below.
+# - **The best of the group** is off, and nothing in its code looks wrong. When you are the best, you are compared with yourself. **The best of the others** is exact again.
+#
+# The rule behind it: a baseline may be any function of the *other* samples. It must not know the sample that it judges. For then $\sum_o \pi_\theta(o)\, b\, \nabla\log\pi_\theta(o) = b\, \nabla \sum_o \pi_\theta(o) = b\,\nabla 1 = 0$: it adds nothing on average, whatever it is.
+#
+# The packaged functions, on all groups of four:
+
+# %% tags=["result-package"]
+index, chance = all_groups(4)
+flat = rewards[index].flatten()
+packaged = grpo_lite.leave_one_out_advantages(flat, 4)
+print(f"{(leave_one_out(rewards[index]).flatten() - packaged).abs().max():.10f}")
+packaged = grpo_lite.group_advantages(flat, 4, scale_rewards="none")
+print(f"{(group_mean(rewards[index]).flatten() - packaged).abs().max():.10f}")
+
+# %% [markdown]
+# ## What a baseline buys, and what G buys
+#
+# Of the exact ways, the noise above is 1.9 to 2.7 times the length of the gradient itself, for a group of four. One step mostly goes somewhere else. That is normal, and it is why batches hold many groups.
+#
+# So compare at a fixed price: 24 completions a step, cut into groups of G. With $24 / G$ independent groups the variance falls by that factor.
+#
+# **Predict.** Without a baseline it cannot matter how 24 independent samples are cut. With leave-one-out, are many small groups better, or few large ones?
+
+# %% alt="Noise of a step of 24 completions against the group size G from 2 to 6, in units of the gradient's length. Without a baseline it is flat at 1.10. With leave-one-out it falls from 0.91 at G = 2 to 0.72 at G = 6."
+sizes = [2, 3, 4, 5, 6]
+noise = {
+    way.__name__: [judge(way, G)[2] * math.sqrt(G / 24) for G in sizes]
+    for way in (none, leave_one_out)
+}
+plotting.lines(
+    sizes,
+    {"no baseline": noise["none"], "leave-one-out": noise["leave_one_out"]},
+    xlabel="completions in a group, G",
+    ylabel="noise / length of gradient",
+    colors={"no baseline": "clipped", "leave-one-out": "policy"},
+)
+
+# %% [markdown]
+# Larger groups, at the same price. The baseline is an estimate too, made of $G - 1$ rewards, and its own noise is the difference between the curves and the best that could be had. It can be written out. With $c = r - J$ and the score $s$,
+#
+# $$\operatorname{Var} = \frac{1}{G}\operatorname{Var}(c\,s) + \frac{1}{G(G-1)}\Big(\mathbb E[c^2]\;\mathbb E\lVert s\rVert^2 + \lVert \mathbb E[c\,s]\rVert^2\Big)$$
+#
+# The first part is what a baseline that knows $J$ would leave. The second is the price of not knowing it, and it fades faster.
+
+# %% tags=["result-variance"]
+c = rewards - p @ rewards
+cs = c[:, None] * scores
+first = p @ (cs - p @ cs).square().sum(dim=1)
+second = (p @ c.square()) * (p @ scores.square().sum(dim=1)) + true.square().sum()
+for G in (2, 4, 6):
+    formula = (first / G + second / (G * (G - 1))).sqrt() / true.norm()
+    print(
+        f"G {G}   enumerated {judge(leave_one_out, G)[2]:.6f}   formula {formula:.6f}"
+    )
+
+# %% [markdown]
+# Two limits of this picture. It has one prompt: in training, a fixed number of completions in larger groups means fewer different prompts in a step, and prompts differ too. And it counts noise, not groups in which all rewards agree, of which small groups have more.
+#
+# ## The length in the denominator
+#
+# DeepSeekMath averages each completion over its own tokens, $\frac{1}{|o_i|}\sum_t$. That multiplies the push of a completion by $1/|o_i|$. Dr. GRPO divides by a constant. A third way, "bnpo" in TRL, divides by the tokens of the group.
+#
+# **Predict.** A long answer that scores below average: with $1/|o_i|$, is it pushed down more or less?
+
+
+# %% tags=["result-length"]
+def constant(lengths):
+    return torch.ones_like(lengths)
+
+
+def own_length(lengths):
+    return 1 / lengths
+
+
+def tokens_of_group(lengths):
+    return (1 / lengths.mean(dim=1, keepdim=True)).expand_as(lengths)
+
+
+def expected_step(weights_of, G=4):
+    """A step of length 1 along the average of the estimator."""
+    index, chance = all_groups(G)
+    push = leave_one_out(rewards[index]) * weights_of(mask.sum(dim=1)[index].double())
+    step = torch.einsum("m,mg,mgp->p", chance, push, scores[index])
+    return step / step.norm()
+
+
+length = mask.sum(dim=1).double()
+long_and_bad = ((length == 3) & (rewards < p @ rewards)).double()
+print(f"probability of long and below average: {p @ long_and_bad:.3f}")
+print("                 direction  change of: J    mean length  long and below average")
+for weights_of in (constant, tokens_of_group, own_length):
+    step = expected_step(weights_of)
+    changes = [(p * what) @ scores @ step for what in (rewards, length, long_and_bad)]
+    print(
+        f"{weights_of.__name__:16} {torch.cosine_similarity(step, true, dim=0):9.4f}",
+        end="",
+    )
+    print("      {:8.3f} {:12.3f} {:14.3f}".format(*changes))
+
+# %% [markdown]
+# The three right columns say how fast a quantity changes along a step of length 1. All three climb $J$. But look at the last column. The true gradient makes long answers that score below average *less* likely. With $1/|o_i|$ they become *more* likely: their push down is divided by three, that of a one-token answer by one. And the mean length grows faster than the reward asks for.
+#
+# This is the length bias that Dr. GRPO names. It is a property of the average step, so no batch is large enough to remove it. The tokens of the group in the denominator are nearly right (0.9957) and not quite: long groups count less than short ones.
+
+# %% alt="Change of the probability of long answers that score below average, along a step of length 1. Divided by a constant: minus 0.088. By the tokens of the group: minus 0.069. By each answer's own length: plus 0.024."
+changes = [
+    ((p * long_and_bad) @ scores @ expected_step(w)).item()
+    for w in (constant, tokens_of_group, own_length)
+]
+plotting.bars(
+    {"change": changes},
+    ["constant", "tokens of group", "own length"],
+    ylabel="change of probability",
+    xlabel="divided by",
+    by_sign=True,
+)
+
+# %% [markdown]
+# ## The standard deviation, and which prompts count
+#
+# Now many prompts, each right or wrong with its own probability $p$ of a right answer. For such a prompt the true gradient with respect to the logit of "right" is $p(1-p)$: large for prompts that are a coin toss, small for those that are nearly always or nearly never solved.
+#
+# Let $k$ of G completions be right. A right one has advantage $1 - k/G$, a wrong one $-k/G$, and the standard deviation (with $G - 1$) is $\sqrt{k(G-k)/(G(G-1))}$. The average over $k$ is a short sum.
+
+# %% tags=["result-difficulty"]
+G = 8
+
+
+def average_push(p, divide):
+    total = 0.0
+    for k in range(1, G):
+        chance = math.comb(G, k) * p**k * (1 - p) ** (G - k)
+        spread = math.sqrt(k * (G - k) / (G * (G - 1)))
+        total += chance * k * (G - k) / G**2 / (spread if divide else 1)
+    return total
+
+
+print("p      truth   centred  / truth   divided by std  / truth")
+for chance in (0.02, 0.1, 0.5, 0.9):
+    truth, plain = chance * (1 - chance), average_push(chance, divide=False)
+    scaled = average_push(chance, divide=True)
+    print(f"{chance:<6} {truth:.4f}  {plain:.4f}   {plain / truth:.4f}", end="    ")
+    print(f"{scaled:.4f}          {scaled / truth:.4f}")
+
+# %% [markdown]
+# Without the division every prompt counts 0.875 times its due, $1 - 1/8$ again. With it, a prompt of $p = 0.1$ counts 2.18 times its due and a coin toss 1.74 times. So the sum over prompts climbs something other than the mean accuracy: prompts at the edges weigh more. Dr. GRPO calls it a difficulty bias.
+
+# %% alt="Weight of a prompt in the average step relative to its weight in the true gradient, against its probability of a right answer from 0.01 to 0.99, for groups of 8. Centred only: flat at 0.875. Divided by the standard deviation: 1.74 in the middle, rising to about 2.4 at both edges. A dashed curve, one over the square root of p times one minus p, is the limit of large groups and rises to 10."
+grid = [i / 100 for i in range(1, 100)]
+plotting.lines(
+    grid,
+    {
+        "large G": [1 / math.sqrt(x * (1 - x)) for x in grid],
+        "divided by std": [average_push(x, True) / (x * (1 - x)) for x in grid],
+        "centred": [average_push(x, False) / (x * (1 - x)) for x in grid],
+    },
+    xlabel="probability of a right answer, p",
+    ylabel="weight / true weight",
+    colors={"large G": "clipped", "divided by std": "negative", "centred": "policy"},
+    dashed=["large G"],
+    log="y",
+)
+
+# %% [markdown]
+# In small groups the effect is mild: a prompt of $p = 0.01$ nearly always gives a group in which all answers are wrong, and then there is no push to scale. As G grows the weight nears $1/\sqrt{p(1-p)}$.
+#
+# A bias need not be a mistake. Hard prompts get more attention, and many recipes keep the division because training is steadier when every prompt's advantages have the same size. It is a choice of objective, and one should know that one makes it.
+#
+# ## The KL penalty
+#
+# Back to the 15 completions, with a reference. [Lesson 06](06_kl.ipynb) met three estimators of $\mathrm{KL}(\pi_\theta \Vert \pi_{\text{ref}})$ on single tokens. Here they are summed over the tokens of a completion, near the reference and far from it.
+
+# %% tags=["result-kl-value"]
+elsewhere = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
+
+
+def kl_estimates(reference):
+    logps, ref_logps = token_logps(table), token_logps(reference)
+    functions = {"k1": grpo_lite.kl_k1, "k2": grpo_lite.kl_k2, "k3": grpo_lite.kl_k3}
+    return {name: kl(logps, ref_logps).sum(dim=1) for name, kl in functions.items()}
+
+
+for share in (0.1, 0.3, 1.0):
+    reference = table + share * (elsewhere - table)
+    exact = p @ (p.log() - probabilities(reference).log())
+    print(f"exact KL {exact:.4f}")
+    for name, x in kl_estimates(reference).items():
+        deviation = (p @ (x - p @ x).square()).sqrt()
+        print(f"   {name}  mean {p @ x:.4f}   standard deviation {deviation:.4f}")
+
+# %% [markdown]
+# As a **measurement**: k1 and k3 are unbiased at any distance. k2 is biased, by little while the policies are close. k3 scatters six times less than k1 near the reference, and more than k1 far away. Nothing here contradicts what one reads about k3; it says where it holds.
+#
+# As a **penalty** the question is another one: the gradient. The samples are constants there, only the log-probs carry a gradient. The truth is $\nabla\,\mathrm{KL}(\pi_\theta\Vert\pi_{\text{ref}})$ between whole completions.
+#
+# **Predict.** k1 is exact in value. What is the average gradient of k1 as a penalty?
+
+# %% tags=["result-kl-gradient"]
+reference = table + 0.3 * (elsewhere - table)
+ref_logps = token_logps(reference)
+leaf = table.clone().requires_grad_()
+exact = probabilities(leaf) @ (token_logps(leaf) - ref_logps).sum(dim=1)
+true_kl = torch.autograd.grad(exact, leaf)[0].flatten()
+
+
+def penalty_gradient(penalty):
+    leaf = table.clone().requires_grad_()
+    return torch.autograd.grad(p @ penalty(token_logps(leaf)).sum(dim=1), leaf)[
+        0
+    ].flatten()
+
+
+def corrected_k3(logps):
+    return grpo_lite.kl_k3(logps, ref_logps) * (logps - logps.detach()).exp()
+
+
+def in_reward(kl):
+    """k1 as a part of the reward: a constant that multiplies the score."""
+    return (p * kl) @ scores
+
+
+gradients = {
+    "k1 in the loss": penalty_gradient(lambda x: grpo_lite.kl_k1(x, ref_logps)),
+    "k2 in the loss": penalty_gradient(lambda x: grpo_lite.kl_k2(x, ref_logps)),
+    "k3 in the loss": penalty_gradient(lambda x: grpo_lite.kl_k3(x, ref_logps)),
+    "k3 times ratio": penalty_gradient(corrected_k3),
+    "k1 in the reward": in_reward(kl_estimates(reference)["k1"]),
+}
+print("                  direction  length")
+for name, x in gradients.items():
+    ratio = x.norm() / true_kl.norm()
+    along = torch.cosine_similarity(x, true_kl, dim=0) if ratio > 1e-9 else math.nan
+    print(f"{name:17} {along:9.4f} {ratio:7.3f}")
+
+# %% [markdown]
+# - **k1 in the loss** averages to nothing at all: its gradient is the score itself, and scores average to 0. It adds noise and no leash.
+# - **k2**, and **k3 times the ratio** (TRL's `use_bias_correction_kl`, from DeepSeek-V3.2, [arXiv:2512.02556](https://arxiv.org/abs/2512.02556)), give the same average: the gradient of the KL of each next token. It misses one thing: that a changed token also changes which prefixes come up later. Hence 0.99 and not 1.
+# - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token ([lesson 06](06_kl.ipynb)). Near the reference the two are alike.
+# - **k1 in the reward** is exact. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
+#
+# The best estimator of a number is not the best loss.
+#
+# ## Old samples
+#
+# With $\mu > 1$ the samples come from an older policy ([lesson 07](07_ratio_and_clipping.ipynb)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$.
+
+
+# %% tags=["result-old"]
+def judge_old(old, weights_of):
+    q = probabilities(old)
+    ratio = torch.where(mask, (token_logps(table) - token_logps(old)).exp(), 1)
+    push = (weights_of(ratio) * c[:, None])[:, :, None] * token_scores
+    estimates = push.sum(dim=1)
+    average = q @ estimates
+    bias = (average - true).norm() / true.norm()
+    noise = (q @ (estimates - average).square().sum(dim=1)).sqrt() / true.norm()
+    return bias.item(), noise.item()
+
+
+def product(ratio):
+    return ratio.prod(dim=1, keepdim=True).expand_as(ratio)
+
+
+def token(ratio):
+    return ratio
+
+
+def clipped(ratio):
+    too_far = ((ratio > 1.2) & (c[:, None] > 0)) | ((ratio < 0.8) & (c[:, None] < 0))
+    return torch.where(too_far, 0, ratio)
+
+
+away = torch.randn(7, 3, generator=torch.Generator().manual_seed(2))
+shifts = [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2]
+olds = [table + shift * away for shift in shifts]
+distances = [(probabilities(o) @ (probabilities(o) / p).log()).item() for o in olds]
+judged = {
+    w.__name__: [judge_old(o, w) for o in olds] for w in (product, token, clipped)
+}
+print("KL(old, policy)    product        token          clipped     (bias, noise)")
+for i, distance in enumerate(distances):
+    print(
+        f"{distance:<14.3f}",
+        *("{:8.3f} {:5.2f}".format(*x[i]) for x in judged.values()),
+    )
+
+# %% alt="Two panels against the distance between old policy and policy, in nats. Bias: the product of ratios stays at 0, the token ratio rises to 0.56, the clipped one jumps above 0.8 early and stays near 1. Noise: the product rises from 3.3 to 8.5, the token ratio to 6.9, the clipped one to 5.5."
+panels = [{name: [x[k] for x in judged[name]] for name in judged} for k in (0, 1)]
+plotting.lines(
+    distances,
+    *panels,
+    xlabel="KL(old || policy), nats",
+    ylabel="relative to gradient",
+    titles=["bias", "noise"],
+    colors={"product": "reference", "token": "policy", "clipped": "clipped"},
+)
+
+# %% [markdown]
+# The product has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless. The token ratio trades some bias for less noise. The clip trades much more: once tokens leave the range, their push is gone, and the average step is no longer an estimate of the gradient. That is its purpose. It does not correct old samples, it stops the policy from following them further. At distance 0 all three are the same, and so they are in GRPO with one update a batch.
+#
+# ## Break it
+#
+# Dynamic sampling (DAPO, [arXiv:2503.14476](https://arxiv.org/abs/2503.14476)) draws new prompts until every group in the batch has both right and wrong answers. The groups in which all agree had advantage 0 anyway, so it looks as if nothing but waste were removed.
+#
+# **Predict.** For one prompt, what does leaving out the groups in agreement do to the average step?
+
+# %% tags=["result-dynamic"]
+print("p      kept    centred / truth   of kept groups / truth")
+for chance in (0.02, 0.1, 0.5, 0.9):
+    truth, kept = chance * (1 - chance), 1 - chance**G - (1 - chance) ** G
+    plain = average_push(chance, divide=False)
+    print(
+        f"{chance:<6} {kept:.3f}   {plain / truth:.4f}            {plain / kept / truth:.4f}"
+    )
+
+# %% [markdown]
+# The direction stays and the length does not. The average over *kept* groups is the old average divided by the chance to be kept. A prompt that is solved once in fifty counts nearly six times its due per group, a coin toss 0.88 times. Dynamic sampling is a difficulty bias as well, a stronger one than the standard deviation. It may be just what one wants; it is not only a saving.
+#
+# The repair, if one wants the gradient of the mean accuracy: divide by the number of groups that were *sampled*, not by the number that were kept.
+
+# %% tags=["result-dynamic-repaired"]
+for chance in (0.02, 0.5):
+    kept = 1 - chance**G - (1 - chance) ** G
+    of_kept = average_push(chance, divide=False) / kept
+    print(f"{chance:<6} {of_kept * kept / (chance * (1 - chance)):.4f}")
+
+# %% [markdown]
+# ## One look with dice
+#
+# All of this was summed, not sampled. If the sums are right, dice must agree. A million groups of four, the leave-one-out estimate of each, and the distance of their mean from the truth in units of its own standard error: about 1 is what chance gives.
+
+# %%
+generator = torch.Generator().manual_seed(0)
+count = 1_000_000
+drawn = torch.multinomial(p, 4 * count, replacement=True, generator=generator)
+drawn = drawn.view(count, 4)
+push = leave_one_out(rewards[drawn]) / 4
+weight = torch.zeros(15).index_add(0, drawn.flatten(), push.flatten()) / count
+error = (weight @ scores - true).norm() / true.norm()
+expected = judge(leave_one_out, 4)[2] / math.sqrt(count)
+print(
+    f"relative error {error:.5f}   expected {expected:.5f}   quotient {error / expected:.2f}"
+)
+assert error < 3 * expected
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Add 10 to every reward. Which of the six ways change their noise, and why does nobody train without a baseline?
+
+# %% tags=["solution", "result-solution-shift"]
+kept_rewards = rewards
+rewards = rewards + 10
+for way in (none, leave_one_out):
+    print(f"{way.__name__:14} noise {judge(way, 4)[2]:.2f}")
+rewards = kept_rewards
+
+# %% [markdown] tags=["solution"]
+# Differences of rewards do not see the shift; plain rewards do. Without a baseline every sampled answer is pushed up by about 10, and only the small differences between pushes carry the signal.
+#
+# Had the shift changed $J$'s gradient? No: $\nabla \sum_o \pi_\theta(o) \cdot 10 = 0$.
+
+# %% [markdown]
+# 2. A colleague normalises over the whole batch instead: all advantages are divided by one standard deviation, computed from all groups together (`scale_rewards="batch"`). Does that have a difficulty bias? Think before you compute. And a bias at all?
+
+# %% [markdown] tags=["solution"]
+# All prompts of a batch are divided by the same number, so their weights relative to each other stay: no difficulty bias within a batch. The number itself depends on the samples, so strictly there is a small bias, as with the tokens of the group above: batches with a large spread count less. It fades as the batch grows, since the spread of a large batch hardly changes from one to the next.
+
+# %% [markdown]
+# 3. Find a baseline of your own that uses all other rewards, is not the mean, and has direction 1 and length 1. Then let it see the reward that it judges as well.
+
+
+# %% tags=["solution", "result-solution-median"]
+def median_of_others(r):
+    G = r.shape[1]
+    columns = [[j for j in range(G) if j != i] for i in range(G)]
+    return r - torch.stack([r[:, c].median(dim=1)[0] for c in columns], dim=1)
+
+
+def median_of_group(r):
+    return r - r.median(dim=1, keepdim=True)[0]
+
+
+for way in (median_of_others, median_of_group):
+    print(f"{way.__name__:17}", "{:.4f} {:.4f}".format(*judge(way, 4)))
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** A baseline may know the other samples and not the one it judges. Dividing by something that depends on the samples (a length, a spread, a number of kept groups) changes what is climbed. Clipping is a brake, not a correction. And an unbiased value says nothing about the gradient.
+#
+# | Choice | On average | Noise |
+# |---|---|---|
+# | no baseline | exact | most; grows with the size of the rewards |
+# | group mean | exact times $1 - 1/G$ | as leave-one-out, scaled |
+# | leave-one-out | exact | falls with G also at a fixed number of completions |
+# | divided by the group's standard deviation | other weights for prompts by difficulty | every prompt's advantages have the same size |
+# | divided by the own length | long answers are pushed less, good and bad | |
+# | divided by a constant | exact | |
+# | k1 in the loss | no gradient at all | adds noise |
+# | k2, k3 times ratio in the loss | KL of next tokens, policy first | |
+# | k3 in the loss | KL of next tokens, reference first | |
+# | k1 in the reward | exact gradient of the KL | |
+# | token ratio on old samples | a small bias | less than the product of ratios |
+# | clip | no push outside of the range | least |
+#
+# The exact world is also what the tests of this site stand on: `tests/enumerable.py` and `tests/test_oracle.py` prove these statements for the packaged loss, every loss type included.
+#
+# **Next:** [lesson 15](15_the_same_numbers_as_trl.ipynb) holds the package against TRL, and reads TRL's defaults.

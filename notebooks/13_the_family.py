@@ -557,7 +557,7 @@ for loss_type in ("grpo", "bnpo", "dapo"):
     print(f"{loss_type:5} {(-leaf.grad - push(loss_type=loss_type)).abs().max():.4f}")
 
 # %% [markdown] tags=["solution"]
-# Only `grpo` is a mean over completions. The other two divide by tokens, and the slices have different numbers of them: weigh each slice of `bnpo` by its share of the tokens, and give `dapo` the tokens of the whole batch as `num_items_in_batch`, without dividing by the number of slices. `grpo_lite.aggregation.SLICE_SHARE` lists which is which.
+# Only `grpo` is a mean over completions. The other two divide by tokens, and the slices have different numbers of them: weigh each slice of `bnpo` by its share of the tokens, and give `dapo` the tokens of the whole batch as `num_items_in_batch`, without dividing by the number of slices. `SLICE_SHARE` in `grpo_lite/aggregation.py` lists which is which.
 
 # %% [markdown]
 # 2. LUSPO is said to be GSPO times the length of the completion. Check it on our batch with a clip range so wide that nothing is clipped.

@@ -36,6 +36,7 @@ def make_model(tokenizer):
     config = GPT2Config(
         vocab_size=len(SYMBOLS), n_positions=64, n_embd=128, n_layer=2, n_head=4,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own, by the name under which it is computed in one piece
         bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     return GPT2LMHeadModel(config)

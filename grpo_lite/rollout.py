@@ -186,7 +186,7 @@ def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> tupl
 def _score(tokenizer, reward_funcs, rows: Sequence[Mapping], sampled: Completions) -> tuple[list, Tensor]:
     """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them."""
     prompts = [row["prompt"] for row in rows]
-    ids = [row[real].tolist() for row, real in zip(sampled.ids.cpu(), sampled.mask.cpu(), strict=True)]
+    ids = [row[:length] for row, length in zip(sampled.ids.tolist(), sampled.mask.sum(dim=1).tolist(), strict=True)]
     completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
     if not isinstance(prompts[0], str):
         completions = [[{"role": "assistant", "content": text}] for text in completions]

@@ -93,7 +93,7 @@ grpo_lite.grpo_loss(logps, logps.detach(), advantages, mask).loss.backward()
 
 after = (logits - 1.0 * logits.grad).detach()
 print("advantages ", advantages)
-print("step       ", -logits.grad)
+print("new logits ", after)
 print("probability", after.softmax(dim=1))
 
 # %% [markdown]
@@ -117,7 +117,7 @@ args = grpo_lite.GRPOConfig(
 reward_funcs = [accuracy, think_rate]
 
 # %% [markdown]
-# Three of the four parts of a step need no gradient. Each is one line or two, and each is a lesson: sample a group for every prompt (03), score it and combine the scores (02), compare within the group (05). The result is a batch of facts. From here on they do not change, however often we look at them.
+# Three of the four parts of a step need no gradient. Each is a call or two, and each is a lesson: sample a group for every prompt (03), score it and combine the scores (02), compare within the group (05). The result is a batch of facts. From here on they do not change, however often we look at them.
 
 
 # %%
@@ -183,7 +183,7 @@ print(f"loss is 0 up to rounding: {out.loss.abs() < 1e-5}")
 # %% [markdown]
 # ## What to write down
 #
-# A loop without a diary cannot be judged. The loss says nothing ([lesson 08](08_the_loss.ipynb)), so we keep other numbers. All but two of them describe the batch and cost nothing.
+# A loop without a diary cannot be judged. The loss says nothing ([lesson 08](08_the_loss.ipynb)), so we keep other numbers. Most of them describe the batch and cost nothing.
 #
 # The **entropy** measures how undecided the policy is, in nats a token: the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
 
@@ -253,7 +253,7 @@ def train(model, reward_funcs, args, train_dataset, tokenizer, loss_of=loss_of):
 
 
 # %% [markdown]
-# That is GRPO: this loop, `roll_out` and `loss_of`. You have built every function that they call.
+# That is GRPO: these 25 lines, `roll_out` and `loss_of`. You have built every function of the package that they call.
 #
 # `grpo_lite.GRPOTrainer` is the same loop as a class. To compare the two, give them the same weights, the same problems and the same seed. Both shuffle the problems by the seed, and both draw their tokens from a generator with the seed, so they see the same prompts and sample the same completions. After five updates, in float64, everything must agree: each record, the last gradient, all weights. Once with one update a batch, and once with two.
 
@@ -292,7 +292,7 @@ model, healthy = run()
 # From here on each figure has one panel a metric, over the updates.
 
 
-# %% alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from about 0.1 to about 0.3; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays."
+# %% alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays."
 PANELS = {
     "rewards/accuracy": "right answers (share)",
     "frac_reward_zero_std": "groups without spread (share)",
@@ -389,7 +389,7 @@ for name, judged in (("base", base), ("trained", model)):
 #
 # ## More than one update a batch
 #
-# Sampling is the slow half of a step. With $\mu = 4$ each batch is used for four updates. In the loop only the number of turns changes. What makes it sound stands in another place: `roll_out` has **stored** the log-probs at which the tokens were drawn.
+# Long completions are slow to sample ([lesson 07](07_ratio_and_clipping.ipynb)), so one would like to use each batch several times, say $\mu = 4$. In the loop only the number of turns changes. What makes it sound stands in another place: `roll_out` has **stored** the log-probs at which the tokens were drawn.
 #
 # **Predict.** Suppose we had not stored them, and scored the old log-probs again before each update, with the policy as it is then. What would the ratios be?
 
@@ -427,11 +427,11 @@ for name, function in (("stored", loss_of), ("fresh", with_fresh_old_logps)):
 # %% [markdown]
 # The last column is how many times as likely the tokens of the batch have become, measured against the log-probs of the sampling. With stored log-probs the loss sees this number, and from the second update on the clip switches off a part of the tokens. With fresh ones every ratio is 1 at every update, because the policy is compared with itself. The clip never acts, and the policy goes further.
 #
-# So old log-probs have to be those of the sampling, and constants. How it ends if they are not is the fifth of the sick runs below.
+# So the old log-probs have to be those of the sampling, and constants. How it ends if they are not is the fifth of the sick runs below.
 #
 # ## A batch that does not fit
 #
-# A large batch is sent through the model in parts, **micro-batches**; their gradients add up in `.grad`, and one step follows. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it has to be multiplied by the part's share of the whole. Share of what?
+# A large batch is sent through the model in parts, **micro-batches**; their gradients add up in `.grad`, and one step follows. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so before its backward pass it has to be multiplied by the part's share of the whole. Share of what?
 #
 # A fixed batch to try it on: one prompt, two straight answers and two that think, one right and one wrong of each kind.
 
@@ -484,16 +484,15 @@ for loss_type in ("grpo", "bnpo"):
     print(f"  average of the parts {naive.norm():.4f}  error {error:.4f}")
 
 # %% [markdown]
-# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28. Given a half of the weight, each of its tokens counts 1.75 times as much as it should, and each token of the long part 0.7 times. No error appears, and the loss is a plausible number. Trainers have shipped with this.
+# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28. Given a half of the weight, each of its tokens counts 1.75 times as much as it should, and each token of the long part 0.7 times. Look at the two lengths: the average of the parts *is* the gradient of `"grpo"`, because in each part all completions are equally long. One has asked for one method and got another, and the loss is a plausible number either way.
 #
 # The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` builds the count in: it divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added as they are.
 
 # %% tags=["result-right-shares"]
 whole = gradient(everything, loss_type="bnpo")
-tokens = mask.sum(dim=1)
-all_tokens = tokens.sum()
+all_tokens = mask.sum().item()
 by_tokens = sum(
-    gradient(part, tokens[part].sum() / all_tokens, loss_type="bnpo")
+    gradient(part, mask[part].sum().item() / all_tokens, loss_type="bnpo")
     for part in (short, long)
 )
 added = sum(
@@ -529,7 +528,7 @@ print(f"first group, times ½ {gradient(first, 4 / 8).norm():.4f}")
 torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 
 # %% [markdown]
-# Twice the gradient, unless the skipped rows still count in the denominator. Forget that, and the step gets longer the more groups agree: late in training, when few groups are left to teach anything, each of them would shout.
+# Twice the gradient, unless the skipped rows still count in the denominator. Forget that, and the gradient gets longer the more groups agree: late in training, when few groups are left to teach anything, each of them would shout.
 #
 # `grpo_lite.GRPOTrainer` skips these groups and keeps the denominators; that is why it agreed with our loop above, which skips nothing. With a KL penalty ($\beta > 0$) nothing may be skipped, because the penalty does not ask about rewards.
 #
@@ -559,7 +558,7 @@ last.texts[::8]
 #
 # The gradient clip has not helped. AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate and hardly by the gradient.
 #
-# **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, and the edge is steep: exercise 3 asks you to find it. A run that collapses *later* is often this sickness too.
+# **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep ([lesson 12](12_what_matters.ipynb)).
 #
 # ### 2. No spread in the groups
 #
@@ -580,7 +579,7 @@ for name, judged in (("healthy", model), ("cold", cold_model)):
     print(f"  sampled at temperature 1 {result['sampled_accuracy']:.2f}")
 
 # %% [markdown]
-# This is the best-looking reward curve of the lesson, and the worst-trained of the models that still work. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood still: eight times the same completion, no spread, no gradient. Sampled at temperature 1, the model is right less than half of the time, hardly better than the base model. All the slips are still in it; the low temperature hides them from the reward and so from the training.
+# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned very little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood still: eight times the same completion, no spread, no gradient. Sampled at temperature 1, the model is right less than half of the time; the healthy run is right almost nine times in ten. All the slips are still in it; the low temperature hides them from the reward and so from the training.
 #
 # It could have been worse. With an unlucky start the favourite answer of every group is a wrong one, and the run stands still *there*.
 #
@@ -590,10 +589,9 @@ for name, judged in (("healthy", model), ("cold", cold_model)):
 #
 # One line: pay for length, as [lesson 02](02_rewards.ipynb) warned. Accuracy is still watched, with weight 0.
 
-# %% alt="Four panels. Length reward: it rises from about 25 characters, rests near 37, and climbs well beyond. Right answers against healthy: the sick run falls to 0. Mean length: the sick run goes beyond the healthy 10 tokens to the limit of 16. Cut off at the limit: the sick run goes to nearly all."
+# %% alt="Three panels, healthy against sick. Right answers: the sick run rises to about 0.5 for a moment and falls to 0. Mean length: it follows the healthy run to 10 tokens, rests there for some ten updates, and then leaps to the limit of 16. Cut off at the limit: it leaps from 0 to 1 at the same moment."
 paid = replace(args, reward_weights=[0.0, 0.0, 1.0])
 hacked_model, hacked = run(paid, [*reward_funcs, grpo_lite.length_reward])
-PANELS["reward"] = "reward of the sick run (characters)"
 names = ["rewards/accuracy", "completions/mean_length", "completions/clipped_ratio"]
 curves(names, healthy=healthy, sick=hacked)
 
@@ -604,9 +602,9 @@ print(f"reward {hacked[0]['reward']:.0f} -> {hacked[-1]['reward']:.0f} character
 last.texts[::8]
 
 # %% [markdown]
-# Judged by its own reward this run is a triumph: the reward has more than doubled. No answer is right any more.
+# Judged by its own reward this run is a triumph: completions are several times as long. No answer is right any more.
 #
-# The hack came in two stages. First the model took to thinking, which is longer, and on the way accuracy even rose a little. For a while the reward rested near 37 characters, the length of a well-formed completion that thinks. Then one sample slipped and went on, was paid for it, and the rest followed. Every run finds its own way to be long, and the tags are the longest tokens that there are.
+# The hack came in two stages. First the model took to thinking, which is longer, and on the way accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed. Every run finds its own way to be long, and the tags are the longest tokens that there are.
 #
 # **Repair.** Pay for what you want. Watch what you want with a second function of weight 0, look at texts, and be suspicious when length and reward rise together.
 #
@@ -637,16 +635,19 @@ for name, history in (("healthy", healthy), ("end masked", masked)):
     print(f"{name:20}{values[0]:7.2f}{values[2]:9.2f}{values[1]:8.1f}")
 
 # %% [markdown]
-# Nothing happens. The base model has learned from its demonstrations to stop after `</answer>`, and is as good as certain of it. What is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake, and that is why it survives in published code.
+# Nothing happens. The base model has learned from its demonstrations to stop after `</answer>`, and is as good as certain of it. What is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake, and so it can stay in the code for years.
 #
-# So take a model that has to *learn* to stop. One line makes one: a bias of −12 on the logit of the end token. Only one completion in five ends before the limit now. The learning rate is halved, to keep the first sickness out of the picture.
+# So take a model that has to *learn* to stop. One line makes one: a bias of −12 on the logit of the end token. Only one completion in five ends before the limit now. The learning rate is 4e-4: with so few right answers the model stands nearer to the edge, and at 5e-4 some healthy runs collapse as well.
 
-# %% alt="Three panels, healthy against sick, from the reluctant model. The healthy run's right answers rise from below 0.1 to 0.3 or more and its share of cut-off completions falls from 0.8 to about 0.5. The sick run goes to 0 right answers and to nearly all completions cut off, at 16 tokens."
+# %%
 reluctant = copy.deepcopy(base)
 bias = torch.zeros(len(tokenizer)).index_fill(0, torch.tensor(EOS), -12.0)
 reluctant.lm_head.bias = torch.nn.Parameter(bias)
-careful = replace(args, learning_rate=2.5e-4)
+careful = replace(args, learning_rate=4e-4)
 _, learns_to_stop = run(careful, start=reluctant)
+print(f"cut off, base with bias {learns_to_stop[0]['completions/clipped_ratio']:.2f}")
+
+# %% alt="Three panels, healthy against sick, from the reluctant model. The healthy run's right answers rise from below 0.1 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. The sick run goes to 0 right answers and to all completions cut off, at 16 tokens."
 _, never_stops = run(careful, start=reluctant, loss_of=with_end_masked)
 curves(
     ["rewards/accuracy", "completions/clipped_ratio", "completions/mean_length"],
@@ -655,7 +656,7 @@ curves(
 )
 
 # %% [markdown]
-# There it is. An answer counts only if the completion ends behind it. The healthy loop praises the end token in the completions that were right, and learns to stop. The sick loop praises everything in them *but* the end, and soon nearly every completion runs into the limit. Both curves of the sick run point to the mask: `clipped_ratio` rises while the reward falls.
+# There it is. (A large bias is a blunt tool, but the loop does not know where a habit comes from.) An answer counts only if the completion ends behind it. The healthy loop praises the end token in the completions that were right, and learns to stop. The sick loop praises everything in them *but* the end, and soon nearly every completion runs into the limit. Both curves of the sick run point to the mask: `clipped_ratio` rises while the reward falls.
 #
 # **Repair.** `grpo_lite.completion_mask`, which counts the first end token. And a test of the mask, because the curves of an easy run will not tell.
 #
@@ -686,18 +687,21 @@ print("weights moved", any(not torch.equal(a, b) for a, b in weights))
 # %% [markdown]
 # The gradient is exactly 0. What the numerator gains, the denominator gains too. The reward wanders with its noise, the loss prints 0 as it does in a healthy run, and not one weight has moved. `grad_norm` is the metric that gives it away.
 #
-# In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that is the same thing as stored ones. So let $\mu = 8$, and compare with a healthy run of the same $\mu$.
+# In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that is the same thing as stored ones. So let $\mu = 8$, at a learning rate of 3e-4, and compare with a healthy run of the same settings.
 
-# %% alt="Three panels over 48 updates, eight on each batch. The healthy run keeps between about 0.3 and 0.7 right answers and has a clip ratio above 0 that swings within each batch. The sick run falls below 0.2 right answers after the first batch, its clip ratio is 0 throughout, and its gradient norm is larger."
-eight = replace(args, num_iterations=8, max_steps=48)
+# %%
+eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
 _, stored = run(eight)
+print("clip ratio of the first batch", [f"{r['clip_ratio']:.2f}" for r in stored[:8]])
+
+# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is longer than the healthy one until there is nothing left to learn from."
 _, fresh = run(eight, loss_of=with_fresh_old_logps)
 curves(["rewards/accuracy", "clip_ratio", "grad_norm"], healthy=stored, sick=fresh)
 
 # %% [markdown]
-# With stored log-probs the clip rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and eight times the full gradient is followed on the word of the same 64 completions. After one batch the model is ruined. The tell is a clip ratio of *exactly* 0 with $\mu > 1$.
+# With stored log-probs the clip rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and eight times the full gradient is followed on the word of the same 64 completions. It looks faster for a batch or two and then the model is ruined. The tell is a clip ratio of *exactly* 0 with $\mu > 1$.
 #
-# Both halves are honest about $\mu = 8$. Even the healthy run learns less from its 48 updates than the first one of this lesson from 25, because it saw only six batches. And with $\mu = 2$ fresh log-probs do little harm here: a sickness needs the conditions in which it shows.
+# Two more things should be said. Even the healthy run learns less from its 48 updates than the first run of this lesson from 25, because it saw only six batches. And a sickness needs the conditions in which it shows: with $\mu = 2$ you will find little harm in fresh log-probs here.
 #
 # **Repair.** Store the log-probs that come with the samples. `grpo_lite.sample_group` returns them, under no_grad.
 #
@@ -707,13 +711,13 @@ curves(["rewards/accuracy", "clip_ratio", "grad_norm"], healthy=stored, sick=fre
 # |---|---|
 # | reward flat, `grad_norm` exactly 0 from the first update | reward function always gives the same (look at texts); old log-probs not detached; weights frozen |
 # | reward flat, `frac_reward_zero_std` near 1 | temperature too low; prompts all solved or all hopeless |
-# | reward collapses, then `frac_reward_zero_std` near 1 | learning rate too high; $\mu$ too high |
+# | reward collapses, then `frac_reward_zero_std` near 1 | learning rate too high; $\mu$ too high; old log-probs computed afresh |
 # | reward high in training, low when evaluated | other temperature in training; problems seen in training; a reward that is hacked |
 # | reward rises, length rises with it | length is paid, directly or not; look at texts |
 # | `clipped_ratio` rises, reward falls | end token masked out; length is paid; length limit too short |
 # | `clip_ratio` exactly 0 although $\mu > 1$ | old log-probs not those of the sampling |
 # | `clip_ratio` above 0 at the first update on a batch | sampled and scored differently (temperature, top-p, dropout) |
-# | `entropy` falls to 0 early | temperature too low; learning rate too high |
+# | `entropy` near 0 early | temperature too low |
 # | loss is 0, or rises | nothing: [lesson 08](08_the_loss.ipynb) |
 #
 # Two habits find most of these. Look at completions, not only at curves. And change one thing at a time, with the same seed.
@@ -758,18 +762,21 @@ print(f"held out, sampled {result['sampled_accuracy']:.2f}")
 # The clip acts from the second update on, and takes more and more tokens out of the gradient. What is left is small, but it never stops: the clip switches tokens off, it pulls none back, and the tokens that are still inside drag the shared weights along. The model has learned what 64 completions could say about 8 prompts, which is little. The 25 batches of the healthy run, each used once, taught far more with fewer updates.
 
 # %% [markdown]
-# **3. Find the edge.** 5e-4 learns and 2e-3 collapses. Try 1e-3 with two seeds. Would you use it?
+# **3. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Two of them cannot be told apart by these numbers: what would you look at?
 
 # %%
-# Your turn: run(replace(args, learning_rate=1e-3, seed=...))
-
-# %% tags=["solution"]
-for seed in (0, 1):
-    _, edge = run(replace(args, learning_rate=1e-3, seed=seed, max_steps=15))
-    print(f"seed {seed}", [f"{record['reward']:.2f}" for record in edge[::2]])
+runs = {"A": cold, "B": fresh, "C": never_stops, "D": sick, "E": hacked}
+columns = ("reward", "frac_reward_zero_std", "entropy", "grad_norm")
+columns += ("completions/mean_length", "completions/clipped_ratio")
+print("   reward  no spread  entropy  grad norm  length  cut off")
+for name, history in runs.items():
+    values = [end_of(history, column) for column in columns]
+    print("{}{:9.2f}{:11.2f}{:9.2f}{:11.2f}{:8.1f}{:9.2f}".format(name, *values))
 
 # %% [markdown] tags=["solution"]
-# It climbs at least as fast as 5e-4, and twice as much is ruin. Whoever works that close to an edge needs several seeds before believing in it; two are too few to say. [Lesson 12](12_what_matters.ipynb) does this with five.
+# A is the low temperature: entropy 0, hardly any spread, and a high reward. E is paid for length: its reward is not a share of anything. That leaves three runs that end without reward and without spread. C, with the end token masked out, writes up to the limit every time; but a collapsed model may do the same by chance, so look back at where `clipped_ratio` came from.
+#
+# B (fresh old log-probs) and D (learning rate) are wrecks of the same kind: a policy thrown too far. Their last updates say nothing about how it happened. The first ones do: the reward of D falls at once. B does well for two batches, with a clip ratio of 0 at every one of its updates. Keep the whole diary, not its last line.
 
 # %% [markdown]
 # ## What to remember

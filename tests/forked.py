@@ -7,7 +7,7 @@ import traceback
 import warnings
 
 
-def start(work, *, seconds=120, **environment):
+def start(work, *, seconds=300, **environment):
     """Run `work()` in a copy of this process; return its id. One that hangs is ended after some time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns if there are other threads

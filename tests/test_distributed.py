@@ -28,9 +28,9 @@ GRADIENTS = {
 }
 
 
-def make_trainer(completions=16, reward_func=only_some, seed=0, **settings):
+def make_trainer(completions=16, reward_func=only_some, seed=0, rows=ROWS, **settings):
     args = GRPOConfig(**SETTINGS | {"per_device_train_batch_size": completions} | settings)
-    return GRPOTrainer(model_of(seed=seed), reward_func, args, ROWS, TOKENIZER)
+    return GRPOTrainer(model_of(seed=seed), reward_func, args, rows, TOKENIZER)
 
 
 class Seen:
@@ -155,6 +155,16 @@ def test_each_samples_its_own_completions_of_its_own_prompts(trained):
     taken = [batch["prompts"][::8] for step in range(3) for batch in (first[1][step], second[1][step])]
     counts = [sum(prompts.count(row["prompt"]) for prompts in taken) for row in ROWS]
     assert counts == [2] * 6  # 12 prompts in 3 steps: two epochs of 6
+
+
+def test_the_same_prompt_gets_other_completions_in_each_process(tmp_path):
+    def work(rank):
+        (group,) = make_trainer(8, odd, rows=ROWS[:1]).sample()
+        return group.prompt_ids, group.completions
+
+    (prompt, first), (same_prompt, second) = both(tmp_path, work)
+    assert torch.equal(prompt, same_prompt)
+    assert first != second
 
 
 def test_records_are_written_once_and_speak_of_both(trained):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import statistics
 from pathlib import Path
 
@@ -225,9 +226,9 @@ class TestShown:
         quantile = {5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}[len(values)]
         return [statistics.fmean(values), quantile * statistics.stdev(values) / len(values) ** 0.5]
 
-    def apart(self, runs):
-        base = {r["seed"]: r for r in self.runs()}
-        return self.interval([self.average(r) - self.average(base[r["seed"]]) for r in runs])
+    def apart(self, runs, base):
+        by_seed = {r["seed"]: self.average(r) for r in base}
+        return self.interval([self.average(r) - by_seed[r["seed"]] for r in runs])
 
     def lines(self, tag):
         (script,) = [script for script in SCRIPTS if script.stem.startswith("12")]
@@ -236,16 +237,119 @@ class TestShown:
     def numbers(self, text):
         return [float(x) for x in NUMBER.findall(text)]
 
+    def label(self, value):
+        return {5e-5: "5e-5", 2e-4: "2e-4", 5e-4: "5e-4", 1e-3: "1e-3", 3e-3: "3e-3"}.get(value, str(value))
+
+    def along(self, axis):
+        with_it = {"num_iterations": 4} if axis == "epsilon" else {}
+        return {self.label(value): self.runs(**with_it, **{axis: value}) for value in AXES[axis]}
+
+    def assert_row(self, row, label, runs, base):
+        measured = [x for m in (self.average, self.final) for x in self.interval([m(r) for r in runs])]
+        mean, half = self.apart(runs, base)
+        assert row.startswith(f"{label} ")
+        numbers = self.numbers(row.removeprefix(label))
+        assert numbers == pytest.approx(measured if runs == base else [*measured, mean, half], abs=6e-4)
+        assert row.rstrip().endswith("*") == (abs(mean) > half)
+
     @pytest.mark.parametrize("axis", AXES)
     def test_table_of_an_axis(self, axis):
-        rows = self.lines(axis.replace("_", "-"))[1:]
-        assert len(rows) == len(AXES[axis])
-        for row, value in zip(rows, AXES[axis], strict=True):
-            assert row.split()[0] == str(value)
-            runs = self.runs(**({"num_iterations": 4} if axis == "epsilon" else {}), **{axis: value})
-            assert len(runs) >= 5
-            average, final = (self.interval([m(r) for r in runs]) for m in (self.average, self.final))
-            mean, half = self.apart(runs)
-            shown = self.numbers(row.removeprefix(str(value)))
-            assert shown == pytest.approx([*average, *final, mean, half], abs=6e-4)
-            assert row.rstrip().endswith("*") == (abs(mean) > half)
+        rows, settings = self.lines(axis.replace("_", "-"))[1:], self.along(axis)
+        for row, (label, runs) in zip(rows, settings.items(), strict=False):
+            self.assert_row(row, label, runs, settings[self.label(BASE[axis])])
+        assert len(rows) >= len(settings)
+
+    @pytest.mark.parametrize(
+        ("axis", "name"),
+        [
+            ("epsilon", "clip_ratio"),
+            ("temperature", "frac_reward_zero_std"),
+            ("num_generations", "frac_reward_zero_std"),
+        ],
+    )
+    def test_means_below_a_table(self, axis, name):
+        settings = self.along(axis)
+        heading, *rows = self.lines(axis.replace("_", "-"))[len(settings) + 1 : 2 * len(settings) + 2]
+        assert heading == name
+        for row, (label, runs) in zip(rows, settings.items(), strict=True):
+            means = [statistics.fmean(column) for column in zip(*(r[name][1:] for r in runs), strict=True)]
+            assert self.numbers(row.removeprefix(label)) == pytest.approx(means, abs=6e-3 if "std" in name else 6e-4)
+
+    def test_last_lines(self):
+        """What stands below three of the tables: the last evaluation, and one more pair of settings."""
+        thinks = [statistics.fmean(r["think_rate"][-1] for r in runs) for runs in self.along("beta").values()]
+        assert [self.numbers(row)[-1] for row in self.lines("beta")[-4:]] == pytest.approx(thinks, abs=6e-3)
+        pairs = zip(self.runs(temperature=1.5), self.runs(), strict=True)
+        expected = self.interval([self.final(a) - self.final(b) for a, b in pairs])
+        assert self.numbers(self.lines("temperature")[-1])[1:] == pytest.approx(expected, abs=6e-4)
+        expected = self.apart(self.runs(num_iterations=4), self.runs(learning_rate=5e-4))
+        assert self.numbers(self.lines("reuse")[-1])[-2:] == pytest.approx(expected, abs=6e-4)
+
+    def test_collapse(self):
+        for line in self.lines("collapse"):
+            name = line.split()[0]
+            expected = self.runs(learning_rate=3e-3)[0][name][1:]
+            assert self.numbers(line) == pytest.approx(expected, abs=6e-3)
+
+    def test_one_seed(self):
+        alike = {"base": {}, "G 4": {"num_generations": 4}, "beta 0.01": {"beta": 0.01}, "beta 0.04": {"beta": 0.04}}
+        alike |= {"batch": {"scale_rewards": "batch"}, "none": {"scale_rewards": "none"}}
+        for seed, line in enumerate(self.lines("one-seed")):
+            ends = {name: self.final(self.runs(**change)[seed]) for name, change in alike.items()}
+            _, best, high, worst, low = re.fullmatch(r"(\d): best (.+) (0\.\d+), worst (.+) (0\.\d+)", line).groups()
+            assert (float(high), float(low)) == pytest.approx((max(ends.values()), min(ends.values())), abs=6e-4)
+            assert (ends[best], ends[worst]) == (max(ends.values()), min(ends.values()))
+
+    def test_reuse(self):
+        rows = self.lines("reuse")[1:-1]
+        changes = [{}, {"num_iterations": 4}, {"num_iterations": 4, "learning_rate": 5e-5}, {"learning_rate": 5e-4}]
+        for row, change in zip(rows, changes, strict=True):
+            updates, rate = change.get("num_iterations", 1), self.label(change.get("learning_rate", 2e-4))
+            self.assert_row(row, f"{updates} × {rate}", self.runs(**change), self.runs())
+
+    def test_noise(self):
+        last = [self.final(r) for r in self.runs()]
+        assert self.numbers(self.lines("five-seeds")[1]) == last
+        found = [self.numbers(line) for line in self.lines("interval-by-hand")]
+        for (n, mean, half), t in zip(found, (12.706, 4.303, 2.776), strict=True):
+            values = last[: int(n)]
+            expected = statistics.fmean(values), t * statistics.stdev(values) / n**0.5
+            assert (mean, half) == pytest.approx(expected, abs=6e-4)
+        for line, measure in zip(self.lines("measures"), (self.average, self.final), strict=True):
+            assert self.numbers(line) == pytest.approx(self.interval([measure(r) for r in self.runs()]), abs=6e-4)
+
+    def test_pairs(self):
+        for line, beta in zip(self.lines("pairs"), (0.0, 0.01, 0.2), strict=True):
+            runs = self.runs(beta=beta)
+            expected = [beta, *self.interval([self.average(r) for r in runs]), *self.apart(runs, self.runs())]
+            assert self.numbers(line) == pytest.approx(expected, abs=6e-4)
+
+    def differences(self):
+        short = {"num_generations": "G", "num_iterations": "mu", "scale_rewards": "scale", "temperature": "temp"}
+        short["learning_rate"] = "lr"
+        found = {}
+        for axis in AXES:
+            settings = self.along(axis)
+            own = self.label(BASE[axis])
+            for label, runs in settings.items():
+                if label != own:
+                    found[f"{short.get(axis, axis)} {label}"] = self.apart(runs, settings[own])
+        return found
+
+    def test_all_differences(self):
+        found = self.differences()
+        clear = sorted((n for n, (mean, half) in found.items() if abs(mean) > half), key=lambda n: -abs(found[n][0]))
+        head, *rows = self.lines("all")
+        assert head == f"{len(clear)} of {len(found)}"
+        assert [row.split("  ")[0] for row in rows] == clear
+        assert [float(row.split()[-1]) for row in rows] == pytest.approx([found[n][0] for n in clear], abs=6e-4)
+        # The 1 - 0.05 / 40 point of t(4) in the place of the 97.5 % point.
+        strict = [n for n, (mean, half) in found.items() if abs(mean) > half * 6.758 / 2.776]
+        assert [row.split("  ")[0] for row in self.lines("survivors")[1:]] == strict
+
+    def test_pooled_completions(self):
+        for line, updates in zip(self.lines("suspicious"), (1, 8), strict=True):
+            ends = [self.final(r) for r in self.runs(num_iterations=updates)]
+            p = statistics.fmean(ends)
+            expected = [updates, p, 1.96 * math.sqrt(p * (1 - p) / 1000), self.interval(ends)[1]]
+            assert self.numbers(line) == pytest.approx(expected, abs=6e-4)

@@ -11,6 +11,7 @@ from conftest import make_tiny_model
 from torch.testing import assert_close
 
 from grpo_lite import GRPOConfig, GRPOTrainer, rollout
+from grpo_lite.family import ALGORITHMS
 from grpo_lite.pretrain import SYMBOLS, make_tokenizer
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems, think_rate
 
@@ -170,12 +171,18 @@ def test_a_short_gradient_is_left_alone_and_0_switches_clipping_off():
 CUTS = [(32, 1), (16, 2), (4, 8), (2, 16)]
 
 
-@pytest.mark.parametrize("level", ["token", "sequence"])
-@pytest.mark.parametrize("loss_type", LOSS_TYPES)
-def test_accumulated_gradient_is_that_of_one_large_batch(loss_type, level):
+# every loss type, with the settings that it is meant for
+EVERY_LOSS = {name: {"loss_type": name} for name in ALGORITHMS} | {
+    "cispo": {"loss_type": "cispo", "epsilon_high": 5.0},
+    "luspo": {"loss_type": "luspo", "importance_sampling_level": "sequence"},
+    "gspo": {"loss_type": "grpo", "importance_sampling_level": "sequence"},
+}
+
+
+@pytest.mark.parametrize("name", EVERY_LOSS)
+def test_accumulated_gradient_is_that_of_one_large_batch(name):
     """With ragged lengths, groups in agreement, truncated completions, ratios off 1 and a KL penalty."""
-    settings = {"loss_type": loss_type, "num_iterations": 2, "beta": 0.3, "mask_truncated_completions": True,
-                "importance_sampling_level": level}  # fmt: skip
+    settings = EVERY_LOSS[name] | {"num_iterations": 2, "beta": 0.3, "mask_truncated_completions": True}
     first = make_trainer(only_some, **settings)
     groups = first.add_advantages(first.sample())
     assert len({group.ids.shape[1] for group in groups}) > 1 or len(set(groups[0].mask.sum(dim=1).tolist())) > 1
@@ -191,7 +198,7 @@ def test_accumulated_gradient_is_that_of_one_large_batch(loss_type, level):
     for gradient, report in found.values():
         assert_same(gradient, found[32][0])
         assert report == pytest.approx(found[32][1], rel=1e-5, abs=1e-6)
-    if level == "token":
+    if name in LOSS_TYPES:
         policy = moved(first.model, 0.03)
         assert_same(found[32][0], gradient_by_hand(policy, groups, first.args, first.reference))
         loss, kl, clipped = loss_by_hand(policy, groups, first.args, first.reference)
@@ -212,6 +219,18 @@ def test_groups_in_agreement_are_not_read_and_the_gradient_is_the_same(loss_type
     assert_same(gradient_of(trainer, groups), expected)
     hook.remove()
     assert len(read) == (3 if read[0][0] == 8 else 6)  # three groups; prompt and completions apart, or together
+
+
+@pytest.mark.parametrize("name", EVERY_LOSS)
+def test_for_every_loss_type_a_group_in_agreement_has_no_gradient(name):
+    """With a reference nothing is left out; with beta = 0 it adds nothing."""
+    trainer = make_trainer(only_some, **EVERY_LOSS[name], num_iterations=2)
+    trainer.reference = copy.deepcopy(trainer.model)
+    groups = trainer.add_advantages(trainer.sample())
+    with_all = gradient_of(trainer, groups)
+    trainer.reference = None
+    assert_same(gradient_of(trainer, groups), with_all)
+    assert not all(group.advantages.any() for group in groups)
 
 
 def test_when_all_groups_agree_nothing_is_read_and_the_gradient_is_zero():

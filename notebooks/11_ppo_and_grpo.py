@@ -1,0 +1,754 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11 PPO and GRPO side by side
+#
+# The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins. The last question has an answer that looks clear until one asks why.
+#
+# **Minutes:** 45 · **Needs:** [lesson 05](05_group_advantages.ipynb), [lesson 07](07_ratio_and_clipping.ipynb), [lesson 08](08_the_loss.ipynb) · **Gives:** PPO by hand, and what a critic is good for
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[train] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+
+import os
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import copy
+import random
+import time
+
+import numpy as np
+import torch
+
+import grpo_lite
+from grpo_lite import plotting
+from grpo_lite.tasks import accuracy, load_base_model, make_problems
+
+torch.set_num_threads(1)
+plotting.use_site_style()
+
+# %% [markdown]
+# ## The question
+#
+# The task is the one of [lesson 00](00_watch_it_learn.ipynb): the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. The base model sometimes thinks first, with slips, and mostly guesses.
+
+# %%
+base, tokenizer = load_base_model()
+problems = make_problems("chain-sum", "train", 4000)
+held_out = make_problems("chain-sum", "test", 128)
+
+
+def sample(policy, rows, size, generator):
+    """Prompts, `size` completions of each, and their rewards."""
+    prompts = torch.tensor(tokenizer([row["prompt"] for row in rows])["input_ids"])
+    out = grpo_lite.sample_group(
+        policy,
+        prompts,
+        size,
+        max_new_tokens=16,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        generator=generator,
+    )
+    real = [ids[mask] for ids, mask in zip(out.ids, out.mask, strict=True)]
+    texts = tokenizer.batch_decode(real, skip_special_tokens=True)
+    each = [row for row in rows for _ in range(size)]
+    whole = [row["prompt"] + text for row, text in zip(each, texts, strict=True)]
+    return (
+        prompts,
+        out,
+        torch.tensor(accuracy(whole, [r["ground_truth"] for r in each])),
+    )
+
+
+generator = torch.Generator().manual_seed(0)
+prompts, out, rewards = sample(base, held_out[:3], 2, generator)
+for ids, mask, reward in zip(out.ids, out.mask, rewards, strict=True):
+    print(f"{reward:.0f}  {tokenizer.decode(ids[mask])}")
+
+# %% [markdown]
+# Both methods do the same four things in each step: sample completions, score them, decide for each token whether it was good news, and push. They differ in the third. GRPO compares a completion with others of the same prompt. PPO asks a second network, the **critic**, what reward was to be expected, and it can ask before every token.
+#
+# Both get 64 completions a step. GRPO takes 8 prompts with 8 completions each; PPO takes 64 prompts with one each, for it needs no siblings.
+#
+# **Predict.** Which one learns faster per step? Which one per second? Write your guess down, and the reason. The reason is what this lesson is about.
+
+# %% [markdown]
+# ## The critic
+#
+# The state before token $t$ is the prompt and the tokens so far, $s_t = (q, o_{\lt t})$. Its **value** $V(s_t)$ is the reward to expect from there on. The critic learns it.
+#
+# Two constructions are in use. A **value head** on the policy's own hidden states adds 129 numbers here, and then two losses pull at the same weights, so one more setting has to balance them. A second network costs as much as the policy and leaves it in peace. We take the second: a copy of the base model with one number a token in the place of the logits. It is the usual choice for language models, and the one whose price GRPO was made to avoid.
+
+
+# %%
+class Critic(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.body = copy.deepcopy(model.transformer)
+        self.head = torch.nn.Linear(model.config.n_embd, 1)
+        for parameter in self.head.parameters():
+            torch.nn.init.zeros_(parameter)  # at first it expects 0, everywhere
+
+    def forward(self, prompts, ids):
+        """V(s_t) for each token: read off before the token is seen."""
+        whole = torch.cat([prompts, ids], dim=1)
+        seen = torch.ones_like(whole)
+        hidden = self.body(whole, attention_mask=seen).last_hidden_state
+        return self.head(hidden)[:, prompts.shape[1] - 1 : -1, 0]
+
+
+with torch.no_grad():
+    print(Critic(base)(prompts.repeat_interleave(2, dim=0), out.ids)[:2])
+
+# %% [markdown]
+# The slice is the shift of [lesson 04](04_token_logprobs.ipynb): the number that belongs to a token is read where the token is *predicted*, at the position before it. (All prompts have eight tokens here, so none is padded; padding on the right is never looked at.)
+#
+# ## From values to advantages, by hand
+#
+# Each token gets a reward $r_t$. Ours come at the end: 0 for every token, and the reward of the completion on its last one. The surprise at one token is
+#
+# $$\delta_t = r_t + V(s_{t+1}) - V(s_t)$$
+#
+# what came, plus what is now to be expected, minus what was to be expected before. (PPO multiplies $V(s_{t+1})$ by a discount $\gamma$. For completions that end after a few hundred tokens it is 1, here and usually.) After the last token nothing is to be expected, so that value is 0.
+#
+# Two completions, two tokens each. The first turns out right, the second wrong.
+#
+# | | reward | $V(s_1)$, $V(s_2)$ | $\delta_1$ | $\delta_2$ |
+# |---|---|---|---|---|
+# | completion 1 | 1 | 0.5, 0.8 | 0.8 − 0.5 = 0.3 | 1 − 0.8 = 0.2 |
+# | completion 2 | 0 | 0.5, 0.2 | 0.2 − 0.5 = −0.3 | 0 − 0.2 = −0.2 |
+#
+# How much of the later surprise should an earlier token own? **GAE**, generalized advantage estimation, says: a share that shrinks by a factor $\lambda$ with each token.
+#
+# $$\hat A_t = \delta_t + \lambda \delta_{t+1} + \lambda^2 \delta_{t+2} + \dots = \delta_t + \lambda \hat A_{t+1}$$
+#
+# For completion 1: with $\lambda = 0$ the advantages are 0.3 and 0.2, each token its own surprise (called the TD error). With $\lambda = 1$ they are 0.5 and 0.2, which is the reward minus the value: $1 - 0.5$ and $1 - 0.8$. With $\lambda = 0.5$ the first is $0.3 + 0.5 \cdot 0.2 = 0.4$.
+#
+# As a loop it runs backwards, because each advantage needs the next one.
+
+
+# %%
+def at_last_token(rewards, mask):
+    """Token rewards [B, T]: the completion's reward on its last token, else 0."""
+    last = mask.sum(dim=1, keepdim=True) - 1
+    return torch.zeros(mask.shape).scatter(1, last, rewards[:, None])
+
+
+def gae(token_rewards, values, mask, lam):
+    advantages = torch.zeros_like(values)
+    next_value = next_advantage = torch.zeros(len(values))
+    for t in reversed(range(values.shape[1])):
+        delta = token_rewards[:, t] + next_value - values[:, t]
+        advantage = torch.where(mask[:, t], delta + lam * next_advantage, 0)
+        next_value = torch.where(mask[:, t], values[:, t], 0)
+        advantages[:, t] = next_advantage = advantage
+    return advantages
+
+
+# %% tags=["result-gae-by-hand"]
+values = torch.tensor([[0.5, 0.8], [0.5, 0.2]])
+both = torch.ones(2, 2, dtype=torch.bool)
+token_rewards = at_last_token(torch.tensor([1.0, 0.0]), both)
+for lam in (0.0, 0.5, 1.0):
+    first, second = gae(token_rewards, values, both, lam)
+    print(f"lambda {lam}  ", first, second)
+
+# %% [markdown]
+# Now against brute force, on random numbers and ragged completions. One could look $k$ tokens ahead and then trust the critic:
+#
+# $$\hat A^{(k)}_t = r_t + \dots + r_{t+k-1} + V(s_{t+k}) - V(s_t)$$
+#
+# GAE is the average of these over all $k$, with weights that fall like $\lambda^{k-1}$; the last one, which looks to the end, takes what is left of the weight. We add that up term by term.
+
+
+# %%
+def gae_by_brute_force(token_rewards, values, lam):
+    advantages, n = [], len(values)
+    for t in range(n):
+        looks = []
+        for k in range(1, n - t + 1):
+            then = values[t + k] if t + k < n else 0.0
+            looks.append(sum(token_rewards[t : t + k]) + then - values[t])
+        weights = [(1 - lam) * lam**k for k in range(len(looks) - 1)]
+        weights.append(1 - sum(weights))
+        advantages.append(sum(w * x for w, x in zip(weights, looks, strict=True)))
+    return advantages
+
+
+rng = torch.Generator().manual_seed(0)
+lengths = torch.tensor([1, 3, 6, 6])
+ragged = torch.arange(6) < lengths[:, None]
+random_rewards = torch.randn(4, 6, dtype=torch.float64, generator=rng) * ragged
+random_values = torch.randn(4, 6, dtype=torch.float64, generator=rng)
+for lam in (0.0, 0.7, 0.95, 1.0):
+    mine = gae(random_rewards, random_values, ragged, lam)
+    for i, n in enumerate(lengths.tolist()):
+        slow = gae_by_brute_force(
+            random_rewards[i, :n].tolist(), random_values[i, :n].tolist(), lam
+        )
+        torch.testing.assert_close(mine[i, :n].tolist(), slow)
+        assert not mine[i, n:].any()
+
+# lambda 1: what is still to come, minus the value
+to_come = random_rewards.flip(1).cumsum(1).flip(1)
+mine = gae(random_rewards, random_values, ragged, 1.0)
+torch.testing.assert_close(mine, (to_come - random_values) * ragged)
+
+# %% [markdown]
+# $\lambda$ says whom to trust. With 1, only what really happened counts, and the critic is a baseline: whatever it says, the advantage is right on average, and a bad critic only makes it noisier. With 0, the critic's word replaces everything that comes after the next token, and a bad critic makes the advantage wrong.
+#
+# ## GRPO in PPO's words
+#
+# Here is the first exact statement about "the same". Take $\lambda = 1$ and a critic that says one number for a whole group: the mean of its rewards. Out come GRPO's advantages, before the division by the spread.
+
+# %% tags=["result-grpo-as-gae"]
+group = torch.tensor([1.0, 0.0, 0.0, 1.0])
+ragged = torch.arange(3) < torch.tensor([[3], [1], [2], [3]])
+one_number = group.mean().expand(4, 3)
+as_ppo = gae(at_last_token(group, ragged), one_number, ragged, lam=1.0)
+as_grpo = grpo_lite.group_advantages(group, 4, scale_rewards="none")
+torch.testing.assert_close(as_ppo, as_grpo[:, None] * ragged)
+print(as_ppo)
+
+# %% [markdown]
+# So GRPO's group is a critic: one that is right from the first step, has no weights, and knows nothing of what happens between the first token and the last.
+#
+# ## The objective, in two lines
+#
+# The ratio is the same, the clip is the same, the old policy is the same. `grpo_lite.clipped_surrogate` takes one advantage a completion. PPO has one a token. That is the whole difference:
+
+
+# %%
+def ppo_objective(ratio, advantages, epsilon=0.2):
+    clipped = ratio.clamp(1 - epsilon, 1 + epsilon)
+    return torch.minimum(ratio * advantages, clipped * advantages)
+
+
+random_ratio = torch.randn(4, 6, generator=rng).exp()
+one_each = torch.randn(4, generator=rng)
+torch.testing.assert_close(
+    ppo_objective(random_ratio, one_each[:, None]),
+    grpo_lite.clipped_surrogate(random_ratio, one_each),
+)
+
+# %% [markdown]
+# ## One loop for both
+#
+# What to expect comes from the "group", from a "critic", or, as a control for later, from "nothing": the advantage is then the reward itself. All else is shared: the number of completions, the mean over tokens and completions of [lesson 08](08_the_loss.ipynb), AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both). No KL penalty, so no reference.
+#
+# The critic learns from the squared difference between its value and a target, $\hat A_t + V(s_t)$. With $\lambda = 1$ that target is the reward of the completion.
+
+
+# %%
+def descend(model, optimizer, loss):
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def adamw(model, lr):
+    return torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0, fused=True)
+
+
+def mean_over_tokens(x, mask):
+    return grpo_lite.masked_mean(x, mask, dim=1).mean()
+
+
+def train(
+    expect, seed, critic=None, steps=20, lr=5e-4, critic_lr=5e-4, lam=1.0, shift=0.0
+):
+    policy, critic = copy.deepcopy(base), copy.deepcopy(critic)
+    optimizers = [adamw(policy, lr)] + ([adamw(critic, critic_lr)] if critic else [])
+    size = 8 if expect == "group" else 1
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    log = []
+    for step in range(steps + 1):
+        record = {}
+        if step % 5 == 0:
+            judge = torch.Generator().manual_seed(1)
+            record["accuracy"] = sample(policy, held_out, 1, judge)[2].mean().item()
+        start = time.perf_counter()
+        rows = rng.sample(problems, 64 // size)
+        prompts, out, rewards = sample(policy, rows, size, generator)
+        rewards, mask = rewards + shift, out.mask
+
+        if expect == "nothing":
+            advantages = rewards[:, None].expand(mask.shape)
+        if expect == "group":
+            one_each = grpo_lite.group_advantages(rewards, size)
+            advantages = one_each[:, None].expand(mask.shape)
+        if expect == "critic":
+            values = critic(prompts, out.ids)
+            known = values.detach()
+            advantages = gae(at_last_token(rewards, mask), known, mask, lam)
+            error = values - (advantages + known)
+            descend(critic, optimizers[1], mean_over_tokens(error**2, mask))
+            record["value"] = known[:, 0].mean().item()
+
+        logps = grpo_lite.completion_logps(
+            policy, prompts, out.ids, completion_mask=mask
+        )
+        ratio = grpo_lite.importance_ratio(logps, out.logps, mask)
+        objective = ppo_objective(ratio, advantages)
+        descend(policy, optimizers[0], -mean_over_tokens(objective, mask))
+
+        record["seconds"] = time.perf_counter() - start
+        record["reward"] = rewards.mean().item()
+        record["entropy"] = -(out.logps.sum() / mask.sum()).item()
+        groups = rewards.view(-1, size)
+        record["agree"] = (groups == groups[:, :1]).all(dim=1).float().mean().item()
+        log.append(record)
+    return log, optimizers
+
+
+# %% [markdown]
+# The middle is the only place where the two part ways: two lines for the group, five for the critic.
+#
+# ## What has to be kept in memory
+#
+# **Predict.** How many times as many numbers does PPO hold, if neither uses a reference?
+
+# %% tags=["result-memory"]
+print("        trained  gradients    AdamW")
+for name, expect, critic in (("GRPO", "group", None), ("PPO", "critic", Critic(base))):
+    _, optimizers = train(expect, seed=0, critic=critic, steps=0)
+    weights, states = 0, 0
+    for optimizer in optimizers:
+        for weight, state in optimizer.state.items():
+            weights += weight.numel()
+            states += sum(x.numel() for x in state.values() if x.dim())
+    print(f"{name:6}{weights:9}{weights:11}{states:9}")
+
+# %% [markdown]
+# Twice as many of everything. AdamW keeps two numbers for each weight that is trained, so a trained network costs four times its size. A reference ($\beta \gt 0$) would add one frozen copy of the policy to either method.
+#
+# What a batch leaves behind is small beside that. For each token both keep the old log-prob. PPO adds a value and an advantage for each token; GRPO keeps one advantage a completion.
+#
+# ## The race
+#
+# Three seeds each. The learning rate is 5e-4 for all networks; of the few that we tried it was the best for both (3e-4 is slower for both). With $\lambda = 0.95$ instead of 1 we saw no difference that the noise would let us name.
+
+# %%
+fresh = Critic(base)
+runs = {
+    "GRPO": [train("group", seed)[0] for seed in range(3)],
+    "PPO": [train("critic", seed, critic=fresh)[0] for seed in range(3)],
+}
+
+
+def curve(name, key="accuracy"):
+    """Mean over the seeds, and half of the way from the lowest to the highest."""
+    table = torch.tensor([[r[key] for r in log if key in r] for log in runs[name]])
+    return table.mean(dim=0), (table.amax(dim=0) - table.amin(dim=0)) / 2
+
+
+COLORS = {"GRPO": "policy", "PPO": "old", "PPO, taught": "reference"}
+COLORS |= {"no critic": "clipped", "PPO, −1 or 0": "negative"}
+
+
+def compare(*names):
+    print("step" + 8 * " " + "".join(f"{step:11}" for step in range(0, 21, 5)))
+    for name in names:
+        numbers = zip(*(x.tolist() for x in curve(name)), strict=True)
+        print(f"{name:12}" + "".join(f"{m:6.2f} ±{h:.2f}" for m, h in numbers))
+    return plotting.lines(
+        range(0, 21, 5),
+        {name: curve(name)[0] for name in names},
+        errors={name: curve(name)[1] for name in names},
+        xlabel="step (64 completions each)",
+        ylabel="sampled accuracy, held out",
+        colors=COLORS,
+    )
+
+
+# %% alt="Sampled accuracy on held-out problems over 20 steps, mean and range of three seeds. Both start at about one third. PPO climbs to about 0.9, GRPO to about 0.8."
+compare("PPO", "GRPO")
+
+# %% [markdown]
+# PPO is ahead, and not by accident: from step 10 on the ranges hardly touch. So much for saving the critic, it seems.
+#
+# Per unit of work the lead shrinks. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. The clock of the machine that ran this page has its own opinion:
+
+# %%
+seconds = {
+    name: np.median([record["seconds"] for log in runs[name] for record in log])
+    for name in runs
+}
+print(f"passes    PPO / GRPO  {7 / 4:.2f}")
+print(f"seconds   PPO / GRPO  {seconds['PPO'] / seconds['GRPO']:.2f}")
+
+# %% alt="The same two mean curves over the number of passes instead of steps, 0 to 80. PPO's is stretched, and the two curves lie close together up to about 50 passes."
+passes = np.arange(0, 81, 4)
+steps = np.arange(0, 21, 5)
+plotting.lines(
+    passes,
+    {
+        "PPO": np.interp(passes, 7 * steps, curve("PPO")[0]),
+        "GRPO": np.interp(passes, 4 * steps, curve("GRPO")[0]),
+    },
+    xlabel="passes over a batch of 64 completions",
+    ylabel="sampled accuracy, held out",
+    colors=COLORS,
+)
+
+# %% [markdown]
+# TODO A lesson could end here, with a figure that says: PPO needs fewer samples. But a result is not understood before one knows why.
+#
+# ## Why did it win?
+#
+# The critic begins by expecting 0. How long does it take until it is right?
+
+# %% alt="Mean reward of the batch and the critic's value at the prompt over 20 steps. The reward rises within ten steps from one third to about 0.9. The value starts at 0, reaches half only at about step 10 and overshoots to about 1 around step 16."
+plotting.lines(
+    range(21),
+    {
+        "reward": curve("PPO", "reward")[0],
+        "value": curve("PPO", "value")[0],
+    },
+    xlabel="step",
+    ylabel="mean over the batch",
+    colors={"reward": "positive", "value": "old"},
+)
+
+# %% [markdown]
+# Too long. While the policy climbed, the critic expected far too little. The critic that won was a bad one.
+#
+# **Predict.** Perhaps it won *because* it was bad. Two controls can tell: no critic at all, which is to expect 0 for ever; and a critic that was taught beforehand on samples of the base model, and so starts by being right. (Its lessons cost as many completions as 40 steps. They are not on its bill here.) Which of the two will be faster?
+
+
+# %%
+def teach_critic(task, batches=40):
+    """A critic of the base model; the base model stays as it is."""
+    critic, rows = Critic(base), make_problems(task, "train", 4000)
+    optimizer = adamw(critic, 5e-4)
+    rng, generator = random.Random(0), torch.Generator().manual_seed(0)
+    for _ in range(batches):
+        prompts, out, rewards = sample(base, rng.sample(rows, 64), 1, generator)
+        error = critic(prompts, out.ids) - rewards[:, None]
+        descend(critic, optimizer, mean_over_tokens(error**2, out.mask))
+    return critic
+
+
+taught = teach_critic("chain-sum")
+runs["no critic"] = [train("nothing", seed)[0] for seed in range(3)]
+runs["PPO, taught"] = [train("critic", seed, critic=taught)[0] for seed in range(3)]
+
+# %% alt="Sampled accuracy over 20 steps for four ways to expect. No critic is the fastest and ends at about 0.97, PPO with a fresh critic follows, and PPO with a taught critic climbs like GRPO to about 0.8 to 0.85."
+compare("no critic", "PPO", "PPO, taught", "GRPO")
+
+# %% [markdown]
+# The better the critic, the slower. Fastest of all is no critic, and a critic that is right from the start climbs like GRPO, whose baseline is right from the start too.
+#
+# Here is why. With $V = 0$ an advantage is the reward: right completions are pushed up, wrong ones are left alone, nothing is ever pushed down. Pushing up what was sampled makes the policy surer of itself, whatever it was that was sampled. On this task, to be sure is to be right: after a few steps the *most likely* completion is nearly always correct ([lesson 00](00_watch_it_learn.ipynb)), and the only errors left come from the dice. The entropy shows it, in nats a token:
+
+# %%
+for name in ("no critic", "PPO", "PPO, taught", "GRPO"):
+    entropy = curve(name, "entropy")[0]
+    print(f"{name:12}" + "".join(f"{entropy[step]:8.3f}" for step in (0, 8, 12, 20)))
+
+# %% [markdown]
+# It was a gift of where the zero lies. Move it: pay −1 for a wrong answer and 0 for a right one. The task is the same, and so are the differences between any two completions.
+
+# %%
+example = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
+shifted = grpo_lite.group_advantages(example - 1, 8)
+assert shifted.equal(grpo_lite.group_advantages(example, 8))  # GRPO cannot tell
+
+runs["PPO, −1 or 0"] = [
+    train("critic", seed, critic=fresh, shift=-1.0)[0] for seed in range(3)
+]
+
+# %% alt="Sampled accuracy over 20 steps. PPO with rewards 1 or 0 is the fastest; with rewards 0 or minus 1, the same task, it starts the slowest, behind GRPO, and is about level with GRPO at step 20."
+compare("PPO", "GRPO", "PPO, −1 or 0")
+
+# %% [markdown]
+# For GRPO nothing has changed, to the last bit. PPO's lead is gone: now the fresh critic expects too much, nearly every advantage is negative, and the policy is told for ten steps what not to do. A wrong critic bends the learning by its error; here one sign of the error helps and the other hurts. Neither is a virtue of PPO.
+#
+# It is also a trap for tuning. In our trials the slowest learning rate of the critic gave PPO the best curve, 1e-4 before 3e-4 before 1e-3. A search would have chosen it, and called the method sample-efficient.
+#
+# ## What is left: a price for a price
+#
+# With a critic that is right, the two climb alike. What remains are two bills.
+#
+# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems. And a group in agreement says nothing. Its share grows as the model gets good:
+
+# %%
+agree = curve("GRPO", "agree")[0]
+for step in (0, 5, 10, 20):
+    print(f"step {step:2}   groups in agreement {agree[step]:.2f}")
+
+# %% [markdown]
+# **What a group saves.** The second network, with its gradients, its optimiser, its learning rate, $\lambda$, its head start. And the prompt is read once for the whole group.
+#
+# ## Which token is to blame?
+#
+# There is one thing that a group cannot do. Here is a completion with a slip. The running sums of `3+9+4+1=` are 3, 2, 6, 7; the third one went wrong, and the end of the thought follows from it faithfully: `<think>3256</think><answer>6</answer>`.
+#
+# **Predict.** GRPO gives all its tokens the same blame. Which ones should get it? Which will PPO's critic pick, after 40 batches of lessons?
+#
+# The right answer can be had by brute force: cut the completion before each token, let the policy finish a few hundred times, and count how often it comes out right. That is the value, without any network.
+
+
+# %%
+def exact_values(prompt, ids, truth):
+    generator = torch.Generator().manual_seed(0)
+    values = []
+    for t in range(len(ids)):
+        row = {"prompt": prompt + tokenizer.decode(ids[:t]), "ground_truth": truth}
+        values.append(sample(base, [row], 400, generator)[2].mean())
+    return torch.stack(values)[None]
+
+
+def encode(text):
+    return torch.tensor([tokenizer(text)["input_ids"]])
+
+
+def blame(prompt, completion, truth, critic):
+    """Values and advantages of one completion, learnt and exact."""
+    ids = encode(completion + "<eos>")
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    reward = torch.tensor(accuracy([completion], [truth]))
+    with torch.no_grad():
+        learnt = critic(encode(prompt), ids)
+    exact = exact_values(prompt, ids[0], truth)
+    ends = at_last_token(reward, mask)
+    by_lambda = [gae(ends, v, mask, lam) for v in (learnt, exact) for lam in (1.0, 0.0)]
+    return learnt[0], exact[0], torch.cat(by_lambda)
+
+
+slip = "<think>3256</think><answer>6</answer>"
+learnt, exact, advantages = blame("3+9+4+1=", slip, "7", taught)
+
+row = {"prompt": "3+9+4+1=", "ground_truth": "7"}
+siblings = sample(base, [row], 7, torch.Generator().manual_seed(0))[2]
+group = grpo_lite.group_advantages(torch.cat([torch.zeros(1), siblings]), 8)
+constant = group[:1].expand(1, 10)
+
+# %% alt="Advantages of the ten tokens of the completion with a slip, five rows. GRPO: the same negative number for every token. Critic, lambda 1: negative everywhere. Critic, lambda 0: positive at think, near 0 at the slip, about minus 0.7 at the end token. Exact, lambda 1: negative up to the slip and near 0 after it. Exact, lambda 0: about minus 0.7 at the slip and near 0 elsewhere."
+plotting.token_matrix(
+    torch.cat([constant, advantages]),
+    label="advantage of each token",
+    rows=["group", "critic, λ=1", "critic, λ=0", "exact, λ=1", "exact, λ=0"],
+    columns=["think", *"3256", "/", "ans", "6", "/", "■"],
+    ylabel="",
+)
+
+# %% [markdown]
+# (The slashes close `think` and `answer`, ■ is the end token.) Read from the bottom.
+#
+# - **Exact values, $\lambda = 0$.** Starting to think was good news: the chance rose by about 0.3. Then comes the slip, and the chance collapses. All blame is on the 5. Nothing after it is blamed, for it was right to go on from there.
+# - **Exact values, $\lambda = 1$.** The tokens up to the slip share the bad end, the later ones are free: when they came, there was nothing left to lose.
+# - **The learnt critic.** It has understood that thinking is good. The slip it has not noticed, so with $\lambda = 0$ the bad news reaches it only at the very end, as a surprise on the last token; and with $\lambda = 1$ its row is nearly as flat as the group's.
+#
+# So the promise of PPO, credit for each token, is kept by a good critic only. This one would have to check additions to see a slip, and nothing but the final reward teaches it to. In a longer trial the first signs of that came after some 100,000 completions that think; the policy needs about a thousand to be trained. Value networks that are poor judges of single steps have been found in large models too: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679) replaces them by brute force as above.
+#
+# ## Where a critic does see
+#
+# It depends on what there is to see. The package has a second task: `52817>` asks for the digits in ascending order, and the base model prefers to sort downwards. The same lessons for a critic of that task. How much of the variance of the reward can each critic explain, token by token? 0 is to know nothing, 1 everything.
+
+
+# %%
+def explained(critic, task):
+    rows, rng = make_problems(task, "test", 256), torch.Generator().manual_seed(1)
+    prompts, out, rewards = sample(base, rows, 1, rng)
+    with torch.no_grad():
+        errors = (critic(prompts, out.ids) - rewards[:, None]) ** 2
+    shares = []
+    for t in range(8):
+        here = out.mask[:, t]
+        unexplained = errors[here, t].mean() / rewards[here].var(unbiased=False)
+        shares.append(1 - unexplained)
+    return torch.stack(shares)
+
+
+taught_to_sort = teach_critic("sort-digits")
+
+# %% alt="Share of the variance of the reward that the critic explains, at tokens 1 to 8. Sorting: 0 at the first two tokens, about a half at the third and about 0.7 from then on. Chain sums: about 0.2 at tokens 2 to 4, otherwise about 0."
+plotting.lines(
+    range(1, 9),
+    {
+        "sorting": explained(taught_to_sort, "sort-digits"),
+        "sums": explained(taught, "chain-sum"),
+    },
+    xlabel="token",
+    ylabel="explained variance",
+    colors={"sorting": "positive", "sums": "old"},
+)
+
+# %% [markdown]
+# In sums it knows whether the model thinks (tokens 2 to 4; from token 5 on only thinkers are left) and nothing else. In sorting it knows as soon as the first digit is out which way the model sorts. So here the critic finds the token to blame. The prompt is `52817>`; the first completion sorts downwards, the second has swapped two digits.
+
+# %% alt="Advantages with lambda 0 of two wrong sorting completions. 87521: learnt and exact values both put about minus 0.3 on the first digit, 8. 12758: both praise the 1 and put the blame, about minus 0.8, on the 7; the critic puts a part of it elsewhere."
+down = blame("52817>", "<answer>87521</answer>", "12578", taught_to_sort)[2]
+swapped = blame("52817>", "<answer>12758</answer>", "12578", taught_to_sort)[2]
+columns = ["ans", "1st", "2nd", "3rd", "4th", "5th", "/", "■"]
+plotting.token_matrix(
+    torch.stack([down[1], down[3], swapped[1], swapped[3]]),
+    label="advantage of each token, λ = 0",
+    rows=["87521 critic", "exact", "12758 critic", "exact"],
+    columns=columns,
+    ylabel="",
+)
+
+# %% [markdown]
+# TODO
+#
+# ## Where the KL goes
+#
+# One more thing is not the same. [InstructGPT (arXiv:2203.02155)](https://arxiv.org/abs/2203.02155), which made PPO known for language models, puts the KL penalty into the reward: each token pays $\beta (\log \pi_\theta - \log \pi_{\text{ref}})$ at once. GRPO puts k3 into the loss.
+#
+# Two tokens, reward 1, $\beta = 0.1$. The policy finds the first token likelier than the reference does by 0.5 nats, the second by 2 nats. With $V = 0$ and $\lambda = 1$:
+
+# %% tags=["result-kl-in-reward"]
+drift = torch.tensor([[0.5, 2.0]])
+two = torch.ones(1, 2, dtype=torch.bool)
+with_penalty = at_last_token(torch.ones(1), two) - 0.1 * drift
+print("rewards   ", with_penalty)
+print("advantages", gae(with_penalty, torch.zeros(1, 2), two, lam=1.0))
+
+# %% [markdown]
+# The first token's advantage is 0.75: it pays its own 0.05 and the 0.2 of the token after it, to which it has led. In the loss each token pays for itself alone. Note that it is k1 which is subtracted from the reward, the estimate that does nothing in a loss; [lesson 06](06_kl.ipynb) says why it is right here.
+#
+# ## When all are right
+#
+# **Predict.** Sixty-four completions, all right. GRPO's advantages are exactly 0. PPO's?
+
+# %%
+all_right = torch.ones(64)
+prompts, out, _ = sample(base, problems[:64], 1, torch.Generator().manual_seed(0))
+print("group  ", grpo_lite.group_advantages(all_right, 8).abs().max())
+with torch.no_grad():
+    for name, critic in (("taught ", taught), ("fresh  ", fresh)):
+        values = critic(prompts, out.ids)
+        advantages = gae(at_last_token(all_right, out.mask), values, out.mask, 1.0)
+        print(name, advantages[out.mask].mean())
+
+# %% [markdown]
+# One minus the value, whatever that is. The critic remembers other batches, so it can say that a perfect batch is good news. It needs no spread within the batch; GRPO lives on spread alone.
+#
+# ## The same, and not the same
+#
+# | | PPO | GRPO | |
+# |---|---|---|---|
+# | ratio, per token | $\pi_\theta / \pi_{\theta_{\text{old}}}$ | the same | same |
+# | clip | min, $1 \pm \epsilon$ | the same | same |
+# | old policy | the one that sampled | the same | same |
+# | what to expect | critic, learnt | mean of the group | **not** |
+# | advantage | GAE, one a token | one a completion, ÷ spread | **not** |
+# | credit within a completion | as good as the critic | none | **not** |
+# | completions of a prompt | one will do | at least two | **not** |
+# | right from step 1 | no | yes | **not** |
+# | all rewards equal | still a push | exactly 0 | **not** |
+# | add 1 to all rewards | matters until the critic knows | changes nothing | **not** |
+# | KL to the reference | k1 in the reward | k3 in the loss | **not** |
+# | trained networks | two | one | **not** |
+# | more settings | $\lambda$, the critic's learning rate, and often more | $G$ | **not** |
+#
+# "The rest" is the upper third of the table.
+#
+# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 20 steps, a model of 0.4 million weights: with a critic that is right, no difference that three seeds would show. What that says about models ten thousand times larger is for others to measure.
+#
+# ## Break it
+#
+# The critic must speak *before* the token is seen. The slice in `forward` ends at `-1` for that. Shift it by one, `[:, prompts.shape[1] :]`, and the shapes still fit. Now the value belongs to the state *after* the token: a baseline that has seen the very decision it should judge.
+#
+# An answer of one token, ten digits equally likely, the 7 is right. All can be computed exactly: the expected gradient on the ten logits, for a critic that sees nothing of the token, half of it, or all.
+
+# %% tags=["result-late-critic"]
+logits = torch.zeros(10, requires_grad=True)
+logps = logits.log_softmax(dim=0)
+probs = logps.detach().exp()
+reward = torch.tensor([0.0] * 7 + [1.0] + [0.0] * 2)
+before = (probs * reward).sum()
+for seen in (0.0, 0.5, 1.0):
+    value = (1 - seen) * before + seen * reward
+    objective = (probs * (reward - value) * logps).sum()
+    (gradient,) = torch.autograd.grad(objective, logits, retain_graph=True)
+    print(f"seen {seen:.1f}   gradient norm {gradient.norm():.4f}")
+
+# %% [markdown]
+# The better such a critic gets, the less the policy learns. At the end the value of a right answer is 1 and that of a wrong one 0, every advantage is 0, and the critic's loss looks wonderful. A baseline may depend on everything up to the token, and on nothing from it on.
+#
+# ## Exercises
+#
+# **1. Whitening.** Many implementations of PPO whiten the advantages: minus their mean over the batch, divided by their spread. What does that do to a batch in which all 64 completions are right and the critic is nearly perfect, with values between 0.97 and 1? Compare with GRPO.
+
+# %%
+near_one = 1 - 0.03 * torch.rand(64, generator=torch.Generator().manual_seed(0))
+advantages = 1 - near_one
+
+# %% tags=["solution"]
+whitened = (advantages - advantages.mean()) / advantages.std()
+print("before", advantages.min(), advantages.max())
+print("after ", whitened.min(), whitened.max())
+
+# %% [markdown] tags=["solution"]
+# The advantages were between 0 and 0.03: nothing much to do. Whitened, they are between about −1.7 and +1.7: half of the right completions are pushed down, as hard as wrong ones would be elsewhere, and all of it is the critic's noise. Whitening sets the size of a step and not whether there is anything to learn. GRPO divides by a spread too, but by that of the *rewards* in one group, and a group without spread gives exactly 0.
+
+# %% [markdown]
+# **2. Find the bug.** This GAE passes every test with completions of equal length. On a ragged batch the first completion, which has one token, comes out wrong. Why, and what would training make of it?
+
+
+# %%
+def suspicious_gae(token_rewards, values, lam):
+    advantages = torch.zeros_like(values)
+    next_value = next_advantage = torch.zeros(len(values))
+    for t in reversed(range(values.shape[1])):
+        delta = token_rewards[:, t] + next_value - values[:, t]
+        advantages[:, t] = next_advantage = delta + lam * next_advantage
+        next_value = values[:, t]
+    return advantages
+
+
+ragged = torch.tensor([[True, False, False], [True, True, True]])
+values = torch.full((2, 3), 0.5)
+ends = at_last_token(torch.ones(2), ragged)
+print(suspicious_gae(ends, values, lam=0.0))
+
+# %% [markdown] tags=["solution"]
+# It knows no mask. The critic says something about padding too, here 0.5, and that is taken for the value of what comes after the end. The first completion gets $1 + 0.5 - 0.5 = 1$ where $1 - 0.5 = 0.5$ is right. With a critic that likes padding, to end early looks better than it is. With $\lambda = 1$ the sum over all tokens cancels the padding's values and hides the bug.
+
+# %% tags=["solution"]
+print(gae(ends, values, ragged, lam=0.0))
+print(suspicious_gae(ends, values, lam=1.0)[ragged])
+print(gae(ends, values, ragged, lam=1.0)[ragged])
+
+# %% [markdown]
+# **3. A head instead of a network.** How many weights would PPO train with a value head on the policy's own hidden states, and how many passes would a step take? What would you have to decide that two networks spare you?
+
+# %% tags=["solution"]
+head = base.config.n_embd + 1
+print(base.num_parameters() + head)
+
+# %% [markdown] tags=["solution"]
+# 129 more than GRPO, and 4 passes instead of 7: one forward and one backward pass serve both losses. But the sum of two losses needs a weight for the second, and the critic's gradient now moves the policy. Ours is large while the critic is wrong, which is early, when the policy has most to learn. One may cut it off at the hidden states; then the head has to make do with features that were learnt for something else.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: here the worst critic won.
+#
+# Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). PPO with the KL in the reward: [InstructGPT (arXiv:2203.02155)](https://arxiv.org/abs/2203.02155). GRPO, and the reasons to drop the critic: [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Values by brute force: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679).
+#
+# **Next:** [lesson 12](12_what_matters.ipynb) turns every knob of GRPO, one at a time, and keeps what made no difference.

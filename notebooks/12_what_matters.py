@@ -1,0 +1,573 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12 What matters
+#
+# GRPO has many settings, and for each there is somebody who swears by it. Here each one is changed alone, five times over, and judged on held-out problems. The lesson is about the settings, and as much about telling an effect from luck.
+#
+# **Minutes:** 60 · **Needs:** [lesson 05](05_group_advantages.ipynb), [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[train] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+
+import os
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import torch
+
+from grpo_lite import plotting, sweep
+
+torch.set_num_threads(1)
+plotting.use_site_style()
+
+# %% [markdown]
+# ## The question
+#
+# Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone?
+#
+# The task is the chain sum: the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. Every training starts from the same base model, which has seen poor demonstrations and is right in about a third of its samples. One training takes about ten seconds, so we can afford many. They were run beforehand, and their results come with the package, one record a training.
+
+# %% tags=["result-stored"]
+results = sweep.load_results()
+print("settings:", len(sweep.grid()), "  trainings:", len(results))
+for name, value in results[0].items():
+    if name != "settings":
+        print(f"{name:21}", value)
+
+# %% [markdown]
+# A training samples 40 **batches** of 64 completions each. `batches` says after how many of them it was evaluated: on the same 200 held-out problems every time, one sampled completion a problem. The evaluation always samples at temperature 1, whatever temperature the training uses.
+#
+# This command makes all of the records again. It can be stopped at any time and goes on where it was; with `--quick` it takes a minute.
+#
+# ```bash
+# python -m grpo_lite.sweep --output mine.jsonl
+# ```
+#
+# One combination of settings is the **base**. Every other combination differs from it in a single value, so the question is always the same: what happens if only this changes?
+
+# %% tags=["result-base"]
+for name, values in sweep.AXES.items():
+    print(f"{name:16} base {sweep.BASE[name]!s:7} of {values}")
+
+# %% [markdown]
+# `num_generations` is $G$, the completions of a prompt. `beta` weighs the KL penalty. `num_iterations` is $\mu$, the updates made with one batch. `epsilon` is the half-width of the clip range. A batch is 64 completions throughout, so a larger $G$ means fewer prompts.
+#
+# ## First, the noise
+#
+# Five trainings with the base settings. They differ in the **seed** alone: another order of the prompts, other random numbers in sampling.
+#
+# **Predict.** All five end at about 90 % right. How far apart are the best and the worst?
+
+# %% tags=["result-five-seeds"]
+base = sweep.select(results)
+last = [run["sampled_accuracy"][-1] for run in base]
+print("seed", *(f"{run['seed']:6}" for run in base))
+print("last", *(f"{x:6.3f}" for x in last))
+
+# %% [markdown]
+# The best and the worst are 0.08 apart, and nothing differs between them but luck. Had these been two methods with one training each, one would have been declared the better. Nothing differs between them but luck. Had these been two methods with one training each, one would have been declared the better.
+#
+# ## An interval by hand
+#
+# What we want is the mean over all seeds that there could be. We have a few. Take the first two numbers:
+#
+# | | |
+# |---|---|
+# | values | 0.920, 0.900 |
+# | mean $\bar x$ | 0.910 |
+# | standard deviation $s$ of one value | $\sqrt{(0.010^2 + 0.010^2) / (2 - 1)} = 0.0141$ |
+# | standard deviation of the mean, $s/\sqrt n$ | $0.0141 / \sqrt 2 = 0.0100$ |
+#
+# If we knew $s$ exactly, and the values were normally distributed, the range $\bar x \pm 1.96 \, s/\sqrt n$ would contain the true mean in 95 % of such experiments. But $s$ is itself a guess from two numbers. Student's factor $t$ pays for that. It depends on how many values there are:
+#
+# $$\bar x \pm t_n \cdot \frac{s}{\sqrt n}, \qquad t_2 = 12.7, \quad t_3 = 4.30, \quad t_5 = 2.78, \quad t_\infty = 1.96$$
+#
+# That range is a **95 % interval**. As a plain loop:
+
+# %% tags=["result-interval-by-hand"]
+T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+
+
+def interval_in_a_loop(values):
+    n, mean, squares = len(values), 0.0, 0.0
+    for x in values:
+        mean += x / n
+    for x in values:
+        squares += (x - mean) ** 2
+    s = (squares / (n - 1)) ** 0.5
+    return mean, T[n] * s / n**0.5
+
+
+for n in (2, 3, 5):
+    mean, half = interval_in_a_loop(last[:n])
+    print(f"{n} seeds: {mean:.3f} ± {half:.3f}")
+
+# %% [markdown]
+# Two seeds say next to nothing, although their values lie close together. With five the interval is short enough to be of use. The packaged `sweep.interval` does the same.
+#
+# Is the factor worth the trouble? Draw five normal numbers, twenty thousand times, and count how often the interval contains the true mean, 0.
+
+# %% tags=["result-coverage"]
+torch.testing.assert_close(sweep.interval(last), interval_in_a_loop(last))
+
+draws = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
+mean, s = draws.mean(dim=1), draws.std(dim=1)
+for factor in (1.96, 2.776):
+    held = (mean.abs() <= factor * s / 5**0.5).float().mean()
+    print(f"± {factor:5}: {held:.2f}")
+
+# %% [markdown]
+# With 1.96, one interval in eight misses instead of one in twenty. All intervals below use $t$. Accuracies near 1 are not normally distributed, so even these are approximate.
+#
+# ## One number for a training
+#
+# The last accuracy is a single evaluation of 200 completions. Its own sampling error, $\sqrt{0.9 \cdot 0.1 / 200} \approx 0.02$, makes up much of the spread above. A calmer measure uses all evaluations: the area under the curve divided by its length, which is the **average** accuracy over the training. It rewards learning early as well as ending high.
+
+
+# %% tags=["result-measures"]
+def average(run):
+    batches = torch.tensor(run["batches"], dtype=torch.float64)
+    accuracy = torch.tensor(run["sampled_accuracy"], dtype=torch.float64)
+    return (torch.trapezoid(accuracy, batches) / batches[-1]).item()
+
+
+def final(run):
+    return run["sampled_accuracy"][-1]
+
+
+for measure in (average, final):
+    mean, half = sweep.interval([measure(run) for run in base])
+    print(f"{measure.__name__:8} {mean:.3f} ± {half:.3f}")
+
+# %% [markdown]
+# We decide now, before any comparison: differences are judged by the average, and the last value stands beside it. Whoever decides afterwards finds what they look for.
+#
+# ## Compare in pairs
+#
+# Trainings with the same seed meet the same prompts in the same order, draw from the same random numbers and are evaluated with the same ones, whatever their settings. So we subtract seed by seed, and take the interval of the five differences. What both trainings share cancels.
+#
+# **Predict.** A KL weight of 0.01 and one of 0.2, each against the base. The intervals of all three averages overlap. Will those of the differences contain zero?
+
+
+# %% tags=["result-pairs"]
+def difference(runs, others, measure=average):
+    pairs = zip(runs, others, strict=True)
+    return sweep.interval([measure(run) - measure(other) for run, other in pairs])
+
+
+for beta in (0.0, 0.01, 0.2):
+    runs = sweep.select(results, beta=beta)
+    mean, half = sweep.interval([average(run) for run in runs])
+    apart, pair = difference(runs, base)
+    print(f"{beta:4}: {mean:.3f} ± {half:.3f}   minus base {apart:+.3f} ± {pair:.3f}")
+
+# %% [markdown]
+# The intervals of the averages overlap; those of the differences are a fifth as long, since a seed that is lucky for one setting is lucky for the other. So 0.2 is told apart from the base, and 0.01 is not.
+#
+# Now a picture and a table for each axis. In the pictures a curve is the mean over five seeds, the band its 95 % interval, and the base is blue. In the tables a `*` marks a difference whose interval does not contain zero.
+
+
+# %%
+def along(axis):
+    others = sweep.ALONG.get(axis, {})
+    return {
+        nice(value): sweep.select(results, **others, **{axis: value})
+        for value in sweep.AXES[axis]
+    }
+
+
+def nice(value):
+    small = isinstance(value, float) and 0 < value < 0.005
+    return f"{value:.0e}".replace("e-0", "e-") if small else str(value)
+
+
+def picture(settings, base_name, name="sampled_accuracy", ylabel="held-out accuracy"):
+    rows = {
+        label: [
+            sweep.interval(column)
+            for column in zip(*(r[name] for r in runs), strict=True)
+        ]
+        for label, runs in settings.items()
+    }
+    colors = ["old", "reference", "positive", "negative"]
+    others = [label for label in settings if label != base_name]
+    return plotting.lines(
+        sweep.BATCHES,
+        {label: [mean for mean, _ in row] for label, row in rows.items()},
+        errors={label: [half for _, half in row] for label, row in rows.items()},
+        colors={base_name: "policy"} | dict(zip(others, colors, strict=False)),
+        xlabel="batches of 64 completions",
+        ylabel=ylabel,
+    )
+
+
+def table(settings, base_name):
+    print("           average         last            average minus base")
+    for label, runs in settings.items():
+        cells = [sweep.interval([m(run) for run in runs]) for m in (average, final)]
+        cells = "   ".join(f"{mean:.3f} ± {half:.3f}" for mean, half in cells)
+        apart, half = difference(runs, settings[base_name])
+        against = f"{apart:+.3f} ± {half:.3f} {'*' if abs(apart) > half else ''}"
+        print(f"{label:8} {cells}   {'' if label == base_name else against}")
+
+
+# %% [markdown]
+# ## Learning rate
+#
+# **Predict.** From 5e-5 to 3e-3 the learning rate grows sixtyfold. Which value learns fastest, which ends highest, and what becomes of the largest?
+
+# %% alt="Held-out accuracy over 40 batches for five learning rates, with bands. 5e-5 rises slowly to 0.70; 2e-4 and 5e-4 both end at 0.90, the latter rises earlier; 1e-3 jumps to 0.63 and ends at 0.71 with a wide band; 3e-3 falls to 0 at once."
+picture(along("learning_rate"), "2e-4")
+
+# %% tags=["result-learning-rate"]
+table(along("learning_rate"), "2e-4")
+
+# %% [markdown]
+# Nothing else in this lesson comes near it. With a quarter of the base's learning rate the model is only at 0.70 when the base is at 0.90. With 2.5 times the rate it learns faster and ends no higher. With five times the rate it jumps ahead in the first five batches and then hardly gets on. And with fifteen times the rate nothing is left: at the end, not one completion is right in any of the five trainings. This is what happened to the first of them, evaluation by evaluation:
+
+# %% tags=["result-collapse"]
+dead = sweep.select(results, learning_rate=3e-3)
+for name in ("frac_reward_zero_std", "mean_length", "greedy_accuracy"):
+    print(f"{name:21}", *(f"{x:6.2f}" for x in dead[0][name][1:]))
+
+# %% [markdown]
+# The first updates destroyed the model: it writes on to the limit of 16 tokens and never answers. Then all rewards are 0, every group agrees (`frac_reward_zero_std` is 1), all advantages are 0, and nothing pulls it back. **Always wrong is a place that GRPO cannot leave.**
+#
+# ## Updates per batch
+#
+# With $\mu$ updates a batch, each completion is used $\mu$ times. Sampling is the expensive part with a large model, so this looks like a bargain: the horizontal axis counts batches, and eight updates a batch cost no more of those.
+#
+# **Predict.** Does $\mu = 8$ learn eight times as fast?
+
+# %% alt="Held-out accuracy over 40 batches for 1, 2, 4 and 8 updates a batch. After five batches 2, 4 and 8 are at 0.65, 0.73 and 0.61, 1 is at 0.50. At the end 1, 2 and 4 lie together above 0.9, 8 is at 0.79 with a wide band."
+picture(along("num_iterations"), "1")
+
+# %% tags=["result-num-iterations"]
+table(along("num_iterations"), "1")
+
+# %% [markdown]
+# Two and four updates learn faster and end where one ends. Eight are ahead of one for five batches and behind for the rest, with the widest bands: the trainings differ most from each other there. Using the same completions again does not make them say more.
+#
+# Four updates move the weights about four times as far as one. Is it the reuse that helps, or only the longer way? One more setting of the sweep tells: four updates a batch at a quarter of the learning rate.
+
+# %% alt="Held-out accuracy over 40 batches. Four updates at 5e-5 lie almost on one update at 2e-4. Four updates at 2e-4 and one update at 5e-4 lie close together, well above the other two in the first ten batches. All four end at about 0.9."
+reuse = {
+    "1 × 2e-4": base,
+    "4 × 2e-4": sweep.select(results, num_iterations=4),
+    "4 × 5e-5": sweep.select(results, num_iterations=4, learning_rate=5e-5),
+    "1 × 5e-4": sweep.select(results, learning_rate=5e-4),
+}
+picture(reuse, "1 × 2e-4")
+
+# %% tags=["result-reuse"]
+table(reuse, "1 × 2e-4")
+apart, half = difference(reuse["4 × 2e-4"], reuse["1 × 5e-4"])
+print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
+
+# %% [markdown]
+# Four small updates are nearly one large one: 4 × 5e-5 gains 0.016 on 1 × 2e-4, and that is what the reuse itself is worth here. Four updates at 2e-4 gain 0.057. But a single update at 5e-4 gains 0.045, for a quarter of the updates, and those two cannot be told apart. On this task $\mu$ is for the most part the learning rate in disguise.
+#
+# That is a warning about every sweep of this kind. One setting at a time does not mean one *effect* at a time.
+#
+# ## Clip range
+#
+# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip ([lesson 07](07_ratio_and_clipping.ipynb)). So this axis has a base of its own, with $\mu = 4$. `clip_ratio` is the share of tokens that the clip switched off, as a mean over the batches before each evaluation.
+
+# %% alt="Held-out accuracy over 40 batches for the clip ranges 0.05, 0.2 and 0.5 at four updates a batch. The three curves lie within 0.1 of each other and most of their bands overlap; 0.5 is lowest from batch 10 on."
+picture(along("epsilon"), "0.2")
+
+# %% tags=["result-epsilon"]
+table(along("epsilon"), "0.2")
+print("clip_ratio")
+for label, runs in along("epsilon").items():
+    shares = torch.tensor([run["clip_ratio"][1:] for run in runs]).mean(dim=0)
+    print(f"{label:8}", *(f"{share:.3f}" for share in shares.tolist()))
+
+# %% [markdown]
+# The three clip very different shares of the tokens: in the first batches one in nine, one in 28 and one in ninety. Yet the averages are within 0.025 of each other, the widest range being slightly the worst. A clip range is a safety rope. Its length matters to those who fall, and at this learning rate the model rarely does.
+#
+# ## Temperature
+#
+# **Predict.** Training samples at a temperature, and the evaluation at 1. Is it best to train at 1 too?
+
+# %% alt="Held-out accuracy over 40 batches for three training temperatures. 0.5 flattens out at 0.68. 1.5 starts slower than 1.0, meets it at batch 30 and ends slightly higher, at 0.93 against 0.90."
+picture(along("temperature"), "1.0")
+
+# %% tags=["result-temperature"]
+table(along("temperature"), "1.0")
+print("frac_reward_zero_std")
+for label, runs in along("temperature").items():
+    shares = torch.tensor([run["frac_reward_zero_std"][1:] for run in runs])
+    print(f"{label:8}", *(f"{share:.2f}" for share in shares.mean(dim=0).tolist()))
+apart, half = difference(sweep.select(results, temperature=1.5), base, final)
+print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
+
+# %% [markdown]
+# At temperature 0.5 the model samples mostly what it finds most likely, and soft spots do not show: nine groups in ten end up in agreement and teach nothing. Judged at temperature 1, where the soft spots do show, it stays at 0.68. **What is never sampled is never mended.**
+#
+# At 1.5 the opposite happens. More slips are sampled, so the start is slower and the average lower; but there are more slips to learn from, nearly every group has spread, and the last value is higher than that of the base. The two measures disagree, and both are right: one asks how soon, the other how far. We had chosen the average beforehand. With another choice the star would stand behind the opposite sign.
+#
+# ## Group size
+#
+# 64 completions can be 32 prompts with two completions each, or two prompts with 32 each. A group in which all rewards are equal has no advantages ([lesson 05](05_group_advantages.ipynb)), and that happens more often in small groups.
+#
+# **Predict.** With $G = 2$, which share of the groups teaches nothing? How much worse does the model learn?
+
+# %% alt="Held-out accuracy over 40 batches for group sizes 2, 4, 8, 16 and 32. The five curves rise together from 0.33 to about 0.9 and their bands overlap throughout; 32 is lowest."
+picture(along("num_generations"), "8")
+
+# %% tags=["result-num-generations"]
+table(along("num_generations"), "8")
+print("frac_reward_zero_std")
+for label, runs in along("num_generations").items():
+    shares = torch.tensor([run["frac_reward_zero_std"][1:] for run in runs])
+    print(f"{label:8}", *(f"{share:.2f}" for share in shares.mean(dim=0).tolist()))
+
+# %% [markdown]
+# With two completions a prompt, half of the groups teach nothing at first, and four fifths at the end. It costs 0.011. With 32 completions a prompt hardly a group is silent, but there are two prompts in a batch instead of 32, and that costs 0.026. What a batch gains in prompts it loses in groups that agree, and the two nearly balance. The best size lies in the middle, and missing it costs little.
+#
+# ## KL penalty
+
+# %% alt="Held-out accuracy over 40 batches for beta 0, 0.01, 0.04 and 0.2. The first three lie on each other and end at 0.9; 0.2 leaves them at batch 20 and ends at 0.83."
+picture(along("beta"), "0.0")
+
+# %% tags=["result-beta"]
+table(along("beta"), "0.0")
+print("think_rate, last")
+for label, runs in along("beta").items():
+    thinks = sum(run["think_rate"][-1] for run in runs) / len(runs)
+    print(f"{label:8} {thinks:.2f}")
+
+# %% [markdown]
+# The small weights change nothing that could be seen. 0.2 holds the model back: the reference thinks in four samples out of ten, and the pull towards it keeps one completion in ten from thinking. Nowhere does the penalty help.
+#
+# It could not have shown its use here. It is there to keep what the model could do before, and we never looked at that.
+#
+# ## Dividing by the spread
+
+# %% alt="Held-out accuracy over 40 batches with advantages divided by the spread of the group, of the batch, and not divided. The three curves cannot be told apart."
+picture(along("scale_rewards"), "group")
+
+# %% tags=["result-scale-rewards"]
+table(along("scale_rewards"), "group")
+
+# %% [markdown]
+# Nothing. [Lesson 05](05_group_advantages.ipynb) showed that dividing by the spread of the group nearly triples the weight of a lone right answer. In forty batches that makes no difference to the result which five seeds could show. Part of the reason is the optimiser: AdamW divides the gradient by its own recent size, so a factor that all advantages share cancels, and only the weights of the groups among each other are left.
+
+# %% [markdown]
+# ## All at once
+#
+# Every setting against the base of its axis. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out.
+
+# %% alt="One row for each of 19 settings with the difference of its average accuracy from the base. lr 5e-5 lies at −0.24, temp 0.5 at −0.17, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero."
+SHORT = {
+    "num_generations": "G",
+    "num_iterations": "mu",
+    "scale_rewards": "scale",
+    "temperature": "temp",
+    "learning_rate": "lr",
+}
+
+
+def against_base():
+    rows = {}
+    for axis in sweep.AXES:
+        settings, own_base = along(axis), nice(sweep.BASE[axis])
+        for label, runs in settings.items():
+            if label != own_base:
+                name = f"{SHORT.get(axis, axis)} {label}"
+                rows[name] = difference(runs, settings[own_base])
+    return rows
+
+
+rows = against_base()
+shown = {name: row for name, row in rows.items() if name != "lr 3e-3"}
+plotting.intervals(
+    {"difference": [mean for mean, _ in shown.values()]},
+    {"difference": [half for _, half in shown.values()]},
+    list(shown),
+    xlabel="average accuracy minus base",
+    mark=0,
+)
+
+# %% tags=["result-all"]
+clear = {name: mean for name, (mean, half) in rows.items() if abs(mean) > half}
+print(f"{len(clear)} of {len(rows)}")
+for name, mean in sorted(clear.items(), key=lambda item: -abs(item[1])):
+    print(f"{name:14} {mean:+.3f}")
+
+# %% [markdown]
+# Four differences are larger than 0.1, and three of these are learning rates. Five lie between 0.04 and 0.08: $\mu$, the higher temperature, and once more the learning rate. Five more are told apart from zero and stay below 0.03. The last six cannot be told from zero: $G = 4$, the two small KL weights, the narrow clip range, and both other ways to scale.
+#
+# Clear and large are two things. Comparing in pairs makes a difference of 0.011 clear, and nobody would ever notice it in use.
+#
+# ## Break it
+#
+# The most common mistake costs nothing and saves four fifths of the computing: one training for each setting. Take the settings that the table could not tell from the base, look at the last accuracy, as one does, and use a single seed. Then do it again with the next seed.
+
+# %% tags=["result-one-seed"]
+alike = {
+    "base": {},
+    "G 4": {"num_generations": 4},
+    "beta 0.01": {"beta": 0.01},
+    "beta 0.04": {"beta": 0.04},
+    "batch": {"scale_rewards": "batch"},
+    "none": {"scale_rewards": "none"},
+}
+for seed in range(5):
+    ends = {
+        name: final(sweep.select(results, **change)[seed])
+        for name, change in alike.items()
+    }
+    best, worst = max(ends, key=ends.get), min(ends, key=ends.get)
+    print(f"{seed}: best {best} {ends[best]:.3f}, worst {worst} {ends[worst]:.3f}")
+
+# %% [markdown]
+# Three different winners in five attempts, and the best leads the worst by up to 0.065. Dividing by the spread of the batch wins twice and comes last once. Each row would look like a finding, and there is nothing to find.
+#
+# The repair is what we did above. With five seeds, in pairs, that setting differs from the base by −0.004 ± 0.006, and the temptation is gone.
+#
+# ## Live, in a minute
+#
+# Stored numbers are only worth something if they come back. Two settings, three seeds that the sweep has not used, 20 batches:
+
+# %%
+changes = {"base": {}, "lr 5e-5": {"learning_rate": 5e-5}}
+live = {
+    name: [sweep.run(change, seed, batches=(0, 10, 20)) for seed in (100, 101, 102)]
+    for name, change in changes.items()
+}
+at_20 = sweep.BATCHES.index(20)
+stored = {
+    name: [run["sampled_accuracy"][at_20] for run in sweep.select(results, **change)]
+    for name, change in changes.items()
+}
+ends = {name: [final(run) for run in runs] for name, runs in live.items()}
+for name in changes:
+    print(name, "stored", stored[name], "live", ends[name])
+
+# %% alt="Two rows with two dots each, stored and live, and their intervals. Base: 0.82 stored, 0.84 live. lr 5e-5: 0.52 stored, 0.51 live. The intervals of the two rows are far apart."
+both = {"stored, 5 seeds": stored, "live, 3 seeds": ends}
+both = {who: [sweep.interval(x[name]) for name in changes] for who, x in both.items()}
+plotting.intervals(
+    {who: [mean for mean, _ in row] for who, row in both.items()},
+    {who: [half for _, half in row] for who, row in both.items()},
+    list(changes),
+    xlabel="held-out accuracy after 20 batches",
+)
+
+# %%
+for name in changes:
+    (mean, _), (again, _) = sweep.interval(stored[name]), sweep.interval(ends[name])
+    assert abs(mean - again) < 0.12
+assert min(ends["base"]) > max(ends["lr 5e-5"])
+
+# %% [markdown]
+# Other seeds, so other numbers, and the same answer: the larger learning rate is far ahead after 20 batches. The interval of the live trainings is wider, since it comes from three values. Means of two such samples need not agree to the digit, and one of them may well lie outside of the interval of the other: the interval is about the mean over all seeds, not about the next three trainings.
+#
+# ## What others report
+#
+# | setting | here | elsewhere |
+# |---|---|---|
+# | group size | 2 to 32 at 64 completions a batch: within 0.03 | [It Takes Two (arXiv:2510.00977)](https://arxiv.org/abs/2510.00977): $G = 2$ on par with 16, from an eighth of the completions |
+# | KL penalty | up to 0.04 no change, 0.2 holds back | [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) used 0.04; [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) leaves the penalty out |
+# | spread | no change | [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) divides by nothing; [Tricks or Traps (arXiv:2508.08221)](https://arxiv.org/abs/2508.08221) by the spread of the batch |
+# | updates a batch | 2 and 4 faster, 8 unstable | DeepSeekMath made one |
+# | clip range | 0.05 to 0.5: within 0.03 | [PPO (arXiv:1707.06347)](https://arxiv.org/abs/1707.06347): 0.2 the best of 0.1, 0.2 and 0.3, on control tasks |
+# | the seed | 0.08 between the last values of equal trainings | [Henderson et al. (arXiv:1709.06560)](https://arxiv.org/abs/1709.06560): ten equal trainings, halved, gave two curves that looked like two methods |
+#
+# Agreement is no confirmation, and the opposite would be no refutation: each of these was measured on other tasks. The largest study of this kind tried more than 50 choices in 250,000 trainings, [What Matters in On-Policy Reinforcement Learning (arXiv:2006.05990)](https://arxiv.org/abs/2006.05990), on control tasks too.
+#
+# ## What does not carry over
+#
+# This model has 0.4 million weights, its completions ten tokens, and its task is solved after forty batches. Before you take a number from here to a large model:
+#
+# - **The values of the learning rate.** 2e-4 suits these 0.4 million weights; with billions of them 1e-6 is common. That there is a slow side and a cliff on the other side does carry over.
+# - **A base that is right in a third of its samples.** There is something to learn from in almost every group. On a task where one sample in a hundred is right, group size and sampling decide whether there is anything at all (exercise 1).
+# - **Nothing to forget.** We measured chain sums and nothing else, so all that a KL penalty protects is invisible here.
+# - **Short and equal completions.** At four to ten tokens, questions of length, truncation and averaging hardly arise.
+# - **Forty batches.** What takes thousands of updates to go wrong, a slow loss of entropy for one, has no time to.
+# - **One task, one base model, 200 problems.** The intervals cover the seeds, and nothing else.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. A harder task.** The base model is right in about a third of its samples, so even small groups rarely agree by chance at the start. Suppose that it were right in one sample out of a hundred. Which share of the groups would have spread, for $G = 2$, 8 and 32? With 64 completions a batch, how many groups would that be? Write a function of the probability and $G$.
+
+# %% [markdown] tags=["solution"]
+# All are right with probability $p^G$, all are wrong with $(1-p)^G$. The rest has spread.
+
+
+# %% tags=["solution"]
+def share_with_spread(p, size):
+    return 1 - p**size - (1 - p) ** size
+
+
+for p in (1 / 3, 0.01):
+    for size in (2, 8, 32):
+        share = share_with_spread(p, size)
+        print(f"p {p:.2f}  G {size:2}: {share:.3f}, {64 / size * share:5.2f} groups")
+
+# %% [markdown] tags=["solution"]
+# At $p = 0.01$ there is less than one such group in a batch, whatever $G$ is. A larger $G$ does not find more right answers among 64 completions: it puts each of them into larger company, and its advantage grows with the company. That the group size made little difference here says nothing about a task like this one.
+
+# %% [markdown]
+# **2. Twenty chances.** The table of all differences makes 20 comparisons. How many stars would luck alone be expected to give? To keep the chance of a single false star below 5 %, each interval would have to hold with $1 - 0.05/20$, and the factor for five values is then 6.76 instead of 2.776. Which of the stars survive?
+
+# %% tags=["solution", "result-survivors"]
+print(f"expected by luck: {20 * 0.05:.0f}")
+for name, (mean, half) in rows.items():
+    if abs(mean) > half * 6.76 / 2.776:
+        print(f"{name:14} {mean:+.3f}")
+
+# %% [markdown] tags=["solution"]
+# One star in twenty is expected even if no setting mattered at all. Eight of fourteen survive. The KL weight 0.2 is among them with a difference of 0.025, and $\mu = 8$ is not with one of 0.079: what counts is how evenly a difference came out over the seeds. A star that falls is no proof that there was no effect. It says that five seeds are too few for so strict a question.
+
+# %% [markdown]
+# **3. Find the bug.** A colleague has five trainings of 200 evaluated completions each, and writes the interval of a proportion with $n = 1000$. It is much shorter than ours. What is wrong with it?
+
+
+# %% tags=["result-suspicious"]
+def suspicious_interval(runs):
+    right = sum(200 * final(run) for run in runs)
+    n = 200 * len(runs)
+    p = right / n
+    return p, 1.96 * (p * (1 - p) / n) ** 0.5
+
+
+for mu in (1, 8):
+    runs = sweep.select(results, num_iterations=mu)
+    mean, half = suspicious_interval(runs)
+    ours = sweep.interval([final(run) for run in runs])[1]
+    print(f"mu {mu}: {mean:.3f} ± {half:.3f}, ours ± {ours:.3f}")
+
+# %% [markdown] tags=["solution"]
+# The thousand completions are not independent. The 200 of one training share its weights: if that training went badly, they all suffer. What was drawn independently is five trainings, so $n = 5$. With $\mu = 8$, where the trainings differ most, the colleague's interval is several times too short.
+#
+# The formula answers another question: how exactly the accuracy of *these five* models is known.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** The learning rate comes first, and the sampling temperature second; the other settings are fine tuning, at least here. One training for each setting measures luck. Take several seeds, decide on the measure before looking, compare in pairs, print the interval, and count how many comparisons were made. Keep what made no difference.
+#
+# **Next:** [lesson 13](13_the_family.ipynb) takes the loss itself apart: the relatives of GRPO, and what each of them changes.

@@ -258,6 +258,12 @@ def test_averages_by_hand(loss_type):
         assert aggregate(x, mask & F, loss_type=loss_type, num_items_in_batch=0).item() == 0.0
 
 
+def test_a_limit_of_one_token_will_do_for_one_token():
+    x, mask = torch.tensor([[3.0]]), torch.tensor([[T]])
+    assert aggregate(x, mask, loss_type="dr_grpo", max_completion_length=1).item() == 3.0
+    assert aggregate(x[:, :0], mask[:, :0], loss_type="dr_grpo", max_completion_length=1).item() == 0.0
+
+
 def test_the_table_has_every_loss_type_of_trl_and_gmpo():
     assert list(ALGORITHMS) == ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo", "gmpo"]
     assert set(SLICE_SHARE) == set(ALGORITHMS)

@@ -335,6 +335,16 @@ def test_weights_multiply_the_objective_and_not_the_penalty():
         assert_close(out.kl, plain.kl)
 
 
+def test_defaults_the_penalty_is_not_corrected_and_a_sampler_may_be_off_by_three():
+    out = grpo_loss(LOGPS, OLD, ADVANTAGES, MASK, ref_logps=OLD)
+    d = [0.2, -0.1, -0.2, 0.0]  # log-ratios of policy and old policy, which is the reference here
+    assert_close(out.kl.item(), sum(math.exp(-x) + x - 1 for x in d) / 4)
+    for factor, kept in ((2.9, True), (3.1, False)):
+        sampling = LOGPS - f64([math.log(factor), 0.0], [0.0, 0.0])
+        out = grpo_loss(LOGPS, None, f64(1.0, 0.0), MASK, sampling_logps=sampling)
+        assert_close(out.policy_loss.item(), -factor / 2 if kept else 0.0)
+
+
 def test_entropy_bonus_by_hand():
     entropies = f64([3.0, 1.0], [2.0, 4.0]).requires_grad_()
     args = (LOGPS, None, ADVANTAGES, torch.tensor([[T, T], [T, F]]))

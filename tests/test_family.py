@@ -258,6 +258,12 @@ def test_averages_by_hand(loss_type):
         assert aggregate(x, mask & F, loss_type=loss_type, num_items_in_batch=0).item() == 0.0
 
 
+def test_a_limit_of_one_token_will_do_for_one_token():
+    x, mask = torch.tensor([[3.0]]), torch.tensor([[T]])
+    assert aggregate(x, mask, loss_type="dr_grpo", max_completion_length=1).item() == 3.0
+    assert aggregate(x[:, :0], mask[:, :0], loss_type="dr_grpo", max_completion_length=1).item() == 0.0
+
+
 def test_the_table_has_every_loss_type_of_trl_and_gmpo():
     assert list(ALGORITHMS) == ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo", "gmpo"]
     assert set(SLICE_SHARE) == set(ALGORITHMS)
@@ -327,6 +333,16 @@ def test_weights_multiply_the_objective_and_not_the_penalty():
     assert_close(by_sampler.policy_loss.item(), -(2 * math.exp(-2)) / 4)  # corrected by e^-1 a token, then dropped
     for out in (chosen, token, sequence, capped, floored, by_sampler):
         assert_close(out.kl, plain.kl)
+
+
+def test_defaults_the_penalty_is_not_corrected_and_a_sampler_may_be_off_by_three():
+    out = grpo_loss(LOGPS, OLD, ADVANTAGES, MASK, ref_logps=OLD)
+    d = [0.2, -0.1, -0.2, 0.0]  # log-ratios of policy and old policy, which is the reference here
+    assert_close(out.kl.item(), sum(math.exp(-x) + x - 1 for x in d) / 4)
+    for factor, kept in ((2.9, True), (3.1, False)):
+        sampling = LOGPS - f64([math.log(factor), 0.0], [0.0, 0.0])
+        out = grpo_loss(LOGPS, None, f64(1.0, 0.0), MASK, sampling_logps=sampling)
+        assert_close(out.policy_loss.item(), -factor / 2 if kept else 0.0)
 
 
 def test_entropy_bonus_by_hand():

@@ -97,7 +97,10 @@ LOSS = [
     (lambda: loss(sampling_logps=LOGPS, sampler_cap=0.5), r"cap must be at least 1, got 0.5"),
     (lambda: loss(sampling_logps=LOGPS, sampler_floor=2.0), r"floor must lie between 0 and 1, got 2.0"),
     # what one loss type needs, or would ignore
-    (lambda: loss(loss_type="dr_grpo"), r"loss_type='dr_grpo' needs max_completion_length, got None"),
+    (
+        lambda: loss(loss_type="dr_grpo"),
+        r"^loss_type='dr_grpo' needs max_completion_length, got None: pass the limit used in sampling$",
+    ),
     (
         lambda: loss(loss_type="dr_grpo", max_completion_length=2),
         r"max_completion_length must be a whole number of at least 3, got 2",

@@ -54,6 +54,15 @@ def test_a_group_in_agreement_has_advantages_of_exactly_zero(value, dtype, eps, 
     assert leave_one_out_advantages(rewards, 8).tolist() == [0.0] * 8
 
 
+@pytest.mark.parametrize("value", [0.1, 0.6, 2.8])
+@pytest.mark.parametrize("advantages", [group_advantages, leave_one_out_advantages])
+def test_agreement_is_exact_beside_another_group_and_beside_an_unscored_sibling(advantages, value):
+    """Each group is measured from its own smallest reward, and nan is not the smallest."""
+    beside = advantages(torch.tensor([value] * 8 + [-0.3, 7.1] * 4), 8)
+    assert beside[:8].tolist() == [0.0] * 8
+    assert advantages(torch.tensor([value] * 7 + [NAN]), 8).tolist() == [0.0] * 8
+
+
 @given(rewards_of_groups, st.integers(-5, 5), st.integers(1, 5))
 def test_shift_does_nothing_and_scale_does_what_the_formula_says(drawn, shift, factor):
     num_generations, groups = drawn

@@ -1,6 +1,8 @@
 """The objectives of the relatives, the weights on them and the averages: numbers that can be checked on paper."""
 
 import math
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -422,6 +424,14 @@ def test_warnings_where_trl_warns(loss_type, level, message):
     with pytest.warns(UserWarning, match=rf"^importance_sampling_level='{level}', but loss_type={message}") as seen:
         grpo_loss(LOGPS, OLD, ADVANTAGES, MASK, **settings)
     assert len(seen) == 1
+
+
+def test_a_warning_points_at_the_line_of_the_user():
+    """In a process of its own: here the shape checker stands between."""
+    code = "import torch, grpo_lite\none = torch.ones(1, 1)\n"
+    code += "grpo_lite.grpo_loss(one, None, one[0], one.bool(), loss_type='luspo')"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert said.startswith("<string>:3: UserWarning: importance_sampling_level='token', but loss_type='luspo'")
 
 
 @pytest.mark.parametrize("level", ["token", "sequence"])

@@ -216,8 +216,16 @@ def score(width: int, plain: bool, tokens: int = 1024, vocabulary: int = 151_936
 
     before = psutil.Process().memory_info().rss
     seconds = _seconds(score_all)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before, seconds
+    return _peak() - before, seconds
+
+
+def _peak() -> int:
+    """Return the most bytes that this process has held."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would not go below what the process held that started this one
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 # Scaling.

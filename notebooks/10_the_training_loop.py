@@ -65,14 +65,14 @@ problems[:2]
 # %% [markdown]
 # ## By hand: two prompts, two completions each
 #
-# First one whole step on paper. A completion is one token here, `a` or `b`, and the policy is one pair of logits for each prompt. All logits are 0, so both tokens have probability 0.5.
+# First one whole step on paper. A completion is one token, `a` or `b`, and the policy is one pair of logits for each prompt. All logits are 0: both tokens have probability 0.5.
 #
 # | | completions | rewards | advantages |
 # |---|---|---|---|
 # | prompt 1 | a, b | 1, 0 | +0.707, −0.707 |
 # | prompt 2 | a, a | 1, 1 | 0, 0 |
 #
-# The loss is $-\frac14 \sum_i \hat A_i \rho_i$, and every ratio $\rho_i$ is 1. So each log-prob is pushed by $\hat A_i / 4$. Raising the log-prob of a token by means of its logit $z$ has the slope $1 - p = 0.5$; raising that of the other token has the slope $-p = -0.5$. For the logit of `a` after prompt 1 that makes
+# The loss is $-\frac14 \sum_i \hat A_i \rho_i$, and every ratio $\rho_i$ is 1. So each log-prob is pushed by $\hat A_i / 4$. A token's logit moves its own log-prob with slope $1 - p = 0.5$ and that of the other token with slope $-p = -0.5$. For the logit of `a` after prompt 1 that makes
 #
 # $$\tfrac14 \big(0.707 \cdot 0.5 + (-0.707) \cdot (-0.5)\big) = 0.177,$$
 #
@@ -97,7 +97,7 @@ print("new logits ", after)
 print("probability", after.softmax(dim=1))
 
 # %% [markdown]
-# Nothing. Both answers were right, the group has no spread, and a step teaches what it can compare. Prompt 1 moved the policy from 0.5 to 0.588, and the next step must sample again: the old samples came from a policy that no longer exists.
+# Nothing. The group has no spread, and a step teaches what it can compare. Prompt 1 moved the policy from 0.5 to 0.588, and the next step samples again: the old samples came from a policy that no longer exists.
 #
 # ## Sample, score, compare
 #
@@ -123,9 +123,9 @@ reward_funcs = [accuracy, think_rate]
 # %%
 class Batch(NamedTuple):
     prompt_ids: torch.Tensor  # [B, P], one row a completion
-    ids: torch.Tensor  # [B, T]
-    mask: torch.Tensor  # [B, T]
-    old_logps: torch.Tensor  # [B, T]
+    ids: torch.Tensor  # [B, T], as are the next two
+    mask: torch.Tensor
+    old_logps: torch.Tensor
     scores: torch.Tensor  # [B, K], one column a reward function
     rewards: torch.Tensor  # [B]
     advantages: torch.Tensor  # [B]
@@ -134,23 +134,20 @@ class Batch(NamedTuple):
 
 def roll_out(model, reward_funcs, args, rows, tokenizer, generator):
     G = args.num_generations
-    prompt_ids = tokenizer([row["prompt"] for row in rows], return_tensors="pt")
-    prompt_ids = prompt_ids["input_ids"]
+    asked = [row["prompt"] for row in rows for _ in range(G)]
+    truths = [row["ground_truth"] for row in rows for _ in range(G)]
+    prompt_ids = tokenizer(asked, return_tensors="pt")["input_ids"]
     group = grpo_lite.sample_group(
-        model, prompt_ids, G, max_new_tokens=args.max_completion_length,
+        model, prompt_ids[::G], G, max_new_tokens=args.max_completion_length,
         eos_token_id=EOS, pad_token_id=PAD,
         temperature=args.temperature, generator=generator,
     )  # fmt: skip
     texts = tokenizer.batch_decode(group.ids, skip_special_tokens=True)
-
-    each = [row for row in rows for _ in range(G)]
-    asked, truths = ([row[k] for row in each] for k in ("prompt", "ground_truth"))
     scores = grpo_lite.score_completions(
         reward_funcs, asked, texts, ground_truth=truths
     )
     rewards = grpo_lite.combine_rewards(scores, args.reward_weights)
     advantages = grpo_lite.group_advantages(rewards, G)
-    prompt_ids = prompt_ids.repeat_interleave(G, dim=0)
     return Batch(prompt_ids, *group, scores, rewards, advantages, texts)
 
 
@@ -163,29 +160,30 @@ for i in range(8):
     print(f"{batch.rewards[i]:.0f} {batch.advantages[i]:6.2f}  {batch.texts[i]}")
 
 # %% [markdown]
-# One prompt and its group. Most completions answer straight, and most answers are wrong. (All sums have the same number of tokens, so no prompt needs padding here. `grpo_lite.GRPOTrainer` pads on the left where it must.)
+# One prompt and its group. Some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding here.)
 #
-# The fourth part has a gradient: score the same tokens again with the policy as it is *now* (04), and compute the loss against the log-probs that were stored at sampling (07, 08).
+# The fourth part has a gradient: score the same tokens again with the policy as it is *now* (04), and compute the loss against the log-probs that were stored at sampling (07, 08). (The prompt is repeated for each completion, as in lesson 04. The trainer hands it over once a group, with the same result.)
 
 
 # %%
-def loss_of(model, batch, args):
-    logps = grpo_lite.completion_logps(
+def score(model, batch, args):
+    return grpo_lite.completion_logps(
         model, batch.prompt_ids, batch.ids,
         completion_mask=batch.mask, temperature=args.temperature,
     )  # fmt: skip
+
+
+def loss_of(model, batch, args):
+    logps = score(model, batch, args)
     return grpo_lite.grpo_loss(logps, batch.old_logps, batch.advantages, batch.mask)
 
-
-out = loss_of(base, batch, args)
-print(f"loss is 0 up to rounding: {out.loss.abs() < 1e-5}")
 
 # %% [markdown]
 # ## What to write down
 #
-# A loop without a diary cannot be judged. The loss says nothing ([lesson 08](08_the_loss.ipynb)), so we keep other numbers. Most of them describe the batch and cost nothing.
+# The loss says nothing ([lesson 08](08_the_loss.ipynb)), so a run keeps a diary of other numbers. Most of them describe the batch and cost nothing.
 #
-# The **entropy** measures how undecided the policy is, in nats a token: the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
+# The **entropy** says how undecided the policy is, in nats a token: the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
 
 
 # %%
@@ -210,22 +208,20 @@ for name, value in describe(batch, args).items():
 # %% [markdown]
 # | metric | what it says | healthy |
 # |---|---|---|
-# | `reward` | what the batch was paid, on average; it measures the policy *before* the update | rises, with noise |
-# | `frac_reward_zero_std` | share of groups whose rewards are all equal: what part of the batch teaches nothing | below 1; rises slowly as prompts are solved |
-# | `entropy` | how undecided the policy is | falls slowly; 0 means that there is nothing left to compare |
-# | `completions/mean_length` | tokens written, end token included | moves for a reason that you can name |
-# | `completions/clipped_ratio` | share of completions cut off at the length limit, without an end token | near 0 |
-# | `grad_norm` | length of the gradient, before it is clipped | steady; 0 means that nothing is learned |
-# | `clip_ratio` | share of tokens whose gradient the clip has switched off | 0 at $\mu = 1$; above 0 for $\mu > 1$ |
-# | `kl` | distance from the reference; measured only with $\beta > 0$ | grows slowly |
+# | `reward` | mean pay of the batch, before the update | rises, with noise |
+# | `frac_reward_zero_std` | share of groups whose rewards are all equal, which teach nothing | rises slowly, as prompts are solved |
+# | `entropy` | how undecided the policy is | falls slowly; at 0 nothing is left to compare |
+# | `completions/mean_length` | tokens, end token included | moves for a reason that you can name |
+# | `completions/clipped_ratio` | share of completions cut off at the length limit | near 0 |
+# | `grad_norm` | length of the gradient, before it is shortened | steady; at 0 nothing is learned |
+# | `clip_ratio` | share of tokens that the clip has switched off | 0 for $\mu = 1$, above 0 for $\mu > 1$ |
+# | `kl` | distance from the reference, if $\beta > 0$ | grows slowly |
 #
-# Two of these names sound alike and have nothing in common. `clipped_ratio` is about completions that are too long, `clip_ratio` about the clip of the importance ratio. The names are TRL's.
+# The names are TRL's, and two of them are easy to confuse: `clipped_ratio` is about completions that are too long, `clip_ratio` about the clip of the importance ratio.
 #
 # ## The loop
 #
-# Everything is ready. Draw the next prompts, roll out, and then for $\mu$ updates: loss, gradient, step. In code $\mu$ is `num_iterations`; it is 1 for now.
-#
-# Three lines come from ordinary deep learning. AdamW makes the step. The gradient is shortened to length 1 if it is longer (`max_grad_norm`), so that one odd batch cannot throw the model far. And `zero_grad` forgets the gradient of the update before.
+# Draw the next prompts, roll out, and then $\mu$ times: loss, gradient, step. In code $\mu$ is `num_iterations`; it is 1 for now. The rest is ordinary deep learning: AdamW makes the step, and a gradient longer than `max_grad_norm` is shortened to it.
 
 
 # %% tags=["define-GRPOTrainer"]
@@ -255,7 +251,7 @@ def train(model, reward_funcs, args, train_dataset, tokenizer, loss_of=loss_of):
 # %% [markdown]
 # That is GRPO: these 25 lines, `roll_out` and `loss_of`. You have built every function of the package that they call.
 #
-# `grpo_lite.GRPOTrainer` is the same loop as a class. To compare the two, give them the same weights, the same problems and the same seed. Both shuffle the problems by the seed, and both draw their tokens from a generator with the seed, so they see the same prompts and sample the same completions. After five updates, in float64, everything must agree: each record, the last gradient, all weights. Once with one update a batch, and once with two.
+# `grpo_lite.GRPOTrainer` is the same loop as a class. Give both the same weights, problems and seed. Both shuffle the problems by the seed and draw tokens from a generator with the seed, so they see the same prompts and sample the same completions. After six updates, in float64, everything must agree: each record, the last gradient, all weights; once with one update a batch, once with two.
 
 # %% tags=["same-GRPOTrainer"]
 for num_iterations in (1, 2):
@@ -272,7 +268,7 @@ for num_iterations in (1, 2):
     assert not torch.equal(mine.lm_head.weight, base.lm_head.weight.double())
 
 # %% [markdown]
-# The trainer adds what a long run needs: a KL penalty with its reference, prompts of any length, gradient accumulation, a schedule for the learning rate, evaluation, checkpoints, several processes. [The page on training](../docs/training.md) shows how to use it. None of that changes what a step is. In this lesson we stay with our own loop, because every line of it can be reached and broken.
+# The trainer adds what a long run needs: a reference, prompts of any length, gradient accumulation, a schedule, evaluation, checkpoints, several processes ([how to use it](../docs/training.md)). None of that changes what a step is. Here we stay with our own loop, because every line of it can be reached and broken.
 #
 # ## A healthy run
 #
@@ -288,10 +284,6 @@ def run(args=args, reward_funcs=reward_funcs, loss_of=loss_of, start=base):
 model, healthy = run()
 
 
-# %% [markdown]
-# From here on each figure has one panel a metric, over the updates.
-
-
 # %% alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays."
 PANELS = {
     "rewards/accuracy": "right answers (share)",
@@ -302,37 +294,32 @@ PANELS = {
     "grad_norm": "gradient norm",
     "clip_ratio": "clip ratio (share of tokens)",
 }
+RIGHT, ZERO_STD, ENTROPY, LENGTH, CUT_OFF, NORM, CLIP = PANELS
 
 
-def curves(names, **histories):
-    panels = [
-        {
-            run: [record[name] for record in history]
-            for run, history in histories.items()
-        }
-        for name in names
-    ]
+def curves(*names, **runs):
     return plotting.lines(
-        range(1, len(panels[0][list(histories)[0]]) + 1),
-        *panels,
+        range(1, len(runs["healthy"]) + 1),
+        *(
+            {run: [record[name] for record in runs[run]] for run in runs}
+            for name in names
+        ),
         titles=[PANELS[name] for name in names],
         xlabel="update",
         ylabel="",
         colors={"healthy": "clipped", "sick": "negative"},
-        dashed=["healthy"] if len(histories) > 1 else [],
+        dashed=["healthy"],
     )
 
 
-curves(list(PANELS)[:4], healthy=healthy)
+curves(RIGHT, ZERO_STD, ENTROPY, LENGTH, healthy=healthy)
 
 # %% [markdown]
-# The reward rises, and the rest explains how. The length grows to 10 tokens, the length of a completion that thinks: the model changes its habit in the first ten updates, and then makes fewer slips. The entropy falls, because it decides. More and more groups agree, because more and more prompts are solved; a step teaches less and less.
-#
-# The batch is small and new each time, so the curve is noisy. To compare models one needs held-out problems.
+# The rest explains the reward. The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less. The curves are noisy, because each batch is small and new. To compare models one needs held-out problems.
 #
 # ## How good is it? Greedy decoding
 #
-# Two ways to ask. *Sample*, as in training. Or take the most likely token every time: **greedy** decoding, which has no chance in it. As a plain loop, reading everything again for each token:
+# One can sample, as in training, or take the most likely token every time. That is **greedy** decoding, and there is no chance in it. As a plain loop, reading everything again for each token:
 
 
 # %% tags=["define-greedy_decode"]
@@ -360,7 +347,7 @@ def greedy_decode(
 
 
 # %% [markdown]
-# The packaged function reads only what is new, and stops reading rows that have ended. The tokens, the mask and the log-probs are the same, with padded prompts too, and there is no gradient.
+# The packaged function reads only what is new. The tokens, the mask and the log-probs are the same, with padded prompts too, and there is no gradient.
 
 # %% tags=["same-greedy_decode"]
 settings = dict(max_new_tokens=16, eos_token_id=EOS, pad_token_id=PAD)
@@ -378,11 +365,17 @@ for given in (prompt_mask, None):
         torch.testing.assert_close(x, y)
     assert not packaged.logps.requires_grad
 
+
 # %%
-print("            greedy  sampled")
-for name, judged in (("base", base), ("trained", model)):
-    result = evaluate(judged, tokenizer, accuracy, test_problems, args)
-    print(f"{name:9}{result['greedy_accuracy']:9.2f}{result['sampled_accuracy']:9.2f}")
+def held_out(model):
+    result = evaluate(model, tokenizer, accuracy, test_problems, args)
+    return "greedy {greedy_accuracy:.2f}  sampled {sampled_accuracy:.2f}".format(
+        **result
+    )
+
+
+print("base   ", held_out(base))
+print("trained", held_out(model))
 
 # %% [markdown]
 # Greedy decoding says that the problem is solved, and the samples say that more than one answer in ten is still wrong. Training works on samples, so that is the number to watch. ([Lesson 00](00_watch_it_learn.ipynb) explains why the greedy one jumps.)
@@ -396,72 +389,42 @@ for name, judged in (("base", base), ("trained", model)):
 
 # %%
 def with_fresh_old_logps(model, batch, args):
-    logps = grpo_lite.completion_logps(
-        model, batch.prompt_ids, batch.ids, completion_mask=batch.mask
-    )
+    logps = score(model, batch, args)
     old_logps = logps.detach()  # the policy of this moment, not the one that sampled
     return grpo_lite.grpo_loss(logps, old_logps, batch.advantages, batch.mask)
 
 
-def four_updates(loss_of):
-    model = copy.deepcopy(base)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate)
-    for update in range(1, 5):
-        out = loss_of(model, batch, args)
-        optimizer.zero_grad()
-        out.loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            logps = grpo_lite.completion_logps(
-                model, batch.prompt_ids, batch.ids, completion_mask=batch.mask
-            )
-        moved = (logps - batch.old_logps).exp()[batch.mask]
-        print(f"{update:6}{out.clip_fraction:12.2f}", end="")
-        print(f"{moved.min():14.2f} to {moved.max():.2f}")
-
-
-for name, function in (("stored", loss_of), ("fresh", with_fresh_old_logps)):
-    print(f"{name}\nupdate  clip_ratio  probability, now/then")
-    four_updates(function)
+four = replace(args, num_iterations=4, max_steps=4)
+for name, function in (("stored", loss_of), ("fresh ", with_fresh_old_logps)):
+    _, history = run(four, loss_of=function)
+    print(name, "clip ratio", [f"{record[CLIP]:.2f}" for record in history])
 
 # %% [markdown]
-# The last column is how many times as likely the tokens of the batch have become, measured against the log-probs of the sampling. With stored log-probs the loss sees this number, and from the second update on the clip switches off a part of the tokens. With fresh ones every ratio is 1 at every update, because the policy is compared with itself. The clip never acts, and the policy goes further.
-#
-# So the old log-probs have to be those of the sampling, and constants. How it ends if they are not is the fifth of the sick runs below.
+# With stored log-probs the loss sees how far the policy has moved from its samples, and the clip switches off more tokens at each update. With fresh ones every ratio is 1 at every update: the policy is compared with itself, and the clip never acts. So old log-probs are those of the sampling, and constants. How it ends if they are not is the fifth of the sick runs below.
 #
 # ## A batch that does not fit
 #
-# A large batch is sent through the model in parts, **micro-batches**; their gradients add up in `.grad`, and one step follows. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so before its backward pass it has to be multiplied by the part's share of the whole. Share of what?
+# A large batch is sent through the model in parts, **micro-batches**. Their gradients add up in `.grad`, and one step follows. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it has to be multiplied by the part's share of the whole. Share of what?
 #
-# A fixed batch to try it on: one prompt, two straight answers and two that think, one right and one wrong of each kind.
+# Two groups written by hand. In the first, two completions answer straight and two think, one right and one wrong of each kind. In the second, all four are wrong.
 
 
 # %% tags=["result-fixed-batch"]
-def fixed_batch(prompt, texts, rewards):
-    ids = tokenizer([text + "<eos>" for text in texts], return_tensors="pt",
-                    padding=True, padding_side="right")["input_ids"]  # fmt: skip
-    prompt_ids = tokenizer([prompt] * len(texts), return_tensors="pt")["input_ids"]
-    mask = grpo_lite.completion_mask(ids, EOS)
-    rewards = torch.tensor(rewards, dtype=torch.float64)
-    advantages = grpo_lite.group_advantages(rewards, len(texts))
-    return prompt_ids, ids, mask, advantages
-
-
-prompt_ids, ids, mask, advantages = fixed_batch(
-    "3+9+4+1=",
-    [
-        "<answer>7</answer>",
-        "<answer>4</answer>",
-        "<think>3267</think><answer>7</answer>",
-        "<think>3268</think><answer>8</answer>",
-    ],
-    [1.0, 0.0, 1.0, 0.0],
+texts = ["<answer>7</answer>", "<answer>4</answer>"]
+texts += [f"<think>326{d}</think><answer>{d}</answer>" for d in "78"]
+texts += [f"<answer>{d}</answer>" for d in "1357"]
+prompt_ids, ids = (
+    tokenizer(x, return_tensors="pt", padding=True, padding_side="right")["input_ids"]
+    for x in (["3+9+4+1="] * 4 + ["2+2+2+2="] * 4, [text + "<eos>" for text in texts])
 )
+mask = grpo_lite.completion_mask(ids, EOS)
+rewards = torch.tensor([1, 0, 1, 0, 0, 0, 0, 0], dtype=torch.float64)
+advantages = grpo_lite.group_advantages(rewards, num_generations=4)
 print("tokens    ", mask.sum(dim=1).tolist())
-print("advantages", advantages)
+print("advantages", [round(a, 4) for a in advantages.tolist()])
 
 # %% [markdown]
-# **Predict.** We send the two short completions through the model, then the two long ones, and average the two losses. For `loss_type="grpo"` (a mean over completions) and for `"bnpo"` (a mean over tokens): is the gradient that of the whole batch?
+# **Predict.** We send the two short completions of the first group through the model, then the two long ones, and average the two losses. For `loss_type="grpo"` (a mean over completions) and for `"bnpo"` (a mean over tokens): is the gradient that of all four?
 
 
 # %% tags=["result-naive-average"]
@@ -474,67 +437,52 @@ def gradient(rows, share=1.0, **settings):
     return torch.cat([part.flatten() for part in parts])
 
 
-everything, short, long = slice(0, 4), slice(0, 2), slice(2, 4)
+first, short, long = slice(0, 4), slice(0, 2), slice(2, 4)
 for loss_type in ("grpo", "bnpo"):
-    whole = gradient(everything, loss_type=loss_type)
-    naive = gradient(short, 1 / 2, loss_type=loss_type)
-    naive = naive + gradient(long, 1 / 2, loss_type=loss_type)
+    whole = gradient(first, loss_type=loss_type)
+    naive = sum(gradient(part, 1 / 2, loss_type=loss_type) for part in (short, long))
     error = (naive - whole).norm() / whole.norm()
-    print(f"{loss_type}  whole {whole.norm():.4f}", end="")
-    print(f"  average of the parts {naive.norm():.4f}  error {error:.4f}")
+    print(f"{loss_type}  norm {whole.norm():.4f}", end="")
+    print(f"  of the average {naive.norm():.4f}  error {error:.4f}")
 
 # %% [markdown]
-# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28. Given a half of the weight, each of its tokens counts 1.75 times as much as it should, and each token of the long part 0.7 times. Look at the two lengths: the average of the parts *is* the gradient of `"grpo"`, because in each part all completions are equally long. One has asked for one method and got another, and the loss is a plausible number either way.
+# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28. With half of the weight, each of its tokens counts 1.75 times as much as it should, and each token of the long part 0.7 times. The norms give it away: the average of the parts *is* the gradient of `"grpo"`, because within each part all completions are equally long. One has asked for one method and got another, and no error appears.
 #
-# The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` builds the count in: it divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added as they are.
+# The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` has the count built in: each part divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added.
 
 # %% tags=["result-right-shares"]
-whole = gradient(everything, loss_type="bnpo")
-all_tokens = mask.sum().item()
+whole = gradient(first, loss_type="bnpo")
+n = mask[first].sum().item()
 by_tokens = sum(
-    gradient(part, mask[part].sum().item() / all_tokens, loss_type="bnpo")
+    gradient(part, mask[part].sum().item() / n, loss_type="bnpo")
     for part in (short, long)
 )
 added = sum(
-    gradient(part, loss_type="dapo", num_items_in_batch=all_tokens)
-    for part in (short, long)
+    gradient(part, loss_type="dapo", num_items_in_batch=n) for part in (short, long)
 )
-for name, parts in (("bnpo, share of tokens", by_tokens), ("dapo, added", added)):
-    print(f"{name:22} same: {torch.allclose(parts, whole, rtol=1e-9, atol=1e-12)}")
+for name, parts in (("share of tokens", by_tokens), ("dapo, added", added)):
+    print(f"{name:16} same: {torch.allclose(parts, whole, rtol=1e-9, atol=1e-12)}")
 
 # %% [markdown]
 # ## Groups that need no pass
 #
-# A group without spread has advantages of 0, so its gradient is exactly 0. It needs neither a forward nor a backward pass, and late in a run most groups are of this kind. Leaving them out is free, with one condition.
+# A group without spread has advantages of 0, so its gradient is exactly 0. It needs neither a forward nor a backward pass, and late in a run most groups are of this kind.
 #
-# **Predict.** Put a second group beside the first, four wrong answers. We leave its rows out and call `grpo_loss` on the other four. Is the gradient the same?
+# **Predict.** The second group above is one of them. We leave its rows out and call `grpo_loss` on the first four alone. Is the gradient that of all eight?
 
 # %% tags=["result-skipped"]
-flat = fixed_batch(
-    "2+2+2+2=", [f"<answer>{digit}</answer>" for digit in "1357"], [0.0] * 4
-)
-pad = torch.nn.functional.pad
-prompt_ids = torch.cat([prompt_ids, flat[0]])
-ids, mask = (
-    torch.cat([x, pad(y, (0, 10 - 4))]) for x, y in ((ids, flat[1]), (mask, flat[2]))
-)
-advantages = torch.cat([advantages, flat[3]])
-print("advantages of the second group", advantages[4:].tolist())
-
-both, first = slice(0, 8), slice(0, 4)
+both = slice(0, 8)
 print(f"both groups          {gradient(both).norm():.4f}")
 print(f"first group alone    {gradient(first).norm():.4f}")
 print(f"first group, times ½ {gradient(first, 4 / 8).norm():.4f}")
 torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 
 # %% [markdown]
-# Twice the gradient, unless the skipped rows still count in the denominator. Forget that, and the gradient gets longer the more groups agree: late in training, when few groups are left to teach anything, each of them would shout.
-#
-# `grpo_lite.GRPOTrainer` skips these groups and keeps the denominators; that is why it agreed with our loop above, which skips nothing. With a KL penalty ($\beta > 0$) nothing may be skipped, because the penalty does not ask about rewards.
+# Twice the gradient, unless the skipped rows still count in the denominator. Forget that, and late in training, when few groups are left to teach anything, each of them shouts. `grpo_lite.GRPOTrainer` skips these groups and keeps the denominators; that is why it agreed with our loop, which skips nothing. With $\beta > 0$ nothing may be skipped, because the KL penalty does not ask about rewards.
 #
 # ## Break it: five sick runs
 #
-# Now the same loop, the same seed, the same prompts, and each time *one* thing changed. The healthy run is the dashed grey line. Look at the curves first and guess, before you read what they mean.
+# The same loop, the same seed, the same prompts, and each time *one* thing changed. The healthy run is the dashed grey line. Look at the curves and guess before you read on.
 #
 # ### 1. The learning rate is too high
 #
@@ -542,21 +490,20 @@ torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 
 # %% alt="Four panels, healthy against sick. The sick run's share of right answers falls below 0.2 within a few updates and ends near 0; its groups without spread rise to nearly all; its entropy jumps; its gradient norm falls towards 0."
 sick_model, sick = run(replace(args, learning_rate=2e-3))
-curves(
-    ["rewards/accuracy", "frac_reward_zero_std", "entropy", "grad_norm"],
-    healthy=healthy,
-    sick=sick,
-)
+curves(RIGHT, ZERO_STD, ENTROPY, NORM, healthy=healthy, sick=sick)
+
 
 # %%
-shown = torch.Generator().manual_seed(1)
-last = roll_out(sick_model, reward_funcs, args, problems[:4], tokenizer, shown)
-last.texts[::8]
+def say(model):
+    generator = torch.Generator().manual_seed(1)
+    rows = problems[:4]
+    return roll_out(model, reward_funcs, args, rows, tokenizer, generator).texts[::8]
+
+
+say(sick_model)
 
 # %% [markdown]
-# The reward collapses within a few updates, and does not come back. The second panel says why: nearly every group agrees, since nearly every answer is wrong. No spread, no advantages, no gradient. A model that has been thrown far enough finds no way home, because the road is paved with its own samples.
-#
-# The gradient clip has not helped. AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate and hardly by the gradient.
+# The reward collapses within a few updates and does not come back. The second panel says why: every group agrees, since every answer is wrong. No spread, no advantages, no gradient, and no way home. Shortening the gradient has not helped: AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate.
 #
 # **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep ([lesson 12](12_what_matters.ipynb)).
 #
@@ -568,22 +515,18 @@ last.texts[::8]
 
 # %% alt="Three panels, healthy against sick. The sick run starts near 0.1 right answers and soon passes the healthy run, mostly between 0.7 and 1.0; its groups without spread are mostly above 0.8; its entropy is 0 for most of the run."
 cold_model, cold = run(replace(args, temperature=0.1))
-curves(
-    ["rewards/accuracy", "frac_reward_zero_std", "entropy"], healthy=healthy, sick=cold
-)
+curves(RIGHT, ZERO_STD, ENTROPY, healthy=healthy, sick=cold)
 
 # %%
-for name, judged in (("healthy", model), ("cold", cold_model)):
-    result = evaluate(judged, tokenizer, accuracy, test_problems, args)
-    print(f"{name:8} greedy {result['greedy_accuracy']:.2f}", end="")
-    print(f"  sampled at temperature 1 {result['sampled_accuracy']:.2f}")
+print("healthy", held_out(model))
+print("cold   ", held_out(cold_model))
 
 # %% [markdown]
-# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned very little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood still: eight times the same completion, no spread, no gradient. Sampled at temperature 1, the model is right less than half of the time; the healthy run is right almost nine times in ten. All the slips are still in it; the low temperature hides them from the reward and so from the training.
+# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned very little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient at all. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. All the slips are still in it; the low temperature hides them from the reward and so from the training. With an unlucky start the favourite answers are wrong ones, and the run stands still *there*.
 #
-# It could have been worse. With an unlucky start the favourite answer of every group is a wrong one, and the run stands still *there*.
+# No spread and no gradient also come from prompts that are all too easy or all too hard, and from a reward that always gives the same number.
 #
-# The same curves (no spread, no gradient) come from prompts that are all too easy or all too hard, and from a reward that always gives the same number because of a bug. **Repair.** Sample at temperature 1, compare on held-out problems at the temperature that you care about, and choose prompts that are sometimes solved.
+# **Repair.** Sample at temperature 1, evaluate at the temperature that you care about, and choose prompts that are sometimes solved.
 #
 # ### 3. A reward that is hacked
 #
@@ -592,17 +535,14 @@ for name, judged in (("healthy", model), ("cold", cold_model)):
 # %% alt="Three panels, healthy against sick. Right answers: the sick run rises to about 0.5 for a moment and falls to 0. Mean length: it follows the healthy run to 10 tokens, rests there for some ten updates, and then leaps to the limit of 16. Cut off at the limit: it leaps from 0 to 1 at the same moment."
 paid = replace(args, reward_weights=[0.0, 0.0, 1.0])
 hacked_model, hacked = run(paid, [*reward_funcs, grpo_lite.length_reward])
-names = ["rewards/accuracy", "completions/mean_length", "completions/clipped_ratio"]
-curves(names, healthy=healthy, sick=hacked)
+curves(RIGHT, LENGTH, CUT_OFF, healthy=healthy, sick=hacked)
 
 # %%
-shown = torch.Generator().manual_seed(1)
-last = roll_out(hacked_model, reward_funcs, args, problems[:4], tokenizer, shown)
 print(f"reward {hacked[0]['reward']:.0f} -> {hacked[-1]['reward']:.0f} characters")
-last.texts[::8]
+say(hacked_model)[:2]
 
 # %% [markdown]
-# Judged by its own reward this run is a triumph: completions are several times as long. No answer is right any more.
+# Judged by its own reward this run is a triumph. No answer is right any more.
 #
 # The hack came in two stages. First the model took to thinking, which is longer, and on the way accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed. Every run finds its own way to be long, and the tags are the longest tokens that there are.
 #
@@ -617,27 +557,26 @@ last.texts[::8]
 
 # %%
 def with_end_masked(model, batch, args):
-    logps = grpo_lite.completion_logps(
-        model, batch.prompt_ids, batch.ids, completion_mask=batch.mask
-    )
+    logps = score(model, batch, args)
     mask = batch.mask & (batch.ids != EOS)
     return grpo_lite.grpo_loss(logps, batch.old_logps, batch.advantages, mask)
 
 
-def end_of(history, name, last=5):
-    return sum(record[name] for record in history[-last:]) / last
+def end_of(history, *names):
+    """Mean of the last 5 updates."""
+    return [sum(record[name] for record in history[-5:]) / 5 for name in names]
 
 
 _, masked = run(loss_of=with_end_masked)
-print("mean of the last 5    right  cut off  tokens")
+print("            right  cut off  length")
 for name, history in (("healthy", healthy), ("end masked", masked)):
-    values = [end_of(history, panel) for panel in names]
-    print(f"{name:20}{values[0]:7.2f}{values[2]:9.2f}{values[1]:8.1f}")
+    values = end_of(history, RIGHT, CUT_OFF, LENGTH)
+    print("{:10}{:7.2f}{:9.2f}{:8.1f}".format(name, *values))
 
 # %% [markdown]
-# Nothing happens. The base model has learned from its demonstrations to stop after `</answer>`, and is as good as certain of it. What is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake, and so it can stay in the code for years.
+# Nothing that stands out of the noise. The base model has learned from its demonstrations to stop after `</answer>`, and is as good as certain of it. What is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake, and so it can stay in the code for years.
 #
-# So take a model that has to *learn* to stop. One line makes one: a bias of −12 on the logit of the end token. Only one completion in five ends before the limit now. The learning rate is 4e-4: with so few right answers the model stands nearer to the edge, and at 5e-4 some healthy runs collapse as well.
+# So take a model that has to *learn* to stop. A bias of −12 on the logit of the end token makes one: only one completion in five ends before the limit now. (The learning rate is 4e-4. This model stands nearer to the edge, and at 5e-4 some healthy runs collapse as well.)
 
 # %%
 reluctant = copy.deepcopy(base)
@@ -645,31 +584,25 @@ bias = torch.zeros(len(tokenizer)).index_fill(0, torch.tensor(EOS), -12.0)
 reluctant.lm_head.bias = torch.nn.Parameter(bias)
 careful = replace(args, learning_rate=4e-4)
 _, learns_to_stop = run(careful, start=reluctant)
-print(f"cut off, base with bias {learns_to_stop[0]['completions/clipped_ratio']:.2f}")
+print(f"cut off at first {learns_to_stop[0][CUT_OFF]:.2f}")
 
 # %% alt="Three panels, healthy against sick, from the reluctant model. The healthy run's right answers rise from below 0.1 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. The sick run goes to 0 right answers and to all completions cut off, at 16 tokens."
 _, never_stops = run(careful, start=reluctant, loss_of=with_end_masked)
-curves(
-    ["rewards/accuracy", "completions/clipped_ratio", "completions/mean_length"],
-    healthy=learns_to_stop,
-    sick=never_stops,
-)
+curves(RIGHT, CUT_OFF, LENGTH, healthy=learns_to_stop, sick=never_stops)
 
 # %% [markdown]
-# There it is. (A large bias is a blunt tool, but the loop does not know where a habit comes from.) An answer counts only if the completion ends behind it. The healthy loop praises the end token in the completions that were right, and learns to stop. The sick loop praises everything in them *but* the end, and soon nearly every completion runs into the limit. Both curves of the sick run point to the mask: `clipped_ratio` rises while the reward falls.
+# An answer counts only if the completion ends behind it. The healthy loop praises the end token in the completions that were right, and learns to stop. The sick loop praises everything in them *but* the end, and soon nearly every completion runs into the limit.
 #
 # **Repair.** `grpo_lite.completion_mask`, which counts the first end token. And a test of the mask, because the curves of an easy run will not tell.
 #
 # ### 5. Old log-probs that are not a record
 #
-# Two ways to get it wrong, both with one line, and they look nothing alike. In the first, the old log-probs are computed with the model, and nobody says that they are constants. (`grpo_lite.grpo_loss` would repair this silently, so the ratio is written out.)
+# Two ways to get it wrong, each with one line. In the first, the old log-probs are computed with the model, and nobody says that they are constants. (`grpo_lite.grpo_loss` would detach them, so the ratio is written out.)
 
 
 # %% tags=["result-attached"]
 def with_attached_old_logps(model, batch, args):
-    logps = grpo_lite.completion_logps(
-        model, batch.prompt_ids, batch.ids, completion_mask=batch.mask
-    )
+    logps = score(model, batch, args)
     old_logps = logps  # no .detach()
     ratio = (logps - old_logps).exp()
     surrogate = grpo_lite.clipped_surrogate(ratio, batch.advantages)
@@ -681,46 +614,45 @@ attached_model, attached = run(
     replace(args, max_steps=4), loss_of=with_attached_old_logps
 )
 weights = zip(attached_model.parameters(), base.parameters(), strict=True)
-print("gradient norm", [record["grad_norm"] for record in attached])
+print("gradient norm", [record[NORM] for record in attached])
 print("weights moved", any(not torch.equal(a, b) for a, b in weights))
 
 # %% [markdown]
-# The gradient is exactly 0. What the numerator gains, the denominator gains too. The reward wanders with its noise, the loss prints 0 as it does in a healthy run, and not one weight has moved. `grad_norm` is the metric that gives it away.
+# The gradient is exactly 0: what the numerator gains, the denominator gains too. The reward wanders with its noise, the loss prints 0 as in a healthy run, and no weight moves. `grad_norm` gives it away.
 #
 # In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that is the same thing as stored ones. So let $\mu = 8$, at a learning rate of 3e-4, and compare with a healthy run of the same settings.
 
 # %%
 eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
 _, stored = run(eight)
-print("clip ratio of the first batch", [f"{r['clip_ratio']:.2f}" for r in stored[:8]])
+print("clip ratio", [f"{record[CLIP]:.2f}" for record in stored[:8]])
 
 # %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is longer than the healthy one until there is nothing left to learn from."
 _, fresh = run(eight, loss_of=with_fresh_old_logps)
-curves(["rewards/accuracy", "clip_ratio", "grad_norm"], healthy=stored, sick=fresh)
+curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 
 # %% [markdown]
-# With stored log-probs the clip rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and eight times the full gradient is followed on the word of the same 64 completions. It looks faster for a batch or two and then the model is ruined. The tell is a clip ratio of *exactly* 0 with $\mu > 1$.
+# With stored log-probs the clip ratio rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and the full gradient is followed eight times on the word of the same 64 completions. For a batch or two it looks no worse, and then the model is ruined. The tell is a clip ratio of *exactly* 0 with $\mu > 1$.
 #
-# Two more things should be said. Even the healthy run learns less from its 48 updates than the first run of this lesson from 25, because it saw only six batches. And a sickness needs the conditions in which it shows: with $\mu = 2$ you will find little harm in fresh log-probs here.
+# Even the healthy run learns less from its 48 updates than the first run of this lesson from 25, because it saw only six batches. And with $\mu = 2$ you will find little harm in fresh log-probs here: a sickness needs the conditions in which it shows.
 #
-# **Repair.** Store the log-probs that come with the samples. `grpo_lite.sample_group` returns them, under no_grad.
+# **Repair.** Store the log-probs that come with the samples. `grpo_lite.sample_group` returns them without gradient.
 #
 # ## Symptom and first suspects
 #
 # | symptom | first suspects |
 # |---|---|
-# | reward flat, `grad_norm` exactly 0 from the first update | reward function always gives the same (look at texts); old log-probs not detached; weights frozen |
+# | reward flat, `grad_norm` exactly 0 from the start | a reward that never differs; old log-probs not detached; frozen weights |
 # | reward flat, `frac_reward_zero_std` near 1 | temperature too low; prompts all solved or all hopeless |
 # | reward collapses, then `frac_reward_zero_std` near 1 | learning rate too high; $\mu$ too high; old log-probs computed afresh |
-# | reward high in training, low when evaluated | other temperature in training; problems seen in training; a reward that is hacked |
-# | reward rises, length rises with it | length is paid, directly or not; look at texts |
-# | `clipped_ratio` rises, reward falls | end token masked out; length is paid; length limit too short |
+# | reward high in training, low when evaluated | another temperature in training; a reward that is hacked |
+# # | `clipped_ratio` rises | end token masked out; length is paid; length limit too short |
 # | `clip_ratio` exactly 0 although $\mu > 1$ | old log-probs not those of the sampling |
-# | `clip_ratio` above 0 at the first update on a batch | sampled and scored differently (temperature, top-p, dropout) |
+# | `clip_ratio` above 0 at the first update on a batch | sampled and scored differently (temperature, dropout) |
 # | `entropy` near 0 early | temperature too low |
 # | loss is 0, or rises | nothing: [lesson 08](08_the_loss.ipynb) |
 #
-# Two habits find most of these. Look at completions, not only at curves. And change one thing at a time, with the same seed.
+# Two habits find most of these: look at completions, not only at curves, and change one thing at a time, with the same seed.
 #
 # ## Exercises
 #
@@ -740,11 +672,11 @@ _, silent = run(replace(args, max_steps=3), [strict_accuracy, think_rate])
 # Your turn: print what silent has recorded.
 
 # %% tags=["solution"]
-for name in ("reward", "frac_reward_zero_std", "entropy", "grad_norm"):
+for name in ("reward", ZERO_STD, ENTROPY, NORM):
     print(f"{name:22}", [round(record[name], 2) for record in silent])
 
 # %% [markdown] tags=["solution"]
-# The reward is 0 for every completion, so no group has spread and the gradient is 0. The entropy is that of a lively model, about 0.4: the completions do differ. So sampling is fine, and the reward function does not see what is there. The second tag of its pattern lacks the slash: `<answer>` for `</answer>`. The cure for all mistakes of this kind is to call a reward function by hand on a completion that you know to be right, before any run.
+# The reward is 0 for every completion, so no group has spread and the gradient is 0. The entropy is that of a lively model: the completions do differ. So sampling is fine, and the reward function does not see what is there. The second tag of its pattern lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
 
 # %% [markdown]
 # **2. Never sample again.** Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip ratio be in the end, and what will the model have learned?
@@ -754,29 +686,24 @@ for name in ("reward", "frac_reward_zero_std", "entropy", "grad_norm"):
 
 # %% tags=["solution"]
 endless_model, endless = run(replace(args, num_iterations=30, max_steps=30))
-print("clip ratio", [round(record["clip_ratio"], 2) for record in endless[::5]])
-result = evaluate(endless_model, tokenizer, accuracy, test_problems, args)
-print(f"held out, sampled {result['sampled_accuracy']:.2f}")
+print("clip ratio", [f"{record[CLIP]:.2f}" for record in endless[::5]])
+print(held_out(endless_model))
 
 # %% [markdown] tags=["solution"]
-# The clip acts from the second update on, and takes more and more tokens out of the gradient. What is left is small, but it never stops: the clip switches tokens off, it pulls none back, and the tokens that are still inside drag the shared weights along. The model has learned what 64 completions could say about 8 prompts, which is little. The 25 batches of the healthy run, each used once, taught far more with fewer updates.
+# The clip takes more and more tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model: 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
 
 # %% [markdown]
-# **3. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Two of them cannot be told apart by these numbers: what would you look at?
+# **3. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
 
 # %%
 runs = {"A": cold, "B": fresh, "C": never_stops, "D": sick, "E": hacked}
-columns = ("reward", "frac_reward_zero_std", "entropy", "grad_norm")
-columns += ("completions/mean_length", "completions/clipped_ratio")
 print("   reward  no spread  entropy  grad norm  length  cut off")
 for name, history in runs.items():
-    values = [end_of(history, column) for column in columns]
+    values = end_of(history, "reward", ZERO_STD, ENTROPY, NORM, LENGTH, CUT_OFF)
     print("{}{:9.2f}{:11.2f}{:9.2f}{:11.2f}{:8.1f}{:9.2f}".format(name, *values))
 
 # %% [markdown] tags=["solution"]
-# A is the low temperature: entropy 0, hardly any spread, and a high reward. E is paid for length: its reward is not a share of anything. That leaves three runs that end without reward and without spread. C, with the end token masked out, writes up to the limit every time; but a collapsed model may do the same by chance, so look back at where `clipped_ratio` came from.
-#
-# B (fresh old log-probs) and D (learning rate) are wrecks of the same kind: a policy thrown too far. Their last updates say nothing about how it happened. The first ones do: the reward of D falls at once. B does well for two batches, with a clip ratio of 0 at every one of its updates. Keep the whole diary, not its last line.
+# A is the low temperature: no entropy, hardly any spread, and a high reward. E is paid for length: its reward is no share. B, C and D end alike, without reward and without spread, and their last updates do not say how it came about. The first ones do. The reward of D (learning rate) falls at once. B (fresh old log-probs) does well for two batches, with a clip ratio of 0 at every update. C (end token masked) had most completions cut off from the start, and then more. Keep the whole diary, not its last line.
 
 # %% [markdown]
 # ## What to remember

@@ -56,11 +56,7 @@ for name, value in results[0].items():
 # %% [markdown]
 # A training samples 40 **batches** of 64 completions each. `batches` says after how many of them it was evaluated: on the same 200 held-out problems every time, one sampled completion a problem. The evaluation always samples at temperature 1, whatever temperature the training uses.
 #
-# This command makes all of the records again. It can be stopped at any time and goes on where it was; with `--quick` it takes a minute.
-#
-# ```bash
-# python -m grpo_lite.sweep --output mine.jsonl
-# ```
+# The command `python -m grpo_lite.sweep --output mine.jsonl` makes all of the records again. It can be stopped at any time and goes on where it was; with `--quick` it does a small part, in a minute.
 #
 # One combination of settings is the **base**. Every other combination differs from it in a single value, so the question is always the same: what happens if only this changes?
 
@@ -84,7 +80,7 @@ print("seed", *(f"{run['seed']:6}" for run in base))
 print("last", *(f"{x:6.3f}" for x in last))
 
 # %% [markdown]
-# The best and the worst are 0.08 apart, and nothing differs between them but luck. Had these been two methods with one training each, one would have been declared the better. Nothing differs between them but luck. Had these been two methods with one training each, one would have been declared the better.
+# The best and the worst are 0.08 apart, and nothing differs between them but luck. Had these been two methods with one training each, one would have been declared the better.
 #
 # ## An interval by hand
 #
@@ -122,7 +118,7 @@ for n in (2, 3, 5):
     print(f"{n} seeds: {mean:.3f} ± {half:.3f}")
 
 # %% [markdown]
-# Two seeds say next to nothing, although their values lie close together. With five the interval is short enough to be of use. The packaged `sweep.interval` does the same.
+# Two seeds say next to nothing, although their values lie close together. Three look better than five: the first three happened to agree, and the fourth did not. An interval is a random thing itself, and the 95 % are about many of them. The packaged `sweep.interval` computes the same.
 #
 # Is the factor worth the trouble? Draw five normal numbers, twenty thousand times, and count how often the interval contains the true mean, 0.
 
@@ -183,7 +179,7 @@ for beta in (0.0, 0.01, 0.2):
 # %% [markdown]
 # The intervals of the averages overlap; those of the differences are a fifth as long, since a seed that is lucky for one setting is lucky for the other. So 0.2 is told apart from the base, and 0.01 is not.
 #
-# Now a picture and a table for each axis. In the pictures a curve is the mean over five seeds, the band its 95 % interval, and the base is blue. In the tables a `*` marks a difference whose interval does not contain zero.
+# Now a picture and a table for each axis; `watch` averages some other number of the records. In the pictures a curve is the mean over five seeds, the band its 95 % interval, and the base is blue. In the tables `minus base` is the difference of the averages, and a `*` marks one whose interval does not contain zero.
 
 
 # %%
@@ -200,14 +196,11 @@ def nice(value):
     return f"{value:.0e}".replace("e-0", "e-") if small else str(value)
 
 
-def picture(settings, base_name, name="sampled_accuracy", ylabel="held-out accuracy"):
-    rows = {
-        label: [
-            sweep.interval(column)
-            for column in zip(*(r[name] for r in runs), strict=True)
-        ]
-        for label, runs in settings.items()
-    }
+def picture(settings, base_name):
+    rows = {}
+    for label, runs in settings.items():
+        columns = zip(*(run["sampled_accuracy"] for run in runs), strict=True)
+        rows[label] = [sweep.interval(column) for column in columns]
     colors = ["old", "reference", "positive", "negative"]
     others = [label for label in settings if label != base_name]
     return plotting.lines(
@@ -216,18 +209,26 @@ def picture(settings, base_name, name="sampled_accuracy", ylabel="held-out accur
         errors={label: [half for _, half in row] for label, row in rows.items()},
         colors={base_name: "policy"} | dict(zip(others, colors, strict=False)),
         xlabel="batches of 64 completions",
-        ylabel=ylabel,
+        ylabel="held-out accuracy",
     )
 
 
 def table(settings, base_name):
-    print("           average         last            average minus base")
+    print("         average         minus base         last")
     for label, runs in settings.items():
         cells = [sweep.interval([m(run) for run in runs]) for m in (average, final)]
-        cells = "   ".join(f"{mean:.3f} ± {half:.3f}" for mean, half in cells)
+        whole, last = (f"{mean:.3f} ± {half:.3f}" for mean, half in cells)
         apart, half = difference(runs, settings[base_name])
         against = f"{apart:+.3f} ± {half:.3f} {'*' if abs(apart) > half else ''}"
-        print(f"{label:8} {cells}   {'' if label == base_name else against}")
+        against = "" if label == base_name else against
+        print(f"{label:8} {whole}   {against:16}   {last}")
+
+
+def watch(settings, name):
+    print(f"{name}, by batch {sweep.BATCHES[1:]}")
+    for label, runs in settings.items():
+        means = torch.tensor([run[name][1:] for run in runs]).mean(dim=0)
+        print(f"{label:8}", *(f"{mean:.3f}" for mean in means.tolist()))
 
 
 # %% [markdown]
@@ -250,7 +251,7 @@ for name in ("frac_reward_zero_std", "mean_length", "greedy_accuracy"):
     print(f"{name:21}", *(f"{x:6.2f}" for x in dead[0][name][1:]))
 
 # %% [markdown]
-# The first updates destroyed the model: it writes on to the limit of 16 tokens and never answers. Then all rewards are 0, every group agrees (`frac_reward_zero_std` is 1), all advantages are 0, and nothing pulls it back. **Always wrong is a place that GRPO cannot leave.**
+# Each column is one evaluation; `frac_reward_zero_std` is the share of groups whose rewards were all equal. The first updates destroyed the model: it writes on to the limit of 16 tokens and never answers. Then all rewards are 0, every group agrees, all advantages are 0, and nothing pulls it back. **Always wrong is a place that GRPO cannot leave.**
 #
 # ## Updates per batch
 #
@@ -267,7 +268,7 @@ table(along("num_iterations"), "1")
 # %% [markdown]
 # Two and four updates learn faster and end where one ends. Eight are ahead of one for five batches and behind for the rest, with the widest bands: the trainings differ most from each other there. Using the same completions again does not make them say more.
 #
-# Four updates move the weights about four times as far as one. Is it the reuse that helps, or only the longer way? One more setting of the sweep tells: four updates a batch at a quarter of the learning rate.
+# Four updates move the weights up to four times as far as one. Is it the reuse that helps, or only the longer way? One more setting of the sweep tells: four updates a batch at a quarter of the learning rate.
 
 # %% alt="Held-out accuracy over 40 batches. Four updates at 5e-5 lie almost on one update at 2e-4. Four updates at 2e-4 and one update at 5e-4 lie close together, well above the other two in the first ten batches. All four end at about 0.9."
 reuse = {
@@ -284,23 +285,20 @@ apart, half = difference(reuse["4 × 2e-4"], reuse["1 × 5e-4"])
 print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
 
 # %% [markdown]
-# Four small updates are nearly one large one: 4 × 5e-5 gains 0.016 on 1 × 2e-4, and that is what the reuse itself is worth here. Four updates at 2e-4 gain 0.057. But a single update at 5e-4 gains 0.045, for a quarter of the updates, and those two cannot be told apart. On this task $\mu$ is for the most part the learning rate in disguise.
+# Four small updates are nearly one large one: 4 × 5e-5 gains 0.016 on 1 × 2e-4, and that is about what the reuse itself is worth here. Four updates at 2e-4 gain 0.057. But a single update at 5e-4 gains 0.045, for a quarter of the updates, and those two cannot be told apart. On this task $\mu$ is for the most part the learning rate in disguise.
 #
 # That is a warning about every sweep of this kind. One setting at a time does not mean one *effect* at a time.
 #
 # ## Clip range
 #
-# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip ([lesson 07](07_ratio_and_clipping.ipynb)). So this axis has a base of its own, with $\mu = 4$. `clip_ratio` is the share of tokens that the clip switched off, as a mean over the batches before each evaluation.
+# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip ([lesson 07](07_ratio_and_clipping.ipynb)). So this axis has a base of its own, with $\mu = 4$. `clip_ratio` is the share of tokens that the clip switched off.
 
 # %% alt="Held-out accuracy over 40 batches for the clip ranges 0.05, 0.2 and 0.5 at four updates a batch. The three curves lie within 0.1 of each other and most of their bands overlap; 0.5 is lowest from batch 10 on."
 picture(along("epsilon"), "0.2")
 
 # %% tags=["result-epsilon"]
 table(along("epsilon"), "0.2")
-print("clip_ratio")
-for label, runs in along("epsilon").items():
-    shares = torch.tensor([run["clip_ratio"][1:] for run in runs]).mean(dim=0)
-    print(f"{label:8}", *(f"{share:.3f}" for share in shares.tolist()))
+watch(along("epsilon"), "clip_ratio")
 
 # %% [markdown]
 # The three clip very different shares of the tokens: in the first batches one in nine, one in 28 and one in ninety. Yet the averages are within 0.025 of each other, the widest range being slightly the worst. A clip range is a safety rope. Its length matters to those who fall, and at this learning rate the model rarely does.
@@ -314,21 +312,18 @@ picture(along("temperature"), "1.0")
 
 # %% tags=["result-temperature"]
 table(along("temperature"), "1.0")
-print("frac_reward_zero_std")
-for label, runs in along("temperature").items():
-    shares = torch.tensor([run["frac_reward_zero_std"][1:] for run in runs])
-    print(f"{label:8}", *(f"{share:.2f}" for share in shares.mean(dim=0).tolist()))
+watch(along("temperature"), "frac_reward_zero_std")
 apart, half = difference(sweep.select(results, temperature=1.5), base, final)
 print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 
 # %% [markdown]
-# At temperature 0.5 the model samples mostly what it finds most likely, and soft spots do not show: nine groups in ten end up in agreement and teach nothing. Judged at temperature 1, where the soft spots do show, it stays at 0.68. **What is never sampled is never mended.**
+# At temperature 0.5 the model mostly takes the token that it finds most likely, so its slips, wrong digits in the running sums, rarely show. Nine groups in ten end up in agreement and teach nothing. At temperature 1, where it is judged, the slips do show, and it ends at 0.68. **What is never sampled is never mended.**
 #
 # At 1.5 the opposite happens. More slips are sampled, so the start is slower and the average lower; but there are more slips to learn from, nearly every group has spread, and the last value is higher than that of the base. The two measures disagree, and both are right: one asks how soon, the other how far. We had chosen the average beforehand. With another choice the star would stand behind the opposite sign.
 #
 # ## Group size
 #
-# 64 completions can be 32 prompts with two completions each, or two prompts with 32 each. A group in which all rewards are equal has no advantages ([lesson 05](05_group_advantages.ipynb)), and that happens more often in small groups.
+# 64 completions can be 32 prompts with two completions each, or two prompts with 32 each. A group in which all rewards are equal has no advantages ([lesson 05](05_group_advantages.ipynb)), and that happens more often in small groups. `frac_reward_zero_std` is the share of such groups.
 #
 # **Predict.** With $G = 2$, which share of the groups teaches nothing? How much worse does the model learn?
 
@@ -337,10 +332,7 @@ picture(along("num_generations"), "8")
 
 # %% tags=["result-num-generations"]
 table(along("num_generations"), "8")
-print("frac_reward_zero_std")
-for label, runs in along("num_generations").items():
-    shares = torch.tensor([run["frac_reward_zero_std"][1:] for run in runs])
-    print(f"{label:8}", *(f"{share:.2f}" for share in shares.mean(dim=0).tolist()))
+watch(along("num_generations"), "frac_reward_zero_std")
 
 # %% [markdown]
 # With two completions a prompt, half of the groups teach nothing at first, and four fifths at the end. It costs 0.011. With 32 completions a prompt hardly a group is silent, but there are two prompts in a batch instead of 32, and that costs 0.026. What a batch gains in prompts it loses in groups that agree, and the two nearly balance. The best size lies in the middle, and missing it costs little.
@@ -352,10 +344,7 @@ picture(along("beta"), "0.0")
 
 # %% tags=["result-beta"]
 table(along("beta"), "0.0")
-print("think_rate, last")
-for label, runs in along("beta").items():
-    thinks = sum(run["think_rate"][-1] for run in runs) / len(runs)
-    print(f"{label:8} {thinks:.2f}")
+watch(along("beta"), "think_rate")
 
 # %% [markdown]
 # The small weights change nothing that could be seen. 0.2 holds the model back: the reference thinks in four samples out of ten, and the pull towards it keeps one completion in ten from thinking. Nowhere does the penalty help.
@@ -378,7 +367,7 @@ table(along("scale_rewards"), "group")
 #
 # Every setting against the base of its axis. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out.
 
-# %% alt="One row for each of 19 settings with the difference of its average accuracy from the base. lr 5e-5 lies at −0.24, temp 0.5 at −0.17, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero."
+# %% alt="One row for each of 19 settings with the difference of its average accuracy from the base. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero."
 SHORT = {
     "num_generations": "G",
     "num_iterations": "mu",

@@ -36,6 +36,11 @@ class TestParts:
     def test_memory(self):
         check(bench.memory(widths=(8, 16), runs=1, tokens=64, vocabulary=500), "memory", 4)
 
+    def test_memory_is_that_of_the_new_process_alone(self):
+        held_here = torch.ones(2 * 10**8)  # 800 MB
+        taken, _ = bench._fresh("score(width=8, plain=False, tokens=64, vocabulary=500)")
+        assert taken < 3 * 10**8 < held_here.nbytes
+
     def test_scaling(self, monkeypatch):
         trainers, one_step = [], bench._one_step
         monkeypatch.setattr(bench, "_one_step", lambda trainer: trainers.append(trainer) or one_step(trainer))

@@ -89,9 +89,15 @@ class TestSampling:
         assert_shown("03", "position-ids", mask, position_ids(mask))
 
     def test_what_a_model_reads(self):
-        """One prompt of 20 tokens, 8 completions of 6: the prompt once, then all but the last token of each row."""
+        """One prompt of 20 tokens, 8 completions of 6: the prompt once, then all but the last token of each row.
+
+        No row ends before the limit, since the end token cannot be drawn: rows that have ended are not read on.
+        """
         model, read = make_tiny_model("gpt2"), []
         model.transformer.wte.register_forward_hook(lambda layer, inputs, output: read.append(inputs[0].numel()))
+        model.lm_head.register_forward_hook(
+            lambda layer, inputs, logits: logits.index_fill(-1, torch.tensor([2]), -torch.inf)
+        )
         prompt = torch.full((1, 20), 3)
         group = gl.sample_group(model, prompt, 8, max_new_tokens=6, eos_token_id=2, pad_token_id=2)
         assert group.ids.shape == (8, 6)

@@ -70,6 +70,7 @@ class TestInterval:
 
 
 class TestRun:
+    @pytest.mark.slow
     def test_is_the_trainers_own_loop(self):
         """The same settings through GRPOTrainer.train give the same evaluations."""
         change = {"num_iterations": 2, "num_generations": 4}
@@ -101,6 +102,7 @@ class TestRun:
 
 
 class TestSweep:
+    @pytest.mark.slow
     def test_goes_on_after_a_kill_in_the_middle_of_a_line(self, tmp_path, monkeypatch):
         started = []
         monkeypatch.setattr(module, "run", lambda s, seed, **k: started.append((s["beta"], seed)) or run(s, seed, **k))
@@ -124,6 +126,7 @@ class TestSweep:
         path.write_text('{"settings"')
         assert len(sweep(path, [{}], [0], batches=[0])) == 1
 
+    @pytest.mark.slow
     def test_quick_from_the_command_line(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(module, "QUICK_BATCHES", (0, 1))
         monkeypatch.chdir(tmp_path)
@@ -194,14 +197,14 @@ class TestStored:
     @pytest.mark.slow
     @pytest.mark.parametrize("change", [{}, {"num_iterations": 4, "epsilon": 0.05}, {"learning_rate": 1e-3}])
     def test_a_stored_run_can_be_repeated(self, change):
-        """To the digit on the machine that made it. Elsewhere rounding differs, so a token in many is drawn otherwise;
-        then the run is another one of the same kind: as far from the stored one as seeds are from each other."""
+        """To the digit where it was made. Another processor rounds differently: weights that were moved by one part in
+        a million gave the same evaluations, so four completions of 200 leave room enough."""
         stored = select(self.results, **change)[0]
         again = run(change, stored["seed"], batches=BATCHES[:3])
-        assert again["sampled_accuracy"][0] == pytest.approx(stored["sampled_accuracy"][0], abs=0.0101)
         for name in ("sampled_accuracy", "think_rate"):
-            assert again[name] == pytest.approx(stored[name][:3], abs=0.12)
-        assert again["mean_length"] == pytest.approx(stored["mean_length"][:3], abs=0.5)
+            assert again[name] == pytest.approx(stored[name][:3], abs=0.0201)
+        assert again["mean_length"] == pytest.approx(stored["mean_length"][:3], abs=0.1)
+        assert again["clip_ratio"][1:] == pytest.approx(stored["clip_ratio"][1:3], abs=0.01)
 
 
 class TestShown:
@@ -245,12 +248,13 @@ class TestShown:
         return {self.label(value): self.runs(**with_it, **{axis: value}) for value in AXES[axis]}
 
     def assert_row(self, row, label, runs, base):
-        measured = [x for m in (self.average, self.final) for x in self.interval([m(r) for r in runs])]
+        whole, last = (self.interval([m(r) for r in runs]) for m in (self.average, self.final))
         mean, half = self.apart(runs, base)
         assert row.startswith(f"{label} ")
         numbers = self.numbers(row.removeprefix(label))
-        assert numbers == pytest.approx(measured if runs == base else [*measured, mean, half], abs=6e-4)
-        assert row.rstrip().endswith("*") == (abs(mean) > half)
+        against = [] if runs == base else [mean, half]
+        assert numbers == pytest.approx([*whole, *against, *last], abs=6e-4)
+        assert ("*" in row) == (abs(mean) > half)
 
     @pytest.mark.parametrize("axis", AXES)
     def test_table_of_an_axis(self, axis):
@@ -265,20 +269,19 @@ class TestShown:
             ("epsilon", "clip_ratio"),
             ("temperature", "frac_reward_zero_std"),
             ("num_generations", "frac_reward_zero_std"),
+            ("beta", "think_rate"),
         ],
     )
     def test_means_below_a_table(self, axis, name):
         settings = self.along(axis)
         heading, *rows = self.lines(axis.replace("_", "-"))[len(settings) + 1 : 2 * len(settings) + 2]
-        assert heading == name
+        assert heading == f"{name}, by batch {BATCHES[1:]}"
         for row, (label, runs) in zip(rows, settings.items(), strict=True):
             means = [statistics.fmean(column) for column in zip(*(r[name][1:] for r in runs), strict=True)]
-            assert self.numbers(row.removeprefix(label)) == pytest.approx(means, abs=6e-3 if "std" in name else 6e-4)
+            assert self.numbers(row.removeprefix(label)) == pytest.approx(means, abs=6e-4)
 
     def test_last_lines(self):
-        """What stands below three of the tables: the last evaluation, and one more pair of settings."""
-        thinks = [statistics.fmean(r["think_rate"][-1] for r in runs) for runs in self.along("beta").values()]
-        assert [self.numbers(row)[-1] for row in self.lines("beta")[-4:]] == pytest.approx(thinks, abs=6e-3)
+        """What stands below two of the tables: the last evaluation, and one more pair of settings."""
         pairs = zip(self.runs(temperature=1.5), self.runs(), strict=True)
         expected = self.interval([self.final(a) - self.final(b) for a, b in pairs])
         assert self.numbers(self.lines("temperature")[-1])[1:] == pytest.approx(expected, abs=6e-4)

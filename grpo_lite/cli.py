@@ -5,6 +5,7 @@ Every command is one function here; what they do stands in the module they call.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name."""
     args = _parser().parse_args(argv)
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # for a model that loads in an instant
     try:
         args.run(args)
     except (ValueError, ImportError, OSError, FloatingPointError) as error:
@@ -45,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train from the base model and leave metrics, checkpoints and a plot in the output folder."""
-    from grpo_lite.plotting import lines  # before the training: a missing extra shows at once
+    from grpo_lite.plotting import _need_matplotlib, lines
     from grpo_lite.trainer import METRICS, GRPOTrainer
 
+    _need_matplotlib()  # now, not after the training
     model, tokenizer = load_base_model(args.model)
     options = [*TRAIN_OPTIONS, "loss_type", "scale_rewards"]
     given = {name: getattr(args, name) for name in options if getattr(args, name) is not None}

@@ -347,7 +347,7 @@ table(along("beta"), "0.0")
 watch(along("beta"), "think_rate")
 
 # %% [markdown]
-# The small weights change nothing that could be seen. 0.2 holds the model back: the reference thinks in four samples out of ten, and the pull towards it keeps one completion in ten from thinking. Nowhere does the penalty help.
+# The small weights change nothing that could be seen. 0.2 holds the model back: the reference thinks in about four samples out of ten, and the pull towards it keeps one completion in ten from thinking. Nowhere does the penalty help.
 #
 # It could not have shown its use here. It is there to keep what the model could do before, and we never looked at that.
 #
@@ -484,13 +484,13 @@ assert min(ends["base"]) > max(ends["lr 5e-5"])
 # | clip range | 0.05 to 0.5: within 0.03 | [PPO (arXiv:1707.06347)](https://arxiv.org/abs/1707.06347): 0.2 the best of 0.1, 0.2 and 0.3, on control tasks |
 # | the seed | 0.08 between the last values of equal trainings | [Henderson et al. (arXiv:1709.06560)](https://arxiv.org/abs/1709.06560): ten equal trainings, halved, gave two curves that looked like two methods |
 #
-# Agreement is no confirmation, and the opposite would be no refutation: each of these was measured on other tasks. The largest study of this kind tried more than 50 choices in 250,000 trainings, [What Matters in On-Policy Reinforcement Learning (arXiv:2006.05990)](https://arxiv.org/abs/2006.05990), on control tasks too.
+# Agreement is no confirmation, and the opposite would be no refutation: each of these was measured on other tasks. A study of this kind on another scale tried more than 50 choices in over 250,000 trainings, [What Matters in On-Policy Reinforcement Learning (arXiv:2006.05990)](https://arxiv.org/abs/2006.05990), on control tasks too.
 #
 # ## What does not carry over
 #
 # This model has 0.4 million weights, its completions ten tokens, and its task is solved after forty batches. Before you take a number from here to a large model:
 #
-# - **The values of the learning rate.** 2e-4 suits these 0.4 million weights; with billions of them 1e-6 is common. That there is a slow side and a cliff on the other side does carry over.
+# - **The values of the learning rate.** 2e-4 suits these 0.4 million weights; with billions of them 1e-6 is common. That there is a slow side, and a cliff on the other, should carry over.
 # - **A base that is right in a third of its samples.** There is something to learn from in almost every group. On a task where one sample in a hundred is right, group size and sampling decide whether there is anything at all (exercise 1).
 # - **Nothing to forget.** We measured chain sums and nothing else, so all that a KL penalty protects is invisible here.
 # - **Short and equal completions.** At four to ten tokens, questions of length, truncation and averaging hardly arise.

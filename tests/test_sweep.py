@@ -191,6 +191,13 @@ class TestStored:
             same_start = next(s for s in self.results if s["seed"] == r["seed"])
             assert r["sampled_accuracy"][0] == same_start["sampled_accuracy"][0]
 
+    def test_select_takes_one_setting_and_sorts_its_seeds(self):
+        for changes in ({}, {"num_iterations": 4}, {"num_iterations": 4, "epsilon": 0.5}):
+            found = select(self.results[::-1], **changes)
+            assert [r["seed"] for r in found] == sorted({r["seed"] for r in found})
+            assert all(r["settings"] == {**BASE, **changes} for r in found)
+            assert len(found) == sum(r["settings"] == {**BASE, **changes} for r in self.results)
+
     def test_the_file_is_small(self):
         assert STORED.stat().st_size < 150_000
 

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # 10 The training loop
 #
-# Lessons 02 to 08 built every piece of GRPO. This lesson puts them in order, adds the one line that was missing, the optimiser's step, and trains a model. Then it breaks the loop in five ways, so that you know the curves when you meet them.
+# Lessons 02 to 08 built every piece of GRPO. This one puts them in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, so that you know the curves when you meet them.
 #
 # **Minutes:** 45 · **Needs:** [lesson 03](03_sampling_a_group.ipynb), [lesson 08](08_the_loss.ipynb) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
@@ -51,9 +51,9 @@ torch.set_num_threads(1)  # fastest for a model this small
 # %% [markdown]
 # ## The question
 #
-# We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. Nothing has learned yet, because no weight has moved. What has to stand around these functions so that a model gets better, and how do we notice when it does not?
+# We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. No weight has moved yet. What has to stand around these functions so that a model gets better, and how do we notice when it does not?
 #
-# The model and the task are those of [lesson 00](00_watch_it_learn.ipynb): a prompt asks for the last digit of a sum, a completion may write down running sums first, and only the final answer is paid.
+# Model and task are those of [lesson 00](00_watch_it_learn.ipynb): a prompt asks for the last digit of a sum, a completion may write down running sums first, and only the final answer is paid.
 
 # %%
 base, tokenizer = load_base_model()
@@ -101,7 +101,7 @@ print("probability", after.softmax(dim=1))
 #
 # ## Sample, score, compare
 #
-# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, whose names are those of TRL. A step takes 64 completions: 8 prompts with 8 completions each.
+# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A step takes 64 completions, 8 for each of 8 prompts.
 
 # %%
 args = grpo_lite.GRPOConfig(
@@ -117,7 +117,7 @@ args = grpo_lite.GRPOConfig(
 reward_funcs = [accuracy, think_rate]
 
 # %% [markdown]
-# Three of the four parts of a step need no gradient. Each is a call or two, and each is a lesson: sample a group for every prompt (03), score it and combine the scores (02), compare within the group (05). The result is a batch of facts. From here on they do not change, however often we look at them.
+# Three of the four parts of a step need no gradient: sample a group for every prompt (lesson 03), score it (02), compare within the group (05). The result is a batch of facts. They do not change, however often we look at them.
 
 
 # %%
@@ -152,17 +152,15 @@ def roll_out(model, reward_funcs, args, rows, tokenizer, generator):
 
 
 # %%
-batch = roll_out(
-    base, reward_funcs, args, problems[:8], tokenizer, torch.Generator().manual_seed(0)
-)
-print(problems[0])
+generator = torch.Generator().manual_seed(0)
+batch = roll_out(base, reward_funcs, args, problems[:8], tokenizer, generator)
 for i in range(8):
     print(f"{batch.rewards[i]:.0f} {batch.advantages[i]:6.2f}  {batch.texts[i]}")
 
 # %% [markdown]
-# One prompt and its group. Some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding here.)
+# The group of the first prompt: some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding.)
 #
-# The fourth part has a gradient: score the same tokens again with the policy as it is *now* (04), and compute the loss against the log-probs that were stored at sampling (07, 08). (The prompt is repeated for each completion, as in lesson 04. The trainer hands it over once a group, with the same result.)
+# The fourth part has a gradient: score the same tokens with the policy as it is *now* (04), and compute the loss against the log-probs that were stored at sampling (07, 08).
 
 
 # %%
@@ -216,11 +214,11 @@ for name, value in describe(batch, args).items():
 # | `clip_ratio` | share of tokens that the clip has switched off | 0 for $\mu = 1$, above 0 for $\mu > 1$ |
 # | `kl` | distance from the reference, if $\beta > 0$ | grows slowly |
 #
-# The names are TRL's, and two of them are easy to confuse: `clipped_ratio` is about completions that are too long, `clip_ratio` about the clip of the importance ratio.
+# The names are TRL's, and two are easy to confuse: `clipped_ratio` is about completions that are too long, `clip_ratio` about the importance ratio.
 #
 # ## The loop
 #
-# Draw the next prompts, roll out, and then $\mu$ times: loss, gradient, step. In code $\mu$ is `num_iterations`; it is 1 for now. The rest is ordinary deep learning: AdamW makes the step, and a gradient longer than `max_grad_norm` is shortened to it.
+# Draw the next prompts, roll out, and then $\mu$ times (`num_iterations`, 1 for now): loss, gradient, step. AdamW makes the step, and a gradient longer than `max_grad_norm` is shortened to it.
 
 
 # %% tags=["define-GRPOTrainer"]
@@ -249,7 +247,7 @@ def train(model, reward_funcs, args, train_dataset, tokenizer, loss_of=loss_of):
 # %% [markdown]
 # That is GRPO: these 25 lines, `roll_out` and `loss_of`. You have built every function of the package that they call.
 #
-# `grpo_lite.GRPOTrainer` is the same loop as a class. Give both the same weights, problems and seed. Both shuffle the problems by the seed and draw tokens from a generator with the seed, so they see the same prompts and sample the same completions. After six updates, in float64, everything must agree: each record, the last gradient, all weights; once with one update a batch, once with two.
+# `grpo_lite.GRPOTrainer` is the same loop as a class. It shuffles the problems by the seed and draws tokens from a generator with that seed, as ours does. So with the same weights, problems and seed both see the same prompts and sample the same completions. After six updates, in float64, everything must agree: each record, the last gradient, all weights; once with one update a batch, once with two.
 
 # %% tags=["same-GRPOTrainer"]
 for num_iterations in (1, 2):
@@ -267,7 +265,7 @@ for num_iterations in (1, 2):
     assert not torch.equal(mine.lm_head.weight, base.lm_head.weight.double())
 
 # %% [markdown]
-# The trainer adds what a long run needs: a reference, prompts of any length, gradient accumulation, a schedule, evaluation, checkpoints, several processes ([how to use it](../docs/training.md)). None of that changes what a step is. Here we stay with our own loop, because every line of it can be reached and broken.
+# The trainer adds what a long run needs: a reference, prompts of any length, gradient accumulation, a schedule, checkpoints, several processes ([how to use it](../docs/training.md)). Here we stay with our own loop, because every line of it can be reached and broken.
 #
 # ## A healthy run
 #
@@ -399,7 +397,7 @@ for name, function in (("stored", loss_of), ("fresh ", with_fresh_old_logps)):
 #
 # ## A batch that does not fit
 #
-# A large batch is sent through the model in parts, **micro-batches**. Their gradients add up in `.grad`, and one step follows. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it has to be multiplied by the part's share of the whole. Share of what?
+# A large batch is sent through the model in parts, **micro-batches**. Their gradients add up in `.grad`, and one step follows. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it is multiplied by the part's share of the whole. Share of what?
 #
 # Two groups written by hand. In the first, two completions answer straight and two think, one right and one wrong of each kind. In the second, all four are wrong.
 
@@ -441,7 +439,7 @@ for loss_type in ("grpo", "bnpo"):
     print(f"  of the average {naive.norm():.4f}  error {error:.4f}")
 
 # %% [markdown]
-# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28. With half of the weight, each of its tokens counts 1.75 times as much as it should, and each token of the long part 0.7 times. The norms give it away: the average of the parts *is* the gradient of `"grpo"`, because within each part all completions are equally long. One has asked for one method and got another, and no error appears.
+# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28. With half of the weight, each of its tokens counts 1.75 times as much as it should, and each token of the long part 0.7 times. The norms give it away: the average *is* the gradient of `"grpo"`, because within each part all completions are equally long. One has asked for one method and got another, without an error.
 #
 # The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` has the count built in: each part divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added.
 
@@ -505,7 +503,7 @@ print("healthy", held_out(model))
 print("cold   ", held_out(cold_model))
 
 # %% [markdown]
-# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient at all. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. All the slips are still in it; the low temperature hides them from the reward and so from the training. With an unlucky start the favourite answers are wrong ones, and the run stands still *there*.
+# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training. With an unlucky start the favourite answers are wrong, and the run stands still *there*.
 #
 # No spread and no gradient also come from prompts that are all too easy or all too hard, and from a reward that always gives the same number.
 #
@@ -530,9 +528,9 @@ again.texts[::8]
 # %% [markdown]
 # Judged by its own reward this run is a triumph. No answer is right any more.
 #
-# The hack came in two stages. First the model took to thinking, which is longer, and on the way accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed. Every run finds its own way to be long, and the tags are the longest tokens that there are.
+# First the model took to thinking, which is longer, and accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed. Every run finds its own way to be long; the tags are the longest tokens.
 #
-# **Repair.** Pay for what you want. Watch what you want with a second function of weight 0, look at texts, and be suspicious when length and reward rise together.
+# **Repair.** Pay for what you want, look at texts, and be suspicious when length and reward rise together.
 #
 # ### 4. The end token is masked out
 #
@@ -578,28 +576,18 @@ curves(RIGHT, CUT_OFF, LENGTH, healthy=learns_to_stop, sick=never_stops)
 #
 # Two ways to get it wrong, each with one line. In the first, the old log-probs are computed with the model, and nobody says that they are constants. (`grpo_lite.grpo_loss` would detach them, so the ratio is written out.)
 
-
 # %% tags=["result-attached"]
-def with_attached_old_logps(model, batch, args):
-    logps = score(model, batch, args)
-    old_logps = logps  # no .detach()
-    ratio = (logps - old_logps).exp()
-    surrogate = grpo_lite.clipped_surrogate(ratio, batch.advantages)
-    loss = grpo_lite.masked_mean(-surrogate, batch.mask, dim=1).mean()
-    return grpo_lite.LossOutput(loss, loss.detach(), torch.zeros(()), torch.zeros(()))
-
-
-attached_model, attached = run(
-    replace(args, max_steps=4), loss_of=with_attached_old_logps
-)
-weights = zip(attached_model.parameters(), base.parameters(), strict=True)
-print("gradient norm", [r[NORM].item() for r in attached])
-print("weights moved", any(not torch.equal(a, b) for a, b in weights))
+logps = score(base, batch, args)
+ratio = (logps - logps).exp()  # old_logps = logps, without .detach()
+surrogate = grpo_lite.clipped_surrogate(ratio, batch.advantages)
+loss = grpo_lite.masked_mean(-surrogate, batch.mask, dim=1).mean()
+parts = torch.autograd.grad(loss, list(base.parameters()))
+print("largest entry of the gradient", max(part.abs().max().item() for part in parts))
 
 # %% [markdown]
-# The gradient is exactly 0: what the numerator gains, the denominator gains too. The reward wanders with its noise, the loss prints 0 as in a healthy run, and no weight moves. `grad_norm` gives it away.
+# The gradient is exactly 0: what the numerator gains, the denominator gains too. In a run the reward wanders with its noise, the loss prints 0 as in a healthy run, and no weight moves. `grad_norm` gives it away.
 #
-# In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that is the same thing as stored ones. So let $\mu = 8$, at a learning rate of 3e-4, and compare with a healthy run of the same settings.
+# In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that makes no difference. So let $\mu = 8$, with a learning rate of 3e-4 in both runs.
 
 # %%
 eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
@@ -613,7 +601,7 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 # %% [markdown]
 # With stored log-probs the clip ratio rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and the full gradient is followed eight times on the word of the same 64 completions. For a batch or two it looks no worse, and then the model is ruined. The tell is a clip ratio of *exactly* 0 with $\mu > 1$.
 #
-# Even the healthy run learns less from its 48 updates than the first run of this lesson from 25, because it saw only six batches. And with $\mu = 2$ fresh log-probs do much less harm here: a sickness needs the conditions in which it shows.
+# Even the healthy run learns less from its 48 updates than the first run from 25: it saw only six batches. And with $\mu = 2$ fresh log-probs do much less harm here. A sickness needs the conditions in which it shows.
 #
 # **Repair.** Store the log-probs that come with the samples. `grpo_lite.sample_group` returns them without gradient.
 #
@@ -635,16 +623,13 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 #
 # ## Exercises
 #
-# **1. A silent reward.** A colleague writes a stricter reward function. The run does not learn. Which metrics of the first three updates tell you where to look, and what is the mistake?
+# **1. A silent reward.** With this stricter reward function the run does not learn. Which metrics of the first three updates tell you where to look, and what is the mistake?
 
 
 # %%
 def strict_accuracy(completions, ground_truth, **columns):
     found = [re.search(r"<answer>([0-9])<answer>$", text) for text in completions]
-    return [
-        float(m is not None and m[1] == truth)
-        for m, truth in zip(found, ground_truth, strict=True)
-    ]
+    return [float(bool(m) and m[1] == t) for m, t in zip(found, ground_truth)]
 
 
 _, silent = run(replace(args, max_steps=3), [strict_accuracy, think_rate])
@@ -655,7 +640,7 @@ for name in ("reward", ZERO_STD, ENTROPY, NORM):
     print(f"{name:22}", [f"{record[name]:.2f}" for record in silent])
 
 # %% [markdown] tags=["solution"]
-# The reward is 0 for every completion, so no group has spread and the gradient is 0. The entropy is that of a lively model: the completions do differ. So sampling is fine, and the reward function does not see what is there. The second tag of its pattern lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
+# The reward is always 0, so no group has spread and the gradient is 0. The entropy is that of a lively model: completions do differ. So sampling is fine, and the reward function does not see what is there: the second tag of its pattern lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
 
 # %% [markdown]
 # **2. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
@@ -669,7 +654,7 @@ for name, history in runs.items():
     print("{}{:9.2f}{:11.2f}{:9.2f}{:11.2f}{:8.1f}{:9.2f}".format(name, *means))
 
 # %% [markdown] tags=["solution"]
-# A is the low temperature: no entropy, hardly any spread, and a high reward. E is paid for length: its reward is no share. B, C and D end alike, without reward and without spread, and their last updates do not say how it came about. The first ones do. The reward of D (learning rate) falls at once. B (fresh old log-probs) does well for two batches, with a clip ratio of 0 at every update. C (end token masked) had most completions cut off from the start, and then more. Keep the whole diary, not its last line.
+# A is the low temperature: no entropy, hardly any spread, and a high reward. E is paid for length: its reward is no share. B, C and D end alike, without reward and without spread. How it came about is seen in the first updates. The reward of D (learning rate) falls at once. B (fresh old log-probs) does well for two batches, with a clip ratio of 0 at every update. C (end token masked) had most completions cut off from the start, and then more. Keep the whole diary, not its last line.
 
 # %% [markdown]
 # ## What to remember

@@ -483,7 +483,7 @@ def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
 
 
 # Two lessons that train several models are longer than the others; each should be cut or parted.
-LONG = {"10_the_training_loop": 96_000, "11_ppo_and_grpo": 88_000}
+LONG = {"10_the_training_loop": 88_000, "11_ppo_and_grpo": 88_000}
 
 
 @pytest.mark.site

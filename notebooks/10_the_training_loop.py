@@ -33,9 +33,8 @@ import os
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import copy
-import re
+from collections import namedtuple
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from torch.nn.utils import clip_grad_norm_
@@ -121,15 +120,9 @@ reward_funcs = [accuracy, think_rate]
 
 
 # %%
-class Batch(NamedTuple):
-    prompt_ids: torch.Tensor  # [B, P], one row a completion
-    ids: torch.Tensor  # [B, T], as are the next two
-    mask: torch.Tensor
-    old_logps: torch.Tensor
-    scores: torch.Tensor  # [B, K], one column a reward function
-    rewards: torch.Tensor  # [B]
-    advantages: torch.Tensor  # [B]
-    texts: list
+Batch = namedtuple(
+    "Batch", "prompt_ids ids mask old_logps scores rewards advantages texts"
+)  # one row a completion
 
 
 def roll_out(model, reward_funcs, args, rows, tokenizer, generator):
@@ -198,9 +191,6 @@ def describe(batch, args):
         "completions/clipped_ratio": 1 - ended.mean(),
     }
 
-
-for name, value in describe(batch, args).items():
-    print(f"{name:28}{value:6.2f}")
 
 # %% [markdown]
 # | metric | what it says | healthy |
@@ -311,7 +301,7 @@ curves(RIGHT, ZERO_STD, ENTROPY, LENGTH, healthy=healthy)
 # %% [markdown]
 # The rest explains the reward. The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
 #
-# ## How good is it? Greedy decoding
+# ## Greedy decoding
 #
 # On held-out problems one can sample, as in training, or take the most likely token every time: **greedy** decoding, without chance. As a plain loop, reading everything again for each token:
 
@@ -350,14 +340,13 @@ encoded = tokenizer(mixed, return_tensors="pt", padding=True, padding_side="left
 prompt_mask = encoded["attention_mask"].bool()
 assert not prompt_mask.all()
 exact = copy.deepcopy(base).double()
-for given in (prompt_mask, None):
-    mine, packaged = (
-        function(exact, encoded["input_ids"], prompt_mask=given, **settings)
-        for function in (greedy_decode, grpo_lite.greedy_decode)
-    )
-    for x, y in zip(mine, packaged, strict=True):
-        torch.testing.assert_close(x, y)
-    assert not packaged.logps.requires_grad
+mine, packaged = (
+    function(exact, encoded["input_ids"], prompt_mask=prompt_mask, **settings)
+    for function in (greedy_decode, grpo_lite.greedy_decode)
+)
+for x, y in zip(mine, packaged, strict=True):
+    torch.testing.assert_close(x, y)
+assert not packaged.logps.requires_grad
 
 
 # %%
@@ -397,7 +386,7 @@ for name, function in (("stored", loss_of), ("fresh ", with_fresh_old_logps)):
 #
 # ## A batch that does not fit
 #
-# A large batch is sent through the model in parts, **micro-batches**. Their gradients add up in `.grad`, and one step follows. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it is multiplied by the part's share of the whole. Share of what?
+# A large batch is sent through the model in parts, **micro-batches**, whose gradients add up in `.grad` before the one step. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it is multiplied by the part's share of the whole. Share of what?
 #
 # Two groups written by hand. In the first, two completions answer straight and two think, one right and one wrong of each kind. In the second, all four are wrong.
 
@@ -475,7 +464,7 @@ torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 #
 # The same loop, the same seed, the same prompts, and each time *one* thing changed. The healthy run is the dashed grey line. Look at the curves and guess before you read on.
 #
-# ### 1. The learning rate is too high
+# ### 1. Learning rate too high
 #
 # One setting: 2e-3 instead of 5e-4.
 
@@ -532,7 +521,7 @@ again.texts[::8]
 #
 # **Repair.** Pay for what you want, look at texts, and be suspicious when length and reward rise together.
 #
-# ### 4. The end token is masked out
+# ### 4. End token masked out
 #
 # One line in the loss: `mask & (ids != EOS)`. It comes in by accident, where padding is the end token and the mask is made by comparing ids ([lesson 04](04_token_logprobs.ipynb)).
 #
@@ -555,22 +544,19 @@ for name, history in (("healthy   ", healthy), ("end masked", masked)):
 #
 # So take a model that has to *learn* to stop. A bias of −12 on the logit of the end token makes one: only one completion in five ends before the limit now. (The learning rate is 4e-4. This model stands nearer to the edge, and at 5e-4 some healthy runs collapse as well.)
 
-# %%
+# %% alt="Three panels, healthy against sick, from the reluctant model. The healthy run's right answers rise from below 0.1 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. The sick run goes to 0 right answers and to all completions cut off, at 16 tokens."
 reluctant = copy.deepcopy(base)
 bias = torch.zeros(len(tokenizer)).index_fill(0, torch.tensor(EOS), -12.0)
 reluctant.lm_head.bias = torch.nn.Parameter(bias)
 careful = replace(args, learning_rate=4e-4)
 _, learns_to_stop = run(careful, start=reluctant)
-print(f"cut off at first {learns_to_stop[0][CUT_OFF]:.2f}")
-
-# %% alt="Three panels, healthy against sick, from the reluctant model. The healthy run's right answers rise from below 0.1 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. The sick run goes to 0 right answers and to all completions cut off, at 16 tokens."
 _, never_stops = run(careful, start=reluctant, loss_of=with_end_masked)
 curves(RIGHT, CUT_OFF, LENGTH, healthy=learns_to_stop, sick=never_stops)
 
 # %% [markdown]
 # An answer counts only if the completion ends behind it. The healthy loop praises the end token in the completions that were right, and learns to stop. The sick loop praises everything in them *but* the end, and soon nearly every completion runs into the limit.
 #
-# **Repair.** `grpo_lite.completion_mask`, which counts the first end token. And a test of the mask, because the curves of an easy run will not tell.
+# **Repair.** `grpo_lite.completion_mask`, which counts the first end token, and a test of it, because the curves of an easy run will not tell.
 #
 # ### 5. Old log-probs that are not a record
 #
@@ -589,12 +575,9 @@ print("largest entry of the gradient", max(part.abs().max().item() for part in p
 #
 # In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that makes no difference. So let $\mu = 8$, with a learning rate of 3e-4 in both runs.
 
-# %%
+# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is longer than the healthy one until there is nothing left to learn from."
 eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
 _, stored = run(eight)
-print("clip ratio", [f"{r[CLIP]:.2f}" for r in stored[:8]])
-
-# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is longer than the healthy one until there is nothing left to learn from."
 _, fresh = run(eight, loss_of=with_fresh_old_logps)
 curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 
@@ -609,17 +592,17 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 #
 # | symptom | first suspects |
 # |---|---|
-# | reward flat, `grad_norm` exactly 0 from the start | a reward that never differs; old log-probs not detached; frozen weights |
-# | reward flat, `frac_reward_zero_std` near 1 | temperature too low; prompts all solved or all hopeless |
+# | `grad_norm` exactly 0, groups with spread | old log-probs not detached; frozen weights |
+# | `frac_reward_zero_std` near 1, `entropy` near 0 | temperature too low |
+# | `frac_reward_zero_std` near 1, `entropy` not | prompts all solved or all hopeless; a reward that never differs |
 # | reward collapses, then `frac_reward_zero_std` near 1 | learning rate too high; $\mu$ too high; old log-probs computed afresh |
 # | reward high in training, low when evaluated | another temperature in training; a reward that is hacked |
 # | `clipped_ratio` rises | end token masked out; length is paid; length limit too short |
 # | `clip_ratio` exactly 0 although $\mu > 1$ | old log-probs not those of the sampling |
 # | `clip_ratio` above 0 at the first update on a batch | sampled and scored differently (temperature, dropout) |
-# | `entropy` near 0 early | temperature too low |
 # | loss is 0, or rises | nothing: [lesson 08](08_the_loss.ipynb) |
 #
-# Two habits find most of these: look at completions, not only at curves, and change one thing at a time, with the same seed.
+# Two habits find most of these: look at completions, and change one thing at a time, with the same seed.
 #
 # ## Exercises
 #
@@ -628,8 +611,8 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 
 # %%
 def strict_accuracy(completions, ground_truth, **columns):
-    found = [re.search(r"<answer>([0-9])<answer>$", text) for text in completions]
-    return [float(bool(m) and m[1] == t) for m, t in zip(found, ground_truth)]
+    pairs = zip(completions, ground_truth, strict=True)
+    return [float(text.endswith(f"<answer>{truth}<answer>")) for text, truth in pairs]
 
 
 _, silent = run(replace(args, max_steps=3), [strict_accuracy, think_rate])
@@ -640,7 +623,7 @@ for name in ("reward", ZERO_STD, ENTROPY, NORM):
     print(f"{name:22}", [f"{record[name]:.2f}" for record in silent])
 
 # %% [markdown] tags=["solution"]
-# The reward is always 0, so no group has spread and the gradient is 0. The entropy is that of a lively model: completions do differ. So sampling is fine, and the reward function does not see what is there: the second tag of its pattern lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
+# The reward is always 0, so no group has spread and the gradient is 0. The entropy is that of a lively model: completions do differ. So sampling is fine, and the reward function does not see what is there: the second tag that it looks for lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
 
 # %% [markdown]
 # **2. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
@@ -659,8 +642,8 @@ for name, history in runs.items():
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** A step of GRPO is sample, score, compare, update; the first three give facts, and only the update has a gradient. The old log-probs are one of these facts: stored at sampling, constant ever after. Micro-batches are weighted by what the loss averages over, and groups without spread may be skipped if they still count in the denominator. Judge a run by held-out samples, read the metrics together, and look at texts.
+# > **Remember.** A step of GRPO is sample, score, compare, update; the first three give facts, and only the update has a gradient. The old log-probs are one of these facts: stored at sampling, constant ever after. Micro-batches are weighted by what the loss averages over; skipped groups still count in the denominator. Judge a run by held-out samples, read the metrics together, and look at texts.
 #
-# The loop is algorithm 1 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with its outer loop over new references left out. AdamW is from [arXiv:1711.05101](https://arxiv.org/abs/1711.05101). Leaving groups without spread out of the batch, and sampling others in their place, is the dynamic sampling of [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476).
+# The loop is algorithm 1 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with its outer loop over new references left out. Leaving out groups without spread, and sampling others in their place, is the dynamic sampling of [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476).
 #
 # **Next:** [lesson 11](11_ppo_and_grpo.ipynb) trains the same model with a critic, as PPO does, and puts the two side by side.

@@ -341,9 +341,15 @@ for _eos in (None, [], 2.5, [2, None], True):
         (lambda eos=_eos: gl.completion_mask(IDS, eos), r"eos_token_id must be a token id or a list .* can pad")
     )
 
-WRONG_CALLS = LOSS + PIECES + ADVANTAGES_AND_REWARDS + TOKENS
+SETTINGS = [
+    (lambda: gl.GRPOConfig(num_generations=1), "num_generations"),
+    (lambda: gl.GRPOConfig(per_device_train_batch_size=6, num_generations=4), "multiple of num_generations"),
+    (lambda: gl.GRPOConfig(loss_type="ppo"), "loss_type"),
+    (lambda: gl.GRPOConfig(temperature=0.0), "temperature"),
+]
+WRONG_CALLS = LOSS + PIECES + ADVANTAGES_AND_REWARDS + TOKENS + SETTINGS
 # Their wrong calls need a model, and stand in test_logprobs.py and test_sampling.py.
-WITH_A_MODEL = {"completion_logps", "sample_group"}
+WITH_A_MODEL = {"completion_logps", "greedy_decode", "sample_group", "GRPOTrainer"}
 RECORDS = {"Completions", "LossOutput", "RewardFunc"}
 
 

@@ -91,7 +91,8 @@ mask = torch.ones_like(tokens, dtype=torch.bool)
 grpo_lite.grpo_loss(logps, logps.detach(), advantages, mask).loss.backward()
 
 after = (logits - 1.0 * logits.grad).detach()
-print("logits     ", after)
+print("advantages ", advantages)
+print("new logits ", after)
 print("probability", after.softmax(dim=1))
 
 # %% [markdown]
@@ -491,7 +492,9 @@ print("healthy", held_out(model))
 print("cold   ", held_out(cold_model))
 
 # %% [markdown]
-# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training. (At 0.05, three of four trials stood still with *wrong* favourites.)
+# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training. With an unlucky start the favourite answers are wrong, and the run stands still *there*.
+#
+# No spread and no gradient also come from prompts that are all too easy or all too hard, and from a reward that always gives the same number.
 #
 # **Repair.** Sample at temperature 1, evaluate at the temperature that you care about, and choose prompts that are sometimes solved.
 #
@@ -514,13 +517,13 @@ again.texts[::8]
 # %% [markdown]
 # Judged by its own reward this run is a triumph. No answer is right any more.
 #
-# First the model took to thinking, which is longer, and accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed.
+# First the model took to thinking, which is longer, and accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed. Every run finds its own way to be long; the tags are the longest tokens.
 #
 # **Repair.** Pay for what you want, look at texts, and be suspicious when length and reward rise together.
 #
 # ### 4. End token masked out
 #
-# One line in the loss: `mask & (ids != EOS)`. It comes in by accident where padding is the end token ([lesson 04](04_token_logprobs.ipynb)).
+# One line in the loss: `mask & (ids != EOS)`. It comes in by accident, where padding is the end token and the mask is made by comparing ids ([lesson 04](04_token_logprobs.ipynb)).
 #
 # **Predict.** The model gets no feedback on its decision to stop. Will completions get longer?
 
@@ -572,7 +575,7 @@ print("largest entry of the gradient", max(part.abs().max().item() for part in p
 #
 # In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that makes no difference. So let $\mu = 8$, with a learning rate of 3e-4 in both runs.
 
-# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is mostly larger than the healthy one until there is nothing left to learn from."
+# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is longer than the healthy one until there is nothing left to learn from."
 eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
 _, stored = run(eight)
 _, fresh = run(eight, loss_of=with_fresh_old_logps)
@@ -583,7 +586,7 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 #
 # Even the healthy run learns less from its 48 updates than the first run from 25: it saw only six batches. And with $\mu = 2$ fresh log-probs do much less harm here. A sickness needs the conditions in which it shows.
 #
-# **Repair.** Store the log-probs that `grpo_lite.sample_group` returns; they carry no gradient.
+# **Repair.** Store the log-probs that come with the samples. `grpo_lite.sample_group` returns them without gradient.
 #
 # ## Symptom and first suspects
 #

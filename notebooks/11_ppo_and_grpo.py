@@ -73,8 +73,11 @@ def sample(policy, rows, size, generator):
     texts = tokenizer.batch_decode(real, skip_special_tokens=True)
     each = [row for row in rows for _ in range(size)]
     whole = [row["prompt"] + text for row, text in zip(each, texts, strict=True)]
-    truths = [row["ground_truth"] for row in each]
-    return prompts, out, torch.tensor(accuracy(whole, truths))
+    return (
+        prompts,
+        out,
+        torch.tensor(accuracy(whole, [r["ground_truth"] for r in each])),
+    )
 
 
 generator = torch.Generator().manual_seed(0)
@@ -212,7 +215,7 @@ mine = gae(random_rewards, random_values, ragged, 1.0)
 torch.testing.assert_close(mine, (to_come - random_values) * ragged)
 
 # %% [markdown]
-# $\lambda$ says whom to trust. With 1, only what really happened counts, and the critic is a baseline: whatever it says, it drops out of the gradient on average, and changes only the noise. With 0, the critic's word replaces everything that comes after the token, and a bad critic bends the direction itself.
+# $\lambda$ says whom to trust. With 1, only what really happened counts, and the critic is a baseline: whatever it says, the advantage is right on average, and a bad critic only makes it noisier. With 0, the critic's word replaces everything that comes after the next token, and a bad critic makes the advantage wrong.
 #
 # ## GRPO in PPO's words
 #
@@ -251,7 +254,7 @@ torch.testing.assert_close(
 # %% [markdown]
 # ## One loop for both
 #
-# What to expect comes from the "group", from a "critic", or, as a control for later, from "nothing": the advantage is then the reward itself. All else is shared: the number of completions, AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), no KL penalty and so no reference. Both average over all tokens of the batch, as PPO does (`"bnpo"` in [lesson 08](08_the_loss.ipynb)). With GRPO's mean over each completion first, the tokens of short completions weigh more, and a baseline would not quite drop out.
+# What to expect comes from the "group", from a "critic", or, as a control for later, from "nothing": the advantage is then the reward itself. All else is shared: the number of completions, the mean over tokens and completions of [lesson 08](08_the_loss.ipynb), AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both). No KL penalty, so no reference.
 #
 # The critic learns from the squared difference between its value and a target, $\hat A_t + V(s_t)$. With $\lambda = 1$ that target is the reward of the completion.
 
@@ -266,6 +269,10 @@ def descend(model, optimizer, loss):
 
 def adamw(model, lr):
     return torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0, fused=True)
+
+
+def mean_over_tokens(x, mask):
+    return grpo_lite.masked_mean(x, mask, dim=1).mean()
 
 
 def train(
@@ -296,7 +303,7 @@ def train(
             known = values.detach()
             advantages = gae(at_last_token(rewards, mask), known, mask, lam)
             error = values - (advantages + known)
-            descend(critic, optimizers[1], grpo_lite.masked_mean(error**2, mask))
+            descend(critic, optimizers[1], mean_over_tokens(error**2, mask))
             record["value"] = known[:, 0].mean().item()
 
         logps = grpo_lite.completion_logps(
@@ -304,12 +311,13 @@ def train(
         )
         ratio = grpo_lite.importance_ratio(logps, out.logps, mask)
         objective = ppo_objective(ratio, advantages)
-        descend(policy, optimizers[0], -grpo_lite.masked_mean(objective, mask))
+        descend(policy, optimizers[0], -mean_over_tokens(objective, mask))
 
         record["seconds"] = time.perf_counter() - start
         record["reward"] = rewards.mean().item()
+        record["entropy"] = -(out.logps.sum() / mask.sum()).item()
         log.append(record)
-    return log, optimizers, policy
+    return log, optimizers
 
 
 # %% [markdown]
@@ -322,7 +330,7 @@ def train(
 # %% tags=["result-memory"]
 print("        trained  gradients    AdamW")
 for name, expect, critic in (("GRPO", "group", None), ("PPO", "critic", Critic(base))):
-    _, optimizers, _ = train(expect, seed=0, critic=critic, steps=0)
+    _, optimizers = train(expect, seed=0, critic=critic, steps=0)
     weights, states = 0, 0
     for optimizer in optimizers:
         for weight, state in optimizer.state.items():
@@ -337,7 +345,7 @@ for name, expect, critic in (("GRPO", "group", None), ("PPO", "critic", Critic(b
 #
 # ## The race
 #
-# Three seeds each. The learning rate is 5e-4 for all networks. We tried 3e-4, 5e-4 and 1e-3 for both methods, with two seeds: the first climbs more slowly, the last ends lower, in both. $\lambda = 0.95$ instead of 1 made no difference to PPO.
+# Three seeds each. The learning rate is 5e-4 for all networks. We tried 3e-4, 5e-4 and 1e-3 for both methods with two seeds: the first climbs more slowly in both, the last breaks GRPO and is no gain for PPO at the end. $\lambda = 0.95$ instead of 1 made no difference beyond the noise.
 
 # %%
 fresh = Critic(base)
@@ -388,7 +396,7 @@ seconds = {
 print(f"passes    PPO / GRPO  {7 / 4:.2f}")
 print(f"seconds   PPO / GRPO  {seconds['PPO'] / seconds['GRPO']:.2f}")
 
-# %% alt="The same two mean curves over passes instead of steps, 0 to 48. PPO's is stretched. GRPO is ahead up to about 40 passes, and at 48 both are at about 0.8."
+# %% alt="The same two mean curves over passes instead of steps, 0 to 48. PPO's is stretched. GRPO is ahead for most of the way, and at 48 passes both are at about 0.8."
 passes = np.arange(0, 49, 4)
 steps = np.arange(0, 13, 3)
 plotting.lines(
@@ -403,7 +411,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# For the same work GRPO is ahead at first and PPO catches up; for the same number of samples PPO wins. A lesson could end here. But a result is not understood before one knows where it comes from.
+# For the same work the two are about level. For the same number of samples PPO wins. A lesson could end here. But a result is not understood before one knows where it comes from.
 #
 # ## Why did it win?
 #
@@ -436,7 +444,7 @@ def teach_critic(task, batches=40):
     for _ in range(batches):
         prompts, out, rewards = sample(base, rng.sample(rows, 64), 1, generator)
         error = critic(prompts, out.ids) - rewards[:, None]
-        descend(critic, optimizer, grpo_lite.masked_mean(error**2, out.mask))
+        descend(critic, optimizer, mean_over_tokens(error**2, out.mask))
     return critic
 
 
@@ -450,55 +458,15 @@ compare("no critic", "PPO", "PPO, taught", "GRPO")
 # %% [markdown]
 # The curves come in pairs. A fresh critic is as fast as none, and a critic that is right from the start is as slow as GRPO, whose baseline is right from the start too.
 #
-# So PPO's lead had nothing to do with its critic's judgement. Where did it come from?
-#
-# With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average over all samples nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise. And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and an unlikely token has a large gradient; a right completion consists of tokens that the policy was sure of, and has a small one. A critic that is right, and says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
-#
-# That can be measured. Take a policy half way, and a constant baseline $b$. The gradient of a batch is $g_r - b\, g_1$: one gradient with the rewards as weights, one with ones. From 24 batches of 64 we get the noise for every $b$ at once.
-
+# So PPO's lead had nothing to do with its critic's judgement. Where did it come from? With $V = 0$ an advantage is the reward: right completions are pushed up, wrong ones are left alone, nothing is ever pushed down. Pushing up what was sampled makes the policy surer of itself, whatever it was that was sampled. On this task, to be sure is to be right: after a few steps the *most likely* completion is nearly always correct ([lesson 00](00_watch_it_learn.ipynb)), and the only errors left come from the dice. The entropy shows it, in nats a token:
 
 # %%
-def two_gradients(policy, rows, generator):
-    prompts, out, rewards = sample(policy, rows, 1, generator)
-    logps = grpo_lite.completion_logps(
-        policy, prompts, out.ids, completion_mask=out.mask
-    )
-    found = []
-    for weight in (rewards, torch.ones(len(rewards))):
-        mean = grpo_lite.masked_mean(logps * weight[:, None], out.mask)
-        parts = torch.autograd.grad(mean, list(policy.parameters()), retain_graph=True)
-        found.append(torch.cat([part.flatten() for part in parts]))
-    return (*found, rewards.mean())
-
-
-half_way = train("group", seed=0, steps=7)[2]
-rng, generator = random.Random(1), torch.Generator().manual_seed(1)
-batches = [
-    two_gradients(half_way, rng.sample(problems, 64), generator) for _ in range(24)
-]
-g_r, g_1, right = (torch.stack(column) for column in zip(*batches, strict=True))
-
-r, one = g_r - g_r.mean(dim=0), g_1 - g_1.mean(dim=0)
-best = (r * one).sum() / one.square().sum()
-print(f"share right {right.mean():.2f}   best baseline {best:.2f}")
-
-# %% alt="Noise of the gradient against the baseline from 0 to 1. It is below 0.2 at 0, lowest near 0.15, and rises to about 0.4 at 1. The dotted line marks the share of right completions, about three quarters, where the noise is nearly twice that at 0."
-baselines = torch.linspace(0, 1, 21)
-plotting.lines(
-    baselines,
-    {"noise": [(g_r - b * g_1).var(dim=0).sum().sqrt() for b in baselines]},
-    xlabel="baseline b",
-    ylabel="noise of the gradient",
-    marks={right.mean().item(): "share right"},
-    colors={"noise": "policy"},
-)
+for name in ("no critic", "PPO", "PPO, taught", "GRPO"):
+    entropy = curve(name, "entropy")[0]
+    print(f"{name:12}" + "".join(f"{entropy[step]:8.3f}" for step in (0, 4, 8, 12)))
 
 # %% [markdown]
-# The baseline that is right (dotted) is nearly twice as noisy as none. The best constant is a mean reward too, but one in which each completion counts with the squared length of its gradient (Greensmith, Bartlett and Baxter, JMLR 5, 2004). So it can be read as a share: three quarters of the completions are right, and they make about a seventh of the noise.
-#
-# This is no law. Where right and wrong completions have gradients of one length, the plain mean is the best constant, and in the small world of [lesson 14](14_bias_and_variance.ipynb) a baseline pays.
-#
-# If this is the reason, we can predict a failure. Pay −1 for a wrong answer and 0 for a right one. The task is the same, and so are the differences between any two completions. But to expect 0 is now to expect the best, like $b = 1$ before: the noisiest end of the picture.
+# PPO's lead was a gift of where the zero lies. Move it: pay −1 for a wrong answer and 0 for a right one. The task is the same, and so are the differences between any two completions.
 
 # %%
 example = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
@@ -509,19 +477,19 @@ runs["PPO, −1 or 0"] = [
     train("critic", seed, critic=fresh, shift=-1.0)[0] for seed in range(3)
 ]
 
-# %% alt="Sampled accuracy over 12 steps. PPO with rewards 1 or 0 climbs to about 0.92, GRPO to about 0.8, and PPO with rewards 0 or minus 1, which is the same task, to about 0.7."
+# %% alt="Sampled accuracy over 12 steps. PPO with rewards 1 or 0 climbs to about 0.93, GRPO to about 0.8, and PPO with rewards 0 or minus 1, which is the same task, to about 0.7."
 compare("PPO", "GRPO", "PPO, −1 or 0")
 
 # %% [markdown]
-# For GRPO nothing has changed, to the last bit. PPO has fallen from first to last, with the same critic, the same settings and the same task. What decided the race was where the zero of the rewards lay.
+# For GRPO nothing has changed, to the last bit. PPO has fallen from first to last: now the fresh critic expects too much, nearly every advantage is negative, and the policy hears only what not to do. A wrong critic bends the learning by its error. Here one sign of the error helps and the other hurts, and neither is a virtue of PPO.
 #
-# This is also a trap for tuning. In our trials PPO's curve was the better, the more slowly its critic learnt: a learning rate of 3e-4 before 1e-3 before 3e-3. A search would have chosen the worst critic, and its report would have praised the method.
+# It is also a trap for tuning. In our trials PPO's curve was the better, the more slowly its critic learnt: a learning rate of 3e-4 before 1e-3 before 3e-3. A search would have chosen the worst critic, and its report would have praised the method.
 #
 # ## What is left: a price for a price
 #
-# With a critic that is right, the two climb alike. (And the winner of the race is neither of them, but the plain policy gradient without any baseline, at 4 passes a step. It would be the first to fall if the zero moved.) What remains are two bills.
+# With a critic that is right, the two climb alike. What remains are two bills.
 #
-# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems. (Here that did no visible harm: the taught critic had 64 prompts a step and was no faster.) And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and the better the model, the more of the batch is silent:
+# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems. (Here that did no harm that three seeds would show: the taught critic had 64 prompts a step and was no faster.) And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and the better the model, the more of the batch is silent:
 
 # %% tags=["result-agreement"]
 for p in (0.3, 0.8, 0.9, 0.98):
@@ -696,7 +664,7 @@ with torch.no_grad():
 #
 # "The rest" is the upper third of the table.
 #
-# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: with a critic that is right, no clear difference. What that says about models ten thousand times larger is for others to measure.
+# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: with a critic that is right, no difference that three seeds would show. What that says about models ten thousand times larger is for others to measure.
 #
 # ## Break it
 #
@@ -776,8 +744,8 @@ print(base.num_parameters() + head)
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: here the critic that knew nothing won, because of where the zero of the rewards lay.
+# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: here the worst critic won.
 #
-# Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). PPO with the KL in the reward: [InstructGPT (arXiv:2203.02155)](https://arxiv.org/abs/2203.02155). GRPO, and the reasons to drop the critic: [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Values by brute force: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
+# Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). PPO with the KL in the reward: [InstructGPT (arXiv:2203.02155)](https://arxiv.org/abs/2203.02155). GRPO, and the reasons to drop the critic: [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Values by brute force: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679).
 #
 # **Next:** [lesson 12](12_what_matters.ipynb) turns every knob of GRPO, one at a time, and keeps what made no difference.

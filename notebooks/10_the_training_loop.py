@@ -92,7 +92,7 @@ grpo_lite.grpo_loss(logps, logps.detach(), advantages, mask).loss.backward()
 
 after = (logits - 1.0 * logits.grad).detach()
 print("advantages ", advantages)
-print("new logits ", after)
+print("logits     ", after)
 print("probability", after.softmax(dim=1))
 
 # %% [markdown]
@@ -235,7 +235,7 @@ def train(model, reward_funcs, args, train_dataset, tokenizer, loss_of=loss_of):
 
 
 # %% [markdown]
-# That is GRPO: these 25 lines, `roll_out` and `loss_of`. You have built every function of the package that they call.
+# That is GRPO: these 20 lines, `roll_out` and `loss_of`. You have built every function of the package that they call.
 #
 # `grpo_lite.GRPOTrainer` is the same loop as a class. It shuffles the problems by the seed and draws tokens from a generator with that seed, as ours does. So with the same weights, problems and seed both see the same prompts and sample the same completions. After six updates, in float64, everything must agree: each record, the last gradient, all weights; once with one update a batch, once with two.
 
@@ -492,9 +492,9 @@ print("healthy", held_out(model))
 print("cold   ", held_out(cold_model))
 
 # %% [markdown]
-# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training. With an unlucky start the favourite answers are wrong, and the run stands still *there*.
+# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training. (At 0.05, three of four trials stood still with *wrong* favourites.)
 #
-# No spread and no gradient also come from prompts that are all too easy or all too hard, and from a reward that always gives the same number.
+# No spread also comes from prompts that are all too easy or all too hard, and from a reward that always gives the same number.
 #
 # **Repair.** Sample at temperature 1, evaluate at the temperature that you care about, and choose prompts that are sometimes solved.
 #
@@ -517,7 +517,7 @@ again.texts[::8]
 # %% [markdown]
 # Judged by its own reward this run is a triumph. No answer is right any more.
 #
-# First the model took to thinking, which is longer, and accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed. Every run finds its own way to be long; the tags are the longest tokens.
+# First the model took to thinking, which is longer, and accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed.
 #
 # **Repair.** Pay for what you want, look at texts, and be suspicious when length and reward rise together.
 #
@@ -575,7 +575,7 @@ print("largest entry of the gradient", max(part.abs().max().item() for part in p
 #
 # In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that makes no difference. So let $\mu = 8$, with a learning rate of 3e-4 in both runs.
 
-# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is longer than the healthy one until there is nothing left to learn from."
+# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is mostly larger than the healthy one until there is nothing left to learn from."
 eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
 _, stored = run(eight)
 _, fresh = run(eight, loss_of=with_fresh_old_logps)
@@ -586,7 +586,7 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 #
 # Even the healthy run learns less from its 48 updates than the first run from 25: it saw only six batches. And with $\mu = 2$ fresh log-probs do much less harm here. A sickness needs the conditions in which it shows.
 #
-# **Repair.** Store the log-probs that come with the samples. `grpo_lite.sample_group` returns them without gradient.
+# **Repair.** Store the log-probs that `grpo_lite.sample_group` returns; they carry no gradient.
 #
 # ## Symptom and first suspects
 #
@@ -626,7 +626,21 @@ for name in ("reward", ZERO_STD, ENTROPY, NORM):
 # The reward is always 0, so no group has spread and the gradient is 0. The entropy is that of a lively model: completions do differ. So sampling is fine, and the reward function does not see what is there: the second tag that it looks for lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
 
 # %% [markdown]
-# **2. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
+# **2. Never sample again.** Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip ratio be in the end, and what will the model have learned?
+
+# %%
+# Your turn.
+
+# %% tags=["solution"]
+endless_model, endless = run(replace(args, num_iterations=30, max_steps=30))
+print("clip ratio", [f"{r[CLIP]:.2f}" for r in endless[::5]])
+print("held out, greedy and sampled", held_out(endless_model))
+
+# %% [markdown] tags=["solution"]
+# The clip takes more and more tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model: 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
+
+# %% [markdown]
+# **3. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
 
 # %%
 runs = {"A": cold, "B": fresh, "C": never_stops, "D": sick, "E": hacked}

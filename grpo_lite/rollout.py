@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from grpo_lite._checks import as_ids
 from grpo_lite.config import GRPOConfig
+from grpo_lite.masking import mask_truncated
 from grpo_lite.rewards import RewardFunc, combine_rewards, score_completions
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
 
@@ -71,8 +71,9 @@ def sample_groups(
     )  # fmt: skip
     completions, scores = _score(tokenizer, reward_funcs, [row for row in rows for _ in range(size)], sampled)
     rewards = combine_rewards(scores, args.reward_weights)
-    ended = (torch.isin(sampled.ids, as_ids("eos_token_id", ends, sampled.ids.device)) & sampled.mask).any(dim=1)
-    loss_mask = sampled.mask & ended[:, None] if args.mask_truncated_completions else sampled.mask
+    whole = mask_truncated(sampled.mask, sampled.ids, ends)
+    ended = whole.any(dim=1)
+    loss_mask = whole if args.mask_truncated_completions else sampled.mask
     groups = []
     for i, row in enumerate(rows):
         own = slice(i * size, (i + 1) * size)
@@ -108,7 +109,8 @@ def evaluate(
         tokenizer: the one that belongs to it.
         reward_funcs: one reward function or several; each gives two averages, by its name.
         rows: held-out rows with a "prompt" and the columns that the functions read.
-        args: length limit, temperature, seed and `per_device_eval_batch_size`.
+        args: length limit, temperature, seed and `per_device_eval_batch_size`. Samples are drawn at its temperature:
+            a model trained at a low one is also judged at it, unless it is handed other settings here.
 
     Returns:
         `greedy_NAME` and `sampled_NAME` for each reward function, nan where it could judge nothing, and `mean_length`

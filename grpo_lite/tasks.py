@@ -22,15 +22,15 @@ SPLITS = ("train", "test")
 
 # Settings under which both tasks are learnt, as names of GRPOConfig.
 RECIPE: dict[str, Any] = {
-    "max_steps": 100,
-    "learning_rate": 5e-4,
+    "max_steps": 120,
+    "learning_rate": 7e-4,
     "per_device_train_batch_size": 128,
     "num_generations": 16,
     "max_completion_length": 16,
     "reward_weights": [1.0, 0.0],  # right answers are paid; thinking is watched
     "eval_steps": 5,
     "per_device_eval_batch_size": 500,
-    "save_steps": 25,
+    "save_steps": 30,
     "save_total_limit": 2,
 }
 

@@ -83,7 +83,7 @@ def test_train_leaves_records_checkpoint_and_curves(trained):
 def test_every_option_of_train_arrives(trained):
     settings = torch.load(trained[0] / "checkpoint-6" / "trainer_state.pt", weights_only=True)["settings"]
     expected = {"max_steps": 6, "per_device_train_batch_size": 32, "num_generations": 8, "loss_type": "dr_grpo",
-                "scale_rewards": "none", "seed": 3, "learning_rate": 5e-4, "reward_weights": [1.0, 0.0]}  # fmt: skip
+                "scale_rewards": "none", "seed": 3, "learning_rate": 7e-4, "reward_weights": [1.0, 0.0]}  # fmt: skip
     assert {name: settings[name] for name in expected} == expected
 
 

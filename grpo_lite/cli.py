@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("model", metavar="FOLDER", help="checkpoint or training folder")
     common(sub)
     sub.add_argument("--problems", type=_count, default=4, metavar="N", help="default: %(default)s")
-    sub.add_argument("--completions", type=_count, default=4, metavar="N", help="of each problem; default: %(default)s")
+    sub.add_argument("--completions", type=_group, default=4, metavar="N", help="of each problem; default: %(default)s")
 
     sub = command("bench", bench, "measure speed and memory as ratios")
     sub.add_argument("--only", metavar="PART", help="one part of the measurement")
@@ -188,4 +188,10 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"write a whole number such as 4, not {text!r}")
+    return int(text)
+
+
+def _group(text: str) -> int:
+    if _count(text) < 2:
+        raise argparse.ArgumentTypeError(f"write 2 or more, not {text!r}: a group is sampled")
     return int(text)

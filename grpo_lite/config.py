@@ -104,6 +104,8 @@ class GRPOConfig:
                 check_count(name, getattr(self, name), 1)
         for name in ("learning_rate", "weight_decay", "max_grad_norm", "beta", "epsilon"):
             check_at_least(name, getattr(self, name), 0)
+        if math.isinf(self.learning_rate):
+            raise ValueError("learning_rate must be finite, got inf")
         check_temperature(self.temperature)
         check_choice("lr_scheduler_type", self.lr_scheduler_type, SCHEDULES)
         check_choice("loss_type", self.loss_type, tuple(ALGORITHMS))

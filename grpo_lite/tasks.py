@@ -126,11 +126,14 @@ def accuracy(completions: Sequence[Completion], ground_truth: Sequence[str], **c
 
     Args:
         completions: strings or chat lists.
-        ground_truth: the right answer of each.
+        ground_truth: the right answer of each, as text: "0123" and "123" are different ones.
         columns: ignored.
 
     Returns:
         1.0 or 0.0 a completion. A completion without an answer at its end gets 0.
+
+    Raises:
+        ValueError: an answer that is not a text, or another number of them than of completions.
 
     Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in notebook 00.
 
@@ -139,6 +142,8 @@ def accuracy(completions: Sequence[Completion], ground_truth: Sequence[str], **c
         [1.0, 0.0]
     """
     found = [_ANSWER.search(text) for text in _texts(completions)]
+    if len(ground_truth) != len(found) or not all(isinstance(truth, str) for truth in ground_truth):
+        raise ValueError(f"ground_truth must hold one text for each of {len(found)} completions, got {ground_truth!r}")
     return [float(m is not None and m[1] == truth) for m, truth in zip(found, ground_truth, strict=True)]
 
 

@@ -265,6 +265,9 @@ class GRPOTrainer:
     def _resume(self) -> None:
         if self.args.output_dir is None or self.step > 0:
             return
+        if distributed.rank() == 0:  # a folder that cannot be written to is refused before anything is computed
+            Path(self.args.output_dir).mkdir(parents=True, exist_ok=True)
+            (Path(self.args.output_dir) / METRICS).touch()
         found = newest_checkpoint(self.args.output_dir)
         found = distributed.gather_objects(found)[0]  # all processes read the one that the first one sees
         if found is not None:

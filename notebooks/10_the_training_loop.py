@@ -492,7 +492,7 @@ print("healthy", held_out(model))
 print("cold   ", held_out(cold_model))
 
 # %% [markdown]
-# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training. (At 0.05, three of four trials stood still with *wrong* favourites.)
+# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training.
 #
 # No spread also comes from prompts that are all too easy or all too hard, and from a reward that always gives the same number.
 #
@@ -542,7 +542,7 @@ for name, history in (("healthy   ", healthy), ("end masked", masked)):
 # %% [markdown]
 # In the last five updates next to nothing is cut off, with the mistake or without. The base model has learned from its demonstrations to stop after `</answer>`, is as good as certain of it, and what is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake, so it can stay in the code for years.
 #
-# So take a model that has to *learn* to stop. A bias of −12 on the logit of the end token makes one: only one completion in five ends before the limit now. (The learning rate is 4e-4. This model stands nearer to the edge, and at 5e-4 some healthy runs collapse as well.)
+# So take a model that has to *learn* to stop. A bias of −12 on the logit of the end token makes one: only one completion in five ends before the limit now. Its learning rate is a little lower, 4e-4.
 
 # %% alt="Three panels, healthy against sick, from the reluctant model. The healthy run's right answers rise from below 0.1 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. The sick run goes to 0 right answers and to all completions cut off, at 16 tokens."
 reluctant = copy.deepcopy(base)
@@ -584,7 +584,7 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 # %% [markdown]
 # With stored log-probs the clip ratio rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and the full gradient is followed eight times on the word of the same 64 completions. For a batch or two it looks no worse, and then the model is ruined. The tell is a clip ratio of *exactly* 0 with $\mu > 1$.
 #
-# Even the healthy run learns less from its 48 updates than the first run from 25: it saw only six batches. And with $\mu = 2$ fresh log-probs do much less harm here. A sickness needs the conditions in which it shows.
+# Even the healthy run learns less from its 48 updates than the first run from 25: it saw only six batches.
 #
 # **Repair.** Store the log-probs that `grpo_lite.sample_group` returns; they carry no gradient.
 #

@@ -323,7 +323,7 @@ for name, expect, critic in (("GRPO", "group", None), ("PPO", "critic", Critic(b
 #
 # ## The race
 #
-# Three seeds each. The learning rate is 5e-4 for all networks. We tried 3e-4, 5e-4 and 1e-3 for both methods, with two seeds: the first climbs more slowly, the last ends lower, in both. $\lambda = 0.95$ instead of 1 made no difference to PPO.
+# Three seeds each. The learning rate is 5e-4 for all networks.
 
 # %%
 fresh = Critic(base)
@@ -414,19 +414,19 @@ plotting.lines(
 
 
 # %%
-def teach_critic(task, batches=40):
+def teach_critic(batches=40):
     """A critic of the base model; the base model stays as it is."""
-    critic, rows = Critic(base), make_problems(task, "train", 4000)
+    critic = Critic(base)
     optimizer = adamw(critic, 5e-4)
     rng, generator = random.Random(0), torch.Generator().manual_seed(0)
     for _ in range(batches):
-        prompts, out, rewards = sample(base, rng.sample(rows, 64), 1, generator)
+        prompts, out, rewards = sample(base, rng.sample(problems, 64), 1, generator)
         error = critic(prompts, out.ids) - rewards[:, None]
         descend(critic, optimizer, grpo_lite.masked_mean(error**2, out.mask))
     return critic
 
 
-taught = teach_critic("chain-sum")
+taught = teach_critic()
 runs["no critic"] = [train("nothing", seed)[0] for seed in range(3)]
 runs["PPO, taught"] = [train("critic", seed, critic=taught)[0] for seed in range(3)]
 
@@ -506,8 +506,6 @@ compare("PPO", "GRPO", "PPO, −1 or 0")
 # %% [markdown]
 # For GRPO nothing has changed, to the last bit. PPO has fallen from first to last (though at step 12 its range touches GRPO's), with the same critic, the same settings and the same task. What decided the race was where the zero of the rewards lay.
 #
-# This is also a trap for tuning. In our trials PPO's curve was the better, the more slowly its critic learnt: a learning rate of 3e-4 before 1e-3 before 3e-3. A search would have chosen the worst critic, and its report would have praised the method.
-#
 # ## What is left: a price for a price
 #
 # With a critic that is right, the two climb alike. (And the winner of the race is neither of them, but the plain policy gradient without any baseline, at 4 passes a step. It, too, hangs on where the zero lies.) What remains are two bills.
@@ -581,58 +579,7 @@ plotting.token_matrix(
 # - **Exact values, $\lambda = 1$.** The tokens up to the slip share the bad end, the later ones are free: when they came, there was nothing left to lose.
 # - **The learnt critic.** It has understood that thinking is good. The slip it has not noticed, so with $\lambda = 0$ the bad news reaches it only at the very end, as a surprise on the last token; and with $\lambda = 1$ its row is nearly as flat as the group's.
 #
-# So the promise of PPO, credit for each token, is kept by a good critic only. This one would have to check additions to see a slip, and nothing but the final reward teaches it to. In a longer trial the first signs of that came after some 100,000 completions that think; each run of the race above took 832 in all. [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) gives this as a reason to drop the critic: with a reward on the last token alone it is hard to be accurate at every token. Value networks that are poor judges of single steps have been found in large models too: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679) replaces them by brute force as above.
-#
-# ## Where a critic does see
-#
-# It depends on what there is to see. The package has a second task: `52817>` asks for the digits in ascending order, and the base model prefers to sort downwards. The same lessons for a critic of that task. How much of the variance of the reward can each critic explain, token by token? 0 is to know nothing, 1 everything.
-
-
-# %%
-def explained(critic, task):
-    rows, rng = make_problems(task, "test", 256), torch.Generator().manual_seed(1)
-    prompts, out, rewards = sample(base, rows, 1, rng)
-    with torch.no_grad():
-        errors = (critic(prompts, out.ids) - rewards[:, None]) ** 2
-    shares = []
-    for t in range(8):
-        here = out.mask[:, t]
-        unexplained = errors[here, t].mean() / rewards[here].var(unbiased=False)
-        shares.append(1 - unexplained)
-    return torch.stack(shares)
-
-
-taught_to_sort = teach_critic("sort-digits")
-
-# %% alt="Share of the variance of the reward that the critic explains, at tokens 1 to 8. Sorting: about 0 at the first two tokens, about 0.6 at the third and about 0.7 from then on. Chain sums: about 0.4 at tokens 2 to 4, about 0 elsewhere."
-plotting.lines(
-    range(1, 9),
-    {
-        "sorting": explained(taught_to_sort, "sort-digits"),
-        "sums": explained(taught, "chain-sum"),
-    },
-    xlabel="token",
-    ylabel="explained variance",
-    colors={"sorting": "positive", "sums": "old"},
-)
-
-# %% [markdown]
-# In sums it knows whether the model thinks (tokens 2 to 4; from token 5 on only thinkers are left) and nothing else. In sorting it knows, as soon as the first digit is out, which way the model sorts. To see that takes one look at two digits. Here are two wrong completions of `52817>`: the first sorts downwards, the second upwards with two digits swapped.
-
-# %% alt="Advantages with lambda 0 of two wrong sorting completions. 87521: learnt and exact values both put the blame on the first digit, 8. 12758: both praise the 1 with about 0.5; the exact values put minus 0.9 on the 7, the critic puts most of the blame on the end token."
-down = blame("52817>", "<answer>87521</answer>", "12578", taught_to_sort)[2]
-swapped = blame("52817>", "<answer>12758</answer>", "12578", taught_to_sort)[2]
-columns = ["ans", "1st", "2nd", "3rd", "4th", "5th", "/", "■"]
-plotting.token_matrix(
-    torch.stack([down[1], down[3], swapped[1], swapped[3]]),
-    label="advantage of each token, λ = 0",
-    rows=["87521 critic", "exact", "12758 critic", "exact"],
-    columns=columns,
-    ylabel="",
-)
-
-# %% [markdown]
-# The first mistake it finds: the blame is on the 8, and in the second completion the 1 is praised, as it should be. The second mistake, the 7 before the 5, is rarer and asks for a closer look; most of that blame again arrives with the end token. A critic learns the coarse things first, and credit is as fine as what it has learnt.
+# So the promise of PPO, credit for each token, is kept by a good critic only. This one would have to check additions to see a slip, and nothing but the final reward teaches it to. [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) gives this as a reason to drop the critic: with a reward on the last token alone it is hard to be accurate at every token. Value networks that are poor judges of single steps have been found in large models too: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679) replaces them by brute force as above.
 #
 # ## Where the KL goes
 #
@@ -753,16 +700,6 @@ print(suspicious_gae(ends, values, lam=0.0))
 print(gae(ends, values, ragged, lam=0.0))
 print(suspicious_gae(ends, values, lam=1.0)[ragged])
 print(gae(ends, values, ragged, lam=1.0)[ragged])
-
-# %% [markdown]
-# **3. A head instead of a network.** How many weights would PPO train with a value head on the policy's own hidden states, and how many passes would a step take? What would you have to decide that two networks spare you?
-
-# %% tags=["solution"]
-head = base.config.n_embd + 1
-print(base.num_parameters() + head)
-
-# %% [markdown] tags=["solution"]
-# 129 more than GRPO, and 4 passes instead of 7: one forward and one backward pass serve both losses. But the sum of two losses needs a weight for the second, and the critic's gradient now moves the policy. That gradient is largest while the critic is wrong, early, when the policy has most to learn. One may cut it off at the hidden states; then the head has to make do with features that were learnt for something else.
 
 # %% [markdown]
 # ## What to remember

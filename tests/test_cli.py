@@ -222,6 +222,7 @@ WRONG = [
     (["sample"], 2, "grpo-lite sample: .*FOLDER; see grpo-lite sample --help"),
     (["sample", "nowhere"], 1, r"grpo-lite sample: path must be a folder with a saved model .*'nowhere'"),
     (["sample", str(BASE_MODEL), "--problems", "0"], 1, ".*size must be a whole number of at least 1, got 0"),
+    (["sample", str(BASE_MODEL), "--completions", "1"], 2, ".*--completions: write 2 or more, not '1'.*"),
 ]
 
 
@@ -264,5 +265,5 @@ def test_help_reads_well(command, capsys):
     assert text.startswith(f"usage: grpo-lite {command}")
     assert "None" not in text  # no option says that its default is nothing
     if command == "train":
-        assert re.search(r"--learning-rate X\s+step size at its highest; default: 0.0005", text)
+        assert re.search(r"--learning-rate X\s+step size at its highest; default: 0.0007", text)
         assert re.search(r"--output-dir FOLDER\s+the same folder again goes on where it was", text)

@@ -59,6 +59,7 @@ REFUSED = [
     ({"seed": -1}, "seed .* at least 0, got -1"),
     ({"learning_rate": -1.0}, "learning_rate must be at least 0, got -1.0"),
     ({"learning_rate": math.nan}, "learning_rate must be at least 0, got nan"),
+    ({"learning_rate": math.inf}, "learning_rate must be finite, got inf"),
     ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
     ({"max_grad_norm": -1.0}, "max_grad_norm must be at least 0, got -1.0"),
     ({"beta": -0.1}, "beta must be at least 0, got -0.1"),

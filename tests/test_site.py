@@ -482,10 +482,6 @@ def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
         assert body.is_visible(), name
 
 
-# Two lessons that train several models are longer than the others; each should be cut or parted.
-LONG = {"10_the_training_loop": 88_000, "11_ppo_and_grpo": 88_000}
-
-
 @pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_light(name):
@@ -493,7 +489,7 @@ def test_a_lesson_is_light(name):
         give_up("site/ is not built: run `make site` first")
     html = (SITE / "notebooks" / name / "index.html").read_text()
     assert ";base64," not in html
-    assert len(PLOT.sub("", html).encode()) < LONG.get(name, 80_000)
+    assert len(PLOT.sub("", html).encode()) < 80_000
 
 
 @pytest.mark.site

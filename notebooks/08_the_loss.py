@@ -167,7 +167,7 @@ print(loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta=0.04))
 #
 # `old_logps=None` means on-policy: the policy is its own old policy. Then the ratio is $\pi_\theta$ divided by a frozen copy of itself, which is 1 in value and still has a gradient.
 #
-# This is the loss of the paper. The packaged function has more settings: `loss_type`, `importance_sampling_level`, `use_bias_correction_kl` and the two numbers that some of them need. They belong to the relatives of GRPO; their defaults are what you see here.
+# This is the loss of the paper. The packaged function has more settings: `loss_type`, `importance_sampling_level`, `use_bias_correction_kl` and the two numbers that some of them need. They belong to the relatives of GRPO, which [lesson 13](13_the_family.ipynb) builds from the same three pieces: a ratio, an objective, and a way to average. Their defaults are what you see here.
 
 
 # %% tags=["define-grpo_loss"]
@@ -363,7 +363,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 # | `bnpo`, `dapo` | 1/6 | 1/6 | all tokens that count |
 # | `dr_grpo` | 1/8 | 1/8 | $B$ × length limit |
 #
-# With `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Here it is enough to know which matrix they change.
+# With `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Here it is enough to know which matrix they change: `grpo_lite.aggregate` is that matrix for every loss type, and [lesson 13](13_the_family.ipynb) goes through all of them.
 #
 # ## A loss that rises
 #

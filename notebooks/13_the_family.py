@@ -75,11 +75,11 @@ print(push().numpy().round(3))
 plotting.token_matrix(push(), mask, label="push of each token", rows=["short", "long"])
 
 # %% [markdown]
-# Two zeros inside the mask: the tokens that moved a lot are past the clip on the side where they would gain. And the tokens of the long completion weigh less: the paper's average gives each completion the same total, so each of five tokens gets a fifth.
+# The first token of the short completion gets the most. Two zeros inside the mask: the tokens that moved a lot are past the clip on the side where they would gain. And the tokens of the long completion weigh less: the paper's average gives each completion the same total, so each of five tokens gets a fifth.
 #
 # ## Averages
 #
-# The loss types that share GRPO's objective differ in what they divide by. There are five ways.
+# The loss types that share GRPO's objective differ in what they divide by. There are five ways. (Who is behind each name follows below, in the table of all.)
 #
 # | Average | Formula | Loss types |
 # |---|---|---|
@@ -163,7 +163,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Only the first treats tokens of short and long completions differently. The others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to training is measured in [lesson 14](14_bias_and_variance.ipynb).
+# Only the first treats tokens of short and long completions differently. The others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to the average step is computed in [lesson 14](14_bias_and_variance.ipynb).
 #
 # ## Objectives
 #
@@ -184,12 +184,11 @@ def cispo_objective(ratio, advantages, logps, *, epsilon_high):
 
 # %% tags=["same-cispo_objective"]
 ratio = (x - y).exp()
-for mine, packaged in [(cispo_objective, grpo_lite.cispo_objective)]:
-    compare(
-        lambda leaf, f=mine: f(ratio, signs, leaf, epsilon_high=2.0),
-        lambda leaf, f=packaged: f(ratio, signs, leaf, epsilon_high=2.0),
-        x,
-    )
+compare(
+    lambda leaf: cispo_objective(ratio, signs, leaf, epsilon_high=2.0),
+    lambda leaf: grpo_lite.cispo_objective(ratio, signs, leaf, epsilon_high=2.0),
+    x,
+)
 
 # %% [markdown]
 # **SAPO** ([arXiv:2511.20347](https://arxiv.org/abs/2511.20347)) lets the push fade instead of cutting it: a sigmoid whose slope at ratio 1 is 1 and falls off on both sides. The temperature for negative advantages is a little larger, so that they fade sooner.
@@ -277,7 +276,7 @@ compare(vespo_objective, grpo_lite.vespo_objective, x, y, signs, some, z.exp())
 #
 # **Predict.** In the upper panel, which curves never come down to 0 on the right? In the lower one, which are still pushing a token that has become three times *more* likely?
 
-# %% alt="Push against the ratio from 0 to 3. Advantage plus 1: grpo rises with the ratio to 1.2 and then is 0; cispo rises on to its cap, here 2; sapo has a bump at 1 that fades slowly; vespo a bump that fades fast; gmpo rises to 1.49 and then is 0. Advantage minus 1: grpo is 0 below 0.8 and then falls without end; cispo falls to minus 2 and stays; sapo and vespo fade; gmpo is 0 below 0.67 and then falls without end."
+# %% alt="Push against the ratio from 0 to 3. Advantage plus 1: grpo rises with the ratio to 1.2 and then is 0; cispo rises on to its cap, here 2; sapo rises to 1.57 near ratio 2 and then fades slowly; vespo has a bump at 0.67 and is almost 0 at 3; gmpo rises to 1.49 and then is 0. Advantage minus 1: grpo is 0 below 0.8 and then falls without end; cispo falls to minus 2 and stays; sapo is strongest near 2, vespo at 1.5, and both fade; gmpo is 0 below 0.67 and then falls without end."
 ratios = torch.linspace(0.01, 3.0, 300)
 one = torch.ones(300, 1, dtype=torch.bool)
 own = {"cispo": {"epsilon_high": 2.0}, "gmpo": {"epsilon": 0.4}}
@@ -295,7 +294,7 @@ for sign in (1.0, -1.0):
             num_items_in_batch=1 if loss_type in ("cispo", "vespo") else None,
             **own.get(loss_type, {}),
         )
-        scale = 1 if loss_type in ("cispo", "vespo") else 300
+        scale = 1 if loss_type in ("cispo", "vespo") else 300  # undo the average
         panels[-1][loss_type] = -torch.autograd.grad(out.loss, leaf)[0][:, 0] * scale
 plotting.lines(
     ratios,
@@ -306,7 +305,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. On the right of the lower panel, where a bad token has become more likely, GRPO and GMPO push back without a limit. That is what the cap `delta` of [lesson 07](07_ratio_and_clipping.ipynb) is for. CISPO's cap does it for both signs, SAPO and VESPO fade.
+# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` of [lesson 07](07_ratio_and_clipping.ipynb) is for.
 #
 # ## The ratio
 #
@@ -317,7 +316,7 @@ print(grpo_lite.importance_ratio(logps, old_logps, mask, level="sequence"))
 print(push(importance_sampling_level="sequence").numpy().round(3))
 
 # %% [markdown]
-# The short completion is past 1.2 as a whole, so both its tokens are silent. The long one is not below 0.8, so all five are pushed, also the one that had moved a lot, and all by the same amount.
+# The short completion is past 1.2 as a whole, so both its tokens are silent. The long one is not below 0.8, so all five are pushed, also the one that had moved a lot, and all by the same amount. (The mean of many log-ratios moves little, so the paper's own range is far narrower, 3e-4 and 4e-4. Here it stays 0.2, to compare.)
 #
 # ## The table
 #
@@ -334,7 +333,7 @@ for name, algorithm in ALGORITHMS.items():
 # | Dr. GRPO, [2503.20783](https://arxiv.org/abs/2503.20783) | `dr_grpo`, advantages with `scale_rewards="none"` | no bias by length or difficulty |
 # | BNPO in TRL | `bnpo` | every token of a batch weighs the same |
 # | DAPO, [2503.14476](https://arxiv.org/abs/2503.14476) | `dapo`, `epsilon_high=0.28` | long answers; with overlong punishment and dynamic sampling |
-# | GSPO, [2507.18071](https://arxiv.org/abs/2507.18071) | `grpo`, `importance_sampling_level="sequence"` | stable training of mixtures of experts |
+# | GSPO, [2507.18071](https://arxiv.org/abs/2507.18071) | `grpo`, `importance_sampling_level="sequence"`, `epsilon=3e-4`, `epsilon_high=4e-4` | stable training of mixtures of experts |
 # | LUSPO, [2602.05261](https://arxiv.org/abs/2602.05261) | `luspo` with the sequence ratio | GSPO without its bias by length |
 # | CISPO, [2506.13585](https://arxiv.org/abs/2506.13585) | `cispo`, `epsilon_high` is the cap | no token loses its gradient |
 # | SAPO, [2511.20347](https://arxiv.org/abs/2511.20347) | `sapo` | a soft gate in place of the clip |
@@ -343,7 +342,7 @@ for name, algorithm in ALGORITHMS.items():
 #
 # And our batch through all of them. Each row of pushes is scaled so that its sizes add up to 1: the question is who gets how much of it.
 
-# %% alt="Share of the push that each of the seven tokens gets, for ten algorithms, positive for the short right completion and negative for the long wrong one. The second token of the short completion gets nothing under grpo, dr_grpo, dapo and gspo and a large share under cispo and sapo. Under gspo the short completion gets nothing at all. Under luspo too."
+# %% alt="Share of the push that each of the seven tokens gets, for nine algorithms, positive for the short right completion and negative for the long wrong one. The second token of the short completion gets nothing under grpo, dr_grpo, dapo and gmpo and a large share, 0.23 and 0.34, under cispo and sapo. Under gspo and luspo the short completion gets nothing at all."
 gspo = {"importance_sampling_level": "sequence"}
 family = {
     "grpo": {},
@@ -367,7 +366,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# Three things to see. Where GRPO is silent (`s1`, `l2`), CISPO and SAPO speak. Sequence ratios (`gspo`, `luspo`) treat a completion as one. And only the loss types with a mean of row means give the long completion's tokens less than the short one's.
+# Three things to see. Where GRPO is silent (`s1`, `l2`), CISPO, SAPO and VESPO speak. Sequence ratios (`gspo`, `luspo`) and VESPO's weight treat a completion as one. And compare `s0` with `l3`, two tokens of the same ratio 1.11: equal in size under `dr_grpo`, `dapo` and `cispo`, 2.5 to 1 under `grpo` and `sapo`, whose average divides by each length.
 #
 # ## Options around the loss
 #
@@ -413,7 +412,7 @@ torch.testing.assert_close(
 )
 
 # %% [markdown]
-# **Entropy.** How undecided the policy was at a token: 0 if one token was certain, $\log V$ if all were alike. A bonus on it keeps a policy from settling too early.
+# **Entropy.** How undecided the policy was at a token: 0 if one token was certain, $\log V$ if all $V$ tokens of the vocabulary were equally likely. A bonus on it keeps a policy from settling too early.
 
 
 # %% tags=["define-token_entropies"]
@@ -498,7 +497,7 @@ for threshold in (0.0, 0.1, 0.5):
 #
 # ## Several rewards
 #
-# One last relative changes the advantages. Sum two rewards of 0 and 1, and being right in the wrong form (1 + 0) looks the same as being wrong in the right form (0 + 1). **GDPO** ([arXiv:2601.05242](https://arxiv.org/abs/2601.05242)) compares each reward within the group first and adds up then, so that the rarer success counts more.
+# One last relative changes the advantages. Sum two rewards of 0 and 1, and being right in the wrong form (1 + 0) looks the same as being wrong in the right form (0 + 1). **GDPO** ([arXiv:2601.05242](https://arxiv.org/abs/2601.05242)) compares each reward within the group first and adds up then, so that the rarer success counts more. At the end it divides by the spread of the whole batch.
 
 
 # %% tags=["define-normalize_then_sum"]
@@ -534,7 +533,7 @@ print(ratio.clamp(max=5.0)[mask].numpy().round(2))
 print(ratio.clamp(max=0.2)[mask].numpy().round(2))
 
 # %% [markdown]
-# Every ratio is above 0.2, so every weight is 0.2: no importance sampling at all, and a fifth of the learning rate. Nothing fails, and the curves merely look slow. `grpo_lite` refuses to guess:
+# Every ratio is above 0.2, so every weight is 0.2: no importance sampling at all. The gradient is far too small as well, but AdamW divides a gradient by its own size and hides even that, so nothing fails. `grpo_lite` refuses to guess:
 
 # %%
 try:
@@ -578,7 +577,7 @@ settings = {"loss_type": "dr_grpo", "max_completion_length": 8}
 print((-leaf.grad * 16)[mask].numpy().round(3))
 
 # %% [markdown] tags=["solution"]
-# The derivative of $2\sqrt\rho$ with respect to the log-prob is $\sqrt\rho$, so at ratio 1 the push is the advantage, like that of all others.
+# The derivative of $2\sqrt\rho$ with respect to the log-prob is $\sqrt\rho$, so at ratio 1 the push is the advantage, like that of all others. (The factor 16 is $B \cdot L_{\max}$ and undoes the average.)
 #
 # ## What to remember
 #
@@ -586,6 +585,6 @@ print((-leaf.grad * 16)[mask].numpy().round(3))
 #
 # - On fresh samples with one update a batch, the objective makes no difference: choose by the average.
 # - Names travel badly: `epsilon_high` is a width for most and a cap for CISPO, and `dapo` in a library is often its average alone.
-# - Each of these is compared with TRL's own code: [the table](../docs/parity.md).
+# - Each loss type is compared with TRL's own code, alone and with the options: [the table](../docs/parity.md).
 #
 # **Next:** [lesson 14](14_bias_and_variance.ipynb) finds out exactly which of these averages are right on average.

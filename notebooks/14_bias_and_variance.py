@@ -156,9 +156,9 @@ for G in (2, 3, 6):
 
 
 # %%
-def judge(advantages_of, G, weights_of=torch.ones_like):
+def judge(advantages_of, G):
     index, chance = all_groups(G)
-    push = advantages_of(rewards[index]) * weights_of(mask.sum(dim=1)[index].double())
+    push = advantages_of(rewards[index])
     estimates = (push[:, :, None] * scores[index]).mean(dim=1)
     average = chance @ estimates
     noise = (chance @ (estimates - average).square().sum(dim=1)).sqrt() / true.norm()
@@ -220,7 +220,7 @@ for way in ways:
 #
 # The rule behind it: a baseline may be any function of the *other* samples. It must not know the sample that it judges. For then $\sum_o \pi_\theta(o)\, b\, \nabla\log\pi_\theta(o) = b\, \nabla \sum_o \pi_\theta(o) = b\,\nabla 1 = 0$: it adds nothing on average, whatever it is.
 #
-# The packaged functions, on all groups of four:
+# The packaged functions on all groups of four, and how far they are from these:
 
 # %% tags=["result-package"]
 index, chance = all_groups(4)
@@ -254,7 +254,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Larger groups, at the same price. The baseline is an estimate too, made of $G - 1$ rewards, and its own noise is the difference between the curves and the best that could be had. It can be written out. With $c = r - J$ and the score $s$,
+# Larger groups, at the same price. The baseline is an estimate too, made of $G - 1$ rewards, and its own noise comes on top. How much that is can be written out. With $c = r - J$ and the score $s$,
 #
 # $$\operatorname{Var} = \frac{1}{G}\operatorname{Var}(c\,s) + \frac{1}{G(G-1)}\Big(\mathbb E[c^2]\;\mathbb E\lVert s\rVert^2 + \lVert \mathbb E[c\,s]\rVert^2\Big)$$
 #
@@ -276,7 +276,7 @@ for G in (2, 4, 6):
 #
 # ## The length in the denominator
 #
-# DeepSeekMath averages each completion over its own tokens, $\frac{1}{|o_i|}\sum_t$. That multiplies the push of a completion by $1/|o_i|$. Dr. GRPO divides by a constant. A third way, "bnpo" in TRL, divides by the tokens of the group.
+# DeepSeekMath averages each completion over its own tokens, $\frac{1}{|o_i|}\sum_t$. That multiplies the push of a completion by $1/|o_i|$. Dr. GRPO divides by a constant. A third way, that of `bnpo` and `dapo`, divides by the tokens of the batch, which here is one group.
 #
 # **Predict.** A long answer that scores below average: with $1/|o_i|$, is it pushed down more or less?
 
@@ -338,7 +338,7 @@ plotting.bars(
 #
 # Now many prompts, each right or wrong with its own probability $p$ of a right answer. For such a prompt the true gradient with respect to the logit of "right" is $p(1-p)$: large for prompts that are a coin toss, small for those that are nearly always or nearly never solved.
 #
-# Let $k$ of G completions be right. A right one has advantage $1 - k/G$, a wrong one $-k/G$, and the standard deviation (with $G - 1$) is $\sqrt{k(G-k)/(G(G-1))}$. The average over $k$ is a short sum.
+# Let $k$ of G completions be right. A right one has advantage $1 - k/G$ and score $1 - p$, a wrong one $-k/G$ and $-p$. Advantage times score, averaged over the group, is $k(G-k)/G^2$, whatever $p$ is. The standard deviation (with $G - 1$) is $\sqrt{k(G-k)/(G(G-1))}$. The average over $k$ is a short sum.
 
 # %% tags=["result-difficulty"]
 G = 8
@@ -451,7 +451,7 @@ for name, x in gradients.items():
     print(f"{name:17} {along:9.4f} {ratio:7.3f}")
 
 # %% [markdown]
-# - **k1 in the loss** averages to nothing at all: its gradient is the score itself, and scores average to 0. It adds noise and no leash.
+# - **k1 in the loss** averages to nothing at all: its gradient is the score itself, and scores average to 0, so there is no direction (`nan`). It adds noise and no leash.
 # - **k2**, and **k3 times the ratio** (TRL's `use_bias_correction_kl`, from DeepSeek-V3.2, [arXiv:2512.02556](https://arxiv.org/abs/2512.02556)), give the same average: the gradient of the KL of each next token. It misses one thing: that a changed token also changes which prefixes come up later. Hence 0.99 and not 1.
 # - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token ([lesson 06](06_kl.ipynb)). Near the reference the two are alike.
 # - **k1 in the reward** is exact. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
@@ -460,7 +460,7 @@ for name, x in gradients.items():
 #
 # ## Old samples
 #
-# With $\mu > 1$ the samples come from an older policy ([lesson 07](07_ratio_and_clipping.ipynb)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$.
+# With $\mu > 1$ the samples come from an older policy ([lesson 07](07_ratio_and_clipping.ipynb)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$ (`c`, from above).
 
 
 # %% tags=["result-old"]
@@ -502,7 +502,7 @@ for i, distance in enumerate(distances):
         *("{:8.3f} {:5.2f}".format(*x[i]) for x in judged.values()),
     )
 
-# %% alt="Two panels against the distance between old policy and policy, in nats. Bias: the product of ratios stays at 0, the token ratio rises to 0.56, the clipped one jumps above 0.8 early and stays near 1. Noise: the product rises from 3.3 to 8.5, the token ratio to 6.9, the clipped one to 5.5."
+# %% alt="Two panels against the distance between old policy and policy, in nats. Bias: the product of ratios stays at 0, the token ratio rises to 0.56, the clipped one jumps above 0.8 early and stays near 1. Noise: the product rises from 3.3 to 8.5, the token ratio to 7.0, the clipped one to 5.5."
 panels = [{name: [x[k] for x in judged[name]] for name in judged} for k in (0, 1)]
 plotting.lines(
     distances,
@@ -518,31 +518,25 @@ plotting.lines(
 #
 # ## Break it
 #
-# Dynamic sampling (DAPO, [arXiv:2503.14476](https://arxiv.org/abs/2503.14476)) draws new prompts until every group in the batch has both right and wrong answers. The groups in which all agree had advantage 0 anyway, so it looks as if nothing but waste were removed.
+# A group in which all answers agree has advantage 0 and is wasted. Dynamic sampling (DAPO, [arXiv:2503.14476](https://arxiv.org/abs/2503.14476)) fills its place: it draws **new prompts** until every group in the batch has both right and wrong answers. Another way looks as good: draw **the same prompt again** until its group is mixed.
 #
-# **Predict.** For one prompt, what does leaving out the groups in agreement do to the average step?
+# **Predict.** Four prompts, drawn equally often. Which of the two ways changes how much they weigh compared with each other?
 
 # %% tags=["result-dynamic"]
-print("p      kept    centred / truth   of kept groups / truth")
-for chance in (0.02, 0.1, 0.5, 0.9):
-    truth, kept = chance * (1 - chance), 1 - chance**G - (1 - chance) ** G
-    plain = average_push(chance, divide=False)
-    print(
-        f"{chance:<6} {kept:.3f}   {plain / truth:.4f}            {plain / kept / truth:.4f}"
-    )
+chances = (0.02, 0.1, 0.5, 0.9)
+kept = [1 - x**G - (1 - x) ** G for x in chances]
+print("p      kept    share of batch   same prompt again   new prompts")
+for chance, keep in zip(chances, kept, strict=True):
+    share = keep / sum(kept)  # of the places, when new prompts fill them
+    weight = average_push(chance, divide=False) / keep / (chance * (1 - chance))
+    print(f"{chance:<6} {keep:.3f}   {share:.3f}", end="            ")
+    print(f"{weight:.4f}              {weight * share * len(kept):.4f}")
 
 # %% [markdown]
-# The direction stays and the length does not. The average over *kept* groups is the old average divided by the chance to be kept. A prompt that is solved once in fifty counts nearly six times its due per group, a coin toss 0.88 times. Dynamic sampling is a difficulty bias as well, a stronger one than the standard deviation. It may be just what one wants; it is not only a saving.
+# The average over *kept* groups is the old average divided by the chance to be kept. Draw the same prompt again, and every prompt has its place in the batch for sure: one that is solved once in fifty counts nearly six times its due, a coin toss 0.88 times. That is a difficulty bias, and a stronger one than the standard deviation's.
 #
-# The repair, if one wants the gradient of the mean accuracy: divide by the number of groups that were *sampled*, not by the number that were kept.
-
-# %% tags=["result-dynamic-repaired"]
-for chance in (0.02, 0.5):
-    kept = 1 - chance**G - (1 - chance) ** G
-    of_kept = average_push(chance, divide=False) / kept
-    print(f"{chance:<6} {of_kept * kept / (chance * (1 - chance)):.4f}")
-
-# %% [markdown]
+# The repair is DAPO's own way. With new prompts a prompt has a place as often as it is kept, and the two cancel: all weights are the same, 1.53 where they were 0.875 without any filter. The step points where it pointed and is longer, the more so the fewer groups are mixed.
+#
 # ## One look with dice
 #
 # All of this was summed, not sampled. If the sums are right, dice must agree. A million groups of four, the leave-one-out estimate of each, and the distance of their mean from the truth in units of its own standard error: about 1 is what chance gives.
@@ -574,7 +568,7 @@ for way in (none, leave_one_out):
 rewards = kept_rewards
 
 # %% [markdown] tags=["solution"]
-# Differences of rewards do not see the shift; plain rewards do. Without a baseline every sampled answer is pushed up by about 10, and only the small differences between pushes carry the signal.
+# Only the first of the six: differences of rewards do not see the shift, plain rewards do. Without a baseline every sampled answer is pushed up by about 10, and only the small differences between pushes carry the signal.
 #
 # Had the shift changed $J$'s gradient? No: $\nabla \sum_o \pi_\theta(o) \cdot 10 = 0$.
 
@@ -605,7 +599,7 @@ for way in (median_of_others, median_of_group):
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** A baseline may know the other samples and not the one it judges. Dividing by something that depends on the samples (a length, a spread, a number of kept groups) changes what is climbed. Clipping is a brake, not a correction. And an unbiased value says nothing about the gradient.
+# > **Remember.** A baseline may know the other samples and not the one it judges. Dividing by something that depends on the samples (a length, a spread, how often a prompt was drawn again) changes what is climbed. Clipping is a brake, not a correction. And an unbiased value says nothing about the gradient.
 #
 # | Choice | On average | Noise |
 # |---|---|---|
@@ -619,9 +613,9 @@ for way in (median_of_others, median_of_group):
 # | k2, k3 times ratio in the loss | KL of next tokens, policy first | |
 # | k3 in the loss | KL of next tokens, reference first | |
 # | k1 in the reward | exact gradient of the KL | |
-# | token ratio on old samples | a small bias | less than the product of ratios |
+# | token ratio on old samples | a bias that grows with the distance | less than the product of ratios |
 # | clip | no push outside of the range | least |
 #
-# The exact world is also what the tests of this site stand on: `tests/enumerable.py` and `tests/test_oracle.py` prove these statements for the packaged loss, every loss type included.
+# The exact world is also what the tests of this site stand on: `tests/enumerable.py` and `tests/test_oracle.py` check the packaged baselines, the KL and every loss type in it.
 #
 # **Next:** [lesson 15](15_the_same_numbers_as_trl.ipynb) holds the package against TRL, and reads TRL's defaults.

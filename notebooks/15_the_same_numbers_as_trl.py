@@ -15,7 +15,7 @@
 # %% [markdown]
 # # 15 The same numbers as TRL
 #
-# Most people train with TRL. This lesson runs TRL's own code next to ours until every number agrees, and then reads its default settings, which are not those of the paper.
+# Many people train with TRL. This lesson runs TRL's own code next to ours until every number agrees, and then reads its default settings, which are not those of the paper.
 #
 # **Minutes:** 25 · **Needs:** [lesson 08](08_the_loss.ipynb), [lesson 13](13_the_family.ipynb) · **Gives:** how to read a TRL configuration and know what will be computed
 
@@ -159,7 +159,7 @@ for name, settings in cases.items():
     print(f"{name:8} {theirs[0]:10.6f} {ours[0]:10.6f}  ", *same)
 
 # %% [markdown]
-# To 15 digits, in value and gradient. This is a small part of what the tests do: each loss type with each option alone and in pairs, and the result stands in [a table](../docs/parity.md) that the tests write.
+# All twelve decimals that the cell asks for, in value and gradient; the tests find fourteen. This is a small part of what they do: each loss type with each option alone and in pairs, and the result stands in [a table](../docs/parity.md).
 #
 # ## A whole step
 #
@@ -212,7 +212,7 @@ assert apart[gradient > 1e-6].max() < 1e-5
 #
 # ## What TRL's defaults compute
 #
-# `GRPOConfig()` without arguments is not the GRPO of DeepSeekMath ([arXiv:2402.03300](https://arxiv.org/abs/2402.03300)). The settings that decide about numbers, read from the installed version:
+# `GRPOConfig()` without arguments is not the GRPO of DeepSeekMath ([arXiv:2402.03300](https://arxiv.org/abs/2402.03300)). The settings that decide about numbers, read from the installed version (`multi_objective_aggregation` chooses between the sum of rewards and the GDPO of [lesson 13](13_the_family.ipynb)):
 
 # %% tags=["result-defaults"]
 defaults = {f.name: f.default for f in dataclasses.fields(trl.GRPOConfig)}
@@ -243,9 +243,9 @@ for name in (
 # | `num_iterations` | 1 | DeepSeekMath: 1 | with fresh samples every ratio is 1: the clip does nothing |
 # | rewards of None | count 0 | | unless all functions returned None |
 # | `bf16` | on | | the forward pass in 8 bits of mantissa, on a CPU too |
-# | dropout | as the model has it | | policy and old policy differ before the first update |
+# | dropout | as the model has it | | with several updates a batch, policy and old policy differ before the first |
 #
-# Five of these, by a number each.
+# Four of these, by a number each, and one thing that no setting shows.
 #
 # **The average.** A short good completion and a long bad one. The same batch, twice:
 
@@ -260,7 +260,7 @@ for loss_type in ("grpo", "dapo"):
     print(f"{loss_type:5} total push: short {rows[0]:+.2f}, long {rows[1]:+.2f}")
 
 # %% [markdown]
-# **The corrected KL.** On fresh samples the value is the same, with and without. The gradient is not: $1 - \pi_{\text{ref}}/\pi_\theta$ against $\log \pi_\theta - \log\pi_{\text{ref}}$.
+# **The corrected KL.** On fresh samples the value is the same, with and without. The gradient is not: $1 - \pi_{\text{ref}}/\pi_\theta$ against $\log \pi_\theta - \log\pi_{\text{ref}}$. (Both are halved below, by the mean over two tokens.)
 
 # %% tags=["result-kl"]
 leaf = torch.tensor([[-1.0, -3.0]], requires_grad=True)
@@ -281,9 +281,9 @@ for corrected in (False, True):
     )
 
 # %% [markdown]
-# Where the policy makes a token rarer than the reference does (the second), the uncorrected gradient grows with the ratio and the corrected one with its logarithm.
+# Where the policy makes a token rarer than the reference does (the second), the uncorrected gradient grows with $\pi_{\text{ref}}/\pi_\theta$ and the corrected one with its logarithm.
 #
-# **The 1e-4.** It is added to the standard deviation, so it does nothing as long as rewards are of size 1. Scale a reward down, and it does:
+# **The 1e-4.** It is added to the standard deviation, so it does nothing as long as rewards are of size 1. Scale a reward down, and the 1.5 of a lone right answer shrinks:
 
 # %% tags=["result-eps"]
 for scale in (1.0, 1e-2, 1e-4):
@@ -332,7 +332,7 @@ for name in ("beta", "loss_type", "use_bias_correction_kl", "scale_rewards"):
     print(f"{name:23} {student[name]}")
 
 # %% [markdown]
-# It trains, and the curves look fine. But it is the average of DAPO and the penalty of DeepSeek-V3.2. What the paper describes needs two more lines, and what is called Dr. GRPO, DAPO or GSPO needs these:
+# Nothing complains. But it is the average of DAPO and the penalty of DeepSeek-V3.2. What the paper describes needs two more lines, and what is called Dr. GRPO, DAPO or GSPO needs these:
 #
 # | Algorithm | TRL | `grpo_lite` |
 # |---|---|---|
@@ -341,7 +341,7 @@ for name in ("beta", "loss_type", "use_bias_correction_kl", "scale_rewards"):
 # | DAPO, [2503.14476](https://arxiv.org/abs/2503.14476) | `loss_type="dapo"`, `epsilon_high=0.28`, `mask_truncated_completions=True`, and its own reward and sampling | the same, with `max_sampling_rounds` for the sampling |
 # | GSPO, [2507.18071](https://arxiv.org/abs/2507.18071) | `loss_type="grpo"`, `importance_sampling_level="sequence"`, `epsilon=3e-4`, `epsilon_high=4e-4` | the same |
 #
-# The first row, both ways, with a reference:
+# The first row, both ways, with a reference and newly drawn log-probs and advantages:
 
 # %% tags=["result-paper"]
 torch.set_default_dtype(torch.float64)
@@ -375,13 +375,13 @@ for settings in ({}, {"epsilon": 0.01}, {"importance_sampling_level": "sequence"
 print(*(bool((g - gradients[0]).abs().max() < 1e-12) for g in gradients))
 
 # %% [markdown] tags=["solution"]
-# Neither does: every ratio is 1 and inside of any range, and the gradient of the mean log-ratio spread over the tokens is that of the mean of the log-ratios.
+# Neither does: every ratio is 1 and inside of any range, and a sequence ratio, the mean over the tokens, has the gradient at 1 that the mean of the token ratios has.
 
 # %% [markdown]
-# 3. A run with `loss_type="cispo"` and everything else at TRL's defaults learns, but slowly. What is the weight of every token? ([Lesson 13](13_the_family.ipynb) has the answer.)
+# 3. A run with `loss_type="cispo"` and everything else at TRL's defaults learns, and nothing looks wrong. What is the weight of every token? ([Lesson 13](13_the_family.ipynb) has the answer.)
 
 # %% [markdown] tags=["solution"]
-# `epsilon_high` is None and falls back to `epsilon`, 0.2. For CISPO it is the cap of the ratio itself, so every weight is 0.2.
+# `epsilon_high` is None and falls back to `epsilon`, 0.2. For CISPO it is the cap of the ratio itself, so every weight is 0.2 where the ratio is above it. AdamW divides a gradient by its own size and hides even the factor of five.
 #
 # ## What to remember
 #

@@ -57,6 +57,12 @@ def test_a_padded_prompt_is_sampled_as_if_it_stood_alone(tiny_model):
         assert_close(a, b)
 
 
+def test_a_prompt_of_one_token_is_a_prompt(tiny_model):
+    group = sample_group(tiny_model, torch.tensor([[3]]), 4, **SETTINGS, generator=seeded())
+    again = completion_logps(tiny_model.eval(), torch.tensor([[3]] * 4), group.ids, completion_mask=group.mask)
+    assert_close(group.logps, again.detach(), rtol=1e-9, atol=1e-9)
+
+
 def test_frequencies_are_the_probabilities_of_the_model(tiny_model):
     """4,000 completions of two tokens against the exact probability of each of the 11 x 12 + 1 of them."""
     n = 4000
@@ -282,6 +288,7 @@ class TestErrors:
             ),
             ({"eos_token_id": 50256}, r"eos_token_id must lie in 0..11 \(the vocabulary\), got 50256"),
             ({"eos_token_id": [2, 12]}, r"eos_token_id must lie in 0..11"),
+            ({"eos_token_id": 2.5}, r"^eos_token_id must be a token id or a list of token ids, got 2.5"),
             ({"pad_token_id": -1}, r"pad_token_id must lie in 0..11"),
             ({"prompt_mask": torch.ones(3, 4)}, r"prompt_mask must be a bool tensor, got torch.float32"),
             ({"prompt_mask": PROMPT_MASK.flip(1)}, r"every prompt must end with a real token"),

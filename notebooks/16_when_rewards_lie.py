@@ -99,13 +99,13 @@ def found(completions, solution, **columns):
 #
 # Before training, imagine a model that has understood the reward and not the task. What would it write? Here are four such ways, beside the honest one. None of them adds anything up.
 #
-# | way | after `3+9+4+1=` | what it needs |
-# |---|---|---|
-# | honest | `<think>3267</think><answer>7</answer>` | adding |
-# | guess | `<answer>d</answer>`, d drawn at random | nothing |
-# | always 5 | `<answer>5</answer>` | nothing |
-# | echo | `<answer>3</answer>`, the first digit of the prompt | copying |
-# | empty form | `<think>0000</think><answer>0</answer>` | nothing |
+# | way | after `3+9+4+1=` |
+# |---|---|
+# | honest | `<think>3267</think><answer>7</answer>` |
+# | guess | `<answer>d</answer>`, d drawn at random |
+# | always 5 | `<answer>5</answer>` |
+# | echo | `<answer>3</answer>`, the first digit of the prompt |
+# | empty form | `<think>0000</think><answer>0</answer>` |
 #
 # The pay of "always 5" under *close* can be found by hand. The truths 0 to 9 are equally frequent, their distances from 5 are 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, on average 2.5. That makes $1 - 2.5/9 = 0.72$. The honest way earns 1, minus the price: 0.70.
 #

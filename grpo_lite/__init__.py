@@ -12,13 +12,20 @@ from grpo_lite.ratio import clipped_surrogate, importance_ratio
 from grpo_lite.rewards import (
     RewardFunc,
     boxed_reward,
+    code_reward,
     combine_rewards,
     format_reward,
     length_reward,
+    math_reward,
     score_completions,
-    soft_overlong_reward,
 )
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
+from grpo_lite.shaping import (
+    language_consistency_reward,
+    repetition_penalty_reward,
+    soft_overlong_reward,
+    tag_count_reward,
+)
 from grpo_lite.trainer import GRPOTrainer
 from grpo_lite.weights import high_entropy_mask, off_policy_mask, sampler_correction
 
@@ -34,6 +41,7 @@ __all__ = [
     "boxed_reward",
     "cispo_objective",
     "clipped_surrogate",
+    "code_reward",
     "combine_rewards",
     "completion_logps",
     "completion_mask",
@@ -47,17 +55,21 @@ __all__ = [
     "kl_k1",
     "kl_k2",
     "kl_k3",
+    "language_consistency_reward",
     "leave_one_out_advantages",
     "length_reward",
     "mask_truncated",
     "masked_mean",
+    "math_reward",
     "normalize_then_sum",
     "off_policy_mask",
+    "repetition_penalty_reward",
     "sample_group",
     "sampler_correction",
     "sapo_objective",
     "score_completions",
     "soft_overlong_reward",
+    "tag_count_reward",
     "token_entropies",
     "token_logps",
     "vespo_objective",

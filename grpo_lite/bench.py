@@ -27,6 +27,7 @@ from grpo_lite._checks import check_choice
 from grpo_lite._stepwise import train_ours, train_trl
 from grpo_lite.config import GRPOConfig
 from grpo_lite.logprobs import completion_logps
+from grpo_lite.rewards import code_reward, math_reward
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
 from grpo_lite.trainer import GRPOTrainer
 
@@ -259,6 +260,32 @@ def _batch(completions: int, size: int) -> dict[str, int]:
     return {"per_device_train_batch_size": completions, "num_generations": size}
 
 
+# Rewards.
+
+
+def rewards(rounds: int = 7, programs: int = 200, calls: int = 20) -> list[Row]:
+    """Compare scoring a program of three tests, and a math answer, with a millisecond; and the two interpreters."""
+    texts = [f"```python\ndef f(x):\n    return x + {n}\n```" for n in range(programs)]
+    tests = [[{"args": [x], "expected": x + n} for x in range(3)] for n in range(programs)]
+    boxes, truths = [rf"\boxed{{\frac{{{n}}}{{7}}}}" for n in range(programs)], [f"{n}/7" for n in range(programs)]
+
+    def score(interpreter: str, n: int) -> float:
+        return _seconds(lambda: code_reward(texts[:n], tests[:n], ["f"] * n, interpreter=interpreter)) / n
+
+    def judge() -> float:
+        return _seconds(lambda: math_reward(boxes, ground_truth=truths)) / programs
+
+    score("monty", 1), score("cpython", 1), judge()  # the processes are started here, once
+    turns = [(score("monty", programs), score("cpython", calls), judge()) for _ in range(rounds)]
+    ours, slow, answers = zip(*turns, strict=True)
+    millisecond = [1e-3] * rounds
+    return [
+        _compare("rewards", "one program of three tests / a millisecond", ours, millisecond, goal=1.0),
+        _compare("rewards", "one program / in processes of CPython", ours, slow),
+        _compare("rewards", "one math answer / a millisecond", answers, millisecond),
+    ]
+
+
 # What the parts share.
 
 
@@ -308,4 +335,5 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "learning": learning,
     "memory": memory,
     "scaling": scaling,
+    "rewards": rewards,
 }

@@ -9,6 +9,7 @@ form, a list of messages whose last one is read.
 import math
 import re
 import reprlib
+import warnings
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from numbers import Real
@@ -17,7 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grpo_lite._checks import check_count, check_float, check_rank, widen
+from grpo_lite._checks import check_float, check_rank, widen
+from grpo_lite.answers import final_answer, judge_answer, last_box
+from grpo_lite.sandbox import extract_program, run_program
 
 RewardFunc = Callable[..., list[float | None]]
 Completion = str | list[dict]
@@ -103,52 +106,128 @@ def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **co
         [1.0, 1.0, 0.0]
     """
     _check_column("ground_truth", ground_truth, completions)
-    boxes = [_last_box(text) for text in _texts(completions)]
+    boxes = [last_box(text) for text in _texts(completions)]
     return [
         None if truth is None else float(_same_answer(box, _as_text(truth)))
         for box, truth in zip(boxes, ground_truth, strict=True)
     ]
 
 
-def soft_overlong_reward(max_completion_length: int, soft_punish_cache: int) -> RewardFunc:
-    r"""Make a reward function that warns a completion before it reaches the length limit.
+def math_reward(completions: Sequence[Completion], ground_truth: Sequence, **columns) -> list[float | None]:
+    r"""Pay 1 if the answer equals the truth as mathematics: 1/2 is `\frac{1}{2}`, 0.5 and 50%.
 
-    With $n$ tokens, limit $L$ and a margin of $c$ tokens before it: 0 for $n \le L - c$, then a slope
-    $(L - c - n)/c$ down to -1 at $n = L$, and -1 beyond. It is added to a reward for being right, so that a long answer
-    loses a little before one that is cut off loses all.
+    One place counts as the answer: after the thinking, the last `\boxed{...}` or, if there is no box, the last
+    `<answer>...</answer>`. It may be LaTeX or plain text. In sets the order does not matter; (1, 2), [1, 2] and
+    {1, 2} differ. A unit or a percent sign may be left out or added (50 for 50%), another unit is wrong. Decimals may
+    be rounded after the sixth place: 0.333333 is 1/3, 0.33 is not. "7 or 8" is a set of two and earns nothing unless
+    the truth is that set.
+
+    An answer is a result: what is still to be worked out, such as 12*13, 312/2 or $\sqrt{4}$, earns nothing, unless
+    the truth is written so too. For a truth with variables any equal form counts, so $(x+1)^2$ earns the reward of
+    an expansion.
+
+    A worker process reads the texts, since a model may write 9^9^9^9: an answer has 2 seconds of CPU time. Repeating
+    decimals, sets with a condition and 1e5 cannot be read. Units are compared by name, so 1 m is not 100 cm, and names
+    without regard to case, so X is x.
 
     Args:
-        max_completion_length: the length limit of sampling, in tokens, at least 1.
-        soft_punish_cache: length of the margin in tokens, from 1 to the limit.
+        completions: strings or chat lists.
+        ground_truth: the right answer of each completion, as text or number; None where there is none.
+        columns: ignored.
 
     Returns:
-        A reward function. It asks for the column `completion_ids`, one list of token ids a completion, and pays from
-        -1 to 0.
+        1.0 or 0.0 a completion, None where the truth is None or cannot be read; for the latter there is a warning.
 
     Raises:
-        ValueError: a length that is not a whole number in its range; later, in the function, `completion_ids` that are
-            not one list a completion.
+        ValueError: the number of truths differs from the number of completions, a truth is neither text nor number, or
+            a completion is neither a string nor a chat list.
+        ImportError: `math-verify` is not installed.
 
-    Source: soft overlong punishment, DAPO, eq. 13 (arXiv:2503.14476). Built in notebook 13.
+    Source: `math-verify`; the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in notebook 02.
 
     Example:
-        >>> reward = soft_overlong_reward(max_completion_length=100, soft_punish_cache=20)
-        >>> reward(["a", "b", "c"], completion_ids=[[1] * 80, [1] * 90, [1] * 100])
-        [0.0, -0.5, -1.0]
+        >>> math_reward([r"So \boxed{0.5}.", "<answer>1 or 2</answer>", r"\boxed{12*13}"], [r"\frac{1}{2}", 2, 156])
+        [1.0, 0.0, 0.0]
     """
-    check_count("max_completion_length", max_completion_length, 1)
-    check_count("soft_punish_cache", soft_punish_cache, 1)
-    if soft_punish_cache > max_completion_length:
-        raise ValueError(
-            f"soft_punish_cache must be at most max_completion_length={max_completion_length}, got {soft_punish_cache}"
+    _check_column("ground_truth", ground_truth, completions)
+    answers = [final_answer(text) for text in _texts(completions)]
+    truths = [None if truth is None else _as_text(truth) for truth in ground_truth]
+    rewards = [
+        None if truth is None else judge_answer(truth, answer) for truth, answer in zip(truths, answers, strict=True)
+    ]
+    unread = {
+        truth: None for truth, reward in zip(truths, rewards, strict=True) if reward is None and truth is not None
+    }
+    if unread:
+        warnings.warn(
+            f"math_reward cannot read ground_truth {', '.join(map(reprlib.repr, unread))}: the reward is None there",
+            stacklevel=2,
         )
+    return rewards
 
-    def soft_overlong(completions: Sequence[Completion], completion_ids: Sequence, **columns) -> list[float | None]:
-        _check_column("completion_ids", completion_ids, completions)
-        room = [max_completion_length - soft_punish_cache - len(ids) for ids in completion_ids]
-        return [max(min(tokens, 0) / soft_punish_cache, -1.0) for tokens in room]
 
-    return soft_overlong
+def code_reward(
+    completions: Sequence[Completion],
+    tests: Sequence,
+    entry_point: Sequence,
+    *,
+    partial_credit: bool = False,
+    interpreter: str = "monty",
+    seconds: float = 1.0,
+    **columns,
+) -> list[float | None]:
+    r"""Pay 1 if the last Python block of a completion passes all its tests.
+
+    The block stands after the thinking, between a line "```python" and a line "```". Its program runs in a sandbox,
+    never in this process. `grpo_lite.sandbox.run_program` says how, says which values count as the same, and gives the
+    reason for a reward.
+
+    A program that needs what the sandbox lacks, such as a generator function or `import heapq`, cannot be judged and
+    gets None. It earns nothing that way but loses nothing either, and a model may learn to write such programs: watch
+    how many there are, or set `interpreter="cpython"`, which is slower and weaker.
+
+    A setting is given with `functools.partial(code_reward, partial_credit=True)`.
+
+    Args:
+        completions: strings or chat lists.
+        tests: for each completion a list of cases `{"args": [...], "expected": ...}`, or the same as JSON text, which
+            is the form that survives a data set whose rows hold different types; None where there is no test.
+        entry_point: for each completion the name of the function to call; None where there is no test.
+        partial_credit: pay the share of the tests that pass instead of all or nothing. A constant that is right now
+            and then earns something too.
+        interpreter: "monty", or "cpython" for the weaker one that runs the whole language.
+        seconds: the limit of time for a program with all its tests, above 0.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion, or the share of tests passed; None where there is no test or the program cannot be
+        judged. No block, or a last one that is not closed, is 0.0.
+
+    Raises:
+        ValueError: tests or entry points that are not one for each completion or not of this form, an unknown
+            interpreter, a time limit that is not positive, or a completion that is neither a string nor a chat list.
+        ImportError: `pydantic-monty` is not installed.
+
+    Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in notebook 02.
+
+    Example:
+        >>> text = "```python\ndef double(x):\n    return 2 * x\n```"
+        >>> tests = '[{"args": [2], "expected": 4}, {"args": ["a"], "expected": "aa"}]'
+        >>> code_reward([text, "It is 4."], tests=[tests, tests], entry_point=["double", "double"])
+        [1.0, 0.0]
+    """
+    _check_column("tests", tests, completions)
+    _check_column("entry_point", entry_point, completions)
+
+    def judge(text: str, cases, name) -> float | None:
+        program = extract_program(text)
+        if cases is None or program is None:
+            return None if cases is None else 0.0
+        result = run_program(program, name, cases, interpreter=interpreter, seconds=seconds)
+        paid = result.passed if partial_credit else float(result.status == "ok")
+        return None if result.status == "unsupported" else paid
+
+    return [judge(*row) for row in zip(_texts(completions), tests, entry_point, strict=True)]
 
 
 def score_completions(
@@ -233,6 +312,12 @@ def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | No
     return torch.where(rewards.isnan().all(dim=1), torch.nan, total)
 
 
+def name_of(reward_func: RewardFunc) -> str:
+    """Name a reward function; one that was given settings by `functools.partial` has the name of the one within."""
+    reward_func = getattr(reward_func, "func", reward_func)
+    return getattr(reward_func, "__name__", type(reward_func).__name__)
+
+
 def _texts(completions: Sequence[Completion]) -> list[str]:
     if isinstance(completions, str):
         raise ValueError("completions must be a list with one entry a completion, got a str: put it into a list")
@@ -260,17 +345,6 @@ def _is_well_formed(text: str) -> bool:
     return bool(thought.strip() and answer.strip()) and not (before + between + after).strip()
 
 
-def _last_box(text: str) -> str:
-    """Return what stands in the last box, "" if there is none or it is not closed."""
-    _, opened, rest = text.rpartition(r"\boxed{")
-    depth = 1
-    for brace in re.finditer(r"\\.|[{}]", rest if opened else "", re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(brace[0], 0)  # a brace behind a backslash is text, as in a set
-        if depth == 0:
-            return rest[: brace.start()]
-    return ""
-
-
 def _as_text(truth: object) -> str:
     if isinstance(truth, str):
         return truth
@@ -294,7 +368,7 @@ def _check_column(name: str, column: Sequence, completions: Sequence) -> None:
 
 
 def _checked_values(reward_func: RewardFunc, values: Sequence[float | None], n: int) -> list[float]:
-    name = getattr(reward_func, "__name__", type(reward_func).__name__)
+    name = name_of(reward_func)
     if not isinstance(values, Sequence) or len(values) != n:
         got = f"{len(values)}" if isinstance(values, Sequence) else f"{type(values).__name__}"
         raise ValueError(f"{name} must return a list with one value a completion ({n}), got {got}")

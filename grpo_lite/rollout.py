@@ -9,7 +9,7 @@ from torch import Tensor
 
 from grpo_lite.config import GRPOConfig
 from grpo_lite.masking import mask_truncated
-from grpo_lite.rewards import RewardFunc, combine_rewards, score_completions
+from grpo_lite.rewards import RewardFunc, combine_rewards, name_of, score_completions
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
 
 _UNKNOWN = torch.empty(0, 0)  # fits no shape, so that using it too early is an error
@@ -147,11 +147,6 @@ def evaluate(
         for func, column in zip(reward_funcs, torch.cat(parts).nanmean(dim=0), strict=True)
     }
     return means | {"mean_length": torch.cat(lengths).double().mean().item()}
-
-
-def name_of(reward_func: RewardFunc) -> str:
-    """Name a reward function in a record."""
-    return getattr(reward_func, "__name__", type(reward_func).__name__)
 
 
 def special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:

@@ -23,7 +23,7 @@ from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.checkpoint import append_line, cut_lines, load_checkpoint, newest_checkpoint, save_checkpoint
 from grpo_lite.config import GRPOConfig
 from grpo_lite.loss import grpo_loss
-from grpo_lite.rewards import RewardFunc
+from grpo_lite.rewards import RewardFunc, name_of
 from grpo_lite.rollout import Group
 from grpo_lite.terminal import ctrl_c, progress_bar
 
@@ -316,7 +316,7 @@ class GRPOTrainer:
         scores = torch.cat([group.scores for group in groups]).nanmean(dim=0)
         values = {
             "reward": torch.cat([group.rewards for group in groups]).nanmean(),
-            **{f"rewards/{rollout.name_of(f)}": x for f, x in zip(self.reward_funcs, scores, strict=True)},
+            **{f"rewards/{name_of(f)}": x for f, x in zip(self.reward_funcs, scores, strict=True)},
             "frac_reward_zero_std": sum(not group.has_spread for group in groups) / len(groups),
             # The mean of -log pi over tokens that pi itself has sampled estimates its entropy without bias.
             "entropy": -sum(group.logps.sum() for group in groups) / lengths.sum(),

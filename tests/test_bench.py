@@ -50,6 +50,12 @@ class TestParts:
         assert [last[16, length]["completions/mean_length"] for length in (3, 20)] == [3, 20]
         assert all(record["frac_reward_zero_std"] == 0 for record in last.values())
 
+    def test_rewards(self, monkeypatch):
+        paid, code_reward = [], bench.code_reward
+        monkeypatch.setattr(bench, "code_reward", lambda *a, **k: paid.append(code_reward(*a, **k)) or paid[-1])
+        check(bench.rewards(rounds=2, programs=3, calls=1), "rewards", 3)
+        assert paid == [[1.0], [1.0], [1.0] * 3, [1.0], [1.0] * 3, [1.0]]  # what is timed is judged right
+
     def test_two_processes_share_a_step(self):
         assert bench._fresh("share(2, rounds=1)", processes=2) > 0
 
@@ -137,7 +143,9 @@ def test_main_writes_table_and_json(monkeypatch, tmp_path, capsys):
 
 
 def test_an_unknown_part_is_refused():
-    with pytest.raises(ValueError, match="--only must be one of 'step', 'learning', 'memory', 'scaling', got 'speed'"):
+    with pytest.raises(
+        ValueError, match="--only must be one of 'step', 'learning', 'memory', 'scaling', 'rewards', got 'speed'"
+    ):
         bench.main(only="speed")
 
 

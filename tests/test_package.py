@@ -26,7 +26,8 @@ def test_import_loads_torch_and_nothing_heavier():
     )
     packages = {name.split(".")[0] for name in loaded.split()}
     assert "grpo_lite" in packages
-    heavy = {"transformers", "accelerate", "matplotlib", "IPython", "datasets", "trl", "beartype", "pandas"}
+    heavy = {"transformers", "accelerate", "matplotlib", "IPython", "datasets", "trl", "beartype", "pandas",
+             "math_verify", "sympy", "pydantic_monty"}  # fmt: skip
     assert not packages & heavy
 
 
@@ -40,12 +41,18 @@ CONTRACT = {
     "length_reward": "(completions, **columns)",
     "format_reward": "(completions, **columns)",
     "boxed_reward": "(completions, ground_truth, **columns)",
+    "math_reward": "(completions, ground_truth, **columns)",
+    "code_reward": "(completions, tests, entry_point, *, partial_credit=False, interpreter='monty', seconds=1.0, "
+    "**columns)",
     "score_completions": "(reward_funcs, prompts, completions, **columns)",
     "combine_rewards": "(rewards, weights=None)",
     "group_advantages": "(rewards, num_generations, *, scale_rewards='group', eps=0.0001)",
     "leave_one_out_advantages": "(rewards, num_generations)",
     "normalize_then_sum": "(rewards, num_generations, weights=None)",
     "soft_overlong_reward": "(max_completion_length, soft_punish_cache)",
+    "repetition_penalty_reward": "(ngram_size=3, max_penalty=-1.0)",
+    "tag_count_reward": "(completions, **columns)",
+    "language_consistency_reward": "(script)",
     "completion_mask": "(completion_ids, eos_token_id)",
     "masked_mean": "(x, mask, dim=None)",
     "mask_truncated": "(mask, completion_ids, eos_token_id)",
@@ -101,9 +108,7 @@ def test_signature(name):
 
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
 def test_docstring_is_complete(thing):
-    parts = (
-        ["Attributes:"] if inspect.isclass(thing) else ["Args:", "Returns:", "Raises:", "Source:", "Built in notebook"]
-    )
+    parts = ["Attributes:"] if inspect.isclass(thing) else ["Args:", "Returns:", "Raises:", "Source:", " in notebook "]
     for part in parts + ([] if inspect.isclass(thing) else ["Example:", ">>> "]):
         assert part in thing.__doc__, part
     for name in inspect.signature(thing).parameters:
@@ -126,6 +131,9 @@ def test_a_docstring_names_the_lesson_that_builds_the_function():
         for number in re.findall(r"Built in notebook (\d\d)", " ".join(thing.__doc__.split())):
             (script,) = (ROOT / "notebooks").glob(f"{number}_*.py")
             assert f'"define-{thing.__name__}"' in script.read_text()
+        for number in re.findall(r"Used in notebook (\d\d)", " ".join(thing.__doc__.split())):
+            (script,) = (ROOT / "notebooks").glob(f"{number}_*.py")
+            assert f"grpo_lite.{thing.__name__}(" in script.read_text()
 
 
 def test_every_public_name_has_a_place_in_the_api_pages():

@@ -166,13 +166,3 @@ def test_half_precision_is_added_in_float32():
 
 def test_weight_zero_switches_a_function_off_but_a_row_it_could_judge_counts():
     assert_close(combine_rewards(torch.tensor([[NAN, 3.0]]), [1.0, 0.0]), torch.tensor([0.0]))
-
-
-def test_overlong_by_hand():
-    # Limit 10, margin 4: free up to 6 tokens, then a quarter a token down to -1 at 10.
-    reward = soft_overlong_reward(10, 4)
-    ids = [[1] * n for n in (0, 6, 7, 8, 9, 10, 11, 99)]
-    assert reward(["a"] * 8, completion_ids=ids) == [0.0, 0.0, -0.25, -0.5, -0.75, -1.0, -1.0, -1.0]
-    assert soft_overlong_reward(10, 10)(["a"] * 2, completion_ids=[[1], [1] * 10]) == [-0.1, -1.0]
-    assert_close(score_completions(reward, ["q"], ["a"], completion_ids=[[1] * 8]), torch.tensor([[-0.5]]))
-    assert reward.__name__ == "soft_overlong"

@@ -1,0 +1,149 @@
+"""Running programs that a model wrote: never in this process, with limits, and judged from outside.
+
+Three processes stand between a program and the trainer. The program runs in `pydantic-monty`, an interpreter that has
+no files, no network, no environment and no other processes to offer, in a worker process, since any interpreter can
+crash. Another process starts that worker, gives it the arguments of a test and compares what comes back with the
+expected value, which the program never sees. The trainer sends lines of text and reads lines of text.
+"""
+
+import json
+import keyword
+import reprlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from grpo_lite._checks import check_above, check_choice
+from grpo_lite._worker import Worker
+
+_WORKER = Worker(Path(__file__).with_name("_sandbox_worker.py"))
+_SLACK = 10.0  # seconds on top of what a program may take, for processes that must start on a busy machine
+
+
+class ProgramResult(NamedTuple):
+    """What came of a program.
+
+    Attributes:
+        status: "ok" if every case passed; otherwise that of the first case that did not: "wrong" (another value),
+            "error" (it raised, ran out of memory, printed too much, or did not compile) or "timeout"; "unsupported" if
+            any case needs something that the interpreter lacks, so that the program cannot be judged.
+        passed: share of the cases that passed, from 0 to 1.
+        message: which case and why; empty for "ok".
+    """
+
+    status: str
+    passed: float
+    message: str
+
+
+def extract_program(text: str) -> str | None:
+    r"""Return the last Python block of a completion.
+
+    It stands between a line that is exactly "```python" or "```py" and one that is exactly "```". What was
+    thought does not count: only text after the last `</think>` is read, and none if a `<think>` is still open.
+
+    Args:
+        text: a completion.
+
+    Returns:
+        The program; None if there is no block or the last one is not closed.
+
+    Example:
+        >>> extract_program("<think>x</think>So:\n```python\ndef one():\n    return 1\n```\n")
+        'def one():\n    return 1'
+    """
+    answer = text.rpartition("</think>")[2]
+    program: str | None = None
+    block: list[str] | None = None
+    for line in [] if "<think>" in answer else answer.split("\n"):
+        fence = line.strip()
+        if block is None and fence in ("```python", "```py"):
+            program, block = None, []
+        elif block is not None and fence == "```":
+            program, block = "\n".join(block), None
+        elif block is not None:
+            block.append(line)
+    return program
+
+
+def run_program(
+    code: str, entry_point: str, cases: str | Sequence[dict], *, interpreter: str = "monty", seconds: float = 1.0
+) -> ProgramResult:
+    r"""Call a function of a program with the arguments of each case, and compare what it returns.
+
+    Every case starts anew: the program is run, then the function is called, and nothing is left for the next case.
+    A returned value passes if it has the type and content of the expected one: 1 is not True, "1" is not 1. As the
+    expected values are written in JSON, a tuple passes for a list and a key 1 for a key "1"; numbers may differ by
+    $10^{-9}$ of their size, so 2 is 2.0, and nan is nan. Sets, bytes and objects of a class never pass.
+
+    Limits: `seconds` for all cases of a program together, 256 MiB of memory, 1 MiB of printed text, 1,000 nested calls.
+    The clock stands still at 2000-01-01, `random` starts from the same seed and `sleep` does not wait, so that the
+    same program earns the same reward again.
+
+    `interpreter="cpython"` runs the whole language: each call is a new process of the Python that runs this, with
+    limits on time, memory, files and processes, an empty environment, an empty folder, and, on Linux if the system
+    allows it, without network. It is slower, tens of milliseconds a case (the half second that a start may take is not
+    counted), and **weaker**: nothing but an audit hook in
+    the same process keeps the program from files and from starting processes, and whoever breaks into the interpreter
+    (a crafted bytecode object is enough) gets around it and can then read, change and delete what the user can. Use it
+    for programs that you would run yourself, or in a container.
+
+    Args:
+        code: the program, as text.
+        entry_point: the name of the function.
+        cases: at least one `{"args": [...], "expected": ...}`, made of what JSON has, or the same as JSON text.
+        interpreter: "monty" or "cpython".
+        seconds: the limit of time for a program, above 0.
+
+    Returns:
+        Status, share of cases that passed, and the reason.
+
+    Raises:
+        ValueError: code that is no text, no case, a case of another form, an entry point that is no name, an unknown
+            interpreter, a time limit that is not positive.
+        ImportError: `pydantic-monty` is not installed.
+
+    Source: `pydantic-monty`. Used in notebook 02.
+
+    Example:
+        >>> run_program("def double(x): return 2 * x", "double", [{"args": [2], "expected": 4}])
+        ProgramResult(status='ok', passed=1.0, message='')
+        >>> run_program("def double(x): return x * x", "double", '[{"args": [3], "expected": 6}]')
+        ProgramResult(status='wrong', passed=0.0, message='case 1 of 1: expected 6, got 9')
+    """
+    check_choice("interpreter", interpreter, ("monty", "cpython"))
+    check_above("seconds", seconds, 0)
+    if not isinstance(code, str):
+        raise ValueError(f"code must be the text of a program, got a {type(code).__name__}")
+    if not isinstance(entry_point, str) or not entry_point.isidentifier() or keyword.iskeyword(entry_point):
+        raise ValueError(f"entry_point must be the name of a function, got {reprlib.repr(entry_point)}")
+    if interpreter == "monty":
+        _need_monty()
+    cases = _read_cases(cases)
+    job = {"code": code, "entry_point": entry_point, "cases": cases, "seconds": seconds, "interpreter": interpreter}
+    answer = _WORKER.ask(job, seconds + 0.5 * len(cases) + _SLACK)
+    return ProgramResult(**answer) if answer else ProgramResult("error", 0.0, "the process that runs programs died")
+
+
+def _read_cases(cases: str | Sequence[dict]) -> list[dict]:
+    try:
+        cases = json.loads(cases if isinstance(cases, str) else json.dumps(cases))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cases must be JSON, or made of what JSON has, got {reprlib.repr(cases)}: {error}") from error
+    if not isinstance(cases, list) or not cases or not all(_is_case(case) for case in cases):
+        raise ValueError(
+            f'cases must be a list of at least one {{"args": [...], "expected": ...}}, got {reprlib.repr(cases)}'
+        )
+    return cases
+
+
+def _is_case(case: object) -> bool:
+    return isinstance(case, dict) and case.keys() == {"args", "expected"} and isinstance(case["args"], list)
+
+
+@cache
+def _need_monty() -> None:
+    if find_spec("pydantic_monty") is None:
+        raise ImportError("the sandbox needs pydantic-monty: pip install 'grpo-lite[rewards]'")

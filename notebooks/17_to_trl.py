@@ -1,0 +1,343 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 17 To TRL
+#
+# One day the model is too large for the trainer of this course. TRL's trainer takes the same reward functions and settings of the same names. Here both train on the same task, side by side, until you know what changes on the day you move.
+#
+# **Minutes:** 25 · **Needs:** [lesson 10](10_the_training_loop.ipynb), [lesson 15](15_the_same_numbers_as_trl.ipynb) · **Gives:** a script for TRL that you can read line by line
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[train,test] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+
+import functools
+import logging
+import os
+import tempfile
+import warnings
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+warnings.filterwarnings("ignore")
+logging.disable(logging.WARNING)
+
+import torch
+import transformers
+import trl
+from datasets import Dataset
+
+import grpo_lite
+from grpo_lite import plotting, rollout
+from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+
+torch.set_num_threads(1)
+plotting.use_site_style()
+
+# %% [markdown]
+# ## The question
+#
+# In [lesson 10](10_the_training_loop.ipynb) a training was a record of settings, a model, a data set and two reward functions. Which of these must change for TRL?
+#
+# **Predict.** Four parts: settings, model, data, rewards. Which of them can be handed over as they are?
+#
+# ## By hand: how many prompts in an update?
+#
+# One number is worth a minute of paper, because it is the one that goes wrong most easily. Both trainers count a batch in *completions*, not in prompts. The completions of one update are
+#
+# $$B = \underbrace{\text{per\_device\_train\_batch\_size}}_{\text{at once}} \times \underbrace{\text{gradient\_accumulation\_steps}}_{\text{in turn}} \times \underbrace{\text{processes}}_{\text{at the same time}}$$
+#
+# and the prompts are $B / G$. With 8 at once, 4 in turn, 2 processes and $G = 16$: $B = 64$, so 4 prompts. If $B$ is not a multiple of $G$, both refuse.
+
+# %% tags=["result-prompts-in-an-update"]
+for at_once, in_turn in ((64, 1), (32, 2), (8, 8)):
+    args = grpo_lite.GRPOConfig(
+        per_device_train_batch_size=at_once,
+        gradient_accumulation_steps=in_turn,
+        num_generations=16,
+    )
+    print(at_once, "x", in_turn, "->", args.prompts_per_step, "prompts")
+
+# %% [markdown]
+# ## What is shared
+#
+# The settings that both know, under one name each. `loss_type` is written out because the defaults differ ([lesson 15](15_the_same_numbers_as_trl.ipynb)).
+
+# %%
+shared = {
+    "max_steps": 25,
+    "learning_rate": 5e-4,
+    "lr_scheduler_type": "constant",
+    "per_device_train_batch_size": 64,
+    "num_generations": 8,
+    "max_completion_length": 16,
+    "loss_type": "grpo",
+    "reward_weights": [1.0, 0.0],  # right answers are paid; thinking is watched
+    "use_cpu": True,
+    "disable_tqdm": True,
+}
+reward_funcs = [accuracy, think_rate]
+problems = make_problems("chain-sum", "train", 5000)
+held_out = make_problems("chain-sum", "test", 300)
+
+# %% [markdown]
+# **Ours.** As in lesson 10, with an evaluation every five updates.
+
+
+# %%
+def train_here(seed):
+    model, tokenizer = load_base_model()
+    args = grpo_lite.GRPOConfig(
+        **shared, seed=seed, eval_steps=5, per_device_eval_batch_size=300
+    )
+    trainer = grpo_lite.GRPOTrainer(
+        model, reward_funcs, args, problems, tokenizer, held_out
+    )
+    history = trainer.train()
+    evaluations = [r["sampled_accuracy"] for r in history if "eval" in r]
+    return evaluations, [r for r in history if "eval" not in r]
+
+
+# %% [markdown]
+# **TRL's.** The same again, with these additions:
+#
+# - the rows become a `Dataset` of the library `datasets`,
+# - TRL writes checkpoints, so it wants a folder, and it is told not to report to anybody,
+# - 16-bit arithmetic and recomputed activations are its defaults, meant for GPUs; a CPU and a small model are better off without,
+# - a *callback* evaluates, with the function that our trainer uses.
+
+
+# %%
+class Evaluate(transformers.TrainerCallback):
+    def __init__(self, tokenizer):
+        self.tokenizer, self.found = tokenizer, []
+        self.args = grpo_lite.GRPOConfig(**shared, per_device_eval_batch_size=300)
+
+    def on_step_begin(self, args, state, control, model, **rest):
+        if state.global_step % 5 == 0:
+            self.measure(model)
+
+    def on_train_end(self, args, state, control, model, **rest):
+        self.measure(model)
+
+    def measure(self, model):
+        result = rollout.evaluate(
+            model.eval(), self.tokenizer, reward_funcs, held_out, self.args
+        )
+        model.train()
+        self.found.append(result["sampled_accuracy"])
+
+
+def train_there(seed, reward_funcs=reward_funcs, rows=problems, **changed):
+    model, tokenizer = load_base_model()
+    evaluate = Evaluate(tokenizer)
+    with tempfile.TemporaryDirectory() as folder:
+        args = trl.GRPOConfig(
+            **shared | changed,
+            seed=seed,
+            output_dir=folder,
+            save_strategy="no",
+            logging_steps=1,
+            report_to="none",
+            bf16=False,
+            gradient_checkpointing=False,
+        )
+        trainer = trl.GRPOTrainer(
+            model=model,
+            reward_funcs=reward_funcs,
+            args=args,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+            callbacks=[evaluate],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.train()
+    return evaluate.found, trainer.state.log_history[:-1]
+
+
+# %% [markdown]
+# So the answer to the question: model, tokenizer and rewards go over as they are, the settings with a few more lines, and the data in another wrapping.
+#
+# ## Side by side
+#
+# Two seeds each. The random numbers are drawn in different ways, so no two runs see the same completions.
+#
+# **Predict.** Will the curves lie on each other?
+
+# %%
+here = [train_here(seed) for seed in (0, 1)]
+there = [train_there(seed) for seed in (0, 1)]
+
+# %% alt="Share of right answers among samples on held-out problems over 25 updates, two runs of our trainer and two of TRL's. All four rise from about one third to between 0.8 and 0.9 and lie within a tenth of each other, as far apart as two seeds of one trainer."
+plotting.lines(
+    range(0, 26, 5),
+    {
+        "here, 0": here[0][0],
+        "here, 1": here[1][0],
+        "TRL, 0": there[0][0],
+        "TRL, 1": there[1][0],
+    },
+    xlabel="update",
+    ylabel="right answers, held out",
+    colors={
+        "here, 0": "policy",
+        "here, 1": "policy",
+        "TRL, 0": "old",
+        "TRL, 1": "old",
+    },
+    dashed=["here, 1", "TRL, 1"],
+)
+
+# %% [markdown]
+# Not on each other, but no further apart than two seeds of one trainer. That is what one can ask of a comparison of runs. The exact one is in [lesson 15](15_the_same_numbers_as_trl.ipynb): on the same completions, the numbers agree.
+#
+# ## The two diaries
+#
+# The last update of each, name beside name.
+
+# %%
+NAMES = {
+    "reward": "reward",
+    "rewards/accuracy": "rewards/accuracy/mean",
+    "frac_reward_zero_std": "frac_reward_zero_std",
+    "entropy": "entropy",
+    "clip_ratio": "clip_ratio/region_mean",
+    "completions/mean_length": "completions/mean_length",
+    "completions/clipped_ratio": "completions/clipped_ratio",
+    "grad_norm": "grad_norm",
+}
+for ours, theirs in NAMES.items():
+    a, b = here[0][1][-1][ours], there[0][1][-1][theirs]
+    print(f"{ours:26}{a:7.3f}   {theirs:26}{b:7.3f}")
+
+# %% [markdown]
+# What you learned to read in lesson 10 you can read there. Two things to know: TRL's `entropy` is computed from all logits, ours is estimated from the tokens that were drawn; and with `logging_steps` above 1 TRL writes means over several updates.
+#
+# ## What a reward function is told
+#
+# A function that moves over must accept what TRL hands it. Let one write down what it gets.
+
+
+# %% tags=["result-what-a-reward-is-told"]
+def listening(reward_func, heard):
+    @functools.wraps(reward_func)  # TRL logs a reward by its name
+    def wrapped(**columns):
+        heard.append(columns)
+        return reward_func(**columns)
+
+    return wrapped
+
+
+heard = []
+_, log = train_there(0, [listening(accuracy, heard), think_rate], max_steps=1)
+for name, value in sorted(heard[0].items()):
+    print(f"{name:16} {type(value).__name__}")
+
+# %% [markdown]
+# The lists hold one entry a completion: prompts, completions and their tokens, and every further column of the data, here `ground_truth`. The rest is TRL's own, the state of the training and two functions for logging. Our trainer hands over the lists alone. A function that takes what it needs by name, and the rest by `**columns`, works with both.
+#
+# What does `grpo_lite.score_completions` say about those completions, and what has TRL logged?
+
+# %% tags=["result-same-rewards"]
+lists = {name: x for name, x in heard[0].items() if isinstance(x, list)}
+scores = grpo_lite.score_completions(reward_funcs, **lists)
+rewards = grpo_lite.combine_rewards(scores, shared["reward_weights"])
+ours = [scores[:, 0].mean(), scores[:, 0].std(), scores[:, 1].mean(), rewards.mean()]
+names = ["accuracy/mean", "accuracy/std", "think_rate/mean"]
+theirs = [log[0][f"rewards/{name}"] for name in names] + [log[0]["reward"]]
+for name, a, b in zip([*names, "reward"], ours, theirs, strict=True):
+    print(f"{name:16} same: {abs(a.item() - b) < 1e-6}")
+
+# %% [markdown]
+# ## Break it
+#
+# **A function that wants only what it needs.** `**columns` looks like decoration. Leave it out.
+
+
+# %% tags=["result-no-columns"]
+def right(completions, ground_truth):
+    return accuracy(completions, ground_truth)
+
+
+try:
+    train_there(0, [right, think_rate], max_steps=1)
+except TypeError as error:
+    print(str(error)[:58])
+
+# %% [markdown]
+# Loud, and at the first step. The next one is silent.
+#
+# **A reward that never fires.** The original notebook has a data set with two tasks, `"math"` and `"code"`, and a reward that asks for `"coding"`. It returns None for every row, which means *I cannot judge this one*.
+#
+# **Predict.** What does TRL do with a function that never judges?
+
+
+# %% tags=["result-never-fires"]
+def coding_reward(completions, task, **columns):
+    return [1.0 if t == "coding" else None for t in task]
+
+
+two_tasks = [row | {"task": "code"} for row in problems[:200]]
+_, log = train_there(0, [accuracy, coding_reward], two_tasks, max_steps=2)
+for record in log:
+    print("coding_reward", record["rewards/coding_reward/mean"])
+
+# %% [markdown]
+# It trains on the other function alone. There is no error. The None in the log is all that tells, and in a dashboard it is an empty panel that nobody misses. (TRL warns when *all* functions return None for a row; not when one function returns it for all rows.) Before a run, call each reward function on a right and on a wrong completion of every task, as in [lesson 02](02_rewards.ipynb).
+#
+# ## Beyond one machine
+#
+# What else changes, on several GPUs, with vLLM as the sampler, with DeepSpeed or FSDP, is the matter of settings files and of memory. The page [Beyond one machine](../docs/beyond.md) has the files ready, and a script that reads them.
+#
+# ## Exercises
+#
+# **1. Read a setting.** `trl.GRPOConfig(per_device_train_batch_size=4, gradient_accumulation_steps=8, num_generations=16)` on four GPUs: how many prompts has an update? How many completions of one prompt does a GPU hold at once, and is that a problem?
+
+# %% [markdown] tags=["solution"]
+# $4 \cdot 8 \cdot 4 = 128$ completions, so $128 / 16 = 8$ prompts. A GPU has 4 completions at once, a quarter of a group. That is no problem: rewards and advantages are computed when all completions of the update are there, and gathered from all processes.
+
+# %% [markdown]
+# **2. The defaults.** Train with TRL as above, but with its own learning rate: leave `learning_rate` out. What do you expect after 25 updates?
+
+# %%
+# Your turn.
+
+# %% tags=["solution"]
+lr = trl.GRPOConfig.__dataclass_fields__["learning_rate"].default
+found, _ = train_there(0, learning_rate=lr)
+print(lr, [round(x, 2) for x in found])
+
+# %% [markdown] tags=["solution"]
+# Nothing moves. 1e-6 is a learning rate for models with billions of weights. Ours has 0.4 million, and was trained here with 5e-4. Our `GRPOConfig` has the same default, so that nobody is surprised on the way to TRL; every lesson sets its own.
+
+# %% [markdown]
+# **3. Which switch is it?** A colleague moves a run from here to TRL and leaves `loss_type` out. Prompts with long wrong answers now behave differently. Which two lines of the log would you compare first, and which lesson explains the difference?
+
+# %% [markdown] tags=["solution"]
+# `completions/mean_length` and `reward`. Without `loss_type` TRL takes `"dapo"`, where every token of the batch weighs the same, so a long wrong answer is pushed as hard a token as a short one, and in total much harder. [Lesson 13](13_the_family.ipynb) has the picture.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** Model, tokenizer and reward functions move to TRL as they are; settings keep their names and need `loss_type` written out; rows become a `Dataset`. A batch is counted in completions. Give every reward function `**columns`, and look for None in the log: a function that never judges is not an error there.
+#
+# TRL is documented [here](https://huggingface.co/docs/trl/grpo_trainer); what it computes was checked against version 1.16.0. GRPO itself: [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300).
+#
+# **Next:** this is the last lesson. [Train a model](../docs/training.md) of your own, or go [beyond one machine](../docs/beyond.md).

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from grpo_lite._checks import check_float, check_rank, widen
 from grpo_lite.answers import final_answer, judge_answer, last_box
-from grpo_lite.sandbox import extract_program, run_program
+from grpo_lite.sandbox import check_settings, extract_program, run_program
 
 RewardFunc = Callable[..., list[float | None]]
 Completion = str | list[dict]
@@ -218,6 +218,7 @@ def code_reward(
     """
     _check_column("tests", tests, completions)
     _check_column("entry_point", entry_point, completions)
+    check_settings(interpreter, seconds)
 
     def judge(text: str, cases, name) -> float | None:
         program = extract_program(text)

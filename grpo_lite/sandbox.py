@@ -113,8 +113,7 @@ def run_program(
         >>> run_program("def double(x): return x * x", "double", '[{"args": [3], "expected": 6}]')
         ProgramResult(status='wrong', passed=0.0, message='case 1 of 1: expected 6, got 9')
     """
-    check_choice("interpreter", interpreter, ("monty", "cpython"))
-    check_above("seconds", seconds, 0)
+    check_settings(interpreter, seconds)
     if not isinstance(code, str):
         raise ValueError(f"code must be the text of a program, got a {type(code).__name__}")
     if not isinstance(entry_point, str) or not entry_point.isidentifier() or keyword.iskeyword(entry_point):
@@ -125,6 +124,12 @@ def run_program(
     job = {"code": code, "entry_point": entry_point, "cases": cases, "seconds": seconds, "interpreter": interpreter}
     answer = _WORKER.ask(job, seconds + 0.5 * len(cases) + _SLACK)
     return ProgramResult(**answer) if answer else ProgramResult("error", 0.0, "the process that runs programs died")
+
+
+def check_settings(interpreter: str, seconds: float) -> None:
+    """Refuse an unknown interpreter and a time limit that is none."""
+    check_choice("interpreter", interpreter, ("monty", "cpython"))
+    check_above("seconds", seconds, 0)
 
 
 def _read_cases(cases: str | Sequence[dict]) -> list[dict]:

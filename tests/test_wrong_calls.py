@@ -245,6 +245,19 @@ for _advantages in (gl.group_advantages, gl.leave_one_out_advantages):
     ]
 
 ADVANTAGES_AND_REWARDS += [
+    (lambda: gl.math_reward(["a"], [7, 8]), r"ground_truth must be a list with one entry a completion \(1\), got 2"),
+    (
+        lambda: gl.code_reward(["a"], [None], None),
+        r"entry_point must be a list with one entry a completion \(1\), got a",
+    ),
+    (lambda: gl.code_reward(["a"], [None], [None], seconds=0), r"seconds must be above 0, got 0"),
+    (
+        lambda: gl.code_reward(["a"], [None], [None], interpreter="python"),
+        r"interpreter must be one of .* got 'python'",
+    ),
+    (lambda: gl.repetition_penalty_reward(0), r"ngram_size must be a whole number of at least 1, got 0"),
+    (lambda: gl.tag_count_reward("abc"), r"completions must be a list .* got a str"),
+    (lambda: gl.language_consistency_reward("English"), r"script must be the first word of .* got 'English'"),
     (
         lambda: gl.group_advantages(torch.ones(2), 2, scale_rewards="std"),
         r"scale_rewards must be one of 'group', 'batch', 'none', got 'std'",

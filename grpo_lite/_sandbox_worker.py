@@ -207,6 +207,7 @@ def jail() -> list[str]:
 
 def main() -> None:
     """Answer one line for each line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends this process itself
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an exception, so that what is under way is cleaned up
     sys.stderr = os.fdopen(os.dup(2), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the interpreters say there how they died

@@ -17,7 +17,7 @@
 #
 # A reward is a plain function: it reads a completion and returns a number. It is the only place where you say what you want, and the model will take you at your word.
 #
-# **Minutes:** 20 · **Needs:** [lesson 01](01_the_map.ipynb) · **Gives:** `grpo_lite.length_reward`, `grpo_lite.format_reward`, `grpo_lite.boxed_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`
+# **Minutes:** 30 · **Needs:** [lesson 01](01_the_map.ipynb) · **Gives:** `grpo_lite.format_reward`, `grpo_lite.math_reward`, `grpo_lite.code_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`, and small rewards around them
 
 # %% tags=["setup"]
 import sys
@@ -25,16 +25,19 @@ import sys
 if "google.colab" in sys.modules:
     get_ipython().run_line_magic(
         "pip",
-        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
+        "install -q 'grpo-lite[plot,rewards] @ git+https://github.com/grpo-lite/grpo-lite'",
     )
 
 import re
+import unicodedata
+import warnings
 from decimal import Decimal
 
 import torch
 
 import grpo_lite
 from grpo_lite import plotting
+from grpo_lite.sandbox import extract_program, run_program
 
 plotting.use_site_style()
 
@@ -140,9 +143,9 @@ for name, score in zip(attacks, naive_format(attacks.values()), strict=True):
 # %% [markdown]
 # Only the first line is right.
 #
-# - *Newlines.* In a regular expression, the dot means any character except a newline. A model that thinks in more than one line gets 0, whatever else it learns. The flag `re.DOTALL` makes the dot mean every character. Between the tags, `\s*` allows white space.
+# - *Newlines.* The dot means any character except a newline, so a model that thinks in more than one line gets 0, whatever else it learns. The flag `re.DOTALL` repairs that. Between the tags, `\s*` allows white space.
 # - *Junk, two answers.* `.*?` takes as little as possible, but as much as it needs to reach an `</answer>` at the very end. So it swallows whole tags on the way. We must forbid tags inside.
-# - *Empty tags.* `.*?` also matches no text at all. Of all texts that are paid this one is the shortest, and a model easily finds it. We ask for text that is not blank.
+# - *Empty tags.* `.*?` also matches no text at all, the shortest text that is paid, and a model easily finds it. We ask for text that is not blank.
 #
 # `fullmatch` says that the whole completion has this form, from the first character to the last.
 
@@ -162,32 +165,14 @@ def format_reward(completions, **columns):
 
 
 # %% tags=["same-format_reward"]
-table = [
-    *group,
-    *attacks.values(),
-    chat,
-    "",
-    " <think> a </think> <answer>\nb</answer>\n",
-    "<think> </think><answer>7</answer>",
-]
+table = [*group, *attacks.values(), chat, " <think> a </think> <answer>\nb</answer>\n"]
 assert format_reward(table) == grpo_lite.format_reward(table)
 
 # %% tags=["result-format-repaired"]
 format_reward(attacks.values())
 
-# %% alt="Table of six completions and their format reward. The naive pattern is right on the plain one only; with newlines it pays 0 instead of 1, and it pays 1 instead of 0 for junk after the answer, empty tags and two answers."
-completions = list(attacks.values())
-plotting.token_matrix(
-    torch.tensor([naive_format(completions), grpo_lite.format_reward(completions)]).T,
-    rows=list(attacks),
-    columns=["naive", "repaired"],
-    decimals=0,
-    label="format reward (points)",
-    xlabel="pattern",
-)
-
 # %% [markdown]
-# Compare the columns: five of six points change. What the repaired column does not say is whether the answer is right.
+# Five of six points change. What the repaired points do not say is whether the answer is right.
 #
 # ## The right answer
 #
@@ -227,13 +212,7 @@ for name, score in zip(answers, naive_boxed(texts, ground_truth=truths), strict=
     print(f"{name:18} {score}")
 
 # %% [markdown]
-# Wrong on all six. The first one deserves a look: which text does the pattern read?
-
-# %% tags=["result-fraction"]
-re.search(r"\\boxed\{(.*?)\}", r"So \boxed{\frac{1}{2}}.").group(1)
-
-# %% [markdown]
-# It stops at the first closing brace. Regular expressions cannot count how deep braces are nested. A loop can: one up for `{`, one down for `}`, stop at zero. And because a solution ends with its answer, we read the *last* box.
+# Wrong on all six. Of the first one the pattern reads `\frac{1`: it stops at the first closing brace. Regular expressions cannot count how deep braces are nested. A loop can: one up for `{`, one down for `}`, stop at zero. And because a solution ends with its answer, we read the *last* box.
 
 
 # %%
@@ -276,12 +255,8 @@ def boxed_reward(completions, ground_truth, **columns):
 # %% tags=["same-boxed_reward"]
 table = [
     *answers.values(),
-    (r"\boxed{-7}", "7"),
     (r"\boxed{1/2}", "0.5"),
-    (r"\boxed{}", ""),
-    (r"\boxed{7", "7"),
-    ([{"role": "assistant", "content": r"\boxed{.50}"}], 0.5),
-    (r"\boxed{x  + 1}", "x+1"),
+    (chat, 0.5),
     (r"\boxed{7} \boxed{9}", "7"),
 ]
 completions, column = zip(*table, strict=True)
@@ -291,7 +266,7 @@ assert boxed_reward(completions, column) == grpo_lite.boxed_reward(completions, 
 grpo_lite.boxed_reward(texts, ground_truth=truths)
 
 # %% [markdown]
-# Five points, and none for silence. The comparison still has limits: 1/2 and 0.5 are different texts, and count as different. A reward that pays a little too rarely slows learning down; one that pays for a wrong answer teaches the wrong answer.
+# Five points, and none for silence.
 #
 # ## All three at once
 #
@@ -314,6 +289,86 @@ plotting.bars(
 # %% [markdown]
 # No completion is best under all three: the one that is right and well formed is not long, and the longest is wrong. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter.
 #
+# ## Equal as mathematics
+#
+# `boxed_reward` compares texts. For real problems that is too narrow: 1/2 and 0.5 are different texts. `grpo_lite.math_reward` reads both sides as mathematics, with the library [math-verify](https://github.com/huggingface/Math-Verify).
+#
+# **Predict.** Which of these answers would you pay?
+
+# %% tags=["result-math-pairs"]
+pairs = [
+    ("0.5", r"\frac{1}{2}"),
+    (r"50\%", "0.5"),
+    (r"2\sqrt{3}", r"\sqrt{12}"),
+    (r"\{2, 1\}", r"\{1, 2\}"),
+    ("(1, 2)", "[1, 2]"),
+    ("7 or 8", "7"),
+    ("3 + 4", "7"),
+    ("9^9^9^9", "7"),
+]
+boxes = [rf"\boxed{{{answer}}}" for answer, _ in pairs]
+truths = [true for _, true in pairs]
+boxed = grpo_lite.boxed_reward(boxes, ground_truth=truths)
+math = grpo_lite.math_reward(boxes, ground_truth=truths)
+for k, (answer, true) in enumerate(pairs):
+    print(f"{answer:10} {true:12} boxed {boxed[k]}  math {math[k]}")
+
+# %% [markdown]
+# The first four are right. Of the others, an open interval is not a closed one, and a list of guesses is not an answer. `3 + 4` equals 7, but it restates the question: what is still to be worked out earns nothing. And $9^{9^{9^9}}$ has more digits than any memory can hold, so the texts are read in another process, with a limit of 2 seconds.
+#
+# A truth can be unreadable too, such as a fraction that was cut off in the data set. Then the reward is `None`, and a warning (silenced here) names the truth.
+
+# %% tags=["result-unreadable-truth"]
+with warnings.catch_warnings(action="ignore"):
+    print(grpo_lite.math_reward([r"\boxed{7}"] * 2, ground_truth=["7", r"\frac{1}{"]))
+
+# %% [markdown]
+# A reward that pays too rarely slows learning down; one that pays for a wrong answer teaches the wrong answer.
+#
+# ## Programs: run them
+#
+# Whether a program is right, its text does not say. One has to run it, and it was written by a model that is paid for whatever passes. **Such code never runs in your own process.** `grpo_lite.code_reward` runs it in a sandbox, an interpreter that has no files, no network and little time to offer, and compares what comes back outside of it.
+#
+# Which part of a completion is the program? The last block between ```` ```python ```` and ```` ``` ````, after the thinking. What was only thought does not count.
+
+
+# %% tags=["result-extract"]
+def fenced(code):
+    return f"```python\n{code}\n```"
+
+
+right = "def add(a, b):\n    return a + b"
+draft = "def add(a, b):\n    return 0"
+print(extract_program(f"<think>\n{fenced(right)}\n</think>\n{fenced(draft)}"))
+
+# %% [markdown]
+# **Predict.** Two tests, $2 + 3 = 5$ and $2 + (-2) = 0$. What does each program earn?
+
+# %% tags=["result-programs"]
+tests = [{"args": [2, 3], "expected": 5}, {"args": [2, -2], "expected": 0}]
+programs = {
+    "right": right,
+    "wrong": "def add(a, b):\n    return a * b",
+    "half right": "def add(a, b):\n    return a + abs(b)",
+    "endless": "def add(a, b):\n    while True: pass",
+    "reads a file": "def add(a, b):\n    return open('/etc/passwd').read()",
+    "generator": "def add(a, b):\n    def both(): yield a + b\n    return next(both())",
+}
+texts = [fenced(code) for code in programs.values()]
+paid = grpo_lite.code_reward(texts, tests=[tests] * 6, entry_point=["add"] * 6)
+for (name, code), reward in zip(programs.items(), paid, strict=True):
+    result = run_program(code, "add", tests)
+    print(f"{name:13} {reward!s:5} {result.status:12} {result.passed}")
+
+# %% [markdown]
+# All tests or nothing; `partial_credit=True` would pay the half. The endless loop was stopped after a second, and the file was out of reach. The last program is right, but this small interpreter lacks generators: *unsupported* is not *wrong*, so the reward is `None`. The reason can be read:
+
+# %% tags=["result-reason"]
+run_program(programs["generator"], "add", tests).message.split(": ")[-1]
+
+# %% [markdown]
+# `None` is also a place to hide. A completion that is not judged is not pushed, while an honest mistake is pushed down, so a model may drift towards programs that cannot be judged. Watch their share, or let `interpreter="cpython"` run the whole language, in a slower and weaker sandbox.
+#
 # ## The protocol
 #
 # So that functions can be mixed, they all follow one protocol. It is that of TRL, a library for this kind of training, so the same functions work there.
@@ -322,20 +377,7 @@ plotting.bars(
 # 2. Columns that it does not need end up in `**columns`, and it ignores them.
 # 3. It returns one number a completion, or `None` where it cannot judge.
 #
-# Asking $K$ functions about $B$ completions gives a table with one row for each completion and one column for each function. A plain loop:
-
-# %%
-rows = []
-for completion in group:
-    row = []
-    one = {"prompts": ["3 + 4?"], "completions": [completion], "ground_truth": ["7"]}
-    for reward_func in (format_reward, boxed_reward):
-        row += reward_func(**one)
-    rows.append(row)
-rows
-
-# %% [markdown]
-# A function may want to see the whole list at once, so we call each function once, with everything. A tensor has no `None`; it has nan, *not a number*.
+# Asking $K$ functions about $B$ completions gives a table with one row for each completion and one column for each function. A tensor has no `None`; it has nan, *not a number*.
 
 
 # %% tags=["define-score_completions"]
@@ -355,56 +397,32 @@ scores = score_completions(
 )
 scores
 
+# %% [markdown]
+# The right column, 1, 0, 1, 0, holds the four rewards with which [lesson 05](05_group_advantages.ipynb) begins.
 
 # %% tags=["same-score_completions"]
-def no_tags_no_verdict(completions, **columns):
-    return [None if "<" not in completion else 1.0 for completion in completions]
-
-
-for functions in (length_reward, [format_reward, no_tags_no_verdict, boxed_reward]):
+truths = ["7", None, "9", None]  # math_reward cannot judge without a truth
+for functions in (length_reward, [length_reward, grpo_lite.math_reward]):
     mine, packaged = (
-        score(functions, prompts, group, ground_truth=truth)
+        score(functions, prompts, group, ground_truth=truths)
         for score in (score_completions, grpo_lite.score_completions)
     )
     torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
 
 # %% [markdown]
-# The packaged function also checks what comes back. A common slip is to skip the completions that one cannot judge, instead of returning `None` for them. All later rewards would then move up one place, to completions that did not earn them.
-
-
-# %% tags=["result-wrong-count"]
-def skips_the_hard_ones(completions, **columns):
-    return [1.0 for completion in completions if "<answer>" in completion]
-
-
-try:
-    grpo_lite.score_completions([skips_the_hard_ones], prompts, group)
-except ValueError as error:
-    print(error)
-
-# %% [markdown]
+# The packaged function also refuses a list of another length. A common slip is to skip the completions that one cannot judge, instead of returning `None` for them. All later rewards would then move up one place, to completions that did not earn them.
+#
 # ## One number a completion
 #
 # GRPO needs one reward $r_i$ for each completion $o_i$. So each function gets a weight $w_k$, and each row of the table $R$ is added up:
 #
 # $$r_i = \sum_{k=1}^{K} w_k R_{ik}$$
 #
-# By hand, for two completions and two functions, with weights 0.2 and 1:
-#
-# | | format | boxed | reward $r_i$ |
-# |---|---|---|---|
-# | $o_1$ | 1 | 1 | $0.2 \cdot 1 + 1 \cdot 1 = 1.2$ |
-# | $o_2$ | 1 | 0 | $0.2 \cdot 1 + 1 \cdot 0 = 0.2$ |
+# By hand, with weights 0.2 and 1: the points 1 and 1 make $0.2 \cdot 1 + 1 \cdot 1 = 1.2$, the points 1 and 0 make 0.2.
 #
 # What if a function could not judge? TRL's rule: its nan counts as 0. Only a row in which no function could judge stays nan.
 #
-# **Predict.** Which two of these three rows get the same reward? (weights 0.2 and 1)
-#
-# | | format | boxed |
-# |---|---|---|
-# | $o_1$ | 1 | nan |
-# | $o_2$ | 1 | 0 |
-# | $o_3$ | nan | nan |
+# **Predict.** Three rows, (1, nan), (1, 0) and (nan, nan), weighted as above. Which two get the same reward?
 
 
 # %% tags=["define-combine_rewards"]
@@ -426,168 +444,253 @@ print(combine_rewards(with_nan, weights=[0.2, 1.0]))
 # The first two: *cannot judge* and *judged, zero points* add the same to a sum. The third row stays apart. A completion that nobody could judge is not a bad one.
 
 # %% tags=["same-combine_rewards"]
-generator = torch.Generator().manual_seed(0)
-for dtype in (torch.float32, torch.float64):
-    random_scores = torch.randn(16, 3, dtype=dtype, generator=generator)
-    random_scores[1::2, 0] = nan
-    random_scores[0] = nan
-    for weights in (None, [1.0, 0.5, -2.0]):
-        mine = combine_rewards(random_scores, weights)
-        packaged = grpo_lite.combine_rewards(random_scores, weights)
-        torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
+random_scores = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
+random_scores[1::2, 0] = nan
+random_scores[0] = nan
+for weights in (None, [1.0, 0.5, -2.0]):
+    mine = combine_rewards(random_scores, weights)
+    packaged = grpo_lite.combine_rewards(random_scores, weights)
+    torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
 
 # %% [markdown]
-# ## Break it: a misspelt task
+# ## Two tasks in one data set
 #
-# A data set with two kinds of problems has a column `task`. Each reward function judges its own kind, and returns `None` for the other. Here are two prompts, two completions each: first the good one, then the bad one. (A real judge of programs runs them. Looking at the text will do here.)
+# A data set may hold problems of two kinds. A row of mathematics has a truth and no tests, a row of code the other way round. Each function judges where it finds its column. Two prompts, two completions each, first the good one:
 
-# %%
+# %% tags=["result-two-tasks"]
 two_tasks = {
-    "prompts": ["What is 2 + 2?"] * 2 + ["Write a function that adds two numbers."] * 2,
-    "completions": ["4", "5", "def add(a, b): return a + b", "def add(a, b): return a"],
+    "prompts": ["What is 2 + 2?"] * 2 + ["Write add(a, b)."] * 2,
+    "completions": [r"\boxed{4}", r"\boxed{5}", fenced(right), fenced(draft)],
     "task": ["math", "math", "code", "code"],
+    "ground_truth": ["4", "4", None, None],
+    "tests": [None, None, tests, tests],
+    "entry_point": [None, None, "add", "add"],
 }
 
 
-def math_reward(completions, task, **columns):
-    pairs = zip(completions, task, strict=True)
-    return [(1.0 if c == "4" else -1.0) if t == "math" else None for c, t in pairs]
+def judged(*reward_funcs):
+    scores = grpo_lite.score_completions(reward_funcs, **two_tasks)
+    rewards = grpo_lite.combine_rewards(scores)
+    print(scores)
+    print("rewards   ", rewards)
+    print("advantages", grpo_lite.group_advantages(rewards, num_generations=2))
+    return scores
 
 
-def coding_reward(completions, task, **columns):
-    pairs = zip(completions, task, strict=True)
-    return [(1.0 if "+ b" in c else -1.0) if t == "coding" else None for c, t in pairs]
-
+scores = judged(grpo_lite.math_reward, grpo_lite.code_reward)
 
 # %% [markdown]
-# **Predict.** What will the model learn about programs?
+# Each column of the table is filled on its own rows and only there, and the sum takes from each row the one judgement that it has.
+#
+# ## Break it: a misspelt task
+#
+# Often a function looks into a column `task` to see whether a row is its own.
+#
+# **Predict.** Read the next cell. What will the model learn about programs?
+
 
 # %% tags=["result-misspelt-task"]
-scores = grpo_lite.score_completions([math_reward, coding_reward], **two_tasks)
-rewards = grpo_lite.combine_rewards(scores)
-print(scores)
-print("rewards   ", rewards)
-print("advantages", grpo_lite.group_advantages(rewards, num_generations=2))
+def coding_reward(task, **columns):
+    paid = grpo_lite.code_reward(**columns)
+    return [p if t == "coding" else None for p, t in zip(paid, task, strict=True)]
+
+
+misspelt = judged(grpo_lite.math_reward, coding_reward)
 
 # %% [markdown]
 # Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. An advantage of 0 is no push at all. The run goes on, the math reward may rise, and half of the data is dead.
 #
 # The repair is one word. The protection is one line: a column that is nan from top to bottom never judged anything.
 
-
-# %% tags=["result-task-repaired"]
-def code_reward(completions, task, **columns):
-    pairs = zip(completions, task, strict=True)
-    return [(1.0 if "+ b" in c else -1.0) if t == "code" else None for c, t in pairs]
-
-
-repaired = grpo_lite.score_completions([math_reward, code_reward], **two_tasks)
-print("rewards     ", grpo_lite.combine_rewards(repaired))
-print("never judged", scores.isnan().all(dim=0), repaired.isnan().all(dim=0))
+# %% tags=["result-never-judged"]
+print(misspelt.isnan().all(dim=0), scores.isnan().all(dim=0))
 
 # %% [markdown]
-# ## Break it: the lost sign
+# ## Break it: attack your own reward
 #
-# Which number is the answer? `\d+` finds digits, `\D*` skips what comes before them, and a minus sign is not a digit.
+# Earning a reward without doing what it was meant for is called **reward hacking**. Here are five rewards for *What is 3 + 4?* and *Write add(a, b)*. Each was written in good faith, and each has a hole.
+
+# %%
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 
-# %% tags=["result-lost-sign"]
-def digits_reward(completions, ground_truth, **columns):
-    found = [re.search(r"<answer>\D*(\d+)", text_of(c)) for c in completions]
-    pairs = zip(found, ground_truth, strict=True)
-    return [1.0 if m and m.group(1) == str(truth) else 0.0 for m, truth in pairs]
+def search(text):  # the truth stands in the text
+    return float("7" in text)
 
 
-completion = "<think>3 - 10 = -7</think><answer>-7</answer>"
-print("truth  7:", digits_reward([completion], ground_truth=[7]))
-print("truth -7:", digits_reward([completion], ground_truth=[-7]))
+def evaluate(text, truth=7):  # 7, 7.0 and 14/2 are all right
+    return float(eval(text.removeprefix("<answer>").removesuffix("</answer>")) == truth)
+
+
+def execute(text):  # run the program, look at what it returns
+    space = {}
+    exec(extract_program(text), space)
+    return float(space["add"](2, 3) == 5)
+
+
+def one_test(text):  # the same in the sandbox
+    return grpo_lite.code_reward([text], tests=[tests[:1]], entry_point=["add"])[0]
+
+
+def count_tags(text):  # a quarter for each tag
+    return sum(text.count(tag) for tag in TAGS) / 4
+
 
 # %% [markdown]
-# The wrong answer is paid, and the right one is not. On problems with positive results nobody would notice. You repair it in exercise 1.
-#
-# ## Break it: paid by length
-#
-# Length again. What does a model do that is paid by the character? It need not think, and it need not stop.
+# **Predict.** Attack them: for each, write a text that is paid and in which nothing was added up. Do all five before you read on.
 
-# %% tags=["result-hack"]
-hack = [*group[:3], "7 " * 60]
-rewards = torch.tensor(grpo_lite.length_reward(hack))
-print("rewards   ", rewards)
-print("advantages", grpo_lite.group_advantages(rewards, num_generations=4))
+# %%
+hacks = {
+    search: " ".join(str(number) for number in range(100)),
+    evaluate: "<answer>truth</answer>",
+    execute: fenced(
+        "class Yes:\n    def __eq__(self, other): return True\n"
+        "def add(a, b): return Yes()"
+    ),
+    one_test: fenced("def add(a, b): return 5"),
+    count_tags: "<think>" * 40,
+}
 
 # %% [markdown]
-# The text that repeats itself has the only positive advantage, and the careful right answer is pushed down with the others. This is called **reward hacking**: the order is carried out, the wish is not. Length is here to be watched, not to be used. A reward for being right leaves less room.
+# - *search*: a list of all candidates contains every truth.
+# - *evaluate*: the answer is run as code, among the variables of the checker. One of them is the truth. It could as well have deleted your files.
+# - *execute*: the program hands back an object, and that object is asked whether it equals 5. (We wrote this program ourselves, so it may run here. A model's may not.)
+# - *one_test*: nothing is wrong with the checker. A constant passes a single test.
+# - *count_tags*: what is paid by the piece is written by the piece.
+#
+# The repairs are at hand. Read one place and compare values; compare outside; test more; pay a tag only if it stands there once.
+
+
+# %% tags=["result-five-hacks"]
+def repaired(hole, text):
+    if hole in (search, evaluate):
+        return grpo_lite.math_reward([text], ground_truth=["7"])[0]
+    if hole in (execute, one_test):
+        return grpo_lite.code_reward([text], tests=[tests], entry_point=["add"])[0]
+    return grpo_lite.tag_count_reward([text])[0]
+
+
+print("            hack  after  honest")
+for hole, hack in hacks.items():
+    honest = fenced(right) if hole in (execute, one_test) else group[0]
+    paid = hole(hack), repaired(hole, hack), repaired(hole, honest)
+    print(f"{hole.__name__:11} {paid[0]:4} {paid[1]:6} {paid[2]:7}")
+
+# %% [markdown]
+# All five earned, the last one ten times as much as a right answer. After the repair none does, and the honest text is still paid. That third column matters: a reward that pays nobody cannot be hacked either. What a *trained* model makes of such holes is the matter of [lesson 16](16_when_rewards_lie.ipynb).
+#
+# ## Shaping
+#
+# Beside the reward for being right, people pay small amounts for how an answer is written, to steer it. None of these functions knows what is right, so each can be earned without solving anything.
+#
+# **Tags, one by one.** `format_reward` pays nothing before all is in place. A model that never hits the whole form by chance finds it in quarters.
+
+
+# %% tags=["define-tag_count_reward"]
+def tag_count_reward(completions, **columns):
+    texts = [text_of(completion) for completion in completions]
+    return [sum(text.count(tag) == 1 for tag in TAGS) / 4 for text in texts]
+
+
+# %% [markdown]
+# **Repetition.** Of all runs of $n$ tokens, the share that stood there before costs points. Tokens are the pieces in which a model reads and writes ([lesson 03](03_sampling_a_group.ipynb)); they come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
+
+
+# %% tags=["define-repetition_penalty_reward"]
+def repetition_penalty_reward(ngram_size=3, max_penalty=-1.0):
+    def repeated(ids):
+        starts = range(len(ids) - ngram_size + 1)
+        runs = [tuple(ids[i : i + ngram_size]) for i in starts]
+        return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+    def reward(completions, completion_ids, **columns):
+        return [max_penalty * repeated(ids) for ids in completion_ids]
+
+    return reward
+
+
+# %% [markdown]
+# **One language.** The share of the letters of the thinking that belong to one script. Unicode gives each letter a name that begins with its script.
+
+
+# %% tags=["define-language_consistency_reward"]
+def language_consistency_reward(script):
+    def share(text):
+        thought, closed, rest = text.rpartition("</think>")
+        letters = re.sub("</?(think|answer)>", "", thought if closed else rest)
+        names = [unicodedata.name(char, "") for char in letters if char.isalpha()]
+        mine = sum(name.split(" ")[0] == script for name in names)
+        return mine / max(len(names), 1)
+
+    def reward(completions, **columns):
+        return [share(text_of(completion)) for completion in completions]
+
+    return reward
+
+
+# %% [markdown]
+# Four texts, with characters as tokens.
+#
+# **Predict.** Which of them earns most?
+
+# %% tags=["same-tag_count_reward", "same-repetition_penalty_reward", "same-language_consistency_reward", "result-shaping"]
+shaped = {
+    "honest": group[0],
+    "empty": "<think>a</think><answer></answer>",
+    "loop": "<think>" + " seven" * 20,
+    "mixed": "<think>three и четыре</think><answer>7</answer>",
+}
+texts = list(shaped.values())
+columns = {"completions": texts, "completion_ids": [list(map(ord, t)) for t in texts]}
+print(" " * 10, *(f"{name:>7}" for name in shaped))
+for ours, packaged in (
+    (tag_count_reward, grpo_lite.tag_count_reward),
+    (repetition_penalty_reward(8), grpo_lite.repetition_penalty_reward(8)),
+    (
+        language_consistency_reward("LATIN"),
+        grpo_lite.language_consistency_reward("LATIN"),
+    ),
+):
+    pay = packaged(**columns)
+    assert pay == ours(**columns)
+    print(
+        f"{packaged.__name__.split('_')[0]:10}", *(f"{points:7.2f}" for points in pay)
+    )
+
+# %% [markdown]
+# *empty*: it has all the tags, does not repeat itself, and its one thought is a Latin letter. *honest* thinks in digits, which belong to no script. So keep the weights of such functions small against the reward for being right, and read what the model writes for them.
 #
 # ## Exercises
 #
-# **1. Keep the sign.** Repair `digits_reward` so that -7 is read as -7. What should happen to `<answer>7 or 9</answer>`?
+# **1. Keep the sign.** `\d+` finds digits, `\D*` skips what comes before them. From the answer -7 this reads a 7: the right answer is not paid, and on another problem a wrong one is. Find a better `form`. What should it make of `<answer>7 or 9</answer>`?
+
+
+# %% tags=["result-lost-sign"]
+def numbers_in(text, form=r"<answer>\D*(\d+)"):
+    return re.findall(form, text)
+
+
+minus = "<think>3 - 10 = -7</think><answer>-7</answer>"
+numbers_in(minus)
 
 # %% [markdown] tags=["solution"]
-# Ask that the answer is nothing but one number, sign included, and pay nothing for "7 or 9": a model that is paid for lists of guesses will write lists. `same_answer` from above already does both, so the repair is to hand it everything between the tags.
-
+# Ask that the answer is nothing but one number, sign included. Then "7 or 9" is no number, as it should be.
 
 # %% tags=["solution", "result-sign-kept"]
-def answer_reward(completions, ground_truth, **columns):
-    tags = re.compile(r"<answer>(.+?)</answer>", re.DOTALL)
-    found = [tags.search(text_of(c)) for c in completions]
-    pairs = zip(found, ground_truth, strict=True)
-    return [1.0 if m and same_answer(m[1], str(truth)) else 0.0 for m, truth in pairs]
-
-
-both = [completion, "<answer>7 or 9</answer>"]
-print("truth  7:", answer_reward(both, ground_truth=[7, 7]))
-print("truth -7:", answer_reward(both, ground_truth=[-7, -7]))
+form = r"<answer>\s*([+-]?\d+)\s*</answer>"
+numbers_in(minus, form), numbers_in("<answer>7 or 9</answer>", form)
 
 # %% [markdown]
-# **2. Choose a weight.** You pay format with weight $w$ and the right answer with weight 1. Here are two completions. For which $w$ does the wrong answer get more than the right one? Which $w$ would you choose, and why not 0?
-
-# %% tags=["result-two-to-weigh"]
-pair = [r"It is \boxed{7}.", r"<think>3 + 4 = 9</think><answer>\boxed{9}</answer>"]
-both = [format_reward, boxed_reward]
-scores = grpo_lite.score_completions(both, prompts[:2], pair, ground_truth=truth[:2])
-scores
+# **2. Choose a weight.** You pay format with weight $w$ and the right answer with weight 1. One completion is right and has no tags, another has the form and is wrong. For which $w$ does the wrong one get more? Which $w$ would you choose, and why not 0?
 
 # %% [markdown] tags=["solution"]
-# The right one gets 1, the wrong one gets $w$. For $w > 1$ the form is worth more than the truth. Any $0 < w < 1$ keeps the order. A small weight such as 0.2 can still help at the beginning: as long as a model is never right, the second function pays only zeros, and there is nothing to learn from. The right form is easier to hit by chance.
-
-# %% tags=["solution", "result-weights"]
-for w in (0.2, 1.0, 2.0):
-    print(w, grpo_lite.combine_rewards(scores, weights=[w, 1.0]))
+# The right one gets 1, the wrong one $w$, more for $w > 1$. Any $0 < w < 1$ keeps the order. A small weight such as 0.2 can still help at the beginning: as long as a model is never right, the second function pays only zeros, and there is nothing to learn from. The right form is easier to hit by chance.
 
 # %% [markdown]
-# **3. Find the bug.** A colleague wants to be generous: the answer counts if the truth stands in it anywhere. Write a text that is paid whichever number from 0 to 99 is the truth. Then find a truth for which the empty completion is paid.
-
-
-# %%
-def generous_reward(completions, ground_truth, **columns):
-    pairs = zip(completions, ground_truth, strict=True)
-    return [float(str(truth) in text_of(completion)) for completion, truth in pairs]
-
-
-# %% [markdown] tags=["solution"]
-# A list of all candidates contains every truth. And the empty text stands in every text, the empty one included: an empty truth pays for silence.
-
-# %% tags=["solution", "result-generous"]
-everything = " ".join(str(number) for number in range(100))
-print(generous_reward([everything] * 3, ground_truth=[7, 42, 99]))
-print(generous_reward([""], ground_truth=[""]))
-
-# %% [markdown]
-# ## What goes on from here
-#
-# One group, four completions, one number each.
-
-# %% tags=["result-goes-on"]
-scores = grpo_lite.score_completions(boxed_reward, prompts, group, ground_truth=truth)
-grpo_lite.combine_rewards(scores)
-
-# %% [markdown]
-# These are the four rewards with which [lesson 05](05_group_advantages.ipynb) begins.
-#
 # ## What to remember
 #
-# > **Remember.** A reward function reads completions and returns one number each, or `None` where it cannot judge. Several are added up with weights. Before you train on one, attack it by hand: newlines, empty parts, two answers, a lost sign, a misspelt name. What it pays for by mistake, the model can learn.
+# > **Remember.** A reward function reads completions and returns one number each, or `None` where it cannot judge. Several are added up with weights. Compare answers as mathematics, and run programs in a sandbox. Before you train on a reward, attack it by hand: newlines, empty parts, two answers, a lost sign, a misspelt name, an answer that is run. What it pays for by mistake, the model can learn.
 #
-# Rewards for the form and for the right answer, by rules instead of a reward model: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948). The protocol is that of TRL's `GRPOTrainer`.
+# Rewards for the form, the right answer, tests of code and one language, by rules instead of a reward model: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948). The penalty for repetition: [Yeo et al. (arXiv:2502.03373)](https://arxiv.org/abs/2502.03373).
 #
 # **Next:** [lesson 03](03_sampling_a_group.ipynb) lets a model write the completions.

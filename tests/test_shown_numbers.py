@@ -70,10 +70,21 @@ class TestRewards:
         three = torch.tensor([[1.0, nan], [1.0, 0.0], [nan, nan]])
         assert_shown("02", "combine", gl.combine_rewards(two, [0.2, 1.0]), gl.combine_rewards(three, [0.2, 1.0]))
 
-    def test_length_is_hacked(self):
-        rewards = torch.tensor(shown("02", "hack")[:4])
-        assert gl.length_reward(["7 " * 60]) == [rewards[3].item()]
-        assert_shown("02", "hack", gl.group_advantages(rewards, 4), skip=4)
+    def test_two_tasks(self):
+        judged = torch.tensor([[1.0, nan], [0.0, nan], [nan, 1.0], [nan, 0.0]])
+        rewards = torch.tensor([1.0, 0.0, 1.0, 0.0])
+        assert_shown("02", "two-tasks", judged, rewards, gl.group_advantages(rewards, 2))
+        judged[2:], rewards[2:] = nan, nan
+        assert_shown("02", "misspelt-task", judged, rewards, gl.group_advantages(rewards, 2))
+
+    def test_shaping(self):
+        honest = r"<think>3 + 4 = 7</think><answer>\boxed{7}</answer>"
+        mixed = "<think>three и четыре</think><answer>7</answer>"
+        texts = [honest, "<think>a</think><answer></answer>", "<think>" + " seven" * 20, mixed]
+        functions = [gl.tag_count_reward, gl.repetition_penalty_reward(8), gl.language_consistency_reward("LATIN")]
+        ids = [[ord(character) for character in text] for text in texts]
+        pay = gl.score_completions(functions, [""] * 4, texts, completion_ids=ids)
+        assert shown("02", "shaping") == pytest.approx(pay.T.flatten().tolist(), abs=0.0051)
 
 
 class TestSampling:

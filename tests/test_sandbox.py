@@ -222,6 +222,15 @@ class _Interrupted:
         raise KeyboardInterrupt
 
 
+def test_ctrl_c_in_the_terminal_reaches_the_worker_and_does_not_end_it():
+    run_program(GOOD, "f", CASES)
+    before = sandbox._WORKER._process
+    before.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert run_program(GOOD, "f", CASES) == RIGHT
+    assert sandbox._WORKER._process is before
+
+
 def test_threads_take_turns():
     results = {}
 

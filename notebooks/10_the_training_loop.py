@@ -446,7 +446,7 @@ for name, parts in in_parts.items():
 # %% [markdown]
 # ## Groups that need no pass
 #
-# A group without spread has advantages of 0, so its gradient is exactly 0. It needs neither a forward nor a backward pass, and late in a run most groups are of this kind.
+# A group without spread has advantages of 0, so its gradient is exactly 0. It needs neither a forward nor a backward pass, and late in a run many groups are of this kind.
 #
 # **Predict.** The second group above is one of them. We leave its rows out and call `grpo_loss` on the first four alone. Is the gradient that of all eight?
 
@@ -468,12 +468,12 @@ torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 #
 # One setting: 2e-3 instead of 5e-4.
 
-# %% alt="Four panels, healthy against sick. The sick run's share of right answers falls below 0.2 within a few updates and ends near 0; its groups without spread rise to nearly all; its entropy jumps; its gradient norm falls towards 0."
+# %% alt="Four panels, healthy against sick. The sick run's share of right answers falls below 0.2 within a few updates and ends near 0; its groups without spread rise to all; its entropy climbs above 1; its gradient norm falls to 0."
 sick_model, sick = run(replace(args, learning_rate=2e-3))
 curves(RIGHT, ZERO_STD, ENTROPY, NORM, healthy=healthy, sick=sick)
 
 # %% [markdown]
-# The reward collapses within a few updates and does not come back. The second panel says why: every group agrees, since every answer is wrong: no advantages, no gradient, no way home. Shortening the gradient has not helped: AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate.
+# The reward collapses within a few updates and does not come back. The second panel says why: every group agrees, since every answer is wrong: no advantages, no gradient, no way home. (AdamW goes on for a while in the old direction; that is why the entropy still climbs.) Shortening the gradient has not helped: AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate.
 #
 # **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep ([lesson 12](12_what_matters.ipynb)).
 #
@@ -493,8 +493,6 @@ print("cold   ", held_out(cold_model))
 
 # %% [markdown]
 # This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training.
-#
-# No spread also comes from prompts that are all too easy or all too hard, and from a reward that always gives the same number.
 #
 # **Repair.** Sample at temperature 1, evaluate at the temperature that you care about, and choose prompts that are sometimes solved.
 #
@@ -540,7 +538,7 @@ for name, history in (("healthy   ", healthy), ("end masked", masked)):
     print(name, "cut off", sum(record[CUT_OFF] for record in history[-5:]).item() / 5)
 
 # %% [markdown]
-# In the last five updates next to nothing is cut off, with the mistake or without. The base model has learned from its demonstrations to stop after `</answer>`, is as good as certain of it, and what is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake, so it can stay in the code for years.
+# In the last five updates next to nothing is cut off, with the mistake or without. The base model has learned from its demonstrations to stop after `</answer>`, is as good as certain of it, and what is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake.
 #
 # So take a model that has to *learn* to stop. A bias of −12 on the logit of the end token makes one: only one completion in five ends before the limit now. Its learning rate is a little lower, 4e-4.
 
@@ -637,7 +635,7 @@ print("clip ratio", [f"{r[CLIP]:.2f}" for r in endless[::5]])
 print("held out, greedy and sampled", held_out(endless_model))
 
 # %% [markdown] tags=["solution"]
-# The clip takes more and more tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model: 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
+# The clip takes more and more tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model (greedily it is): 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
 
 # %% [markdown]
 # **3. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?

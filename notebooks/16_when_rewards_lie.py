@@ -97,7 +97,7 @@ def found(completions, solution, **columns):
 #
 # ## By hand: what do the cheats earn?
 #
-# Before training, imagine a model that has understood the reward and not the task. What would it write? Here are four such ways, beside the honest one. None of them adds anything up.
+# Before training, imagine a model that has understood the reward and not the task. What would it write? Here are four such ways, beside the honest one. None of the four adds anything up.
 #
 # | way | after `3+9+4+1=` |
 # |---|---|
@@ -163,11 +163,11 @@ pay_table(REWARDS)
 # - **close**: always 5 earns more than adding. The middle is never far from anything.
 # - **found**: the echo earns 1.00. The worked solution begins with the problem, so each digit of the problem is found in it.
 #
-# Nothing has been trained yet, and we already know what to fear. The table does not say whether a model will find these ways; it says in which direction the hill goes up.
+# Nothing has been trained yet, and we already know what to fear. The table does not say whether a model will find these ways; it says which of them would be paid.
 #
 # ## Train on each
 #
-# 40 updates of 64 completions. The trainer is paid by one reward and watches the others with weight 0. Every five updates it is asked the held-out problems.
+# 40 updates of 64 completions. Paid is the reward minus the price of thinking; accuracy is watched with weight 0. Every five updates the model is asked the held-out problems.
 #
 # **Predict.** In which runs will the held-out accuracy rise? And in which will the *reward* rise?
 
@@ -225,7 +225,7 @@ def progress(runs):
 progress(runs)
 
 # %% [markdown]
-# The four reward curves look alike: four runs that went well. The share of right answers tells them apart. What does the model say?
+# The four reward curves look alike: four runs that went well. The share of right answers tells them apart. How often does each model think, from update 0 to 40, and what does it say in the end?
 
 
 # %%
@@ -243,15 +243,16 @@ def says(model, count=5):
     return [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
 
 
-for name, (model, _) in runs.items():
-    print(name, *says(model), sep="\n  ")
+for name, (model, history) in runs.items():
+    thinks = [round(record["sampled_think_rate"], 2) for record in history]
+    print(name, thinks, *says(model), sep="\n  ")
 
 # %% [markdown]
-# **Found** is the clearest case of a **hacked** reward: the model names a digit of the problem, and the checker is content. Before that it had begun to think, for the honest way pays too, and its accuracy had risen. Then it found the cheaper one, and unlearned the rest.
+# **Found** is the clearest case of a **hacked** reward: the model copies a digit of the problem (here the third), and the checker is content. At first it thinks more and more, for the honest way pays too, and its accuracy rises. Then it finds the cheaper way, and unlearns the rest.
 #
 # **Close** ends with the same answer to every question. It is not stupid: given what it is paid, it is right.
 #
-# **Form** is the strangest. Every completion is neatly filled in, no price was put on anything, the base model could already add a little, and now it cannot. Nothing *rewarded* the decline. But whenever a completion is paid, all of its tokens are praised, the slips too. Nothing holds the content in place, so it drifts. When every completion has the form, every group agrees, no gradient is left, and no way back.
+# **Form** is the strangest. Nearly every completion thinks, and when the base model thought, it was right more than six times in ten ([lesson 00](00_watch_it_learn.ipynb)). Now it is right less than once in ten. Nothing *rewarded* the decline. But whenever a completion is paid, all of its tokens are praised, the slips too. Nothing holds the content in place, so it drifts. When every completion has the form, every group agrees, no gradient is left, so there is no way back.
 #
 # > **A reward that ignores something does not leave it alone.**
 #
@@ -259,7 +260,7 @@ for name, (model, _) in runs.items():
 #
 # ## Does a KL penalty help?
 #
-# It is often said that the penalty keeps the model from exploiting the reward. It keeps the model near the base model; that is not the same.
+# It is often said that the penalty of [lesson 06](06_kl.ipynb) keeps the model from exploiting the reward. It keeps the model near the base model; that is not the same.
 #
 # **Predict.** The reward is *found*. With a large enough $\beta$ the cheat is not learned. Is there a $\beta$ at which honest adding is?
 
@@ -281,14 +282,14 @@ plotting.lines(
 )
 
 # %% [markdown]
-# With 0.3 the model cheats all the same. With 1 it does not cheat, and it does not learn either. A leash does not know good directions from bad ones. What it buys is time: the accuracy rises first and falls later, so a run that is *watched* can be stopped at the top. In reinforcement learning from human feedback, where the reward is itself a model, the same rise and fall has been measured at scale ([Gao, Schulman and Hilton, arXiv:2210.10760](https://arxiv.org/abs/2210.10760)).
+# At none of these. With 0.3 the model cheats all the same. With 1 it stays near the base model, so it does not learn to add either. A leash does not know good directions from bad ones. It does not even buy time: with 0.3 the top comes at update 10, as without, and it is lower. A run that is *watched* can be stopped at the top. In reinforcement learning from human feedback, where the reward is itself a model, the same rise and fall has been measured at scale, and there the penalty acted much like stopping early ([Gao, Schulman and Hilton, arXiv:2210.10760](https://arxiv.org/abs/2210.10760)).
 #
 # ## Repair
 #
 # Repair the reward, not the training. Each of the three lied in its own way.
 #
 # - **Form** paid a condition as if it were a goal. Make it a condition: what does not have the form earns nothing, and what has it earns what the answer is worth.
-# - **Close** paid for hedging. Partial credit has to be for something that cannot be had without the work: a right running sum, a test that passes. A smaller distance is no such thing.
+# - **Close** paid for hedging. Partial credit has to be for something that cannot be had without the work: a right running sum, a test that passes. A smaller distance is no such thing (exercise 2).
 # - **Found** looked in the wrong place. Take the answer from one place, take the truth from one place, compare the two.
 
 
@@ -344,7 +345,7 @@ for seed in (0, 2):
     )
 
 # %% [markdown]
-# More than half of the sums lie between 10 and 19, and all of those contain a 1. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip, and a thinker that is right seven times in ten earns about 0.5 at first. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs. A narrow margin is a coin toss.
+# More than half of the sums lie between 10 and 19, and all of those contain a 1, as do 1, 21 and 31. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip, and with the price a completion that thinks earns about 0.4 at first. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs. A narrow margin is a coin toss.
 #
 # ## Signs
 #
@@ -418,6 +419,6 @@ print(mean_pay(all_ten, one_of_them, 0.0))
 #
 # > **Remember.** Before training, let the cheats apply: write down ways that need no skill and compute what each would earn. The honest way must earn most, by a margin wider than what a cheat saves. During training, let a second judge watch that no gradient has seen, and read texts. Afterwards, repair the reward and not the symptom. And what a reward ignores, it does not leave alone.
 #
-# The word "reward hacking" and a list of its kinds: [Amodei and others (arXiv:1606.06565)](https://arxiv.org/abs/1606.06565). The rise and fall under a learned reward: [Gao, Schulman and Hilton (arXiv:2210.10760)](https://arxiv.org/abs/2210.10760). Rewards by rule, which are harder to hack than learned ones and can be hacked as above: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948).
+# The word "reward hacking" and a list of its kinds: [Amodei and others (arXiv:1606.06565)](https://arxiv.org/abs/1606.06565). Rewards by rule, which are harder to hack than learned ones and can be hacked as above: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948).
 #
 # **Next:** [lesson 17](17_to_trl.ipynb) takes these reward functions to TRL.

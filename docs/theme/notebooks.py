@@ -75,7 +75,8 @@ def on_post_page(output, page, config):
     output = re.sub(r"<th\b[^>]*>\s*</th>", "<td></td>", output)
     parts = re.split(r"(<pre\b.*?</pre>)", output, flags=re.S)
     parts[::2] = [re.sub(r"\s*\n\s*", "\n", part) for part in parts[::2]]
-    return "".join(parts)
+    menu, article, rest = "".join(parts).partition("<article")
+    return re.sub(r"(?<=>)\n|\n(?=<)", "", menu) + article + rest
 
 
 def is_lesson(page):

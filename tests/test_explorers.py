@@ -1,0 +1,476 @@
+"""The explorers in a real browser: the numbers of the package, by mouse, by finger and by keyboard."""
+
+import re
+from fractions import Fraction
+
+import nbformat
+import pytest
+import torch
+from test_site import ROOT, SOUND, browser, page, server, small_project, strict_build, tab_to, text_cell  # noqa: F401
+
+import grpo_lite
+from grpo_lite.family import ALGORITHMS
+
+TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer")
+SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]
+SHIFT = """() => new Promise((done) => {
+  const total = (list) => list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
+  new PerformanceObserver((list) => done(total(list))).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => done(0), 300); // no shift, no entry
+})"""
+FILL = "selector => getComputedStyle(document.querySelector(selector)).fill"
+CALL = """async ([path, given]) => {
+  const formulas = await import("/assets/javascripts/explorers/grpo.js");
+  if (path === "generator") return Array.from({ length: 4000 }, formulas.generator(...given));
+  return path.split(".").reduce((owner, name) => owner[name], formulas)(...given);
+}"""
+
+
+@pytest.fixture
+def explore(page):  # noqa: F811
+    """The page with all four, its modules loaded."""
+    page.goto("explore/")
+    for tag in TAGS:
+        page.locator(f"{tag}.explorer").wait_for()
+    return page
+
+
+@pytest.fixture(scope="module")
+def js(browser, server):  # noqa: F811
+    """Call a formula of the explorers by its name."""
+    tab = browser.new_page()
+    tab.goto(f"{server}404.html")
+
+    def call(path, *given):
+        plain = [x.tolist() if isinstance(x, torch.Tensor) else x for x in given]
+        return tab.evaluate(CALL, [path, plain])
+
+    yield call
+    tab.close()
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(6)
+
+
+def uniform(generator, *shape):
+    return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+
+def assert_same(theirs, ours):
+    torch.testing.assert_close(torch.tensor(theirs, dtype=torch.float64), ours.double(), atol=1e-9, rtol=1e-9)
+
+
+# Formulas
+
+
+@pytest.mark.site
+def test_advantages_are_those_of_the_package(js, generator):
+    for size in (2, 5, 8):
+        rewards = 4 * uniform(generator, size) - 1
+        for scale in ("group", "none"):
+            ours = grpo_lite.group_advantages(rewards, size, scale_rewards=scale)
+            assert_same(js("groupAdvantages", rewards, scale), ours)
+        assert_same(js("leaveOneOutAdvantages", rewards), grpo_lite.leave_one_out_advantages(rewards, size))
+        assert_same(js("mean", rewards), rewards.mean())
+        assert_same(js("spread", rewards), rewards.std())
+
+
+@pytest.mark.site
+def test_equal_rewards_are_worth_exactly_nothing(js):
+    for value in (0.1, 0.6, 2.8):
+        assert js("groupAdvantages", [value] * 8) == [0] * 8
+        assert js("leaveOneOutAdvantages", [value] * 8) == [0] * 8
+
+
+@pytest.mark.site
+def test_the_clip_is_that_of_the_package(js, generator):
+    cases = [(2 * r, 4 * a - 2, e / 2, h / 2) for r, a, e, h in uniform(generator, 40, 4).tolist()]
+    edges = [(r, a, 0.2, 0.28) for r in (0.8, 1.28, 1.0) for a in (1.0, -1.0, 0.0)]
+    for ratio, advantage, low, high in cases + edges:
+        leaf = torch.tensor([[ratio]], dtype=torch.float64, requires_grad=True)
+        advantages = torch.tensor([advantage], dtype=torch.float64)
+        ours = grpo_lite.clipped_surrogate(leaf, advantages, epsilon=low, epsilon_high=high)
+        ours.backward()
+        assert_same(js("clippedSurrogate", ratio, advantage, low, high), ours[0, 0])
+        assert_same(js("surrogateGradient", ratio, advantage, low, high), (leaf.grad * ratio)[0, 0])
+        moved = leaf.detach().log()
+        mask = torch.tensor([[True]])
+        out = grpo_lite.grpo_loss(moved, 0 * moved, advantages, mask, epsilon=low, epsilon_high=high)
+        if (ratio, advantage, low, high) not in edges:  # where the log and its exp decide
+            assert js("isClipped", ratio, advantage, low, high) == bool(out.clip_fraction)
+
+
+@pytest.mark.site
+def test_kl_and_its_estimates_are_those_of_the_package(js, generator):
+    for _ in range(5):
+        logits, ref_logps = 4 * uniform(generator, 5), (4 * uniform(generator, 5)).log_softmax(0)
+        logits.requires_grad_()
+        logps = logits.log_softmax(0)
+        probs, ref_probs = logps.exp(), ref_logps.exp()
+        both = [probs.detach(), ref_probs]
+        exact = {
+            "reverse": (both, (probs * (logps - ref_logps)).sum()),
+            "forward": (both[::-1], (ref_probs * (ref_logps - logps)).sum()),
+        }
+        for direction, (given, kl) in exact.items():
+            assert_same(js("kl", *given), kl.detach())
+            gradient = torch.autograd.grad(kl, logits, retain_graph=True)[0]
+            assert_same(js(f"{direction}Gradient", *both), gradient)
+        log_ratios = js("logRatios", *both)
+        for name in ("k1", "k2", "k3"):
+            estimate = getattr(grpo_lite, f"kl_{name}")(logps, ref_logps)
+            values = [js(f"ESTIMATORS.{name}.value", x) for x in log_ratios]
+            slopes = [js(f"ESTIMATORS.{name}.slope", x) for x in log_ratios]
+            assert_same(values, estimate.detach())
+            gradient = torch.autograd.grad((probs.detach() * estimate).sum(), logits, retain_graph=True)[0]
+            assert_same(js("expectedGradient", both[0], slopes), gradient)
+            middle = (both[0] * estimate.detach()).sum()
+            assert_same(js("expected", both[0], values), middle)
+            variance = (both[0] * (estimate.detach() - middle) ** 2).sum()
+            assert_same(js("expectedSpread", both[0], values), variance.sqrt())
+
+
+def weights_of_the_package(lengths, loss_type, **sizes):
+    """The gradient of the average is the weight of each token; all tokens of a row have the same."""
+    mask = torch.arange(8) < torch.tensor(lengths)[:, None]
+    x = torch.ones(mask.shape, dtype=torch.float64, requires_grad=True)
+    grpo_lite.aggregate(x, mask, loss_type=loss_type, max_completion_length=8, **sizes).backward()
+    return x.grad[:, 0]
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("loss_type", ALGORITHMS)
+def test_weights_of_tokens_and_slices_are_those_of_the_package(js, generator, loss_type):
+    for _ in range(5):
+        lengths = torch.randint(1, 9, (4,), generator=generator).tolist()
+        items = sum(lengths)
+        whole = weights_of_the_package(lengths, loss_type)
+        assert_same(js("tokenWeights", lengths, loss_type, {"limit": 8}), whole)
+        pieces = []
+        for part in (lengths[:3], lengths[3:]):
+            weights = js("tokenWeights", part, loss_type, {"limit": 8, "items": items})
+            assert_same(weights, weights_of_the_package(part, loss_type, num_items_in_batch=items))
+            share = js("sliceShare", part, lengths, loss_type)
+            pieces += [share * weight for weight in weights]
+        assert_same(pieces, whole)
+
+
+@pytest.mark.site
+def test_tokens_are_drawn_with_their_probability_and_can_be_drawn_again(js):
+    probs = torch.tensor([0.5, 0.05, 0.15, 0.3], dtype=torch.float64)
+    first, again, other = (js("generator", seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert 0 <= min(first) < max(first) < 1
+    tokens = [js("draw", probs, chance) for chance in first[:300]]
+    assert tokens == torch.searchsorted(probs.cumsum(0), torch.tensor(first[:300]).double(), right=True).tolist()
+    counts = torch.histc(torch.tensor(first), bins=10, min=0, max=1)
+    assert ((counts - 400).abs() < 5 * (4000 * 0.1 * 0.9) ** 0.5).all()
+
+
+# What a reader does
+
+
+def sentence(explore, tag):
+    """What stands there once the pause between two sentences is over."""
+    explore.wait_for_timeout(600)
+    return explore.locator(f"{tag} [aria-live=polite]").text_content()
+
+
+def real(text):
+    return float(text.replace("−", "-"))
+
+
+def fraction(value):
+    return str(Fraction(value).limit_denominator(999))
+
+
+def knob(explore, name):
+    return explore.get_by_role("slider", name=name, exact=True)
+
+
+def advantages_shown(explore):
+    knobs = explore.locator("group-explorer [role=slider]")
+    texts = [knobs.nth(i).get_attribute("aria-valuetext") for i in range(8)]
+    pairs = [re.fullmatch(r"(\S+), advantage (\S+)", text) for text in texts]
+    return torch.tensor([[real(pair[1]), real(pair[2])] for pair in pairs], dtype=torch.float64).T
+
+
+CHOICES = {
+    "divided by the spread": lambda rewards: grpo_lite.group_advantages(rewards, 8),
+    "not divided": lambda rewards: grpo_lite.group_advantages(rewards, 8, scale_rewards="none"),
+    "leave one out": lambda rewards: grpo_lite.leave_one_out_advantages(rewards, 8),
+}
+
+
+@pytest.mark.site
+def test_group_shows_what_the_package_gives(explore):
+    for press in ("Reset", "One right of eight", "One outlier", "All equal"):
+        explore.locator("group-explorer").get_by_role("button", name=press).click()
+        for choice, formula in CHOICES.items():
+            explore.get_by_role("radio", name=choice).check()
+            rewards, advantages = advantages_shown(explore)
+            torch.testing.assert_close(advantages, formula(rewards), atol=0.0051, rtol=0)
+            drawn = explore.locator("group-explorer svg text").all_text_contents()
+            assert [f"{a:.2f}".replace("-", "−") for a in advantages.tolist()] == drawn[-16::2]
+            assert ("teaches nothing" in sentence(explore, "group-explorer")) == (press == "All equal")
+
+
+@pytest.mark.site
+def test_a_reward_is_set_by_keyboard(explore):
+    explore.get_by_role("button", name="One outlier").focus()
+    tab_to(explore, "[role=slider]")
+    third = knob(explore, "Reward of completion 3")
+    third.focus()
+    seen = []
+    for key in ("End", "ArrowDown", "ArrowLeft", "PageDown", "Home", "ArrowUp", "ArrowRight", "PageUp", "ArrowDown"):
+        explore.keyboard.press(key)
+        seen.append(float(third.get_attribute("aria-valuenow")))
+    assert seen == [1, 0.95, 0.9, 0.65, 0, 0.05, 0.1, 0.35, 0.3]
+    assert third.get_attribute("aria-valuetext").startswith("0.30, advantage ")
+    assert third.evaluate("knob => knob === document.activeElement")
+
+
+@pytest.mark.site
+def test_a_reward_is_dragged_by_mouse(explore):
+    third = knob(explore, "Reward of completion 3")
+    third.scroll_into_view_if_needed()
+    box = third.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 9  # not its very middle: nothing may jump
+    before = float(third.get_attribute("aria-valuenow"))
+    explore.mouse.move(x, y)
+    explore.mouse.down()
+    assert float(third.get_attribute("aria-valuenow")) == before
+    explore.mouse.move(x, y + 69, steps=3)  # half of 138 pixels
+    explore.mouse.up()
+    explore.mouse.move(x, y)
+    assert float(third.get_attribute("aria-valuenow")) == pytest.approx(before - 0.5)
+
+
+@pytest.mark.site
+def test_a_reward_is_dragged_by_finger_and_the_page_stays(browser, server):  # noqa: F811
+    phone = browser.new_context(base_url=server, viewport={"width": 390, "height": 844}, has_touch=True)
+    explore = phone.new_page()
+    explore.goto("explore/")
+    first = knob(explore, "Reward of completion 1")
+    first.scroll_into_view_if_needed()
+    box, top = first.bounding_box(), explore.evaluate("scrollY")
+    touch = phone.new_cdp_session(explore)
+    points = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + down) for down in (0, 30, 60, 138)]
+    for i, (x, y) in enumerate(points):
+        kind = "touchMove" if i else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert first.get_attribute("aria-valuenow") == "0"
+    assert explore.evaluate("scrollY") == top
+    phone.close()
+
+
+CASES = [
+    ("+1, a good answer", 1.5, "gone up far enough. The gradient is 0:"),
+    ("+1, a good answer", 0.5, "The gradient stays on: 0.50, up"),
+    ("+1, a good answer", 1.1, "The gradient is 1.10: the token is pushed up"),
+    ("−1, a bad one", 0.5, "gone down far enough. The gradient is 0:"),
+    ("−1, a bad one", 1.5, "The gradient stays on: −1.50, down"),
+    ("−1, a bad one", 0.9, "The gradient is −0.90: the token is pushed down"),
+]
+
+
+@pytest.mark.site
+def test_clip_says_where_the_gradient_dies(explore):
+    for sign, ratio, says in CASES:
+        explore.get_by_role("radio", name=sign).check()
+        explore.get_by_role("slider", name="Ratio", exact=True).fill(str(ratio))
+        assert says in sentence(explore, "clip-explorer")
+        for panel in explore.locator("clip-explorer svg").all():
+            assert says in panel.get_attribute("aria-label")
+        dead = "far enough" in says
+        assert explore.locator("clip-explorer circle.clipped").count() == (2 if dead else 0)
+
+
+@pytest.mark.site
+def test_clip_range_moves_by_keyboard_and_by_mouse(explore):
+    explore.get_by_role("slider", name="Epsilon high").focus()
+    explore.keyboard.press("End")
+    explore.get_by_role("slider", name="Ratio", exact=True).fill("1.45")
+    assert "inside the clip range" in sentence(explore, "clip-explorer")
+    panel = explore.locator("clip-explorer svg").first
+    panel.scroll_into_view_if_needed()
+    box = panel.bounding_box()
+    explore.mouse.move(box["x"] + 40, box["y"] + 100)
+    explore.mouse.down()
+    explore.mouse.move(box["x"] + box["width"] + 50, box["y"] + 100)
+    explore.mouse.up()
+    assert "Ratio 2.00" in sentence(explore, "clip-explorer")
+
+
+@pytest.mark.site
+def test_kl_shows_what_the_package_gives(explore):
+    knob(explore, "Probability of token b under the policy").press("PageUp")
+    names = [[f"Probability of token {token} under the {who}" for token in "abcde"] for who in ("policy", "reference")]
+    probs, ref_probs = torch.tensor(
+        [[float(knob(explore, name).get_attribute("aria-valuenow")) for name in row] for row in names]
+    )
+    torch.testing.assert_close(probs.sum(), torch.tensor(1.0), atol=3e-4, rtol=0)
+    logps, ref_logps = probs.log(), ref_probs.log()
+    text = sentence(explore, "kl-explorer")
+    both = [float(number) for number in re.findall(r"is (\d\.\d+)", text)]
+    ours = [(probs * (logps - ref_logps)).sum().item(), (ref_probs * (ref_logps - logps)).sum().item()]
+    assert both == pytest.approx(ours, abs=2e-3)
+    for name in ("k1", "k2", "k3"):
+        estimate = getattr(grpo_lite, f"kl_{name}")(logps, ref_logps)
+        middle = (probs * estimate).sum()
+        spread = (probs * (estimate - middle) ** 2).sum().sqrt()
+        label = explore.locator(f"kl-explorer svg[aria-label^={name}]").get_attribute("aria-label")
+        shown = re.search(r"exact mean (\S+), spread (\S+)\.", label)
+        assert [real(x) for x in shown.groups()] == pytest.approx([middle.item(), spread.item()], abs=0.008)
+
+
+@pytest.mark.site
+def test_kl_draws_more_tokens_and_starts_again(explore):
+    def count():
+        return int(re.search(r"(\d+) tokens drawn", sentence(explore, "kl-explorer"))[1])
+
+    start = count()
+    explore.get_by_role("button", name="Draw 1", exact=True).click()
+    explore.get_by_role("button", name="Draw 100").click()
+    assert count() == start + 101
+    dots = explore.locator("kl-explorer path.samples").first
+    assert dots.get_attribute("d").count("M") == start + 101
+    for _ in range(5):
+        explore.get_by_role("button", name="Draw 100").click()
+    assert count() == 500
+    first = dots.get_attribute("d")
+    explore.get_by_role("button", name="Again").click()
+    assert count() == 0
+    for _ in range(5):
+        explore.get_by_role("button", name="Draw 100").click()
+    assert dots.get_attribute("d").count("M") == 500
+    assert dots.get_attribute("d") != first
+
+
+@pytest.mark.site
+def test_loss_shows_what_the_package_gives(explore):
+    knob(explore, "Length of completion 1").press("ArrowRight")
+    lengths = [3, 8, 4]
+    batches = {"in one call": [lengths], "in two slices": [lengths[:2], lengths[2:]]}
+    for loss_type in ("grpo", "bnpo", "dr_grpo", "dapo", "luspo"):
+        explore.get_by_role("radio", name=loss_type, exact=True).check()
+        whole = (weights_of_the_package(lengths, loss_type) * torch.tensor(lengths)).sum()
+        for name, slices in batches.items():
+            explore.get_by_role("radio", name=name).check()
+            weights = [weights_of_the_package(part, loss_type, num_items_in_batch=15).tolist() for part in slices]
+            expected = [
+                fraction(weight)
+                for weight, length in zip(sum(weights, []), lengths, strict=True)
+                for _ in range(length)
+            ]
+            assert explore.locator("loss-explorer text.token").all_text_contents() == expected
+            total = explore.locator("loss-explorer text.value").text_content()
+            assert re.match(r"total (\S+)", total)[1] == fraction(whole.item())
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("tag", TAGS)
+def test_reset_leads_back_to_the_start(explore, tag):
+    host = explore.locator(tag)
+    start = host.evaluate("host => JSON.stringify(host.state)")
+    host.get_by_role("slider").first.press("ArrowRight")
+    for button in host.get_by_role("button").all()[:2]:
+        button.click()
+    for slider in host.get_by_role("slider").all():
+        slider.press("ArrowRight")
+    assert host.evaluate("host => JSON.stringify(host.state)") != start
+    host.get_by_role("button", name="Reset").click()
+    assert host.evaluate("host => JSON.stringify(host.state)") == start
+    assert host.evaluate("host => JSON.stringify(host.constructor.start)") == start
+
+
+# Manners
+
+
+@pytest.mark.site
+def test_sentences_come_with_a_pause_and_the_last_one_is_right(explore):
+    sentence(explore, "clip-explorer")
+    spoken = explore.evaluate("""async () => {
+      const host = document.querySelector("clip-explorer"), spoken = [];
+      new MutationObserver(() => spoken.push(host.sentence.textContent))
+        .observe(host.sentence, { childList: true, characterData: true, subtree: true });
+      for (let i = 1; i <= 20; i++) host.set({ ratio: 1 + i / 100 });
+      await new Promise((done) => setTimeout(done, 1300));
+      return spoken;
+    }""")
+    assert len(spoken) == 2
+    assert spoken[-1].startswith("Ratio 1.20")
+
+
+@pytest.mark.site
+def test_pages_without_an_explorer_load_none(page):  # noqa: F811
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("", wait_until="networkidle")
+    assert [url for url in asked if "/explorers/" in url] == []
+    assert any(url.endswith("/explorers.js") for url in asked)
+    page.goto("explore/", wait_until="networkidle")
+    assert {url.rsplit("/", 1)[1] for url in asked if "/explorers/" in url} == {path.name for path in SOURCES[:-1]}
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_shifts_and_every_target_is_large(explore, width):
+    explore.set_viewport_size({"width": width, "height": 900})
+    explore.reload(wait_until="networkidle")
+    shift = explore.evaluate(SHIFT)
+    assert shift < 0.01
+    targets = explore.locator(".explorer :is(button, fieldset label, input[type=range], .target)")
+    assert targets.count() > 40
+    for box in targets.evaluate_all("all => all.map((one) => one.getBoundingClientRect())"):
+        assert min(box["width"], box["height"]) >= 24
+    spill = (
+        "all => all.filter((text) => text.getBoundingClientRect().right > innerWidth - 16).map((t) => t.textContent)"
+    )
+    assert explore.locator(".explorer text").evaluate_all(spill) == []
+
+
+@pytest.mark.site
+def test_on_paper_the_pictures_stay_and_the_knobs_go(explore):
+    explore.emulate_media(media="print", color_scheme="dark")
+    for tag in TAGS:
+        assert explore.locator(f"{tag} svg").first.is_visible()
+        assert not explore.locator(f"{tag} :is(button, .knob)").first.is_visible()
+    ink = explore.evaluate(FILL, "kl-explorer svg text")
+    assert max(int(part) for part in re.findall(r"\d+", ink)[:3]) < 128
+
+
+@pytest.mark.site
+def test_both_colour_schemes_reach_the_pictures(browser, server):  # noqa: F811
+    inks = []
+    for scheme in ("light", "dark"):
+        context = browser.new_context(base_url=server, color_scheme=scheme)
+        tab = context.new_page()
+        tab.goto("explore/")
+        for selector in ("kl-explorer rect.policy", "kl-explorer rect.reference", "clip-explorer circle.positive"):
+            tab.locator(selector).first.wait_for()
+            inks.append(tab.evaluate(FILL, selector))
+        context.close()
+    assert len(set(inks)) == 6
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_explorers_are_small_and_take_their_colours_from_the_site(path):
+    text = path.read_text()
+    assert not re.search(r"#[0-9a-f]{3,8}\b(?!-)|\brgba?\(|https?:(?!//www\.w3\.org)", text, re.I)
+    assert len(text.splitlines()) <= 180
+
+
+@pytest.mark.slow
+def test_a_lesson_passes_an_explorer_through(tmp_path):
+    small_project(tmp_path, *SOUND, text_cell("Try it.\n\n<group-explorer>Eight *rewards*.</group-explorer>\n\nAfter."))
+    notebook = nbformat.read(tmp_path / "notebooks/01_one.ipynb", 4)
+    assert "<group-explorer>" in notebook.cells[-1].source
+    done = strict_build(tmp_path)
+    assert done.returncode == 0, done.stdout
+    html = (tmp_path / "site/notebooks/01_one/index.html").read_text()
+    assert "<p><group-explorer>Eight <em>rewards</em>.</group-explorer></p>" in html

@@ -62,9 +62,9 @@ plotting.use_site_style()
 #
 # One number is worth a minute of paper, because it is the one that goes wrong most easily. Both trainers count a batch in *completions*, not in prompts. The completions of one update are
 #
-# $$B = \underbrace{\text{per\_device\_train\_batch\_size}}_{\text{at once}} \times \underbrace{\text{gradient\_accumulation\_steps}}_{\text{in turn}} \times \underbrace{\text{processes}}_{\text{at the same time}}$$
+# $$B = \text{at once} \times \text{in turn} \times \text{processes},$$
 #
-# and the prompts are $B / G$. With 8 at once, 4 in turn, 2 processes and $G = 16$: $B = 64$, so 4 prompts. If $B$ is not a multiple of $G$, both refuse.
+# with `per_device_train_batch_size` at once and `gradient_accumulation_steps` in turn, and the prompts are $B / G$. With 8 at once, 4 in turn, 2 processes and $G = 16$: $B = 64$, so 4 prompts. If $B$ is not a multiple of $G$, both refuse.
 
 # %% tags=["result-prompts-in-an-update"]
 for at_once, in_turn in ((64, 1), (32, 2), (8, 8)):

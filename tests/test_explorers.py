@@ -301,9 +301,9 @@ def test_clip_range_moves_by_keyboard_and_by_mouse(explore):
     box = panel.bounding_box()
     explore.mouse.move(box["x"] + 40, box["y"] + 100)
     explore.mouse.down()
-    explore.mouse.move(box["x"] + box["width"] + 50, box["y"] + 100)
-    explore.mouse.up()
-    assert "Ratio 2.00" in sentence(explore, "clip-explorer")
+    for x, ratio in ((26 + (box["width"] - 36) / 2, "1.00"), (box["width"] + 50, "2.00")):
+        explore.mouse.move(box["x"] + x, box["y"] + 100)
+        assert f"Ratio {ratio}" in sentence(explore, "clip-explorer")
 
 
 @pytest.mark.site
@@ -313,7 +313,6 @@ def test_kl_shows_what_the_package_gives(explore):
     probs, ref_probs = torch.tensor(
         [[float(knob(explore, name).get_attribute("aria-valuenow")) for name in row] for row in names]
     )
-    torch.testing.assert_close(probs.sum(), torch.tensor(1.0), atol=3e-4, rtol=0)
     logps, ref_logps = probs.log(), ref_probs.log()
     text = sentence(explore, "kl-explorer")
     both = [float(number) for number in re.findall(r"is (\d\.\d+)", text)]
@@ -326,6 +325,23 @@ def test_kl_shows_what_the_package_gives(explore):
         label = explore.locator(f"kl-explorer svg[aria-label^={name}]").get_attribute("aria-label")
         shown = re.search(r"exact mean (\S+), spread (\S+)\.", label)
         assert [real(x) for x in shown.groups()] == pytest.approx([middle.item(), spread.item()], abs=0.008)
+
+
+@pytest.mark.site
+def test_a_probability_takes_from_the_others_in_proportion_and_leaves_them_something(explore):
+    def policy():
+        return torch.tensor(explore.locator("kl-explorer").evaluate("host => host.state.policy"), dtype=torch.float64)
+
+    before = policy()
+    knob(explore, "Probability of token b under the policy").press("Home")
+    after = policy()
+    rest = [0, 2, 3, 4]
+    torch.testing.assert_close(after[1].item(), 0.01)
+    torch.testing.assert_close(after[rest] / after[rest].sum(), before[rest] / before[rest].sum())
+    for token in "abcde":
+        knob(explore, f"Probability of token {token} under the policy").press("End")
+        torch.testing.assert_close(policy().sum().item(), 1.0)
+        assert policy().min() > 0.0019
 
 
 @pytest.mark.site
@@ -432,6 +448,18 @@ def test_nothing_shifts_and_every_target_is_large(explore, width):
         "all => all.filter((text) => text.getBoundingClientRect().right > innerWidth - 16).map((t) => t.textContent)"
     )
     assert explore.locator(".explorer text").evaluate_all(spill) == []
+
+
+@pytest.mark.site
+def test_pictures_follow_the_width_of_the_window_without_an_error(explore):
+    explore.evaluate("() => { window.faults = []; addEventListener('error', (event) => faults.push(event.message)); }")
+    for width in (390, 320, 1280):
+        explore.set_viewport_size({"width": width, "height": 900})
+        explore.wait_for_timeout(100)
+        drawings = explore.locator(".explorer svg")
+        fits = "all => all.map((svg) => svg.viewBox.baseVal.width - svg.getBoundingClientRect().width)"
+        assert max(map(abs, drawings.evaluate_all(fits))) < 1
+    assert explore.evaluate("faults") == []
 
 
 @pytest.mark.site

@@ -264,6 +264,10 @@ assert not packaged.requires_grad
 # %% [markdown]
 # The two baselines are closer than they look. Leaving one out is the group mean without division, times $G/(G-1)$. You show this in exercise 2. So the blemish changes how hard the push is, and not its direction.
 #
+# **Try it.** Drag the rewards, and switch between the kinds of advantage. What is left when all are equal?
+#
+# <group-explorer>On the site there is a picture to play with here.</group-explorer>
+#
 # ## When a completion has no reward
 #
 # A reward function may decline to judge (it returns `None`, and [lesson 02](02_rewards.ipynb) turns that into nan). Such a completion should neither be pushed nor serve as anybody's baseline. The packaged function leaves it out.

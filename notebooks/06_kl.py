@@ -364,6 +364,10 @@ plotting.token_matrix(
 # %% [markdown]
 # A descent step subtracts the gradient. Positive cells (the habit, token 4) are pushed down, negative cells up. The reverse rows work hardest on the habit; the forward rows work hardest on the first token, which the policy says too seldom.
 #
+# **Try it.** Draw tokens from the policy and watch the three estimates settle. Which of them has the gradient that you want?
+#
+# <kl-explorer>On the site there is a picture to play with here.</kl-explorer>
+#
 # ## Break it: k1 as a loss
 #
 # "The KL term is the mean log-ratio, so add the mean log-ratio to the loss." It reads well, the logged value is right, and on average it pushes nowhere. Let us use each estimator as the *only* loss, with sampled tokens, and see who walks back to the reference.

@@ -317,6 +317,10 @@ plotting.lines(
 # %% [markdown]
 # The gradient is switched off, not turned round. Nothing pulls a token back into the range; it only stops being pushed out.
 #
+# **Try it.** Move the ratio for a good answer and for a bad one. On which side does the gradient die?
+#
+# <clip-explorer>On the site there is a picture to play with here.</clip-explorer>
+#
 # ## Break it: max for the bad ones
 #
 # "With a negative advantage everything is mirrored, so the min must become a max." It sounds right. It is code that one meets:

@@ -365,6 +365,10 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 #
 # With `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Here it is enough to know which matrix they change: `grpo_lite.aggregate` is that matrix for every loss type, and [lesson 13](13_the_family.ipynb) goes through all of them.
 #
+# **Try it.** Change a length and the loss type. Which tokens of the *other* completions change their weight?
+#
+# <loss-explorer>On the site there is a picture to play with here.</loss-explorer>
+#
 # ## A loss that rises
 #
 # A policy that chooses one of five answers, one of them right. It starts out as the reference, all five equally likely. Each step samples 256 answers, and takes one gradient step on the loss with $\beta = 0.1$.

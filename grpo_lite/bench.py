@@ -268,17 +268,18 @@ def rewards(rounds: int = 7, programs: int = 200, calls: int = 20) -> list[Row]:
     """Compare scoring a program of three tests, and a math answer, with a millisecond; and the two interpreters."""
     texts = [f"```python\ndef f(x):\n    return x + {n}\n```" for n in range(programs)]
     tests = [[{"args": [x], "expected": x + n} for x in range(3)] for n in range(programs)]
-    boxes, truths = [rf"\boxed{{\frac{{{n}}}{{7}}}}" for n in range(programs)], [f"{n}/7" for n in range(programs)]
 
     def score(interpreter: str, n: int) -> float:
         return _seconds(lambda: code_reward(texts[:n], tests[:n], ["f"] * n, interpreter=interpreter)) / n
 
-    def judge() -> float:
+    def judge(turn: int) -> float:
+        new = range(turn * programs, (turn + 1) * programs)  # texts that were read before are read faster
+        boxes, truths = [rf"\boxed{{\frac{{{n}}}{{7}}}}" for n in new], [f"{n}/7" for n in new]
         return _seconds(lambda: math_reward(boxes, ground_truth=truths)) / programs
 
     with _one_core():
-        score("monty", 1), score("cpython", 1), judge()  # the processes are started here, once
-        turns = [(score("monty", programs), score("cpython", calls), judge()) for _ in range(rounds)]
+        score("monty", 1), score("cpython", 1), judge(0)  # the processes are started here, once
+        turns = [(score("monty", programs), score("cpython", calls), judge(turn)) for turn in range(1, rounds + 1)]
     ours, slow, answers = zip(*turns, strict=True)
     millisecond = [1e-3] * rounds
     return [

@@ -1,10 +1,19 @@
 """The checks at the public boundary: what was expected, what came, what to do."""
 
 from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
 from numbers import Integral, Real
 
 import torch
 from torch import Tensor
+
+
+@cache  # looked up once: a reward is computed for each completion
+def check_installed(module: str, message: str) -> None:
+    """Say which extra to install if a package is missing; nothing is imported."""
+    if find_spec(module) is None:
+        raise ImportError(message)
 
 
 def check_float(name: str, x: Tensor) -> None:

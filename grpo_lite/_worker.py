@@ -51,9 +51,7 @@ class Worker:
         self._end()
         self._socket, theirs = socket.socketpair()
         self._stream = self._socket.makefile("rw", encoding="utf-8")
-        path = os.pathsep.join(
-            folder for folder in sys.path if folder
-        )  # without the current folder, "", if it is there
+        path = os.pathsep.join(folder for folder in sys.path if folder)  # "" is the folder that one stands in
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(self._script)],

@@ -5,10 +5,9 @@ without the user's data and environment, which may be ended at any answer and is
 """
 
 import re
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
+from grpo_lite._checks import check_installed
 from grpo_lite._worker import Worker
 
 _WORKER = Worker(Path(__file__).with_name("_answers_worker.py"))
@@ -25,14 +24,18 @@ def final_answer(text: str) -> str:
         >>> final_answer(r"<think>\boxed{3}, no</think>So \boxed{5} or rather \boxed{4}.")
         '4'
     """
-    text = text.rpartition("</think>")[2]
-    if "<think>" in text:
-        return ""
+    text = after_thinking(text)
     if r"\boxed{" in text:
         return last_box(text)
     opened, rest = text.rpartition("<answer>")[1:]
     answer, closed, _ = rest.partition("</answer>")
     return answer if opened and closed else ""
+
+
+def after_thinking(text: str) -> str:
+    """Return what stands after the last `</think>`, "" if a `<think>` is still open."""
+    said = text.rpartition("</think>")[2]
+    return "" if "<think>" in said else said
 
 
 def last_box(text: str) -> str:
@@ -48,14 +51,8 @@ def last_box(text: str) -> str:
 
 def judge_answer(truth: str, answer: str) -> float | None:
     """Return 1.0 if the answer equals the truth as mathematics, 0.0 if not, None if the truth is not mathematics."""
-    _need_math_verify()
+    check_installed("math_verify", 'math_reward needs math-verify: pip install "grpo-lite[rewards]"')
     for text in (answer, answer, ""):  # once more, if something else ended the worker; then the truth alone
         if (verdict := _WORKER.ask([truth, text], _SECONDS)) is not None:
             return verdict["reward"]
     return None
-
-
-@cache
-def _need_math_verify() -> None:
-    if find_spec("math_verify") is None:
-        raise ImportError('math_reward needs math-verify: pip install "grpo-lite[rewards]"')

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 
 from grpo_lite import batching, rollout
-from grpo_lite._checks import check_choice
+from grpo_lite._checks import check_choice, check_installed
 from grpo_lite._stepwise import train_ours, train_trl
 from grpo_lite.config import GRPOConfig
 from grpo_lite.logprobs import completion_logps
@@ -67,8 +66,7 @@ class Row(NamedTuple):
 def main(only: str | None = None, output: str | None = None) -> None:
     """Measure, print the table, and write it to a file, with the same numbers as JSON beside it."""
     check_choice("--only", only or "step", tuple(PARTS))
-    if find_spec("trl") is None:
-        raise ImportError("bench compares with TRL: pip install 'grpo-lite[train,test]'")
+    check_installed("trl", "bench compares with TRL: pip install 'grpo-lite[train,test]'")
     # Before transformers is loaded: no report to TRL's makers, no bar for each model, one thread for tokenizers too.
     os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TOKENIZERS_PARALLELISM="false")
     torch.set_num_threads(1)

@@ -10,13 +10,12 @@ import json
 import keyword
 import reprlib
 from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from grpo_lite._checks import check_above, check_choice
+from grpo_lite._checks import check_above, check_choice, check_installed
 from grpo_lite._worker import Worker
+from grpo_lite.answers import after_thinking
 
 _WORKER = Worker(Path(__file__).with_name("_sandbox_worker.py"))
 _SLACK = 10.0  # seconds on top of what a program may take, for processes that must start on a busy machine
@@ -54,10 +53,9 @@ def extract_program(text: str) -> str | None:
         >>> extract_program("<think>x</think>So:\n```python\ndef one():\n    return 1\n```\n")
         'def one():\n    return 1'
     """
-    answer = text.rpartition("</think>")[2]
     program: str | None = None
     block: list[str] | None = None
-    for line in [] if "<think>" in answer else answer.split("\n"):
+    for line in after_thinking(text).split("\n"):
         fence = line.strip()
         if block is None and fence in ("```python", "```py"):
             program, block = None, []
@@ -119,7 +117,7 @@ def run_program(
     if not isinstance(entry_point, str) or not entry_point.isidentifier() or keyword.iskeyword(entry_point):
         raise ValueError(f"entry_point must be the name of a function, got {reprlib.repr(entry_point)}")
     if interpreter == "monty":
-        _need_monty()
+        check_installed("pydantic_monty", "the sandbox needs pydantic-monty: pip install 'grpo-lite[rewards]'")
     cases = _read_cases(cases)
     job = {"code": code, "entry_point": entry_point, "cases": cases, "seconds": seconds, "interpreter": interpreter}
     answer = _WORKER.ask(job, seconds + 0.5 * len(cases) + _SLACK)
@@ -146,9 +144,3 @@ def _read_cases(cases: str | Sequence[dict]) -> list[dict]:
 
 def _is_case(case: object) -> bool:
     return isinstance(case, dict) and case.keys() == {"args", "expected"} and isinstance(case["args"], list)
-
-
-@cache
-def _need_monty() -> None:
-    if find_spec("pydantic_monty") is None:
-        raise ImportError("the sandbox needs pydantic-monty: pip install 'grpo-lite[rewards]'")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from grpo_lite import _stepwise, batching, bench, completion_logps
+from grpo_lite import _checks, _stepwise, batching, bench, completion_logps
 from grpo_lite.tasks import load_base_model
 
 ROOT = Path(__file__).parents[1]
@@ -150,7 +150,8 @@ def test_an_unknown_part_is_refused():
 
 
 def test_a_missing_trl_names_the_extra(monkeypatch):
-    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    _checks.check_installed.cache_clear()
+    monkeypatch.setattr(_checks, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"grpo-lite\[train,test\]"):
         bench.main()
 

@@ -75,6 +75,10 @@ def test_advantages_are_those_of_the_package(js, generator):
         assert_same(js("leaveOneOutAdvantages", rewards), grpo_lite.leave_one_out_advantages(rewards, size))
         assert_same(js("mean", rewards), rewards.mean())
         assert_same(js("spread", rewards), rewards.std())
+        so_far = js("running", rewards)
+        assert_same([at["mean"] for at in so_far], torch.stack([rewards[: i + 1].mean() for i in range(size)]))
+        assert_same([at["spread"] for at in so_far][1:], torch.stack([rewards[: i + 2].std() for i in range(size - 1)]))
+        assert so_far[0]["spread"] == 0
 
 
 @pytest.mark.site

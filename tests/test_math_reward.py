@@ -12,7 +12,7 @@ import warnings
 import psutil
 import pytest
 
-from grpo_lite import answers, math_reward, score_completions
+from grpo_lite import _checks, answers, math_reward, score_completions
 from grpo_lite._worker import Worker
 
 # Section: truth, answers that are right, answers that are wrong. Each answer stands in a box.
@@ -241,8 +241,8 @@ def test_a_wrong_call_says_so(call, message):
 
 
 def test_without_math_verify_the_error_names_the_extra(monkeypatch):
-    answers._need_math_verify.cache_clear()
-    monkeypatch.setattr(answers, "find_spec", lambda name: None)
+    _checks.check_installed.cache_clear()
+    monkeypatch.setattr(_checks, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "grpo-lite\[rewards\]"'):
         math_reward([r"\boxed{7}"], [7])
     monkeypatch.undo()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from grpo_lite import GRPOConfig
+
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = re.compile(r"^```pycon\n(.*?)^```", re.M | re.S)
 
@@ -20,3 +22,9 @@ def test_every_example_prints_what_the_page_shows(name):
     failures: list[str] = []
     doctest.DocTestRunner(verbose=False).run(examples, out=failures.append)
     assert not failures, "".join(failures)
+
+
+def test_the_defaults_on_the_one_page_are_those_of_the_settings():
+    rows = re.findall(r"^\| \$.+?\$ \| `(\w+)` \| ([0-9.]+) \|", (DOCS / "summary.md").read_text(), re.M)
+    assert [name for name, _ in rows] == ["num_generations", "epsilon", "beta", "num_iterations"]
+    assert all(getattr(GRPOConfig(), name) == float(value) for name, value in rows)

@@ -11,7 +11,7 @@ import forked
 import psutil
 import pytest
 
-from grpo_lite import _sandbox_worker, sandbox
+from grpo_lite import _checks, _sandbox_worker, sandbox
 from grpo_lite.sandbox import ProgramResult, run_program
 
 CASES = [{"args": [1], "expected": 2}]
@@ -320,8 +320,8 @@ def test_without_unshare_the_fall_back_still_runs(monkeypatch):
 
 
 def test_a_missing_extra_is_named(monkeypatch):
-    sandbox._need_monty.cache_clear()
-    monkeypatch.setattr(sandbox, "find_spec", lambda name: None)
+    _checks.check_installed.cache_clear()
+    monkeypatch.setattr(_checks, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"grpo-lite\[rewards\]"):
         run_program(GOOD, "f", CASES)
     assert run_program(GOOD, "f", CASES, interpreter="cpython") == RIGHT

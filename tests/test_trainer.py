@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import threading
+from functools import partial
 
 import pytest
 import torch
@@ -647,6 +648,26 @@ def test_a_reward_that_is_no_number_names_its_function():
 
     with pytest.raises(ValueError, match="broken must return finite numbers, or None where it cannot judge, got nan"):
         make_trainer(broken).train()
+
+
+def test_a_reward_with_settings_keeps_the_name_of_its_function():
+    def priced(completions, price, **columns):
+        return [price * len(text) for text in completions]
+
+    (record,) = make_trainer(partial(priced, price=0.5), max_steps=1).train()
+    assert record["rewards/priced"] == record["reward"]
+    with pytest.raises(ValueError, match="priced must return finite numbers"):
+        make_trainer(partial(priced, price=math.nan)).train()
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_sampled(tmp_path):
+    def asked(completions, **columns):
+        raise AssertionError("too late")
+
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(OSError, match="file"):
+            make_trainer(asked, output_dir=str(folder)).train()
 
 
 def test_without_an_end_token_nothing_can_end():

@@ -10,6 +10,17 @@ export function spread(numbers) {
   return Math.sqrt(sum(numbers.map((x) => (x - middle) ** 2)) / (numbers.length - 1));
 }
 
+// Mean and spread of the first number, the first two, and so on, in one pass (Welford).
+export function running(numbers) {
+  let [middle, squares] = [0, 0];
+  return numbers.map((x, i) => {
+    const step = x - middle;
+    middle += step / (i + 1);
+    squares += step * (x - middle);
+    return { mean: middle, spread: i > 0 ? Math.sqrt(squares / i) : 0 };
+  });
+}
+
 // advantages.py, for one group
 
 // Measured from the lowest reward, equal rewards are exactly 0 before any rounding.

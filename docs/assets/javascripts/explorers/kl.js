@@ -111,10 +111,8 @@ class KlExplorer extends Explorer {
 function drawSamples(samples, kl, x, y) {
   const [low, high] = y.domain;
   const inside = (value) => y(Math.min(Math.max(value, low), high));
-  const sofar = samples.map((_, i) => samples.slice(0, i + 1));
-  const means = sofar.map(grpo.mean);
-  const spreads = sofar.map((seen) => (seen.length > 1 ? grpo.spread(seen) : 0));
-  const edge = (sign) => means.map((mean, i) => [x(i + 1), inside(mean + sign * spreads[i])]);
+  const sofar = grpo.running(samples);
+  const edge = (sign) => sofar.map(({ mean, spread }, i) => [x(i + 1), inside(mean + sign * spread)]);
   const ticks = Array.from({ length: Math.floor(high) - Math.ceil(low) + 1 }, (_, i) => Math.ceil(low) + i);
   const [left, right] = x.range;
   return [
@@ -123,7 +121,7 @@ function drawSamples(samples, kl, x, y) {
     line(left, y(0), right, y(0), "axis"),
     `<path class="samples" d="${samples.map((value, i) => `M${x(i + 1)} ${inside(value)}h0`).join("")}"/>`,
     line(left, inside(kl), right, inside(kl), "dashed"),
-    curve(means.map((mean, i) => [x(i + 1), inside(mean)]), "policy"),
+    curve(sofar.map(({ mean }, i) => [x(i + 1), inside(mean)]), "policy"),
   ].join("");
 }
 

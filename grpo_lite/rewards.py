@@ -320,9 +320,13 @@ def name_of(reward_func: RewardFunc) -> str:
 
 
 def _texts(completions: Sequence[Completion]) -> list[str]:
+    _check_list(completions)
+    return [_text(completion) for completion in completions]
+
+
+def _check_list(completions: Sequence[Completion]) -> None:
     if isinstance(completions, str):
         raise ValueError("completions must be a list with one entry a completion, got a str: put it into a list")
-    return [_text(completion) for completion in completions]
 
 
 def _text(completion: Completion) -> str:
@@ -362,6 +366,7 @@ def _same_answer(answer: str, truth: str) -> bool:
 
 
 def _check_column(name: str, column: Sequence, completions: Sequence) -> None:
+    _check_list(completions)  # before its letters are counted
     listed = hasattr(column, "__len__") and not isinstance(column, (str, dict))
     if not listed or len(column) != len(completions):
         got = f"{len(column)} entries" if listed else f"a {type(column).__name__}"

@@ -250,6 +250,8 @@ ADVANTAGES_AND_REWARDS += [
         lambda: gl.code_reward(["a"], [None], None),
         r"entry_point must be a list with one entry a completion \(1\), got a",
     ),
+    (lambda: gl.code_reward("abc", [None], [None]), r"completions must be a list .* got a str"),
+    (lambda: gl.boxed_reward("abc", ["7"]), r"completions must be a list .* got a str"),
     (lambda: gl.code_reward(["a"], [None], [None], seconds=0), r"seconds must be above 0, got 0"),
     (
         lambda: gl.code_reward(["a"], [None], [None], interpreter="python"),

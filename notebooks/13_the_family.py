@@ -327,18 +327,18 @@ for name, algorithm in ALGORITHMS.items():
     print(f"{name:8} {algorithm.objective.__name__:18} {algorithm.aggregation}")
 
 # %% [markdown]
-# | Algorithm | In `grpo_loss` | What it was made for |
-# |---|---|---|
-# | GRPO, [2402.03300](https://arxiv.org/abs/2402.03300) | the defaults | no critic |
-# | Dr. GRPO, [2503.20783](https://arxiv.org/abs/2503.20783) | `dr_grpo`, advantages with `scale_rewards="none"` | no bias by length or difficulty |
-# | BNPO in TRL | `bnpo` | every token of a batch weighs the same |
-# | DAPO, [2503.14476](https://arxiv.org/abs/2503.14476) | `dapo`, `epsilon_high=0.28` | long answers; with overlong punishment and dynamic sampling |
-# | GSPO, [2507.18071](https://arxiv.org/abs/2507.18071) | `grpo`, `importance_sampling_level="sequence"`, `epsilon=3e-4`, `epsilon_high=4e-4` | stable training of mixtures of experts |
-# | LUSPO, [2602.05261](https://arxiv.org/abs/2602.05261) | `luspo` with the sequence ratio | GSPO without its bias by length |
-# | CISPO, [2506.13585](https://arxiv.org/abs/2506.13585) | `cispo`, `epsilon_high` is the cap | no token loses its gradient |
-# | SAPO, [2511.20347](https://arxiv.org/abs/2511.20347) | `sapo` | a soft gate in place of the clip |
-# | VESPO, [2602.10693](https://arxiv.org/abs/2602.10693) | `vespo` | samples that are old |
-# | GMPO, [2507.20673](https://arxiv.org/abs/2507.20673) | `gmpo`, `epsilon=0.4` | single wild ratios |
+# | Algorithm, and what it was made for | In `grpo_loss` |
+# |---|---|
+# | GRPO, [2402.03300](https://arxiv.org/abs/2402.03300): no critic | the defaults |
+# | Dr. GRPO, [2503.20783](https://arxiv.org/abs/2503.20783): no bias by length or difficulty | `dr_grpo`, advantages with `scale_rewards="none"` |
+# | BNPO in TRL: every token of a batch weighs the same | `bnpo` |
+# | DAPO, [2503.14476](https://arxiv.org/abs/2503.14476): long answers; with overlong punishment and dynamic sampling | `dapo`, `epsilon_high=0.28` |
+# | GSPO, [2507.18071](https://arxiv.org/abs/2507.18071): stable training of mixtures of experts | `grpo`, `importance_sampling_level="sequence"`, `epsilon=3e-4`, `epsilon_high=4e-4` |
+# | LUSPO, [2602.05261](https://arxiv.org/abs/2602.05261): GSPO without its bias by length | `luspo` with the sequence ratio |
+# | CISPO, [2506.13585](https://arxiv.org/abs/2506.13585): no token loses its gradient | `cispo`, `epsilon_high` is the cap |
+# | SAPO, [2511.20347](https://arxiv.org/abs/2511.20347): a soft gate in place of the clip | `sapo` |
+# | VESPO, [2602.10693](https://arxiv.org/abs/2602.10693): samples that are old | `vespo` |
+# | GMPO, [2507.20673](https://arxiv.org/abs/2507.20673): single wild ratios | `gmpo`, `epsilon=0.4` |
 #
 # And our batch through all of them. Each row of pushes is scaled so that its sizes add up to 1: the question is who gets how much of it.
 

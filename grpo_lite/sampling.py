@@ -130,7 +130,7 @@ def greedy_decode(
             setting out of range.
 
     Source: the limit of `sample_group` as the temperature falls to 0; the log-probs are those of $\pi_\theta$ in
-        DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 10.
+    DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 10.
 
     Example:
         >>> from transformers import GPT2Config, GPT2LMHeadModel

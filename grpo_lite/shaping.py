@@ -77,7 +77,7 @@ def repetition_penalty_reward(ngram_size: int = 3, max_penalty: float = -1.0) ->
             in the function, `completion_ids` that are not one list a completion.
 
     Source: Yeo et al., Demystifying Long Chain-of-Thought Reasoning, appendix C.2 (arXiv:2502.03373), as in TRL's
-        `get_repetition_penalty_reward`. Built in notebook 02.
+    `get_repetition_penalty_reward`. Built in notebook 02.
 
     Example:
         >>> reward = repetition_penalty_reward(ngram_size=2)

@@ -131,7 +131,7 @@ with torch.no_grad():
 #
 # Two completions, two tokens each. The first turns out right, the second wrong.
 #
-# | | reward | $V(s_1)$, $V(s_2)$ | $\delta_1$ | $\delta_2$ |
+# | | reward | $V(s_1)$, $V(s_2)$ | surprise $\delta_1$ | surprise $\delta_2$ |
 # |---|---|---|---|---|
 # | completion 1 | 1 | 0.5, 0.8 | 0.8 − 0.5 = 0.3 | 1 − 0.8 = 0.2 |
 # | completion 2 | 0 | 0.5, 0.2 | 0.2 − 0.5 = −0.3 | 0 − 0.2 = −0.2 |

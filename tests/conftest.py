@@ -1,10 +1,11 @@
-"""What several test files need: tiny models, and the package as a user sees it (without the shape checker)."""
+"""What test files share: tiny models, the package as a user sees it (no shape checker), the built site, a browser."""
 
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
+import built
 import hypothesis
 import jaxtyping
 import pytest
@@ -50,3 +51,39 @@ def make_tiny_model(kind: str, vocab_size: int = 12, seed: int = 0) -> torch.nn.
         **special,
     )
     return LlamaForCausalLM(config).double()
+
+
+def give_up(reason):
+    """What is missing is a gap on a laptop and a failure where it is what is tested."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The folder of the built site."""
+    if not (built.SITE / "sitemap.xml").exists():
+        give_up("site/ is not built: run `make site` first")
+    return built.SITE
+
+
+@pytest.fixture(scope="session")
+def server(site):
+    """The address at which the built site is served."""
+    with built.served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if built.CHROMIUM is None:
+        give_up("no Chromium on the path")
+    with built.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page of laptop size that resolves addresses against the site."""
+    context = browser.new_context(base_url=server, viewport={"width": 1280, "height": 900}, color_scheme="light")
+    yield context.new_page()
+    context.close()

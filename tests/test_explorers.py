@@ -6,7 +6,8 @@ from fractions import Fraction
 import nbformat
 import pytest
 import torch
-from test_site import ROOT, SOUND, browser, page, server, small_project, strict_build, tab_to, text_cell  # noqa: F401
+from built import ROOT
+from test_site import SOUND, small_project, strict_build, tab_to, text_cell
 
 import grpo_lite
 from grpo_lite.family import ALGORITHMS

@@ -1,25 +1,19 @@
 """The site: what the hooks make of a notebook, what a strict build refuses, and the built pages in a real browser."""
 
-import functools
-import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 import yaml
+from built import ROOT, addresses, setting
 
-ROOT = Path(__file__).resolve().parent.parent
-SITE = ROOT / "site"
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 PLOT = re.compile(r'<div class="nb-output nb-plot".*?</svg></div>', re.S)
 SVG = """<?xml version="1.0"?>
 <svg width="9" viewBox="0 0 9 9"><defs><clipPath id="p1"/></defs><g clip-path="url(#p1)"/></svg>"""
@@ -32,11 +26,6 @@ def kl_k3():
     Source: A. Author, On KL, eq. 3 (arXiv:2402.03300). Built in notebook 01.
     """
 '''
-
-
-def setting(name):
-    """One line of mkdocs.yml; the file as a whole needs mkdocs' own loader."""
-    return re.search(rf"^{name}: (.+)$", (ROOT / "mkdocs.yml").read_text(), re.M)[1]
 
 
 # What the hooks make of a notebook
@@ -255,47 +244,6 @@ def test_a_strict_build_refuses_each_planted_fault(tmp_path):
 # The built pages in a browser
 
 
-def give_up(reason):
-    """A missing site is a gap on a laptop and a failure where the site is what is tested."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The built site on a port of its own."""
-    if not (SITE / "sitemap.xml").exists():
-        give_up("site/ is not built: run `make site` first")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE)) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        give_up("no Chromium on the path")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser, server):
-    """A page of laptop size that resolves addresses against the site."""
-    context = browser.new_context(base_url=server, viewport={"width": 1280, "height": 900}, color_scheme="light")
-    yield context.new_page()
-    context.close()
-
-
 LOOK = r"""() => {
   const article = document.querySelector("article").cloneNode(true);
   for (const quiet of article.querySelectorAll("pre, code, svg, .katex, script")) quiet.remove();
@@ -315,21 +263,19 @@ LOOK = r"""() => {
 @pytest.fixture(scope="module")
 def visits(browser, server):
     """Each page of the sitemap, seen once: address -> what was there and what happened."""
-    base = setting("site_url")
-    addresses = re.findall(r"<loc>(.*?)</loc>", (SITE / "sitemap.xml").read_text())
     seen = {}
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    for address in addresses:
+    for address in addresses():
         tab, messages, faults, requests = context.new_page(), [], [], []
         for event, events in (("console", messages), ("pageerror", faults), ("request", requests)):
             tab.on(event, lambda what, events=events: events.append(what))
-        tab.goto(server + address.removeprefix(base), wait_until="load")
+        tab.goto(server + address, wait_until="load")
         facts = tab.evaluate(LOOK)
         facts["errors"] = [message.text for message in messages if message.type == "error"] + list(map(str, faults))
         facts["foreign"] = [r.url for r in requests if not r.url.startswith((server, "data:"))]
         tab.set_viewport_size({"width": 390, "height": 844})
         facts["width"] = tab.evaluate("document.documentElement.scrollWidth")
-        seen[address.removeprefix(base)] = facts
+        seen[address] = facts
         tab.close()
     context.close()
     return seen
@@ -484,21 +430,25 @@ def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
 
 @pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_is_light(name):
-    if not SITE.exists():
-        give_up("site/ is not built: run `make site` first")
-    html = (SITE / "notebooks" / name / "index.html").read_text()
+def test_a_lesson_is_light(site, name):
+    html = (site / "notebooks" / name / "index.html").read_text()
     assert ";base64," not in html
     assert len(PLOT.sub("", html).encode()) < 80_000
 
 
 @pytest.mark.site
-def test_what_a_function_returns_is_one_text():
+def test_what_a_function_returns_is_one_text(site):
     """Read line by line, a description of two lines would become two returned values."""
-    if not SITE.exists():
-        give_up("site/ is not built: run `make site` first")
     sections = []
-    for page in sorted(SITE.glob("api/*/index.html")):
+    for page in sorted(site.glob("api/*/index.html")):
         sections += re.findall(r">Returns:</span></p>\s*<ul>(.*?)</ul>", page.read_text(), re.S)
     assert len(sections) >= 17
     assert {section.count("doc-section-item") for section in sections} == {1}
+
+
+@pytest.mark.site
+def test_no_source_became_a_fold(site):
+    """A line that is indented below `Source:` makes a box of it, with a title that breaks off."""
+    pages = sorted(site.glob("api/*/index.html"))
+    assert len(pages) > 10
+    assert [page.parent.name for page in pages if '<details class="source"' in page.read_text()] == []

@@ -127,7 +127,7 @@ def _output(output: dict, cell: dict, warn: Warn, figures: Iterator[int]) -> str
 
 
 def _printed(text: str, kind: str) -> str:
-    return f'<div class="nb-output nb-{kind}"><pre>{ansi2html(text.rstrip())}</pre></div>'
+    return f'<div class="nb-output nb-{kind}" data-search-exclude><pre>{ansi2html(text.rstrip())}</pre></div>'
 
 
 def _table_headers(html: str) -> str:

@@ -71,7 +71,11 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_post_page(output, page, config):
-    """Tidy what Markdown and the theme's templates leave: headers without a name, a tenth of a page in white space."""
+    """Tidy what Markdown and the theme's templates leave: headers without a name, a tenth of a page in white space.
+
+    The index of the search is made by then, and what told it apart is of no use to a reader.
+    """
+    output = output.replace(" data-search-exclude", "")
     output = re.sub(r"<th\b[^>]*>\s*</th>", "<td></td>", output)
     parts = re.split(r"(<pre\b.*?</pre>)", output, flags=re.S)
     parts[::2] = [re.sub(r"\s*\n\s*", "\n", part) for part in parts[::2]]

@@ -2,18 +2,27 @@
 (() => {
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
 
-  // The theme opens the drawer and, on small screens, the search by labels, which Tab skips.
-  for (const label of document.querySelectorAll(".md-header label.md-header__button[for^='__']")) {
-    const name = { __drawer: "Navigation", __search: "Search" }[label.htmlFor];
-    if (!name) continue;
-    label.tabIndex = 0;
-    label.setAttribute("role", "button");
-    label.setAttribute("aria-label", name);
-    label.addEventListener("keydown", (event) => {
-      if (event.key !== " ") return; // Enter is the theme's
-      event.preventDefault();
-      label.click();
-    });
+  // The theme opens the drawer, its sections and, on small screens, the search by labels, which Tab skips. A button in
+  // the place of each looks the same: it keeps all attributes, the `for` too, which the theme's styles ask for.
+  const names = { __drawer: "Navigation", __search: "Search" };
+  const narrow = matchMedia("(max-width: 76.2344em)"); // where the menu is a drawer
+  for (const label of document.querySelectorAll(".md-header__button[for^='__'], .md-nav__item--section > .md-nav__link[for]")) {
+    const button = document.createElement("button");
+    for (const { name, value } of label.attributes) button.setAttribute(name, value);
+    button.type = "button";
+    const name = names[label.htmlFor];
+    if (name) button.setAttribute("aria-label", name);
+    else if (label.htmlFor.startsWith("__palette")) continue; // its radio button has the focus
+    else tabOnlyIf(narrow, button); // in the wide menu it is a heading and does nothing
+    button.append(...label.childNodes);
+    button.addEventListener("click", () => document.getElementById(label.htmlFor).click());
+    label.replaceWith(button);
+  }
+
+  function tabOnlyIf(query, button) {
+    const heed = () => (button.tabIndex = query.matches ? 0 : -1);
+    query.addEventListener("change", heed);
+    heed();
   }
 
   // What scrolls sideways must be reachable with the arrow keys, and only that.

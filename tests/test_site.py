@@ -356,11 +356,11 @@ def test_tab_reaches_search_and_both_colour_schemes_switch_by_keyboard(page):
 def test_search_and_menu_open_by_keyboard_on_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("")
-    tab_to(page, "label[for=__drawer]")
+    tab_to(page, "button[for=__drawer]")
     page.keyboard.press("Enter")
     assert page.locator("#__drawer").is_checked()
     page.keyboard.press("Enter")
-    tab_to(page, "label[for=__search]")
+    tab_to(page, "button[for=__search]")
     page.keyboard.press("Enter")
     assert page.locator("#__search").is_checked()
 

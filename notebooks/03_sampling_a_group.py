@@ -133,7 +133,11 @@ rewards = torch.tensor([float(text.startswith("7.")) for text in texts])
 grpo_lite.group_advantages(rewards, num_generations=4)
 
 # %% [markdown]
-# Four times the same answer, hence four times the same reward, right or wrong, and nothing to compare. All advantages are 0 and the model learns nothing, however long it runs. A group must disagree before it can teach. So its tokens are drawn at random, by their probabilities: they are **sampled**.
+# Four times the same answer, hence four times the same reward, right or wrong, and nothing to compare. All advantages are 0 and the model learns nothing, however long it runs.
+#
+# > A group must disagree before it can teach.
+#
+# So its tokens are drawn at random, by their probabilities: they are **sampled**.
 #
 # ## By hand: two completions of two tokens
 #
@@ -245,7 +249,15 @@ print(f"ratio after top-2: {kept:.2f}")
 
 # %% [markdown]
 # The training pass could cut in the same way. But once the policy has moved, a token that was drawn may fall out of the cut: probability 0, log-prob $-\infty$. We do not cut.
+
+# %% [markdown]
+# **Check yourself.** A sampler draws with top-k and stores the log-probs of the *whole* softmax. Scored again before any update, every ratio is 1. Is all well?
 #
+# <details class="wrong"><summary>Yes: before the first update every ratio has to be 1</summary>The ratio compares what was stored with what is scored. What was <em>drawn</em> is something else, and here no number shows it.</details>
+# <details class="right"><summary>No: the tokens come from another distribution than the stored one</summary>In the example of four tokens the first is drawn with probability 0.67 and recorded with 0.50. The samples do not stand for the policy that is trained.</details>
+# <details class="wrong"><summary>No: it should store the log-probs after the cut</summary>Then the ratios differ from 1 before anything was learned, as above, and what was cut off is still never drawn.</details>
+
+# %% [markdown]
 # ## A plain loop
 #
 # One token at a time for the whole group. In each step the model reads everything again, `multinomial` draws one token for each row, and `gather` picks its log-prob.
@@ -534,6 +546,14 @@ model.train()
 grpo_lite.sample_group(model, prompt, 2, **settings)
 print("train mode after sampling:", model.training)
 _ = model.eval()
+
+# %% [markdown]
+# **Check yourself.** You score a fresh batch, before any update on it, and the ratios run from 0.7 to 1.4. Which of these can *not* be the cause?
+#
+# <details class="wrong"><summary>Dropout is on while scoring</summary>It can: the network that scores is then another one at every call.</details>
+# <details class="right"><summary>The learning rate is too high</summary>No update has been made on this batch, so the weights that score are those that sampled. What differs is how they are used.</details>
+# <details class="wrong"><summary>Sampling has temperature 1, scoring has 1.5</summary>It can: the tokens are drawn from one distribution and scored with another.</details>
+# <details class="wrong"><summary>Prompts are padded on the left, and scoring forgets the position ids</summary>It can: the prompt is then read at other positions than when it was sampled from.</details>
 
 # %% [markdown]
 # ## Break it

@@ -85,7 +85,15 @@ for group in (prompt_1, prompt_2):
 
 # %% [markdown]
 # Both groups push equally hard, although the rewards of the second are three times as far apart. With two completions a group, the advantage only says which one won.
+
+# %% [markdown]
+# **Check yourself.** A right answer earns 1 and a wrong one 0. From now on you pay −1 for a wrong one. What happens to the advantages of a mixed group?
 #
+# <details class="wrong"><summary>Wrong answers are pushed down now, and were not before</summary>They were before: 0 lies below the mean of a mixed group. It is the place in the group that counts, not the sign of the reward.</details>
+# <details class="wrong"><summary>They become twice as large</summary>The deviations do, and so does the spread that divides them.</details>
+# <details class="right"><summary>Nothing</summary>The mean moves along with the rewards, and the spread grows with the deviations. Two right and two wrong of four make ±0.866 either way.</details>
+
+# %% [markdown]
 # ## A plain loop
 #
 # A batch holds several groups, one after the other: the first $G$ rows belong to the first prompt, the next $G$ to the second. We go from group to group. A small `eps` keeps us from dividing by zero.
@@ -169,8 +177,18 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that was measured is which prompt was easier. The comparison only means something among answers to the same question.
+# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that was measured is which prompt was easier.
 #
+# > The comparison only means something among answers to the same question.
+
+# %% [markdown]
+# **Check yourself.** Four answers to prompt A are all right, with rewards 1, 1, 1, 1. Four answers to prompt B are all wrong: 0, 0, 0, 0. Whom does GRPO push?
+#
+# <details class="right"><summary>Nobody</summary>Each answer is compared with its own group, and in both groups nobody did better than anybody.</details>
+# <details class="wrong"><summary>A up, B down</summary>The mean of the batch would do that. It compares answers to different questions, and finds out which prompt was easier.</details>
+# <details class="wrong"><summary>B down, A not at all</summary>A wrong answer is bad news only where a better one was to be expected. In group B the mean is 0, and nobody is below it.</details>
+
+# %% [markdown]
 # ## What dividing by the spread does
 #
 # Suppose 8 answers, scored 0 or 1, and $k$ of them right. How hard is a right answer pushed, with and without the division?

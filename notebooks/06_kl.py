@@ -185,6 +185,13 @@ compare(kl_k2, grpo_lite.kl_k2)
 compare(kl_k3, grpo_lite.kl_k3)
 
 # %% [markdown]
+# **Check yourself.** At position 1 the token b is sampled, and k3 says 0.3069. Is that the KL at this position?
+#
+# <details class="wrong"><summary>Yes: k3 is right in value</summary>It is right on average over the draws. This is one draw; token a would have given 0.0721.</details>
+# <details class="wrong"><summary>No: k1 has the KL, −0.6931</summary>That too is a single draw. Averaged, k1 gives 0.1308 as well, and a distance is never negative.</details>
+# <details class="right"><summary>No: it is one draw of an average</summary>The policy draws a three times out of four: 0.75 · 0.0721 + 0.25 · 0.3069 = 0.1308, which is the KL.</details>
+
+# %% [markdown]
 # ## The picture
 #
 # Each estimator is a curve over the log-ratio of the sampled token. To the right are tokens that the policy likes more than the reference does, to the left tokens that it likes less.
@@ -245,7 +252,7 @@ sampled = {name: k(logps[tokens], ref_logps[tokens]) for name, k in estimators.i
 for name, estimate in sampled.items():
     print(f"{name}  mean {estimate.mean():.3f}  spread {estimate.std():.3f}")
 
-# %% alt="Bars of the mean and the spread of one estimate. Means: exact KL 0.187, k1 0.187, k2 0.272, k3 0.187. Spreads: exact 0, k1 0.713, k2 0.517, k3 0.314."
+# %% alt="Bars of the mean and the spread of one estimate. Means: exact KL 0.186, k1 0.186, k2 0.272, k3 0.186. Spreads: exact 0, k1 0.713, k2 0.517, k3 0.314."
 plotting.bars(
     {
         "mean": [reverse_kl.item(), *mean.values()],
@@ -258,10 +265,11 @@ plotting.bars(
 
 # %% [markdown]
 # k1 hits the mean with the widest spread, k2 misses the mean, k3 hits it with the narrowest spread. k3 is the estimator of DeepSeekMath (eq. 4). The paper calls it unbiased, and in value it is.
-#
+
+# %% [markdown] tags=["detail"]
 # k3 is not always the narrow one. When the policy has nearly given up tokens that the reference still likes, $e^d$ is huge on the rare occasions when one of them is drawn. Multiply the policy's logits by 2, 4 and 8, which makes its rare tokens rarer, and see:
 
-# %% tags=["result-far-away"]
+# %% tags=["result-far-away", "detail"]
 print("stretch   KL       spread k1  spread k3")
 for stretch in (1, 2, 4, 8):
     far_logps = (stretch * logits).log_softmax(dim=0)
@@ -277,7 +285,9 @@ for stretch in (1, 2, 4, 8):
 # %% [markdown]
 # ## Value is not gradient
 #
-# So far we asked what an estimator *says*. In a loss nobody reads the value; what counts is where its gradient pushes.
+# So far we asked what an estimator *says*.
+#
+# > In a loss nobody reads the value; what counts is where its gradient pushes.
 #
 # We want the gradient of the exact KL. A training step computes something else. It draws tokens from the policy, evaluates k on them, and differentiates k. The draw itself is not differentiated: once a token is sampled, it is a constant. On average over the draws, the step follows the **expected gradient**
 #
@@ -367,7 +377,15 @@ plotting.token_matrix(
 # **Try it.** Draw tokens from the policy and watch the three estimates settle. Which of them has the gradient that you want?
 #
 # <kl-explorer>On the site there is a picture to play with here.</kl-explorer>
+
+# %% [markdown]
+# **Check yourself.** k2 misses the value: 0.2717 on average, where the KL is 0.1865. Is it a bad penalty?
 #
+# <details class="wrong"><summary>Yes: a wrong value pulls the wrong way</summary>Nobody reads the value of a loss. What pulls is the gradient, and that of k2 is right.</details>
+# <details class="right"><summary>No: its expected gradient is that of the KL</summary>In the picture its row equals that of the exact KL, policy first. k2 is biased as a measurement and exact as a penalty.</details>
+# <details class="wrong"><summary>No: with enough tokens the bias averages out</summary>Noise averages out and a bias stays: 0.2717 is the average. It does no harm, because only the gradient acts.</details>
+
+# %% [markdown]
 # ## Break it: k1 as a loss
 #
 # "The KL term is the mean log-ratio, so add the mean log-ratio to the loss." It reads well, the logged value is right, and on average it pushes nowhere. Let us use each estimator as the *only* loss, with sampled tokens, and see who walks back to the reference.
@@ -396,10 +414,11 @@ plotting.lines(
 
 # %% [markdown]
 # k2 and k3 bring the policy home. k1 takes a random walk, and no $\beta$ can mend that: a larger weight only makes the steps of the walk longer.
-#
+
+# %% [markdown] tags=["detail"]
 # The noise grows with the length of the completions, too. Summed over $T$ independent tokens, the gradient of k1 on the logits has mean 0 and spread $\sqrt{T (1 - \sum_v \pi_\theta(v)^2)}$. Exact, and from 2000 sampled completions:
 
-# %% tags=["result-noise-grows"]
+# %% tags=["result-noise-grows", "detail"]
 generator = torch.Generator().manual_seed(0)
 print("T     norm of the mean     spread   exact spread")
 for T in (1, 4, 16, 64):

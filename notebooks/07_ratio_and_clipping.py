@@ -315,12 +315,20 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The gradient is switched off, not turned round. Nothing pulls a token back into the range; it only stops being pushed out.
+# > The gradient is switched off, not turned round. Nothing pulls a token back into the range; it only stops being pushed out.
 #
 # **Try it.** Move the ratio for a good answer and for a bad one. On which side does the gradient die?
 #
 # <clip-explorer>On the site there is a picture to play with here.</clip-explorer>
+
+# %% [markdown]
+# **Check yourself.** A bad completion, $\hat A = -1$, has a token with ratio 0.7, and $\epsilon = 0.2$. Where does the objective of this token push it next?
 #
+# <details class="right"><summary>Nowhere</summary>It has moved far enough in the direction that its advantage asks for. Other tokens, which share its weights, may still carry it on.</details>
+# <details class="wrong"><summary>Further down: it is bad</summary>It has lost 30% already, more than the range allows. The min takes the clipped number, a constant, and its gradient is 0.</details>
+# <details class="wrong"><summary>Back up, into the range</summary>The clip takes a push away and puts none in its place. Nothing pulls a token back.</details>
+
+# %% [markdown]
 # ## Break it: max for the bad ones
 #
 # "With a negative advantage everything is mirrored, so the min must become a max." It sounds right. It is code that one meets:
@@ -499,7 +507,15 @@ for step in (0, 4, 8, 16, 24):
 
 # %% [markdown]
 # Here it is not. Sixty-four completions say a great deal about a world of 24 logits, and the run that trusts them further earns more. A batch says far less about a model with billions of weights, and nobody can check it exactly. So $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
+
+# %% [markdown]
+# **Check yourself.** A run takes four steps on each batch, with $\epsilon = 0.2$ and no KL penalty. After 1,000 batches, how far can the probability of a token be from where it was before training?
 #
+# <details class="wrong"><summary>20% at most</summary>The ratio measures from the old policy, and that is another one with every batch. The model before training is the reference, and it never enters the ratio.</details>
+# <details class="right"><summary>Any distance</summary>With every new batch the range starts again around the policy of that moment. Staying near the start is the job of the KL penalty.</details>
+# <details class="wrong"><summary>20% for each batch at most</summary>The clip is no wall: above, ratios left the range within a single batch.</details>
+
+# %% [markdown]
 # ## Two refinements
 #
 # **Clip-higher.** A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 is pushed no further than 0.012. Rare tokens, which might be new ideas, are held down the most. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`.

@@ -192,7 +192,15 @@ compare("final loss", final, "8.4f")
 # The sixth repetition gives 0.0352. That fits the notebook: its cell In[74] uses a variable that is only defined in In[78], so the cells at the end were run more than once.
 #
 # How strong is this evidence? The six losses spread over 0.04, that is 400 steps of 0.0001, so six tries hit a given number by chance in 1 or 2 cases of 100. The other tensors are beyond doubt; this one is likely, not proven. What is certain is what the number is made of: dropout masks that happen to differ, and the distance to an unrelated model.
+
+# %% [markdown]
+# **Check yourself.** The sixth repetition gives the printed digits, 0.0352. What does that say about the loss of the original?
 #
+# <details class="right"><summary>Most likely we repeat what it computed, mistakes included</summary>Whether that is the right loss takes a test that knows the answer from somewhere else.</details>
+# <details class="wrong"><summary>It is right: two computations agree</summary>It is one computation, made twice. Scores without a shift and with dropout came back to the digit as well.</details>
+# <details class="wrong"><summary>Nothing: with enough tries one finds any number</summary>Six tries hit a given number by chance in 1 or 2 cases of 100. That is evidence, though no proof.</details>
+
+# %% [markdown]
 # ## Break it, repair it
 #
 # The defects, 1 to 27 in four groups. For each: what it does to a number, the repair, the number after. `show` prints both numbers; `outcome` runs something and says how it ended. From here on dropout is off.
@@ -650,4 +658,4 @@ print(first[0, -5:].detach())
 #
 # The loss and its parts: [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The format and accuracy rewards: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948).
 #
-# **Next:** back to [lesson 01](01_the_map.ipynb), where the map should now have no white spots; or take the original and repair it yourself, without looking.
+# **Next:** [lesson 10](10_the_training_loop.ipynb) puts the loss into a loop that trains a model. Or take the original and repair it yourself, without looking.

@@ -164,7 +164,15 @@ plotting.bars(
 
 # %% [markdown]
 # Only the first treats tokens of short and long completions differently. The others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to the average step is computed in [lesson 14](14_bias_and_variance.ipynb).
+
+# %% [markdown]
+# **Check yourself.** A right answer of 10 tokens and a wrong one of 1,000 share a group, with advantages +1 and −1 and ratio 1. With `dapo`, which of the two pushes more in total?
 #
+# <details class="wrong"><summary>Neither: all tokens weigh the same</summary>That is why they differ: a thousand equal tokens against ten.</details>
+# <details class="wrong"><summary>The short one: its tokens weigh more</summary>With <code>grpo</code> they do, a hundred times as much, and then the totals are equal.</details>
+# <details class="right"><summary>The long one, a hundred times as much</summary>Each token weighs 1/1010. Equal tokens make unequal completions, and equal completions (<code>grpo</code>) make unequal tokens.</details>
+
+# %% [markdown]
 # ## Objectives
 #
 # The clip of PPO switches a token off once it has gone far enough. Each of the following keeps something of it alive. All agree at ratio 1: their push there is the advantage.
@@ -306,7 +314,15 @@ plotting.lines(
 
 # %% [markdown]
 # The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` of [lesson 07](07_ratio_and_clipping.ipynb) is for.
+
+# %% [markdown]
+# **Check yourself.** You sample anew for every update, $\mu = 1$, and change `loss_type` from `grpo` to `sapo`. What happens to the gradient?
 #
+# <details class="right"><summary>Nothing</summary>All ratios are 1, and there all objectives push with the advantage. The average of <code>sapo</code> is that of <code>grpo</code>.</details>
+# <details class="wrong"><summary>All pushes get softer</summary>The gate is soft away from ratio 1. At 1 its slope is 1.</details>
+# <details class="wrong"><summary>Bad completions are pushed less, for they have the higher temperature</summary>The temperature bends the curve further out. At ratio 1 the slope is 1 for every temperature.</details>
+
+# %% [markdown]
 # ## The ratio
 #
 # The third part. Up to here every token had a ratio of its own. **GSPO** ([arXiv:2507.18071](https://arxiv.org/abs/2507.18071)) argues that the reward is for the whole completion, so the ratio should be too: the exp of the *mean* log-ratio, one number a completion, and the clip acts on whole completions.
@@ -320,7 +336,7 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 #
 # ## The table
 #
-# An algorithm is a ratio, an objective and an average.
+# > An algorithm is a ratio, an objective and an average.
 
 # %% tags=["result-table"]
 for name, algorithm in ALGORITHMS.items():

@@ -218,7 +218,9 @@ for way in ways:
 # - **The standard deviation** bends the direction a little here. More on it below.
 # - **The best of the group** is off, and nothing in its code looks wrong. When you are the best, you are compared with yourself. **The best of the others** is exact again.
 #
-# The rule behind it: a baseline may be any function of the *other* samples. It must not know the sample that it judges. For then $\sum_o \pi_\theta(o)\, b\, \nabla\log\pi_\theta(o) = b\, \nabla \sum_o \pi_\theta(o) = b\,\nabla 1 = 0$: it adds nothing on average, whatever it is.
+# > A baseline may be any function of the *other* samples. It must not know the sample that it judges.
+#
+# For then $\sum_o \pi_\theta(o)\, b\, \nabla\log\pi_\theta(o) = b\, \nabla \sum_o \pi_\theta(o) = b\,\nabla 1 = 0$: it adds nothing on average, whatever it is.
 #
 # The packaged functions on all groups of four, and how far they are from these:
 
@@ -229,6 +231,13 @@ packaged = grpo_lite.leave_one_out_advantages(flat, 4)
 print(f"{(leave_one_out(rewards[index]).flatten() - packaged).abs().max():.10f}")
 packaged = grpo_lite.group_advantages(flat, 4, scale_rewards="none")
 print(f"{(group_mean(rewards[index]).flatten() - packaged).abs().max():.10f}")
+
+# %% [markdown]
+# **Check yourself.** With the best of the group as the baseline, direction is 0.92 and noise 2.23. You draw a thousand groups for each step. What are the two for the mean of these groups?
+#
+# <details class="wrong"><summary>About 1 and 0.07: enough samples find the truth</summary>Enough samples find the average of the estimator. This average is not the truth.</details>
+# <details class="right"><summary>0.92 and 0.07</summary>The noise falls with the square root of a thousand, about 32. The average is the same for any number of groups: a bias stays.</details>
+# <details class="wrong"><summary>0.92 and 2.23: it is the same estimator</summary>A single group is as noisy as before. The mean of a thousand groups is not.</details>
 
 # %% [markdown]
 # ## What a baseline buys, and what G buys
@@ -254,13 +263,16 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Larger groups, at the same price. The baseline is an estimate too, made of $G - 1$ rewards, and its own noise comes on top. How much that is can be written out. With $c = r - J$ and the score $s$,
+# Larger groups, at the same price. The baseline is an estimate too, made of $G - 1$ rewards, and its own noise comes on top.
+
+# %% [markdown] tags=["detail"]
+# How much that noise is can be written out. With $c = r - J$ and the score $s$,
 #
 # $$\operatorname{Var} = \frac{1}{G}\operatorname{Var}(c\,s) + \frac{1}{G(G-1)}\Big(\mathbb E[c^2]\;\mathbb E\lVert s\rVert^2 + \lVert \mathbb E[c\,s]\rVert^2\Big)$$
 #
 # The first part is what a baseline that knows $J$ would leave. The second is the price of not knowing it, and it fades faster.
 
-# %% tags=["result-variance"]
+# %% tags=["result-variance", "detail"]
 c = rewards - p @ rewards
 cs = c[:, None] * scores
 first = p @ (cs - p @ cs).square().sum(dim=1)
@@ -273,7 +285,15 @@ for G in (2, 4, 6):
 
 # %% [markdown]
 # Two limits of this picture. It has one prompt: in training, a fixed number of completions in larger groups means fewer different prompts in a step, and prompts differ too. And it counts noise, not groups in which all rewards agree, of which small groups have more.
+
+# %% [markdown]
+# **Check yourself.** As the baseline of a prompt somebody takes the mean reward of last week's samples of it, drawn from an older model. Is the average step still right?
 #
+# <details class="right"><summary>Yes</summary>The old mean was fixed before today's samples were drawn, so it knows none of them. What it adds is 0 on average.</details>
+# <details class="wrong"><summary>No: those rewards belong to another policy</summary>As a measurement of J they would be wrong. A baseline only must not know the sample that it judges.</details>
+# <details class="wrong"><summary>Only if that mean is close to J</summary>That decides about the noise. Any constant leaves the average as it is: 0.3 and 2.0 both have direction 1 and length 1 here, with a noise of 1.8 and 6.9.</details>
+
+# %% [markdown]
 # ## The length in the denominator
 #
 # DeepSeekMath averages each completion over its own tokens, $\frac{1}{|o_i|}\sum_t$. That multiplies the push of a completion by $1/|o_i|$. Dr. GRPO divides by a constant. A third way, that of `bnpo` and `dapo`, divides by the tokens of the batch, which here is one group.

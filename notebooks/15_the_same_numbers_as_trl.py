@@ -53,7 +53,11 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## The question
 #
-# A library has options, versions and a history. Does `loss_type="grpo"` in TRL compute what [lesson 08](08_the_loss.ipynb) derived? A copy of TRL's formula would prove nothing: the copy could repeat a misreading. So TRL itself has to run.
+# A library has options, versions and a history. Does `loss_type="grpo"` in TRL compute what [lesson 08](08_the_loss.ipynb) derived?
+#
+# > A copy of TRL's formula would prove nothing: the copy could repeat a misreading.
+#
+# So TRL itself has to run.
 #
 # Here is its trainer, on the small model and the chain sums of [lesson 00](00_watch_it_learn.ipynb). Everything in it is real.
 
@@ -160,7 +164,15 @@ for name, settings in cases.items():
 
 # %% [markdown]
 # All twelve decimals that the cell asks for, in value and gradient; the tests find fourteen. This is a small part of what they do: each loss type with each option alone and in pairs, and the result stands in [a table](../docs/parity.md).
+
+# %% [markdown]
+# **Check yourself.** Two programs score the same fresh samples, before any update, and print the same loss, 0.0000. Do they compute the same thing?
 #
+# <details class="wrong"><summary>Yes: the same value from the same samples</summary>At ratio 1 the advantages cancel in the value. The bug of lesson 08, advantages on the wrong tokens, prints 0 too.</details>
+# <details class="wrong"><summary>It does not matter: a loss of 0 teaches nothing</summary>Its value is 0, and its gradient is not.</details>
+# <details class="right"><summary>This cannot tell</summary>Compare gradients as well, and at ratios away from 1, as the cell above does. Only there are all branches taken.</details>
+
+# %% [markdown]
 # ## A whole step
 #
 # Now without replacing anything. TRL samples, scores and makes one update. We only listen to what it sampled, start from the same weights, and make the update by hand with the functions of lessons 02 to 08.
@@ -244,7 +256,15 @@ for name in (
 # | rewards of None | count 0 | | unless all functions returned None |
 # | `bf16` | on | | the forward pass in 8 bits of mantissa, on a CPU too |
 # | dropout | as the model has it | | with several updates a batch, policy and old policy differ before the first |
+
+# %% [markdown]
+# **Check yourself.** The log of a run with TRL's defaults has no `kl` at all. Why?
 #
+# <details class="right"><summary>β is 0</summary>Without a penalty TRL loads no reference, so there is nothing to measure the distance from.</details>
+# <details class="wrong"><summary>The policy has not moved</summary>Then the log would say 0. Here it says nothing, however far the policy has gone.</details>
+# <details class="wrong"><summary>With one update a batch every ratio is 1</summary>The ratio compares with the old policy, which is renewed with every batch. The KL compares with the reference.</details>
+
+# %% [markdown]
 # Four of these, by a number each, and one thing that no setting shows.
 #
 # **The average.** A short good completion and a long bad one. The same batch, twice:
@@ -391,4 +411,4 @@ print(*(bool((g - gradients[0]).abs().max() < 1e-12) for g in gradients))
 # - A library's version belongs to a result: defaults have changed between versions of TRL.
 # - Where we differ from TRL on purpose is listed [beside the table](../docs/parity.md).
 #
-# **Next:** you have read all lessons. [Train a model](../docs/training.md) of your own, or take your reward functions to TRL.
+# **Next:** [lesson 16](16_when_rewards_lie.ipynb) trains on rewards that say something else than we mean.

@@ -257,7 +257,15 @@ for name, (model, history) in runs.items():
 # > **A reward that ignores something does not leave it alone.**
 #
 # Only **exact** did what was wanted, with the same price on thinking. (A fourth kind, pay for length, is in [lesson 10](10_the_training_loop.ipynb).)
+
+# %% [markdown]
+# **Check yourself.** In the *found* run the reward reaches nearly 1, on problems that were kept from training. What follows?
 #
+# <details class="wrong"><summary>The model has learned the task, for these problems were new</summary>New problems guard against memory, not against a wrong reward. Of the same samples, one in ten is right.</details>
+# <details class="right"><summary>It earns what the checker pays, and no more is known</summary>Whether that is the task takes a second judge, here the share of right answers. A cheat works on new problems too.</details>
+# <details class="wrong"><summary>It has memorised the answers</summary>It never saw these problems. What it learned is a way to be paid on any problem.</details>
+
+# %% [markdown]
 # ## Does a KL penalty help?
 #
 # It is often said that the penalty of [lesson 06](06_kl.ipynb) keeps the model from exploiting the reward. It keeps the model near the base model; that is not the same.
@@ -346,7 +354,15 @@ for seed in (0, 2):
 
 # %% [markdown]
 # More than half of the sums lie between 10 and 19, and all of those contain a 1, as do 1, 21 and 31. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip, and with the price a completion that thinks earns about 0.4 at first. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs. A narrow margin is a coin toss.
+
+# %% [markdown]
+# **Check yourself.** The honest way earns 0.70 and *always 1* only 0.60. Still one run ended with *always 1*. Was its training at fault?
 #
+# <details class="wrong"><summary>Yes: it should find the way that is paid best</summary>It sees only what the model writes now. The 0.70 belong to adding without slips, which this model cannot do yet.</details>
+# <details class="wrong"><summary>No: it only needed more updates</summary>A model that always says 1 samples no honest thought any more, and what is not sampled is not paid.</details>
+# <details class="right"><summary>No: what counts is what each way earns as the model does it now</summary>Adding with slips earns about 0.4 at first, less than the 0.60 for the 1. Whichever gets ahead is praised, and grows.</details>
+
+# %% [markdown]
 # ## Signs
 #
 # | sign | what to do |

@@ -60,7 +60,11 @@ plotting.use_site_style()
 #
 # ## By hand: how many prompts in an update?
 #
-# One number is worth a minute of paper, because it is the one that goes wrong most easily. Both trainers count a batch in *completions*, not in prompts. The completions of one update are
+# One number is worth a minute of paper, because it is the one that goes wrong most easily.
+#
+# > Both trainers count a batch in *completions*, not in prompts.
+#
+# The completions of one update are
 #
 # $$B = \text{at once} \times \text{in turn} \times \text{processes},$$
 #
@@ -74,6 +78,13 @@ for at_once, in_turn in ((64, 1), (32, 2), (8, 8)):
         num_generations=16,
     )
     print(at_once, "x", in_turn, "->", args.prompts_per_step, "prompts")
+
+# %% [markdown]
+# **Check yourself.** An update has $B = 64$ and $G = 8$. You set `num_generations` to 16 and leave all else. What does an update hold now?
+#
+# <details class="wrong"><summary>128 completions: twice as many of each prompt</summary>The batch is counted in completions, and the group size does not enter that count. It stays at 64.</details>
+# <details class="right"><summary>64 completions, of 4 prompts</summary>Larger groups are paid for in prompts: 64/16 instead of 64/8.</details>
+# <details class="wrong"><summary>64 prompts with 16 completions each</summary>That would be 1,024 completions. Neither trainer counts a batch in prompts.</details>
 
 # %% [markdown]
 # ## What is shared
@@ -264,6 +275,13 @@ names = ["accuracy/mean", "accuracy/std", "think_rate/mean"]
 theirs = [log[0][f"rewards/{name}"] for name in names] + [log[0]["reward"]]
 for name, a, b in zip([*names, "reward"], ours, theirs, strict=True):
     print(f"{name:16} same: {abs(a.item() - b) < 1e-6}")
+
+# %% [markdown]
+# **Check yourself.** In your data the truth stands in a column `answer`. The reward is `def right(completions, ground_truth=None, **columns)`. What does it see?
+#
+# <details class="wrong"><summary>The truth: it is the only further column</summary>Columns are handed over by name, never by place.</details>
+# <details class="wrong"><summary>An error that names the missing column</summary>The default value prevents it, and <code>**columns</code> swallows the other name. Without the default Python would complain.</details>
+# <details class="right"><summary>None, and no error</summary><code>answer</code> ends up in <code>columns</code>, where nobody looks, and the truth stays None for every completion.</details>
 
 # %% [markdown]
 # ## Break it

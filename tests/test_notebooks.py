@@ -62,7 +62,7 @@ def test_notebook_was_run_from_top_to_bottom_and_carries_no_time_stamps(script):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [o for cell in code for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    assert set().union(*(cell.metadata for cell in notebook.cells)) <= {"tags", "alt", "lines_to_next_cell"}
+    assert set().union(*(cell.metadata for cell in notebook.cells)) <= {"tags", "alt"}
 
 
 @every_lesson
@@ -79,6 +79,27 @@ def test_lesson_has_the_anatomy_of_a_lesson(script):
         assert part in prose, part
     assert len({t for cell in rest for t in tags(cell) if t == "solution"}) == 1
     assert "arxiv.org/abs/" in prose
+
+
+FULL = {"02", "10", "11"}  # pages without room for a question
+
+
+@every_lesson
+def test_questions_have_one_right_answer_and_say_why_the_others_are_wrong(script):
+    cells = [cell.source for cell in jupytext.read(script).cells if "**Check yourself.**" in cell.source]
+    assert bool(cells) == (script.stem[:2] not in FULL)
+    for cell in cells:
+        question, *options = re.split(r"\n+(?=<details )", cell)
+        assert question.startswith("**Check yourself.** ")
+        parts = [
+            re.fullmatch(r'<details class="(right|wrong)"><summary>(.+?)</summary>(.+)</details>', option)
+            for option in options
+        ]
+        assert all(parts), cell  # one line each, or Markdown would cut them up
+        assert sorted(part[1] for part in parts)[:2] == ["right", "wrong"]
+        assert [part[1] for part in parts].count("right") == 1
+        assert not re.search(r"`|\*\*", "".join(options))  # no Markdown inside HTML
+        assert min(len(part[3]) for part in parts) > 20
 
 
 @every_lesson
@@ -115,7 +136,7 @@ def test_result_tags_are_unique_and_their_cells_print(script):
     assert len(names) == len(set(names))
     assert all(results(notebook).values())
     assert all(
-        t == "setup" or t == "solution" or re.match(r"(define|same|result|figure)-", t)
+        t in ("setup", "solution", "detail") or re.match(r"(define|same|result|figure)-", t)
         for c in notebook.cells
         for t in tags(c)
     )

@@ -429,6 +429,24 @@ def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
 
 
 @pytest.mark.site
+def test_an_answer_says_at_once_whether_it_is_right_and_why(page):
+    page.goto("notebooks/05_group_advantages/")
+    marks = {}
+    for kind in ("right", "wrong"):
+        option = page.locator(f"details.{kind}").first
+        look = "fold => getComputedStyle(fold.querySelector('summary'), '::before').content"
+        assert page.evaluate("(el) => el.getBoundingClientRect().height", option.element_handle()) < 60
+        closed = option.evaluate(look)
+        option.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert option.evaluate("fold => fold.open")
+        assert page.evaluate("(el) => el.getBoundingClientRect().height", option.element_handle()) > 60
+        marks[kind] = option.evaluate(look)
+        assert marks[kind] != closed
+    assert marks == {"right": '"✓"', "wrong": '"✗"'}
+
+
+@pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_light(site, name):
     html = (site / "notebooks" / name / "index.html").read_text()

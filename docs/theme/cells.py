@@ -16,7 +16,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Name, String, Text
 
-FOLDS = {"solution": "Solution", "setup": "Setup"}
+FOLDS = {"solution": "Solution", "setup": "Setup", "detail": "In detail"}
 """Tags of cells that are shown folded, and what stands on the fold."""
 
 ANCHORS = ("define-", "same-", "figure-")

@@ -41,7 +41,9 @@ def defined_names(path):
 def on_page_content(html, page, config, files):
     """Turn references into links."""
     if page.file.src_uri.startswith(API):
-        html = html.replace('<details class="mkdocstrings-source"', '<details class="mkdocstrings-source" data-search-exclude')
+        html = html.replace(
+            '<details class="mkdocstrings-source"', '<details class="mkdocstrings-source" data-search-exclude'
+        )
         return link_lessons(link_papers(html), page)
     return link_names(html, must_resolve=page.file.src_uri.endswith(".ipynb"))
 

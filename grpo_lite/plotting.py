@@ -1,7 +1,7 @@
-"""The pictures of the lessons: four kinds of figure, one style, one colour for one meaning.
+"""The pictures of the lessons: four kinds of figure and a few diagrams, one style, one colour for one meaning.
 
-Every function returns a matplotlib `Figure`; as the last value of a notebook cell it shows itself. They are drawn
-without the global state of pyplot, in mid-tones that read on a white and on a dark page.
+A figure is a matplotlib `Figure`, made without the global state of pyplot, a diagram is an SVG file drawn by hand. As
+the last value of a notebook cell each shows itself, in mid-tones that read on a white and on a dark page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from grpo_lite._checks import check_choice, check_installed
+
 if TYPE_CHECKING:
+    from IPython.display import SVG
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+DIAGRAMS = Path(__file__).with_name("data") / "diagrams"
 COLORS = {
     "policy": "#3d85c6",
     "old": "#b7791f",
@@ -250,6 +254,31 @@ def token_matrix(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return figure
+
+
+def diagram(name: str) -> "SVG":
+    """Show a diagram as the output of a notebook cell.
+
+    Args:
+        name: "loop" (one step of GRPO), "loss-matrix" (which tokens are pushed), "ppo-grpo" (the models of both),
+            "road" (a batch on its way through the package) or "shift" (which logits predict which token).
+
+    Returns:
+        What IPython shows as a picture; its `data` is the text of the SVG file.
+
+    Raises:
+        ImportError: IPython is not installed.
+        ValueError: there is no diagram of this name.
+
+    Example:
+        >>> "logits_to_keep" in diagram("shift").data
+        True
+    """
+    check_installed("IPython", "a diagram is shown by IPython: pip install 'grpo-lite[lessons]'")
+    check_choice("name", name, sorted(path.stem for path in DIAGRAMS.glob("*.svg")))
+    from IPython.display import SVG
+
+    return SVG((DIAGRAMS / f"{name}.svg").read_text(encoding="utf-8"))
 
 
 def _need_matplotlib() -> None:

@@ -54,6 +54,12 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 #
 # The model that is being trained is called the **policy**, written $\pi_\theta$. It is a distribution over next tokens, and $\theta$ are its weights.
 #
+# Here is the whole picture. Some of its words come later in this lesson, and each box carries the number of the lesson that builds it.
+
+# %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again."
+plotting.diagram("loop")
+
+# %% [markdown]
 # ## A model of our own
 #
 # This course grew out of a notebook ([lesson 09](09_the_original_replayed.ipynb) replays it), and here is the model of that notebook: a small GPT-2 with random weights, which knows nothing. Its vocabulary has 10 **tokens**. For us token 0 means *end*, and tokens 1 to 9 are the digits.
@@ -246,13 +252,19 @@ plotting.lines(
 #
 # GRPO is a smaller relative of **PPO**, Proximal Policy Optimization ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)). When PPO trains a language model from human preferences ([InstructGPT, arXiv:2203.02155](https://arxiv.org/abs/2203.02155)), four networks are at work:
 #
-# | model | what it says | PPO | GRPO |
-# |---|---|---|---|
-# | policy | how likely is this token? | trained | trained |
-# | critic (value model) | what reward is to be expected from here? | trained | none: the mean of the group says it |
-# | reward model | how good is this completion? | frozen | none, if a function can say it |
-# | reference | how likely was this token at the start? | frozen | frozen, and only if $\beta > 0$ |
+# | model | what it says |
+# |---|---|
+# | policy | how likely is this token? |
+# | critic (value model) | what reward is to be expected from here? |
+# | reward model | how good is this completion? |
+# | reference | how likely was this token at the start? |
 #
+# GRPO does with two of them, and trains one.
+
+# %% tags=["diagram"] alt="Two columns from top to bottom. PPO has four models, of which two are trained: the policy, trained, writes one completion of a prompt; a frozen reward model gives it a reward r, a critic, trained, says which values V to expect, a frozen reference gives a KL penalty that is taken off the reward; the three make one advantage per token. GRPO has two models, of which one is trained: the policy writes a group of G completions; a reward function, which is no model, gives rewards; the group, which is no model either, gives the mean to compare with; that makes one advantage per completion. A frozen reference is kept only if beta is above 0, and its KL goes into the loss. The last step is the same in both: ratio, clip and gradient step. The old policy is no further model: its log-probs were stored when it sampled."
+plotting.diagram("ppo-grpo")
+
+# %% [markdown]
 # The critic is the one that GRPO was made to avoid. It is usually as large as the policy, and it is trained at the same time. The reward model is another matter: GRPO can use one too, and PPO can do without if a function gives the rewards.
 #
 # **Predict.** The policy has 397568 parameters. How many do all models of a method have together?
@@ -264,15 +276,6 @@ sizes = [model.num_parameters() for model in (policy, critic, reward_model, refe
 print("PPO          ", sum(sizes))
 print("GRPO         ", sizes[0] + sizes[3])
 print("GRPO, beta 0 ", sizes[0])
-
-# %% alt="Bars of the parameters of four models, about 0.4 million each. PPO has all four: policy, critic, reward model and reference. GRPO has only policy and reference."
-millions = [size / 1e6 for size in sizes]
-plotting.bars(
-    {"PPO": millions, "GRPO": [millions[0], 0, 0, millions[3]]},
-    ["policy", "critic", "reward\nmodel", "reference"],
-    ylabel="parameters (millions)",
-    colors={"PPO": "clipped", "GRPO": "policy"},
-)
 
 # %% [markdown]
 # Half of the parameters, or a quarter when $\beta = 0$ and the reference is not needed. GRPO trains one model where PPO trains two, so gradients and optimiser state are halved as well.

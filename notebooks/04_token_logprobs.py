@@ -273,13 +273,12 @@ model = half_taught_model()
 # %% [markdown]
 # ## The shift
 #
-# A language model predicts the *next* token. What comes out at a position is about the token after it:
-#
-# | position | 0 | 1 | 2 | 3 | 4 | 5 |
-# |---|---|---|---|---|---|---|
-# | token read | `3` | `+` | `4` | `=` | `7` | `.` |
-# | logits predict | `+` | `4` | `=` | `7` | `.` | nothing we have |
-#
+# A language model predicts the *next* token. The logits $z_t$ that come out at position $t$ are about the token at $t + 1$:
+
+# %% tags=["diagram"] alt="The prompt 3+4= has P = 4 tokens, at positions 0 to 3, the completion 7 and dot T = 2 tokens, at positions 4 and 5. The model reads all six and gives logits z at each position, which predict the token at the next one: an arrow leads from z at position t to the token at t + 1. The logits at positions 0 to 2 predict tokens of the prompt, and nobody scores those. The last T + 1 = 3 logits are kept. Those at position 3, the last of the prompt, predict the 7; those at position 4 predict the dot; those at position 5 are dropped. So log-probs come out for the two tokens of the completion, from positions P - 1 to P + T - 2."
+plotting.diagram("shift")
+
+# %% [markdown]
 # The completion `7.` stands at positions 4 and 5. It is predicted at positions 3 and 4. The first token of the completion is predicted at the last token of the prompt, and the last logits are thrown away.
 #
 # **Predict.** What do you score if you forget the shift?

@@ -265,6 +265,34 @@ for function in (grpo_loss, grpo_lite.grpo_loss):
 # %% [markdown]
 # From here on we use `grpo_lite.grpo_loss`.
 #
+# ## Who is pushed
+#
+# A larger group in one picture: four completions of `3+4=`, the first and the last are right. The second was cut off at the limit of five tokens, so it has no end token.
+
+# %% tags=["diagram"] alt="A group of four completions of 3+4= as a matrix: a row for each completion, a cell for each token with its ratio. Rewards 1, 0, 0, 1 give the rows the advantages +0.87, -0.87, -0.87, +0.87. Row 1: 7 with ratio 1.35, clipped, and the end token with 1.08, pushed up; then three cells of padding, not counted. Row 2, cut off without an end token: ratios 0.92, 0.71, 1.30, 0.97, 1.02; the 0.71 is clipped, the others are pushed down. Row 3: 8 with 0.64, clipped, and the end token with 0.95, pushed down. Row 4: ratios 0.74, pushed up, 1.24, clipped, and the end token with 1.12, pushed up. A token of row 1 weighs 1/8, of row 2 1/20, of row 3 1/8, of row 4 1/12."
+plotting.diagram("loss-matrix")
+
+# %% [markdown]
+# Four tokens have moved beyond the clip in the good direction and get no push. Two others are outside of the range as well, the 1.30 of a wrong answer and the 0.74 of a right one. They have moved the wrong way, so they are pushed: the way back is open. The loss says the same. Here is its push on each log-prob, minus the gradient:
+
+# %% tags=["result-who-is-pushed"]
+ratios = torch.tensor(
+    [
+        [1.35, 1.08, 1.00, 1.00, 1.00],
+        [0.92, 0.71, 1.30, 0.97, 1.02],
+        [0.64, 0.95, 1.00, 1.00, 1.00],
+        [0.74, 1.24, 1.12, 1.00, 1.00],
+    ]
+)
+counts = torch.arange(5) < torch.tensor([2, 5, 2, 3])[:, None]
+relative = grpo_lite.group_advantages(torch.tensor([1.0, 0.0, 0.0, 1.0]), 4)
+leaf = (ratios.log() - 1).requires_grad_()
+out = grpo_lite.grpo_loss(leaf, torch.full((4, 5), -1.0), relative, counts)
+out.loss.backward()
+print(0 - leaf.grad)
+print(f"clipped {out.clip_fraction:.3f}")
+
+# %% [markdown]
 # ## Why the loss starts at 0
 #
 # Back to the prediction. At the first step the policy is the old policy: every ratio is 1.
@@ -461,6 +489,14 @@ for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
 #
 # Look at the gradient again. The first token was clipped, so the reward pushes it no more, and what remains is the small pull of the KL, downwards. The second is pushed up.
 #
+# ## The road of a batch
+#
+# All functions of lessons 02 to 08 stand on one road. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
+
+# %% tags=["diagram", "figure-road"] alt="From top to bottom, the functions of grpo_lite and the shapes between them. sample_group takes prompt ids [N, P] and gives ids, mask and the old log-probs, [B, T] each. On the left, texts go to score_completions, which gives [B, K]; combine_rewards makes [B] of it, group_advantages makes advantages [B]. On the right, completion_logps scores ids with the policy and, if beta is above 0, with the reference, [B, T] each. All meet inside grpo_loss: importance_ratio compares policy and old log-probs, clipped_surrogate takes ratio and advantages, kl_k3 compares policy and reference; each gives [B, T]. aggregate, with the mask, makes one number. Its backward pass leads to the policy."
+plotting.diagram("road")
+
+# %% [markdown]
 # ## Break it
 #
 # **Padding counted as tokens.** One forgotten argument: `mean(dim=1)` over the width of the batch in place of the mean over the mask.

@@ -136,7 +136,7 @@ def test_result_tags_are_unique_and_their_cells_print(script):
     assert len(names) == len(set(names))
     assert all(results(notebook).values())
     assert all(
-        t in ("setup", "solution", "detail") or re.match(r"(define|same|result|figure)-", t)
+        t in ("setup", "solution", "detail", "diagram") or re.match(r"(define|same|result|figure)-", t)
         for c in notebook.cells
         for t in tags(c)
     )

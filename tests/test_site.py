@@ -116,6 +116,28 @@ def test_figures_are_inline_named_and_share_no_id(cells):
     assert "<?xml" not in html
 
 
+def test_a_diagram_is_shown_without_its_line_of_code_with_its_style_and_one_name(cells):
+    svg = (ROOT / "grpo_lite/data/diagrams/shift.svg").read_text()
+    output = nbformat.v4.new_output("execute_result", {"image/svg+xml": svg}, execution_count=1)
+    html, complaints = render(cells, code_cell('plotting.diagram("shift")', output, tags=["diagram"], alt="The shift"))
+    assert not complaints
+    assert "plotting" not in html
+    assert svg[svg.index("<style>") : svg.index("</style>")].replace("\n", "") in html.replace("\n", "")
+    assert re.findall(r'<svg[^>]* role="img"[^>]*>', html)
+    assert (html.count("role="), html.count("aria-")) == (1, 1)
+    assert 'aria-label="The shift"' in html
+    assert "<title" not in html
+    assert "<desc" not in html
+
+
+def test_the_style_of_a_plot_does_not_reach_the_other_pictures_of_the_page(cells):
+    svg = SVG.replace("<defs>", '<defs><style type="text/css">*{stroke-linejoin: round}</style>')
+    output = nbformat.v4.new_output("display_data", {"image/svg+xml": svg})
+    html, _ = render(cells, code_cell("plot()", output, alt="A plot"))
+    assert "<style" not in html
+    assert 'id="fig1-p1"' in html
+
+
 @pytest.mark.parametrize(
     ("cell", "complaint"),
     [

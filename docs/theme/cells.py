@@ -22,6 +22,9 @@ FOLDS = {"solution": "Solution", "setup": "Setup", "detail": "In detail"}
 ANCHORS = ("define-", "same-", "figure-")
 """Beginnings of tags that become anchors, for other places to point to."""
 
+DRAWN = "diagram"
+"""Tag of a cell that only calls up a drawing: its one line of code says nothing."""
+
 UNSEARCHED = "setup"
 """The fold that every lesson has and nobody looks for."""
 
@@ -88,7 +91,8 @@ def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[
     spans = "".join(f'<span class="nb-anchor" id="{escape(tag)}"></span>' for tag in anchors)
     outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
     entries = "".join(_entry(tag.removeprefix("same-"), cell) for tag in anchors if tag.startswith("same-"))
-    return f'<div class="nb-cell">{spans}{code(cell["source"])}{outputs}{entries}</div>'
+    source = "" if DRAWN in tags(cell) else code(cell["source"])
+    return f'<div class="nb-cell">{spans}{source}{outputs}{entries}</div>'
 
 
 def _entry(name: str, cell: dict) -> str:
@@ -154,10 +158,10 @@ def borrowed_figure(cells: Iterable[dict], tag: str, number: int, warn: Warn) ->
 
 
 def figure(svg: str, alt: str, number: int, warn: Warn) -> str:
-    """Inline an SVG plot with a text for those who do not see it.
+    """Inline an SVG picture with a text for those who do not see it.
 
     Args:
-        svg: the file as matplotlib writes it.
+        svg: the file as matplotlib writes it, or a diagram, whose own title, description and role give way to `alt`.
         alt: what the picture shows; a missing one is a warning.
         number: of the figure on its page. Prefixed to ids, which matplotlib repeats from figure to figure.
         warn: is told about a missing text.
@@ -165,7 +169,10 @@ def figure(svg: str, alt: str, number: int, warn: Warn) -> str:
     if not alt.strip():
         warn('a figure has no alternative text: add `alt="..."` to the metadata of its cell')
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)  # its style would reach every SVG
+    svg = re.sub(r"<(metadata|title|desc)\b.*?</\1>", "", svg, flags=re.S)
+    # matplotlib's style is a rule for *, which would reach every SVG of the page; a diagram's is for its own class.
+    svg = re.sub(r"<style[^>]*>\s*\*.*?</style>", "", svg, flags=re.S)
+    svg = re.sub(r' (role|aria-labelledby)="[^"]*"', "", svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="fig{number}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#fig{number}-", svg)
     svg = re.sub(r">\s+<", "><", svg).strip()

@@ -5,8 +5,9 @@ that lessons get what pages have: links and anchors that a strict build checks, 
 code blocks.
 
 Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors; `raises-exception` marks an
-error or a warning that is meant; `figure-NAME` lets another page show the figure of a cell, by a line with
-`![](../notebooks/LESSON.ipynb#figure-NAME)`. Metadata: `alt` describes a figure.
+error or a warning that is meant; `diagram` leaves out the line of code that calls up a drawing; `figure-NAME` lets
+another page show the figure of a cell, by a line with `![](../notebooks/LESSON.ipynb#figure-NAME)`. Metadata: `alt`
+describes a figure.
 """
 
 import itertools

@@ -409,6 +409,10 @@ for name, mean in sorted(clear.items(), key=lambda item: -abs(item[1])):
 #
 # Clear and large are two things. Comparing in pairs makes a difference of 0.011 clear, and nobody would ever notice it in use.
 #
+# **Try it.** Turn the same knobs on a policy of five answers. Which of them moves the clip fraction, and what does the hard question need?
+#
+# <policy-explorer>On the site there is a picture to play with here.</policy-explorer>
+#
 # ## Break it
 #
 # The most common mistake costs nothing and saves four fifths of the computing: one training for each setting. Take the settings that the table could not tell from the base, look at the last accuracy, as one does, and use a single seed. Then do it again with the next seed.

@@ -12,7 +12,7 @@ from test_site import SOUND, small_project, strict_build, tab_to, text_cell
 import grpo_lite
 from grpo_lite.family import ALGORITHMS
 
-TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer")
+TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer")
 SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]
 SHIFT = """() => new Promise((done) => {
   const total = (list) => list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
@@ -21,7 +21,8 @@ SHIFT = """() => new Promise((done) => {
 })"""
 FILL = "selector => getComputedStyle(document.querySelector(selector)).fill"
 CALL = """async ([path, given]) => {
-  const formulas = await import("/assets/javascripts/explorers/grpo.js");
+  const files = ["grpo", "step"].map((name) => import(`/assets/javascripts/explorers/${name}.js`));
+  const formulas = Object.assign({}, ...(await Promise.all(files)));
   if (path === "generator") return Array.from({ length: 4000 }, formulas.generator(...given));
   return path.split(".").reduce((owner, name) => owner[name], formulas)(...given);
 }"""
@@ -29,7 +30,7 @@ CALL = """async ([path, given]) => {
 
 @pytest.fixture
 def explore(page):  # noqa: F811
-    """The page with all four, its modules loaded."""
+    """The page with all of them, their modules loaded."""
     page.goto("explore/")
     for tag in TAGS:
         page.locator(f"{tag}.explorer").wait_for()

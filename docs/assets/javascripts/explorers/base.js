@@ -81,13 +81,15 @@ export class Explorer extends HTMLElement {
     input.addEventListener("input", () => this.set({ [key]: Number(input.value) }));
     this.syncs.push(() => {
       input.value = this.state[key];
-      shown.textContent = number(this.state[key]);
+      shown.textContent = number(this.state[key], Number.isInteger(step) ? 0 : 2);
     });
   }
 
   // Sets part of the state to what `change` returns.
   button(parent, name, change) {
-    make(parent, "button", { type: "button" }, name).addEventListener("click", () => this.set(change()));
+    const node = make(parent, "button", { type: "button" }, name);
+    node.addEventListener("click", () => this.set(change()));
+    return node;
   }
 
   resetButton(parent) {

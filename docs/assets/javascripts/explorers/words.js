@@ -101,6 +101,45 @@ const en = {
       luspo: "A slice counts by its share of the rows.",
     },
   },
+
+  "policy-explorer": {
+    name: "Explorer: GRPO on a tiny policy",
+    question: "Question",
+    questions: { easy: "easy", hard: "hard" },
+    size: "Group size G",
+    sizes: { 2: "2", 4: "4", 8: "8", 16: "16", 32: "32" },
+    rate: "Learning rate",
+    mu: "Passes μ",
+    epsilon: "Clip range ε",
+    beta: "KL weight β",
+    step: "Step",
+    play: "Play",
+    pause: "Pause",
+    again: "Again, same luck",
+    other: "Again, other luck",
+    probability: "Probability",
+    now: "policy",
+    before: "before the step",
+    reference: "reference",
+    group: "Last group",
+    facts: (mean, spread) => `mean reward ${mean}, spread ${spread}`,
+    rows: { reward: "Reward", drawn: "Drawn", advantage: "Advantage", ratio: "Ratio" },
+    clipped: "clipped",
+    charts: { right: "Probability of d", clipFraction: "Clip fraction", kl: "KL to the reference" },
+    steps: "steps",
+    answer: (name, p, reference, reward) => `${name}: probability ${p}, reference ${reference}, reward ${reward}.`,
+    drawn: (count, advantage, ratio) => ` Drawn ${count} times, advantage ${advantage}, ratio ${ratio}.`,
+    start: (name, p) => `The right answer is ${name}, with a probability of ${p}.`,
+    outlook: (size, percent) => ` A group of ${size} holds a right answer with a chance of ${percent} %.`,
+    equal: (step, size, reward, still) =>
+      `Step ${step}: all ${size} ${{ 0: "wrong", 0.5: "half right", 1: "right" }[reward]}. Every advantage is 0, so ` +
+      (still ? "the policy does not move." : "only the KL penalty moves the policy."),
+    mixed: (step, size, right, half) =>
+      `Step ${step}: ${right} of ${size} right${half ? `, ${half} half right` : ""}.`,
+    moved: (name, from, to) => ` ${name} goes from ${from} to ${to}.`,
+    clip: (count, passes) => ` Clipped in the last of ${passes} passes: ${count}.`,
+    lost: "A pass was so large that the numbers ran away: no policy is left. Choose smaller settings and start again.",
+  },
 };
 
 const tables = { en };

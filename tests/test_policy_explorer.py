@@ -1,0 +1,319 @@
+"""The explorer of a tiny policy: every step in the page is one of the package, and the page does what it says."""
+
+# ruff: noqa: F401, F811 (fixtures of the other files)
+
+import re
+from collections import Counter
+
+import pytest
+import torch
+from test_explorers import assert_same, explore, generator, js, real, uniform
+from test_site import browser, page, server, tab_to
+
+import grpo_lite
+
+EASY = ([0.3, 0.3, 0.15, 0.15, 0.1], [0, 0.5, 0, 1, 0])
+HARD = ([0.3, 0.2, 0.2, 0.003, 0.297], [0, 0, 0, 1, 0])
+BEAT = 160  # milliseconds
+
+
+# Formulas
+
+
+def steps_of_the_package(logits, old_logits, ref_logits, ids, rewards, *, rate, mu, **settings):
+    """The logits after mu steps of gradient descent, by autograd, and what the loss returned at each."""
+    advantages = grpo_lite.group_advantages(rewards, len(ids))
+    old_logps, ref_logps = (z.log_softmax(0)[ids][:, None] for z in (old_logits, ref_logits))
+    mask = torch.ones(len(ids), 1, dtype=torch.bool)
+    outs = []
+    for _ in range(mu):
+        leaf = logits.clone().requires_grad_()
+        logps = leaf.log_softmax(0)[ids][:, None]
+        outs.append(grpo_lite.grpo_loss(logps, old_logps, advantages, mask, ref_logps=ref_logps, **settings))
+        outs[-1].loss.backward()
+        logits = logits - rate * leaf.grad
+    return logits, advantages, outs
+
+
+@pytest.mark.site
+def test_a_step_is_that_of_the_package(js, generator):
+    clipped_signs = set()
+    for case in range(60):
+        size, mu, beta = (2, 4, 8)[case % 3], 1 + case % 6, (0.0, 0.04, 0.5)[case // 3 % 3]
+        logits, near, far = 3 * uniform(generator, 3, 5)
+        old_logits, ref_logits = logits + near / 3 - 0.5, far
+        ids = torch.randint(5, (size,), generator=generator)
+        rewards = torch.randint(3, (size,), generator=generator).double() / 2
+        samples = {"oldLogits": old_logits, "refLogits": ref_logits, "ids": ids, "rewards": rewards}
+        settings = {"rate": 0.5, "mu": mu, "beta": beta, "epsilon": 0.1 * (case % 4)}
+        theirs = js("grpoStep", logits, {name: x.tolist() for name, x in samples.items()}, settings)
+        ours, advantages, outs = steps_of_the_package(logits, *samples.values(), **settings)
+        assert_same(theirs["logits"], ours)
+        assert_same(theirs["advantages"], advantages)
+        for name, field in (("loss", "loss"), ("kl", "kl"), ("clipFraction", "clip_fraction")):
+            assert_same([at[name] for at in theirs["passes"]], torch.stack([getattr(o, field) for o in outs]).detach())
+        for at in theirs["passes"]:
+            clipped_signs |= {a > 0 for a, off in zip(advantages.tolist(), at["clipped"], strict=True) if off}
+            assert sum(at["clipped"]) == pytest.approx(at["clipFraction"] * size)
+        kl = (ours.softmax(0) * (ours.log_softmax(0) - ref_logits.log_softmax(0))).sum()
+        assert_same(js("klOfLogits", ours, ref_logits), kl)
+    assert clipped_signs == {True, False}
+
+
+@pytest.mark.site
+def test_equal_rewards_do_not_move_the_policy_at_all(js, generator):
+    for reward in (0.0, 0.5, 0.1, 1.0):
+        logits, old_logits, ref_logits = 3 * uniform(generator, 3, 5)
+        samples = {"oldLogits": old_logits, "refLogits": ref_logits}
+        samples = {name: x.tolist() for name, x in samples.items()} | {"ids": [0, 3, 3, 1], "rewards": [reward] * 4}
+        settings = {"rate": 1, "mu": 4, "epsilon": 0.2}
+        assert js("grpoStep", logits, samples, settings | {"beta": 0})["logits"] == logits.tolist()
+        assert js("grpoStep", logits, samples, settings | {"beta": 0.1})["logits"] != logits.tolist()
+
+
+@pytest.mark.site
+def test_a_probability_of_zero_counts_zero_in_the_kl(js):
+    assert js("klOfLogits", [1000, 0], [0, 0]) == pytest.approx(torch.tensor(2.0).log().item())
+    assert js("softmax", [1000, 0]) == [1, 0]
+
+
+# What a reader does
+
+
+@pytest.fixture
+def policy(explore):
+    """The explorer of a policy, with a clock that stands still."""
+    host = explore.locator("policy-explorer")
+    host.scroll_into_view_if_needed()
+    explore.wait_for_timeout(600)  # until the first sentence stands there
+    explore.clock.install()
+    return host
+
+
+def run_of(policy):
+    return policy.evaluate("host => host.state.run")
+
+
+def steps_done(policy):
+    return len(run_of(policy)["trace"]) - 1
+
+
+def press(policy, *names):
+    for name in names:
+        policy.get_by_role("button", name=name, exact=True).click()
+
+
+def turn(policy, **values):
+    """Set knobs by the first word of their names."""
+    for name, value in values.items():
+        policy.get_by_role("slider", name=re.compile(f"^{name}")).fill(str(value))
+
+
+def said(policy):
+    """The sentence, once the pause between two of them is over on the clock of the page."""
+    policy.page.clock.run_for(600)
+    return policy.locator(".explorer-sentence").text_content()
+
+
+def play_to_the_end(policy):
+    """Sixty steps at once. Returns the probabilities of the right answer."""
+    policy.page.emulate_media(reduced_motion="reduce")
+    press(policy, "Play")
+    return [at["right"] for at in run_of(policy)["trace"]]
+
+
+@pytest.mark.site
+@pytest.mark.parametrize(("question", "world"), [("easy", EASY), ("hard", HARD)])
+def test_steps_in_the_page_are_those_of_the_package(policy, js, question, world):
+    reference, worth = (torch.tensor(x, dtype=torch.float64) for x in world)
+    policy.get_by_role("radio", name=question).check()
+    logits, right = reference.log(), [reference[3]]
+    changes = ({}, {"Passes": 4, "KL": 0.2}, {"Learning": 0.9, "Clip": 0.05}, {})
+    settings = {"rate": 0.5, "mu": 1, "beta": 0, "epsilon": 0.2}
+    keys = {"Learning": "rate", "Passes": "mu", "KL": "beta", "Clip": "epsilon"}
+    for step, (size, change) in enumerate(zip((8, 32, 4, 16), changes, strict=True)):
+        policy.get_by_role("radio", name=str(size), exact=True).check()
+        turn(policy, **change)
+        settings |= {keys[name]: value for name, value in change.items()}
+        press(policy, "Step")
+        chances = torch.tensor(js("generator", 1000 + step)[:size], dtype=torch.float64)
+        ids = torch.searchsorted(logits.softmax(0).cumsum(0), chances, right=True)
+        before = logits
+        logits, advantages, outs = steps_of_the_package(before, before, reference.log(), ids, worth[ids], **settings)
+        right.append(logits.softmax(0)[3])
+        run = run_of(policy)
+        assert run["group"]["ids"] == ids.tolist()
+        assert_same(run["logits"], logits)
+        assert_same([at["right"] for at in run["trace"]], torch.stack(right))
+        assert_same(run["trace"][-1]["clipFraction"], outs[-1].clip_fraction)
+        kl = (logits.softmax(0) * (logits.log_softmax(0) - reference.log())).sum()
+        assert_same(run["trace"][-1]["kl"], kl)
+
+
+@pytest.mark.site
+def test_the_picture_and_the_sentence_tell_the_last_group(policy):
+    turn(policy, Passes=4)
+    press(policy, "Step", "Step")
+    run = run_of(policy)
+    group = run["group"]
+    rewards = torch.tensor(group["rewards"], dtype=torch.float64)
+    advantages = grpo_lite.group_advantages(rewards, 8)
+    picture = policy.locator("svg").first
+    probs = [real(text) for text in picture.locator("text.value").all_text_contents()]
+    assert probs == pytest.approx(torch.tensor(run["logits"]).softmax(0).tolist(), abs=0.0051)
+    assert picture.locator("circle").count() == 8
+    assert picture.locator("circle.clipped").count() == sum(group["clipped"]) > 0
+    assert picture.get_by_text("clipped", exact=True).count() == picture.locator("rect.clipped").count() > 0
+    told = re.findall(r"(\w): [^:]*Drawn (\d+) times, advantage ([^ ,]+),", picture.get_attribute("aria-label"))
+    assert {name: int(count) for name, count, _ in told} == Counter("abcde"[id] for id in group["ids"])
+    shown = {name: real(advantage) for name, _, advantage in told}
+    assert [shown["abcde"[id]] for id in group["ids"]] == pytest.approx(advantages.tolist(), abs=0.0051)
+    facts = f"mean reward {rewards.mean():.2f}, spread {rewards.std():.2f}"
+    assert picture.get_by_text(facts).is_visible()
+    right, half = (rewards == 1).sum(), (rewards == 0.5).sum()
+    before, after = (at["right"] for at in run["trace"][-2:])
+    assert said(policy) == (
+        f"Step 2: {right} of 8 right, {half} half right. d goes from {before:.2f} to {after:.2f}. "
+        f"Clipped in the last of 4 passes: {sum(group['clipped'])}."
+    )
+
+
+@pytest.mark.site
+def test_play_stops_by_itself_and_can_go_on(policy):
+    press(policy, "Play")
+    policy.page.clock.run_for(10 * BEAT)
+    assert steps_done(policy) == 10
+    assert policy.get_by_role("button", name="Pause").is_visible()
+    assert policy.locator("[aria-live=polite]").count() == 0
+    policy.page.clock.run_for(100 * BEAT)
+    assert steps_done(policy) == 60
+    assert policy.get_by_role("button", name="Play").is_visible()
+    assert said(policy).startswith("Step 60: ")
+    assert policy.locator("[aria-live=polite]").count() == 1
+    press(policy, "Play")
+    policy.page.clock.run_for(100 * BEAT)
+    assert steps_done(policy) == 120
+    assert "120" in policy.locator("svg").last.locator("text").all_text_contents()
+
+
+@pytest.mark.site
+def test_play_pauses_when_told_so_when_out_of_view_and_when_the_tab_is_hidden(policy):
+    def stands_still():
+        policy.get_by_role("button", name="Play").wait_for()
+        before = steps_done(policy)
+        policy.page.clock.run_for(5 * BEAT)
+        return steps_done(policy) == before
+
+    press(policy, "Play", "Pause")
+    assert stands_still()
+    press(policy, "Play", "Step")
+    assert stands_still()
+    press(policy, "Play")
+    policy.page.clock.run_for(3 * BEAT)
+    assert not policy.get_by_role("button", name="Play").is_visible()
+    policy.evaluate("host => scrollTo(0, 0)")
+    assert stands_still()
+    press(policy, "Play")
+    policy.evaluate("""() => {
+      Object.defineProperty(document, "hidden", { value: true, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+      delete document.hidden;
+    }""")
+    assert stands_still()
+    assert steps_done(policy) > 3
+    press(policy, "Play", "Pause", "Play")
+    before = steps_done(policy)
+    policy.page.clock.run_for(5 * BEAT)
+    assert steps_done(policy) == before + 5  # not twice as fast
+
+
+@pytest.mark.site
+def test_without_motion_all_steps_come_at_once(policy):
+    assert len(play_to_the_end(policy)) == 61
+    assert said(policy).startswith("Step 60: ")
+
+
+@pytest.mark.site
+def test_the_same_luck_gives_the_same_run(policy):
+    first = play_to_the_end(policy)
+    press(policy, "Again, same luck")
+    assert steps_done(policy) == 0
+    assert play_to_the_end(policy) == first
+    press(policy, "Again, other luck")
+    assert play_to_the_end(policy) != first
+    press(policy, "Reset")
+    assert play_to_the_end(policy) == first
+
+
+@pytest.mark.site
+def test_the_hard_question_does_not_move_and_says_why(policy):
+    play_to_the_end(policy)
+    policy.get_by_role("radio", name="hard").check()
+    assert steps_done(policy) == 0
+    assert "A group of 8 holds a right answer with a chance of 2.4 %" in said(policy)
+    press(policy, "Step")
+    assert "all 8 wrong. Every advantage is 0, so the policy does not move" in said(policy)
+    assert play_to_the_end(policy) == [0.003] + [pytest.approx(0.003, rel=1e-12)] * 60
+    assert_same(run_of(policy)["logits"], torch.tensor(HARD[0], dtype=torch.float64).log())
+    policy.get_by_role("radio", name="32").check()
+    assert "chance of 9.2 %" in said(policy)
+
+
+@pytest.mark.site
+def test_the_page_says_what_happens(policy):
+    """What the text above the explorer promises."""
+    assert f"{play_to_the_end(policy)[-1]:.2f}" == "0.98"
+    press(policy, "Again, same luck")
+    signs = []
+    for _ in range(15):
+        press(policy, "Step")
+        group = run_of(policy)["group"]
+        signs += [a > 0 for id, a in zip(group["ids"], group["advantages"], strict=True) if id == 1 and a][:1]
+    assert signs == sorted(signs, reverse=True)
+    assert set(signs) == {True, False}
+
+    def clipped():
+        press(policy, "Again, same luck")
+        play_to_the_end(policy)
+        return max(at["clipFraction"] for at in run_of(policy)["trace"])
+
+    assert clipped() == 0
+    turn(policy, Passes=4)
+    assert clipped() > 0.5
+    turn(policy, Learning=0.1)
+    assert clipped() == 0
+    press(policy, "Reset")
+    turn(policy, KL=0.5)
+    assert f"{play_to_the_end(policy)[-1]:.2f}" == "0.79"
+    press(policy, "Reset")
+    policy.get_by_role("radio", name="hard").check()
+    policy.get_by_role("radio", name="32").check()
+    turn(policy, Learning=1)
+    assert play_to_the_end(policy)[-1] > 0.9
+
+
+@pytest.mark.site
+def test_a_policy_that_runs_away_is_given_up_in_words(policy):
+    policy.get_by_role("radio", name="4", exact=True).check()
+    turn(policy, Learning=1, Passes=8, Clip=0.5, KL=0.1)
+    policy.evaluate("host => host.set({ seed: SEED })".replace("SEED", "131"))
+    steps = len(play_to_the_end(policy)) - 1
+    assert 0 < steps < 60
+    assert "the numbers ran away" in said(policy)
+    press(policy, "Step", "Play")
+    assert steps_done(policy) == steps
+    assert "NaN" not in policy.inner_html()
+    press(policy, "Again, same luck", "Step")
+    assert said(policy).startswith("Step 1: ")
+
+
+@pytest.mark.site
+def test_a_policy_is_trained_by_keyboard(policy):
+    policy.get_by_role("slider", name="KL weight").focus()
+    policy.page.keyboard.press("ArrowRight")
+    for key in ("Enter", "Space"):
+        tab_to(policy.page, "policy-explorer button")
+        policy.page.keyboard.press(key)
+        policy.get_by_role("slider", name="KL weight").focus()
+    assert steps_done(policy) == 2
+    assert policy.evaluate("host => host.state.beta") == 0.05

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast notebooks parity bench mutants check clean
+.PHONY: install site serve test test-fast notebooks parity bench models mutants check clean
 
 install: .venv/installed
 
@@ -48,6 +48,10 @@ parity: install
 # The figures of docs/speed.md; wants a machine with nothing else to do.
 bench: install
 	$(BIN)/grpo-lite bench --output grpo_lite/data/bench.md
+
+# The two models that a reader can run in the page.
+models: install
+	$(BIN)/python docs/theme/models.py
 
 # In a copy of the tree, because every function is changed there. The survivors are listed at the end.
 mutants: install

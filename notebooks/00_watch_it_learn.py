@@ -268,6 +268,10 @@ show(said_before, said_after)
 # %% [markdown]
 # You can check the thoughts with your finger: each digit is the running sum, without its tens.
 #
+# **Try it.** Ask the base model and a trained one a sum of your own, both at once. What becomes of a sum with five digits?
+#
+# <model-explorer>On the site there are two models to ask here.</model-explorer>
+#
 # ## Another task, the same trainer
 #
 # Was all of this made to measure for sums? Here is a task without anything to think about: read `52817>` and write the digits in order, `12578`. The same base model has seen it too, and prefers to sort downwards, which earns nothing. We change the name of the task, and make the run shorter and faster.

@@ -12,7 +12,7 @@ from test_site import SOUND, small_project, strict_build, tab_to, text_cell
 import grpo_lite
 from grpo_lite.family import ALGORITHMS
 
-TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer")
+TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer", "model-explorer")
 SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]
 SHIFT = """() => new Promise((done) => {
   const total = (list) => list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
@@ -472,7 +472,7 @@ def test_pictures_follow_the_width_of_the_window_without_an_error(explore):
 def test_on_paper_the_pictures_stay_and_the_knobs_go(explore):
     explore.emulate_media(media="print", color_scheme="dark")
     for tag in TAGS:
-        assert explore.locator(f"{tag} svg").first.is_visible()
+        assert explore.locator(f"{tag} :is(svg, .explorer-sentence)").first.is_visible()
         assert not explore.locator(f"{tag} :is(button, .knob)").first.is_visible()
     ink = explore.evaluate(FILL, "kl-explorer svg text")
     assert max(int(part) for part in re.findall(r"\d+", ink)[:3]) < 128

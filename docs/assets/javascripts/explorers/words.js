@@ -140,6 +140,24 @@ const en = {
     clip: (count, passes) => ` Clipped in the last of ${passes} passes: ${count}.`,
     lost: "A pass was so large that the numbers ran away: no policy is left. Choose smaller settings and start again.",
   },
+
+  "model-explorer": {
+    name: "Explorer: the model itself",
+    prompt: "Sum",
+    temperature: "Temperature",
+    load: (size) => `Load the two models, ${size} MB`,
+    sample: "Sample a group",
+    asleep: "The models are loaded when you ask for them. They run in this page.",
+    loading: "Loading the two models …",
+    ready: "Both models are here. Now sample a group.",
+    failed: (reason) => `The models did not arrive (${reason}). Check the connection and press the button again.`,
+    refused: (text) => `Expected 2 to 8 digits with a + between them and = at the end, as in 3+9+4+1=, got "${text}".`,
+    models: ["Base model", "Trained model"],
+    columns: ["Completion", "Reward", "Advantage"],
+    facts: (right, thinking, length) => `right ${right} of 8, thinks ${thinking} of 8, mean length ${length}`,
+    sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right. Sampled at temperature ${temperature}.`,
+    equal: (names) => ` ${names.join(", ")}: all rewards are equal, so every advantage is 0: this group teaches nothing.`,
+  },
 };
 
 const tables = { en };

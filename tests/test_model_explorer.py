@@ -1,0 +1,353 @@
+"""The models that run in the page: the logits, tokens and rewards of the package, and what a reader does with them."""
+
+import re
+from functools import partial
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_explorers import assert_same, real, sentence
+from test_site import ROOT, browser, page, server, tab_to  # noqa: F401
+
+import grpo_lite
+from grpo_lite.rollout import evaluate
+from grpo_lite.tasks import BASE_MODEL, RECIPE, accuracy, load_base_model, make_problems, think_rate
+
+NAMES = ("base", "trained")
+FILES = {name: ROOT / f"docs/assets/models/{name}.safetensors" for name in NAMES}
+TEXTS = ("3+9+4+1=", "9+0=", "1+2+3+4+5+6+7+8=<think>13", "8+7+6+4=<think>8515</think><answer>5</answer>", "<>+")
+MODULES = """async () => {
+  for (const name of ["grpo", "tasks", "transformer"])
+    window[name] = await import(`/assets/javascripts/explorers/${name}.js`);
+  window.models = {};
+  for (const name of ["base", "trained"]) {
+    const file = await fetch(`/assets/models/${name}.safetensors`);
+    models[name] = new transformer.Transformer(transformer.readSafetensors(await file.arrayBuffer()));
+  }
+}"""
+SAMPLE = """([name, prompt, seed, temperature]) =>
+  transformer.sampleGroup(models[name], prompt, 8, grpo.generator(seed), temperature)"""
+WORDS = {"base": "Base model", "trained": "Trained model"}
+
+
+@pytest.fixture(scope="module")
+def js(browser, server):  # noqa: F811
+    """Evaluate an expression where the modules and both models are at hand."""
+    tab = browser.new_page()
+    tab.goto(f"{server}404.html")
+    tab.evaluate(MODULES)
+    yield tab.evaluate
+    tab.close()
+
+
+@pytest.fixture(scope="module")
+def models():
+    """The shipped numbers in PyTorch, in float64."""
+    return {name: load(path).double() for name, path in FILES.items()}
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_base_model()[1]
+
+
+def load(path):
+    model, _ = load_base_model()
+    missing, unexpected = model.load_state_dict(load_file(path), strict=False)
+    assert (missing, unexpected) == (["lm_head.weight"], [])  # tied to the embedding
+    return model
+
+
+# The files
+
+
+def test_the_base_model_of_the_site_is_that_of_the_package_in_half_precision():
+    packaged = load_file(BASE_MODEL / "model.safetensors")
+    shipped = load_file(FILES["base"])
+    assert shipped.keys() == packaged.keys() == load_file(FILES["trained"]).keys()
+    for name, weights in packaged.items():
+        assert torch.equal(shipped[name], weights.half()), name
+
+
+@pytest.mark.slow
+def test_the_trained_model_of_the_site_solves_what_it_has_not_seen(tokenizer):
+    problems = make_problems("chain-sum", "test", 300)
+    args = grpo_lite.GRPOConfig(**RECIPE)
+    result = evaluate(load(FILES["trained"]), tokenizer, [accuracy, think_rate], problems, args)
+    assert result["greedy_accuracy"] >= 0.95
+    assert result["sampled_accuracy"] >= 0.95
+    before = evaluate(load(FILES["base"]), tokenizer, [accuracy, think_rate], problems, args)
+    assert 0.25 < before["sampled_accuracy"] < 0.42  # "one time in three"
+    assert 0.3 < before["sampled_think_rate"] < 0.5  # "four times in ten"
+
+
+# The computation
+
+
+@pytest.mark.site
+def test_half_precision_is_read_as_pytorch_reads_it(js):
+    codes = torch.arange(2**16)
+    finite = (codes >> 10) & 31 < 31
+    values = js("Array.from({ length: 2 ** 16 }, (_, code) => transformer.float16(code))")
+    ours = codes.to(torch.uint16).view(torch.float16).double()
+    assert torch.equal(torch.tensor(values, dtype=torch.float64)[finite], ours[finite])
+
+
+@pytest.mark.site
+def test_texts_become_the_tokens_of_the_package_and_come_back(js, tokenizer):
+    for text in (*TEXTS[:-1], "0123456789+=><eos><pad>"):
+        ids = tokenizer(text)["input_ids"]
+        assert js("text => transformer.encode(text)", text) == ids
+        assert js("ids => transformer.decode(ids)", ids) == tokenizer.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_are_those_of_pytorch(js, models, tokenizer, name):
+    for text in TEXTS[:-1]:
+        ids = tokenizer(text)["input_ids"]
+        theirs = js("([name, ids]) => transformer.allLogits(models[name], ids)", [name, ids])
+        with torch.no_grad():
+            assert_same(theirs, models[name](torch.tensor([ids])).logits[0])
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("prompt", "temperature"), [("3+9+4+1=", 1), ("9+9=", 2), ("1+2+3+4+5+6=", 0.4)])
+def test_the_same_chance_draws_the_tokens_that_pytorch_draws(js, models, tokenizer, name, prompt, temperature):
+    chances = iter(js("() => Array.from({ length: 200 }, grpo.generator(7))"))
+    expected = []
+    for _ in range(8):
+        ids, completion = tokenizer(prompt)["input_ids"], []
+        while len(completion) < RECIPE["max_completion_length"] and tokenizer.eos_token_id not in completion:
+            with torch.no_grad():
+                logits = models[name](torch.tensor([ids + completion])).logits[0, -1]
+            shares = (logits / temperature).softmax(0).cumsum(0)
+            completion.append(torch.searchsorted(shares, torch.tensor(next(chances)).double(), right=True).item())
+        expected.append(completion)
+    assert js(SAMPLE, [name, prompt, 7, temperature]) == expected
+
+
+@pytest.mark.site
+def test_completions_are_judged_as_by_the_package(js):
+    texts = [
+        "<think>3267</think><answer>7</answer>", "<answer>7</answer>", "<answer>7</answer>+", "<answer>07</answer>",
+        "<answer>1<answer>7</answer>", "<answer></answer>", "<answer>7", "+<think>3267</think><answer>7</answer>", "",
+        "<answer>3</answer><answer>7</answer>", "<answer>7+7</answer>", "<think><answer>7</answer>",
+    ]  # fmt: skip
+    rewards = js("texts => texts.map((text) => tasks.accuracy(text, '7'))", texts)
+    assert rewards == accuracy(texts, ["7"] * len(texts))
+    assert set(rewards) == {0, 1}
+    assert list(map(float, js("texts => texts.map(tasks.thinks)", texts))) == think_rate(texts)
+
+
+@pytest.mark.site
+def test_sums_are_those_of_the_task_and_nothing_else(js):
+    for problem in make_problems("chain-sum", "train", 50, seed=3):
+        assert str(js("tasks.chainSum", problem["prompt"]) % 10) == problem["ground_truth"]
+    assert js("tasks.chainSum", "9+9=") == 18
+    assert js("tasks.chainSum", "+".join("12345678") + "=") == 36
+    for wrong in ("", "3", "3=", "3+4", "3+=", "12+3=", "3+9+4+1=7", "3-1=", "3+x=", "+".join("123456789") + "="):
+        assert js("tasks.chainSum", wrong) is None, wrong
+
+
+# What a reader does
+
+
+@pytest.fixture
+def asked(page):  # noqa: F811
+    """Addresses of the models that were requested."""
+    seen = []
+    page.on("request", lambda request: "/models/" in request.url and seen.append(request.url.rsplit("/", 1)[1]))
+    return seen
+
+
+@pytest.fixture
+def explorer(page, asked):  # noqa: F811
+    """The explorer, nothing loaded yet."""
+    page.goto("explore/", wait_until="networkidle")
+    page.locator("model-explorer.explorer").wait_for()
+    return page.locator("model-explorer")
+
+
+@pytest.fixture
+def loaded(explorer):
+    explorer.get_by_role("button", name="Load the two models").click()
+    explorer.get_by_role("button", name="Sample a group").wait_for()
+    return explorer
+
+
+say = partial(sentence, tag="model-explorer")
+
+
+def write(explorer, prompt):
+    explorer.get_by_role("textbox", name="Sum").fill(prompt)
+    explorer.get_by_role("button", name="Sample a group").click()
+
+
+def shown(explorer, name):
+    """Texts, rewards and advantages of one model, and the line above them."""
+    table = explorer.get_by_role("table", name=WORDS[name])
+    rows = [row.get_by_role("cell").all_text_contents() for row in table.locator("tbody tr").all()]
+    texts, rewards, advantages = zip(*rows, strict=True)
+    return list(texts), list(map(float, rewards)), list(map(real, advantages)), table.locator("caption").text_content()
+
+
+@pytest.mark.site
+def test_nothing_is_loaded_before_it_is_asked_for(page, explorer, asked):  # noqa: F811
+    button = explorer.get_by_role("button", name=re.compile("Load the two models, .* MB"))
+    size = sum(path.stat().st_size for path in FILES.values())
+    assert f"{size / 1e6:.1f} MB" in button.text_content()
+    assert size < 2.5e6
+    explorer.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    assert asked == []
+    button.click()
+    explorer.get_by_role("button", name="Sample a group").wait_for()
+    assert sorted(asked) == ["base.safetensors", "trained.safetensors"]
+    assert "Now sample a group" in say(page)
+    explorer.get_by_role("button", name="Sample a group").click()
+    assert len(asked) == 2
+
+
+@pytest.mark.site
+def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, tokenizer):  # noqa: F811
+    temperature = loaded.get_by_role("slider", name="Temperature")
+    seen, seed = [], 0
+    for prompt, truth, heat in [("3+9+4+1=", 17, 1), ("8+8=", 16, 1), ("9+8+7+6+5+4+3+2=", 44, 2), ("1+0+0+2=", 3, 2)]:
+        temperature.fill(str(heat))
+        write(loaded, prompt)
+        seed += 1
+        for name in NAMES:
+            texts, rewards, advantages, facts = shown(loaded, name)
+            drawn = js(SAMPLE, [name, prompt, seed, heat])
+            assert texts == tokenizer.batch_decode(drawn, skip_special_tokens=True)
+            assert rewards == accuracy(texts, [str(truth % 10)] * 8)
+            expected = grpo_lite.group_advantages(torch.tensor(rewards, dtype=torch.float64), 8)
+            torch.testing.assert_close(torch.tensor(advantages).double(), expected, atol=0.0051, rtol=0)
+            length = sum(map(len, drawn)) / 8
+            right, thinking = int(sum(rewards)), int(sum(think_rate(texts)))
+            assert facts == f"{WORDS[name]}right {right} of 8, thinks {thinking} of 8, mean length {length:.1f}"
+            assert (f"{WORDS[name]}: all rewards are equal" in say(page)) == (len(set(rewards)) == 1)
+            seen += rewards
+        assert f"{prompt}{truth}, so {truth % 10} is right. Sampled at temperature {heat}.0." in say(page)
+    assert set(seen) == {0, 1}
+
+
+@pytest.mark.site
+def test_a_wrong_sum_is_refused_by_name_and_the_last_groups_stay(page, loaded):  # noqa: F811
+    write(loaded, "2+2+2+2=")
+    before = [shown(loaded, name) for name in NAMES]
+    box = loaded.get_by_role("textbox", name="Sum")
+    for wrong in ("12+3=", "3+9", "<b>"):
+        write(loaded, wrong)
+        assert f'Expected 2 to 8 digits with a + between them and = at the end, as in 3+9+4+1=, got "{wrong}".' == say(
+            page
+        )
+        assert box.get_attribute("aria-invalid") == "true"
+        assert [shown(loaded, name) for name in NAMES] == before
+    write(loaded, " 3 + 9 + 4 + 1 = ")
+    assert say(page).startswith("3+9+4+1=17, so 7 is right.")
+    assert box.get_attribute("aria-invalid") == "false"
+
+
+@pytest.mark.site
+def test_a_failed_load_says_what_to_do_and_can_be_tried_again(page, explorer):  # noqa: F811
+    button = explorer.get_by_role("button", name="Load the two models")
+    faults = [
+        ("Failed to fetch", lambda route: route.abort()),
+        ("404", lambda route: route.fulfill(status=404)),
+        ("", lambda route: route.fulfill(body="a page of a hotel's network")),
+    ]
+    for reason, fault in faults:
+        page.route("**/trained.safetensors", fault)
+        button.click()
+        explorer.get_by_text("Check the connection and press the button again").wait_for()
+        assert reason in say(page)
+        page.unroute("**/trained.safetensors")
+        explorer.get_by_role("button", name="Reset").click()
+    button.click()
+    explorer.get_by_role("button", name="Sample a group").click()
+    assert len(shown(explorer, "trained")[0]) == 8
+
+
+@pytest.mark.site
+def test_the_keyboard_is_enough(page, explorer):  # noqa: F811
+    explorer.evaluate("host => host.previousElementSibling.scrollIntoView()")
+    explorer.get_by_role("textbox", name="Sum").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").startswith("Load the two models")
+    page.keyboard.press("Enter")
+    explorer.get_by_role("button", name="Sample a group").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Sample a group"  # the focus has stayed
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("5+5+5+5=")
+    page.keyboard.press("Enter")
+    assert say(page).startswith("5+5+5+5=20, so 0 is right.")
+    tab_to(page, "model-explorer input[type=range]")
+    page.keyboard.press("Home")
+    tab_to(page, "model-explorer button[type=submit]", 200)
+    page.keyboard.press("Space")
+    assert "Sampled at temperature 0.1." in say(page)
+
+
+@pytest.mark.site
+def test_reset_starts_the_same_groups_again_and_loads_nothing(page, loaded, asked):  # noqa: F811
+    button = loaded.get_by_role("button", name="Sample a group")
+    groups = []
+    for _ in range(3):
+        button.click()
+        groups.append(shown(loaded, "base")[0])
+    loaded.get_by_role("button", name="Reset").click()
+    assert loaded.locator("tbody").count() == 0
+    assert "Now sample a group" in say(page)
+    button.click()
+    assert shown(loaded, "base")[0] == groups[0] != groups[1] != groups[2]
+    assert len(asked) == 2
+
+
+@pytest.mark.site
+def test_lesson_00_asks_the_same_models(page):  # noqa: F811
+    page.goto("notebooks/00_watch_it_learn/")
+    page.get_by_role("button", name="Load the two models").click()
+    page.get_by_role("button", name="Sample a group").click()
+    assert shown(page.locator("model-explorer"), "trained")[0].count("<think>3267</think><answer>7</answer>") >= 6
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_groups_fit_their_page_and_a_new_one_moves_nothing(page, loaded, width):  # noqa: F811
+    page.set_viewport_size({"width": width, "height": 900})
+    write(loaded, "3+9+4+1=")
+    heights = set()
+    for _ in range(4):
+        loaded.get_by_role("button", name="Sample a group").click()
+        heights.add(loaded.locator("tbody").first.bounding_box()["height"])
+    assert len(heights) == 1
+    loaded.get_by_role("slider", name="Temperature").fill("2")
+    write(loaded, "1+2+3+4+5+6+7+8=")
+    frame = loaded.bounding_box()
+    cells = loaded.locator(":is(td, th, caption, input, button)")
+    assert cells.count() > 50
+    for box in cells.evaluate_all("all => all.map((one) => one.getBoundingClientRect())"):
+        assert frame["x"] < box["left"] < box["right"] < frame["x"] + frame["width"]
+    tables = [table.bounding_box() for table in loaded.get_by_role("table").all()]
+    assert (tables[0]["y"] == tables[1]["y"]) == (width == 1280)
+    for box in loaded.locator(":is(input, button)").evaluate_all("all => all.map((e) => e.getBoundingClientRect())"):
+        assert min(box["width"], box["height"]) >= 24
+
+
+@pytest.mark.site
+def test_on_paper_the_groups_stay_and_colours_follow_the_scheme(page, loaded):  # noqa: F811
+    write(loaded, "3+9+4+1=")
+    ink = "cell => getComputedStyle(cell).color"
+    colours = set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(300)
+        colours |= {loaded.locator(f"td.{side}").first.evaluate(ink) for side in ("positive", "negative")}
+    assert len(colours) == 4
+    page.emulate_media(media="print")
+    assert loaded.get_by_role("table").first.is_visible()
+    assert not loaded.locator("button").first.is_visible()

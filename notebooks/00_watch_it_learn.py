@@ -219,10 +219,20 @@ plotting.lines(
 #
 # **It thinks better.** Look at the two curves at step 40. By then it nearly always thinks, and it still gets better for more than forty steps. A slip in a running sum makes the answer wrong, so slips became rare.
 #
-# One thing it did *not* do: invent thinking. The base model had seen thinking in its demonstrations and did it about four times in ten. Training on rewards chose the better of two habits, and cleaned it up. A habit that is never tried cannot be rewarded.
+# One thing it did *not* do: invent thinking. The base model had seen thinking in its demonstrations and did it about four times in ten. Training on rewards chose the better of two habits, and cleaned it up.
+#
+# > A habit that is never tried cannot be rewarded.
 #
 # The same has been seen in a large model. DeepSeek-R1-Zero was rewarded for right answers, and its completions grew longer and longer ([DeepSeek-R1, arXiv:2501.12948](https://arxiv.org/abs/2501.12948)). It was also rewarded for putting its thoughts between tags. Ours is not even that.
+
+# %% [markdown]
+# **Check yourself.** Suppose that the base model could never begin with `<think>`: probability 0, in every sample. Same reward, same training. What do 100 steps make of it?
 #
+# <details class="wrong"><summary>It discovers thinking, since thinking pays</summary>Only what is sampled can be paid. A completion that never occurs never earns anything, however good it would be.</details>
+# <details class="wrong"><summary>It learns to add in its head, since only right answers are paid</summary>Its straight answers are guesses. Which of them is right is luck, and luck does not carry over to other problems.</details>
+# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow.</details>
+
+# %% [markdown]
 # ## Why the greedy curve jumps
 #
 # A model can be judged by its favourite completion or by all that it does. Here are both.

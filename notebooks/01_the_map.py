@@ -163,7 +163,9 @@ out = grpo_lite.grpo_loss(logps_before, group.logps, advantages, group.mask)
 print("loss", round(abs(out.loss.item()), 6))
 
 # %% [markdown]
-# The loss is 0, and that is as it should be: the advantages of a group add up to zero. Its *gradient* is not zero ([lesson 08](08_the_loss.ipynb)). The value of this loss never tells whether training goes well. The rewards do.
+# The loss is 0, and that is as it should be: the advantages of a group add up to zero. Its *gradient* is not zero ([lesson 08](08_the_loss.ipynb)).
+#
+# > The value of this loss never tells whether training goes well. The rewards do.
 #
 # **5. Update.** One step of the optimiser, against the gradient. The step is large, so that we need few of them.
 
@@ -247,7 +249,15 @@ plotting.lines(
 # From almost no sevens to almost nothing but sevens. Nobody showed the model a good completion. It wrote some sevens by chance, they were better than the rest of the group, and that was enough.
 #
 # Seed 1 shows what chance means. Its first group had no seven at all: all rewards equal, all advantages 0, nothing learned in that step. Without a single success there is nothing to compare.
+
+# %% [markdown]
+# **Check yourself.** A run like these, one step for each group, prints a loss of 0.0000 at every step. What do you conclude?
 #
+# <details class="wrong"><summary>It learns nothing: there is no error left to correct</summary>This loss does not measure an error. The advantages of a group add up to 0, whatever the model does, and the gradient is not 0.</details>
+# <details class="right"><summary>Nothing yet: look at the rewards</summary>Seed 0 above has such a loss at all of its 15 steps, and meanwhile its reward climbs to nearly 5.</details>
+# <details class="wrong"><summary>It has finished learning</summary>The first step prints the same 0, and there the model knows nothing.</details>
+
+# %% [markdown]
 # ## Two models instead of four
 #
 # GRPO is a smaller relative of **PPO**, Proximal Policy Optimization ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)). When PPO trains a language model from human preferences ([InstructGPT, arXiv:2203.02155](https://arxiv.org/abs/2203.02155)), four networks are at work:
@@ -386,7 +396,15 @@ print(f"to reference  {to_reference.min():.4f} to {to_reference.max():.4f}")
 
 # %% [markdown]
 # To the old policy, 1: the policy that reads is the one that wrote a moment ago. To the reference, anything from 0.72 to 2.85 after a single step.
+
+# %% [markdown]
+# **Check yourself.** With $\mu = 4$ a group serves for four steps. At the third of them, which policy stands in the denominator of the ratio?
 #
+# <details class="wrong"><summary>The reference</summary>That is the frozen copy from the start of the run. It stands in the last term of the formula and never in the ratio.</details>
+# <details class="wrong"><summary>The policy as it was after the second step</summary>That one is close in time, but it did not sample the group. The old policy stays the same for all four steps.</details>
+# <details class="right"><summary>The policy as it was before the first of the four</summary>It sampled the group. Its log-probs were stored then, and they serve until the next group is sampled.</details>
+
+# %% [markdown]
 # ## Break it
 #
 # Suppose the reference slips into the ratio, in the place of the old policy. The shapes fit and no error appears. Take a token that the reference finds rare, probability 0.05. The policy has learned to like it: 0.5 when it sampled, and 0.5 now.

@@ -192,10 +192,13 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And no table of log-probs is kept for the backward pass. (Each pass still needs room for one, for a moment: it is gone when the call returns.) Autograd hands each tensor that it keeps to `pack`, so we can count the numbers that it keeps in addition to the logits. A small example with B = 2, T = 8, V = 1000:
+# Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And no table of log-probs is kept for the backward pass. (Each pass still needs room for one, for a moment: it is gone when the call returns.)
+
+# %% [markdown] tags=["detail"]
+# Autograd hands each tensor that it keeps to `pack`, so we can count the numbers that it keeps in addition to the logits. A small example with B = 2, T = 8, V = 1000:
 
 
-# %% tags=["result-kept"]
+# %% tags=["result-kept", "detail"]
 def numbers_kept(function):
     x = torch.zeros(2, 8, 1000, requires_grad=True)
     kept = {}
@@ -218,9 +221,10 @@ print(
 )
 print("gather", numbers_kept(grpo_lite.token_logps))
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # 16,000 numbers or 16: the factor is the vocabulary. (The logits themselves stay, and half precision or another temperature costs one float32 copy of them.)
-#
+
+# %% [markdown]
 # ## The model of lesson 03
 #
 # Now for real log-probs. Here is the pupil of [lesson 03](03_sampling_a_group.ipynb) again, which half knows its sums: one token for each symbol, `.` ends a completion and `_` pads.
@@ -325,8 +329,20 @@ print("unshifted, position 5 moved:", bool(moved(shift=0)[4] > 0))
 print("shifted,   position 5 moved:", bool(moved(shift=1)[4] > 0))
 
 # %% [markdown]
-# Unshifted, the score at position 5 moves when the token there is replaced: the model has seen the answer that it is asked to judge. Shifted, nothing moves up to and including position 5. A score depends on earlier tokens alone. This is **causality**, and it makes a good test of any code that computes log-probs.
+# Unshifted, the score at position 5 moves when the token there is replaced: the model has seen the answer that it is asked to judge. Shifted, nothing moves up to and including position 5.
 #
+# > A score depends on earlier tokens alone.
+#
+# This is **causality**, and it makes a good test of any code that computes log-probs.
+
+# %% [markdown]
+# **Check yourself.** A prompt stands at positions 0 to 4, its completion at positions 5 to 7. The logits of which positions score the completion?
+#
+# <details class="right"><summary>4 to 6</summary>The logits at a position are about the next token. The end of the prompt predicts the first token of the completion, and the logits at 7 predict nothing that we have.</details>
+# <details class="wrong"><summary>5 to 7</summary>At position 5 the model has already read the token at 5. It would be asked about something that it has seen.</details>
+# <details class="wrong"><summary>5 and 6</summary>They predict the tokens at 6 and 7. The one at 5 would never be scored.</details>
+
+# %% [markdown]
 # ## Score completions
 #
 # Prompt and completion go through the model in one pass. The shift is done once, here: `logits_to_keep` asks for the logits of the completion and of the one position before it, and the last of them is dropped. Attention mask and position ids take care of prompts that are padded on the left, as in [lesson 03](03_sampling_a_group.ipynb).
@@ -626,7 +642,15 @@ for name, curve in curves.items():
 
 # %% [markdown]
 # Masked by id, the model is praised for the `7` and never for stopping. Its probability of ending stays where it was. Masked by position, it learns both.
+
+# %% [markdown]
+# **Check yourself.** Another tokenizer has a padding token of its own, with id 0, and its end token has id 2. Is `ids != 0` a good completion mask now?
 #
+# <details class="wrong"><summary>Yes: only padding falls out</summary>The end token is safe now. But 0 is a token of the vocabulary too, and the model may draw it in the middle of a text.</details>
+# <details class="wrong"><summary>No: the end token falls out</summary>Not here: it has another id than the padding.</details>
+# <details class="right"><summary>No: a 0 that the model drew itself falls out too</summary>Drawing it was a decision, so it counts. In 7, 0, 5, 2, 0 four tokens count, and this mask keeps three. Only the position after the first end token says what is padding.</details>
+
+# %% [markdown]
 # ## Exercises
 #
 # **1. Two numbers of a completion.** The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two gets smaller with every further token, whatever the text says?

@@ -305,7 +305,7 @@ print("loss    ", out.loss)
 print("gradient", leaf.grad)
 
 # %% [markdown]
-# The loss is 0 and the gradient is not.
+# > The loss is 0 and the gradient is not.
 #
 # With $\rho = 1$ every token of completion $i$ contributes $\hat A_i$. The mean over the completion is $\hat A_i$ again, and the advantages of a group add up to 0. The *value* carries no information at all: it would be 0 for any rewards.
 #
@@ -322,7 +322,15 @@ plotting.token_matrix(
 
 # %% [markdown]
 # This picture is GRPO's whole message to the model: more of the upper row, less of the lower one, the two with equal total force.
+
+# %% [markdown]
+# **Check yourself.** Two groups at their first step, with $\beta = 0$. One has the rewards 1, 0, the other 1, 1. Both losses print 0. From which does the model learn?
 #
+# <details class="wrong"><summary>From neither: the loss is 0</summary>The value is 0 for any rewards. The slopes of the first group are not: one completion goes up, the other down.</details>
+# <details class="right"><summary>From the first</summary>Its advantages have two signs, which cancel in the value and not in the slopes. In the second group every advantage is 0.</details>
+# <details class="wrong"><summary>From both: right answers are rewarded</summary>A reward does not push, an advantage does. In 1, 1 nobody is better than the other.</details>
+
+# %% [markdown]
 # ## The gradient is REINFORCE with the group as baseline
 #
 # REINFORCE is the plain policy gradient: raise the log-prob of what was done in proportion to how well it went. Written as a loss, with the same weights: $-\frac1B \sum_i \frac{1}{\lvert o_i \rvert} \sum_t \hat A_i \log \pi_\theta(o_{i,t})$. It has no ratio, no clip, no old policy.
@@ -447,7 +455,15 @@ plotting.lines(
 # | `clip_fraction` | how many tokens have hit the clip: 0 on the first step, growing with reuse |
 # | gradient norm | a jump means that one batch moves the model far |
 # | length of the completions, and the share cut off at the limit | whether the reward is paid for length |
+
+# %% [markdown]
+# **Check yourself.** Two runs with the same settings end with losses of −0.02 and 0.12. Which model is better?
 #
+# <details class="wrong"><summary>The first: lower is better</summary>The loss is no distance from a target. A policy that learned and moved away from the reference can have the higher one, as above.</details>
+# <details class="wrong"><summary>The second: the loss rises as a policy learns</summary>Here it did. But the KL part rises just as well when a policy drifts and learns nothing.</details>
+# <details class="right"><summary>The losses cannot say</summary>Each was measured on samples of its own, and neither knows how good the answers are. Compare rewards on held-out prompts.</details>
+
+# %% [markdown]
 # ## A group in agreement
 #
 # All rewards equal: the advantages are exactly 0, and so is the gradient of the policy part. But the KL term does not look at rewards.

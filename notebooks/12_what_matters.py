@@ -119,10 +119,11 @@ for n in (2, 3, 5):
 
 # %% [markdown]
 # Two seeds say next to nothing, although their values lie close together. Three look better than five: the first three happened to agree, and the fourth did not. An interval is a random thing itself, and the 95 % are about many of them. The packaged `sweep.interval` computes the same.
-#
+
+# %% [markdown] tags=["detail"]
 # Is the factor worth the trouble? Draw five normal numbers, twenty thousand times, and count how often the interval contains the true mean, 0.
 
-# %% tags=["result-coverage"]
+# %% tags=["result-coverage", "detail"]
 torch.testing.assert_close(sweep.interval(last), interval_in_a_loop(last))
 
 draws = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
@@ -131,8 +132,11 @@ for factor in (1.96, 2.776):
     held = (mean.abs() <= factor * s / 5**0.5).float().mean()
     print(f"± {factor:5}: {held:.2f}")
 
+# %% [markdown] tags=["detail"]
+# With 1.96, one interval in eight misses instead of one in twenty.
+
 # %% [markdown]
-# With 1.96, one interval in eight misses instead of one in twenty. All intervals below use $t$. Accuracies near 1 are not normally distributed, so even these are approximate.
+# All intervals below use $t$. Accuracies near 1 are not normally distributed, so even these are approximate.
 #
 # ## One number for a training
 #
@@ -317,7 +321,9 @@ apart, half = difference(sweep.select(results, temperature=1.5), base, final)
 print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 
 # %% [markdown]
-# At temperature 0.5 the model mostly takes the token that it finds most likely, so its slips, wrong digits in the running sums, rarely show. Nine groups in ten end up in agreement and teach nothing. At temperature 1, where it is judged, the slips do show, and it ends at 0.68. **What is never sampled is never mended.**
+# At temperature 0.5 the model mostly takes the token that it finds most likely, so its slips, wrong digits in the running sums, rarely show. Nine groups in ten end up in agreement and teach nothing. At temperature 1, where it is judged, the slips do show, and it ends at 0.68.
+#
+# > **What is never sampled is never mended.**
 #
 # At 1.5 the opposite happens. More slips are sampled, so the start is slower and the average lower; but there are more slips to learn from, nearly every group has spread, and the last value is higher than that of the base. The two measures disagree, and both are right: one asks how soon, the other how far. We had chosen the average beforehand. With another choice the star would stand behind the opposite sign.
 #
@@ -412,7 +418,15 @@ for name, mean in sorted(clear.items(), key=lambda item: -abs(item[1])):
 # **Try it.** Turn the same knobs on a policy of five answers. Which of them moves the clip fraction, and what does the hard question need?
 #
 # <policy-explorer>On the site there is a picture to play with here.</policy-explorer>
+
+# %% [markdown]
+# **Check yourself.** The narrow clip range differs from its base by −0.008 ± 0.009. What has been shown about it?
 #
+# <details class="right"><summary>An effect, if there is one, is too small for five seeds to tell</summary>The interval says how small: hardly more than 0.017 to the worse and 0.001 to the better, on this task.</details>
+# <details class="wrong"><summary>It makes no difference</summary>The interval holds 0, and −0.015 as well. Not to see an effect is not to see that there is none.</details>
+# <details class="wrong"><summary>Nothing: the comparison failed</summary>It rules out a good deal. A loss of 0.1, such as a bad learning rate costs, would have been plain to see.</details>
+
+# %% [markdown]
 # ## Break it
 #
 # The most common mistake costs nothing and saves four fifths of the computing: one training for each setting. Take the settings that the table could not tell from the base, look at the last accuracy, as one does, and use a single seed. Then do it again with the next seed.

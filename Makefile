@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast notebooks parity bench models mutants check clean
+.PHONY: install site serve test test-fast browser screenshots notebooks colab parity bench models mutants check clean
 
 install: .venv/installed
 
@@ -28,6 +28,18 @@ test: install
 test-fast: install
 	$(BIN)/python -m pytest -q -m 'not site and not slow'
 
+# The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm.
+browser: install tests/node_modules/installed
+	$(BIN)/python -m pytest -m site
+
+tests/node_modules/installed: tests/package.json
+	npm install --prefix tests --no-package-lock --no-audit --no-fund --loglevel error
+	touch $@
+
+# To leaf through: build/screenshots/index.html.
+screenshots: install
+	$(BIN)/python tests/screenshots.py
+
 # One way, from the scripts; what a run would change by itself (times, versions, where a stream of prints was cut) is
 # left out.
 notebooks: install
@@ -41,6 +53,10 @@ notebooks: install
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=alt \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=jupytext $(addsuffix .ipynb,$(NB))
+
+# The lessons as they stand in the last commit, with what Colab has and no repository around.
+colab: install
+	$(BIN)/python tests/colab.py
 
 parity: install
 	$(BIN)/python tests/parity_table.py

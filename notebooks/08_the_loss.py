@@ -293,6 +293,8 @@ print(0 - leaf.grad)
 print(f"clipped {out.clip_fraction:.3f}")
 
 # %% [markdown]
+# Each push is weight × advantage × ratio. For the end token of the first row that is $1/8 \cdot 0.866 \cdot 1.08 = 0.117$.
+#
 # ## Why the loss starts at 0
 #
 # Back to the prediction. At the first step the policy is the old policy: every ratio is 1.
@@ -509,7 +511,7 @@ for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
 #
 # All functions of lessons 02 to 08 stand on one road. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
 
-# %% tags=["diagram", "figure-road"] alt="From top to bottom, the functions of grpo_lite and the shapes between them. sample_group takes prompt ids [N, P] and gives ids, mask and the old log-probs, [B, T] each. On the left, texts go to score_completions, which gives [B, K]; combine_rewards makes [B] of it, group_advantages makes advantages [B]. On the right, completion_logps scores ids with the policy and, if beta is above 0, with the reference, [B, T] each. All meet inside grpo_loss: importance_ratio compares policy and old log-probs, clipped_surrogate takes ratio and advantages, kl_k3 compares policy and reference; each gives [B, T]. aggregate, with the mask, makes one number. Its backward pass leads to the policy."
+# %% tags=["diagram", "figure-road"] alt="From top to bottom, the functions of grpo_lite and the shapes between them. sample_group takes prompt ids [N, P] and gives ids, mask and the old log-probs, [B, T] each. On the left, the ids go as text to score_completions, which gives [B, K]; combine_rewards makes [B] of it, group_advantages makes advantages [B]. On the right, completion_logps scores ids with the policy and, if beta is above 0, with the reference, [B, T] each. All meet inside grpo_loss: importance_ratio compares policy and old log-probs, clipped_surrogate takes ratio and advantages, kl_k3 compares policy and reference; each gives [B, T]. aggregate, with the mask, makes one number. Its backward pass leads to the policy."
 plotting.diagram("road")
 
 # %% [markdown]

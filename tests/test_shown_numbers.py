@@ -231,6 +231,17 @@ class TestLoss:
                 out = gl.grpo_loss(self.logps, None, sign * self.advantages, self.mask, **settings)
                 assert out.loss.item() == pytest.approx(value, abs=6e-5)
 
+    def test_who_is_pushed(self):
+        """Weight times advantage times ratio; nothing for the four that the clip stops, nor for padding."""
+        rows = [[0, 1.08], [0.92, 0, 1.30, 0.97, 1.02], [0, 0.95], [0.74, 0, 1.12]]
+        pushes = torch.zeros(4, 5)
+        for i, (ratios, sign) in enumerate(zip(rows, (1, -1, -1, 1), strict=True)):
+            advantage = sign * 0.5 / (3**-0.5 + 1e-4)
+            pushes[i, : len(ratios)] = torch.tensor(ratios) * advantage / (4 * len(ratios))
+        *shown_pushes, clipped = shown("08", "who-is-pushed")
+        assert shown_pushes == pytest.approx(numbers(pushes), abs=6e-5)
+        assert clipped == pytest.approx(4 / 12, abs=6e-4)
+
 
 def shown_pairs(lesson, tag):
     flat = shown(lesson, tag)

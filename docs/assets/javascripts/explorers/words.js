@@ -117,7 +117,7 @@ const en = {
     columns: ["Completion", "Reward", "Advantage"],
     facts: (right, thinking, length) => `right ${right} of 8, thinks ${thinking} of 8, mean length ${length}`,
     sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right. Sampled at temperature ${temperature}.`,
-    equal: (names) => ` ${names.join(", ")}: all rewards are equal, so every advantage is 0: this group teaches nothing.`,
+    equal: (names) => ` ${names.join(", ")}: all rewards are equal. Every advantage is 0, and nothing is learnt.`,
   },
 };
 

@@ -233,7 +233,7 @@ def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, toke
             seen += rewards
             agreed += [WORDS[name]] if len(set(rewards)) == 1 else []
         end = f" {', '.join(agreed)}: all rewards are equal. Every advantage is 0, and nothing is learnt."
-        expected = f"{prompt}{truth}, so {truth % 10} is right. Sampled at temperature {heat}.0."
+        expected = f"{prompt}{truth}, so {truth % 10} is right (temperature {heat}.0)."
         assert say(page) == expected + (end if agreed else "")
     assert set(seen) == {0, 1}
 
@@ -251,7 +251,7 @@ def test_a_wrong_sum_is_refused_by_name_and_the_last_groups_stay(page, loaded): 
         assert box.get_attribute("aria-invalid") == "true"
         assert [shown(loaded, name) for name in NAMES] == before
     write(loaded, " 3 + 9 + 4 + 1 = ")
-    assert say(page).startswith("3+9+4+1=17, so 7 is right.")
+    assert say(page).startswith("3+9+4+1=17, so 7 is right ")
     assert box.get_attribute("aria-invalid") == "false"
 
 
@@ -287,13 +287,13 @@ def test_the_keyboard_is_enough(page, explorer):  # noqa: F811
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("5+5+5+5=")
     page.keyboard.press("Enter")
-    assert say(page).startswith("5+5+5+5=20, so 0 is right.")
+    assert say(page).startswith("5+5+5+5=20, so 0 is right ")
     tab_to(page, "model-explorer input[type=range]")
     page.keyboard.press("Home")
     page.keyboard.press("Shift+Tab")  # Reset
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Space")
-    assert "Sampled at temperature 0.1." in say(page)
+    assert "temperature 0.1" in say(page)
 
 
 @pytest.mark.site

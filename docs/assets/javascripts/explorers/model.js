@@ -12,6 +12,11 @@ const FILES = ["base", "trained"].map((name) => new URL(`../../models/${name}.sa
 class ModelExplorer extends Explorer {
   static start = { prompt: "3+9+4+1=", temperature: 1, seed: 1, refused: null, result: null };
 
+  connectedCallback() {
+    super.connectedCallback();
+    this.panels.before(this.sentence); // near the button: below two tables a phone would not show it
+  }
+
   build() {
     const { words } = this;
     this.status = words.asleep;
@@ -26,8 +31,8 @@ class ModelExplorer extends Explorer {
     });
     const ranges = make(this, "div", { class: "explorer-ranges" });
     this.range(ranges, "temperature", words.temperature, { min: 0.1, max: 2, step: 0.1 });
-    const panels = make(this, "div", { class: "explorer-panels" });
-    this.tables = words.models.map(() => make(panels, "table", { class: "explorer-group" }));
+    this.panels = make(this, "div", { class: "explorer-panels" });
+    this.tables = words.models.map(() => make(this.panels, "table", { class: "explorer-group" }));
   }
 
   textInput(parent, key, name) {

@@ -116,7 +116,7 @@ const en = {
     models: ["Base model", "Trained model"],
     columns: ["Completion", "Reward", "Advantage"],
     facts: (right, thinking, length) => `right ${right} of 8, thinks ${thinking} of 8, mean length ${length}`,
-    sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right. Sampled at temperature ${temperature}.`,
+    sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right (temperature ${temperature}).`,
     equal: (names) => ` ${names.join(", ")}: all rewards are equal. Every advantage is 0, and nothing is learnt.`,
   },
 };

@@ -12,6 +12,11 @@ const FILES = ["base", "trained"].map((name) => new URL(`../../models/${name}.sa
 class ModelExplorer extends Explorer {
   static start = { prompt: "3+9+4+1=", temperature: 1, seed: 1, refused: null, result: null };
 
+  connectedCallback() {
+    super.connectedCallback();
+    this.panels.before(this.sentence); // near the button: below two tables a phone would not show it
+  }
+
   build() {
     const { words } = this;
     this.status = words.asleep;
@@ -24,13 +29,10 @@ class ModelExplorer extends Explorer {
       if (this.models) this.sample();
       else this.load();
     });
-    this.range(make(this, "div", { class: "explorer-ranges" }), "temperature", words.temperature, {
-      min: 0.1,
-      max: 2,
-      step: 0.1,
-    });
-    const panels = make(this, "div", { class: "explorer-panels" });
-    this.tables = words.models.map(() => make(panels, "table", { class: "explorer-group" }));
+    const ranges = make(this, "div", { class: "explorer-ranges" });
+    this.range(ranges, "temperature", words.temperature, { min: 0.1, max: 2, step: 0.1 });
+    this.panels = make(this, "div", { class: "explorer-panels" });
+    this.tables = words.models.map(() => make(this.panels, "table", { class: "explorer-group" }));
   }
 
   textInput(parent, key, name) {
@@ -74,15 +76,20 @@ class ModelExplorer extends Explorer {
     const { words } = this;
     this.go.textContent = this.models ? words.sample : words.load(MEGABYTES);
     this.input.setAttribute("aria-invalid", refused !== null);
-    for (const [i, table] of this.tables.entries()) {
-      table.replaceChildren();
-      if (result) drawGroup(table, words, words.models[i], result.groups[i]);
-    }
+    if (this.shown !== result) this.show(result); // else what a reader has selected in a table stays selected
     if (refused !== null) return words.refused(refused);
     if (!result) return this.status;
     const equal = words.models.filter((_, i) => result.groups[i].advantages.every((advantage) => advantage === 0));
     const sentence = words.sentence(result.sum, result.truth, number(result.temperature, 1));
     return equal.length > 0 ? sentence + words.equal(equal) : sentence;
+  }
+
+  show(result) {
+    this.shown = result;
+    for (const [i, table] of this.tables.entries()) {
+      table.replaceChildren();
+      if (result) drawGroup(table, this.words, this.words.models[i], result.groups[i]);
+    }
   }
 }
 
@@ -117,8 +124,8 @@ function drawGroup(table, words, name, { texts, rewards, advantages, facts: [rig
 
 // The tags step back behind what stands between them.
 function drawText(cell, text) {
-  for (const part of text.split(/(<\/?[a-z]+>)/)) {
-    if (part === "<answer>") make(cell, "wbr");
+  for (const part of text.split(/(<\/?[a-z]+>)/).filter(Boolean)) {
+    if (part === "<answer>" && cell.firstChild) make(cell, "wbr");
     make(cell, part.startsWith("<") ? "span" : "b", {}, part);
   }
 }

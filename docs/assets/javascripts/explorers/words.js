@@ -155,8 +155,8 @@ const en = {
     models: ["Base model", "Trained model"],
     columns: ["Completion", "Reward", "Advantage"],
     facts: (right, thinking, length) => `right ${right} of 8, thinks ${thinking} of 8, mean length ${length}`,
-    sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right. Sampled at temperature ${temperature}.`,
-    equal: (names) => ` ${names.join(", ")}: all rewards are equal, so every advantage is 0: this group teaches nothing.`,
+    sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right (temperature ${temperature}).`,
+    equal: (names) => ` ${names.join(", ")}: all rewards are equal. Every advantage is 0, and nothing is learnt.`,
   },
 };
 

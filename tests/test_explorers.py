@@ -365,7 +365,7 @@ def test_kl_draws_more_tokens_and_starts_again(explore):
         explore.get_by_role("button", name="Draw 100").click()
     assert count() == 500
     first = dots.get_attribute("d")
-    explore.get_by_role("button", name="Again").click()
+    explore.get_by_role("button", name="Again", exact=True).click()
     assert count() == 0
     for _ in range(5):
         explore.get_by_role("button", name="Draw 100").click()

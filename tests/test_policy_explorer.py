@@ -168,7 +168,7 @@ def test_the_picture_and_the_sentence_tell_the_last_group(policy):
     assert {name: int(count) for name, count, _ in told} == Counter("abcde"[id] for id in group["ids"])
     shown = {name: real(advantage) for name, _, advantage in told}
     assert [shown["abcde"[id]] for id in group["ids"]] == pytest.approx(advantages.tolist(), abs=0.0051)
-    facts = f"mean reward {rewards.mean():.2f}, spread {rewards.std():.2f}"
+    facts = f"mean {rewards.mean():.2f}, spread {rewards.std():.2f}"
     assert picture.get_by_text(facts).is_visible()
     right, half = (rewards == 1).sum(), (rewards == 0.5).sum()
     before, after = (at["right"] for at in run["trace"][-2:])

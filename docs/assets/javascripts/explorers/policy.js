@@ -163,7 +163,7 @@ function drawProbability({ name, p, before, reference, reward, x, step }, y) {
 function drawGroup({ count, advantage, ratio, clipped, x, step }, push, word) {
   if (count === 0) return label(x, ROWS.drawn, "–", "middle");
   const kind = clipped ? "clipped" : advantage > 0 ? "positive" : advantage < 0 ? "negative" : "idle";
-  const wide = Math.min(count, Math.floor((step - 8) / DOT), 8);
+  const wide = Math.min(count, Math.max(Math.min(Math.floor((step - 8) / DOT), 8), Math.ceil(count / 8)));
   const place = (i) => [x + DOT * ((i % wide) - (wide - 1) / 2), ROWS.drawn - 4 - DOT * Math.floor(i / wide)];
   return [
     ...Array.from({ length: count }, (_, i) => dot(...place(i), kind, kind === "idle" ? 3 : 4)),

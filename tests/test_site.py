@@ -492,3 +492,59 @@ def test_no_source_became_a_fold(site):
     pages = sorted(site.glob("api/*/index.html"))
     assert len(pages) > 10
     assert [page.parent.name for page in pages if '<details class="source"' in page.read_text()] == []
+
+
+@pytest.mark.site
+def test_a_formula_says_what_its_symbols_mean(page):
+    page.goto("notebooks/07_ratio_and_clipping/", wait_until="networkidle")
+    note = page.locator(".symbols")
+    formula = page.locator(".katex-display .katex.explained").first
+    formula.evaluate("one => one.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    formula.locator(".katex-html").hover()
+    note.get_by_text("How much likelier a token has become.").wait_for()
+    assert note.locator(".katex").count() > 3
+    assert note.locator(".katex-error").count() == 0
+    note.get_by_role("link", name="Lesson 07").hover()  # the way to the note does not close it
+    page.wait_for_timeout(600)
+    assert note.is_visible()
+    page.keyboard.press("Escape")
+    assert not note.is_visible()
+    page.keyboard.press("Home")  # scrolling closes a note, so the page must stand still before the next
+    page.wait_for_timeout(600)
+    button = page.get_by_role("button", name="Symbols of this formula").first
+    button.focus()
+    page.wait_for_timeout(600)
+    page.keyboard.press("Enter")
+    note.wait_for()
+    box = note.bounding_box()
+    assert box["x"] >= 0
+    assert 0 <= box["y"] <= 900 - box["height"]
+
+
+@pytest.mark.site
+def test_a_finger_opens_and_closes_the_note_on_symbols(browser, server):
+    context = browser.new_context(base_url=server, viewport={"width": 390, "height": 844}, has_touch=True)
+    tab = context.new_page()
+    tab.goto("notebooks/05_group_advantages/", wait_until="networkidle")
+    formula = tab.locator(".katex.explained", has_text="G").first
+    formula.evaluate("one => one.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    tab.wait_for_timeout(300)
+    formula.locator(".katex-html").tap()
+    tab.locator(".symbols").get_by_text("Size of a group.").wait_for()
+    box = tab.locator(".symbols").bounding_box()
+    assert 0 <= box["x"] <= 390 - box["width"]
+    tab.locator("h1").dispatch_event("pointerdown")
+    assert not tab.locator(".symbols").is_visible()
+    context.close()
+
+
+def test_each_symbol_that_is_looked_for_is_explained_once():
+    table = (ROOT / "docs/symbols.md").read_text().partition("## Symbols")[2].partition("## Glossary")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| $")]
+    explained = [row[1].partition("<br>")[0].strip("`") for row in rows]
+    script = (ROOT / "docs/assets/javascripts/symbols.js").read_text()
+    looks = re.findall(r'^  "?([^":]+)"?: /(.+)/i?,$', script, re.M)
+    assert [name for name, _ in looks] == explained
+    # Each finds its own symbol in the table, or, as the ratio, what the row says that we write.
+    for row, (name, pattern) in zip(rows, looks, strict=True):
+        assert re.search(pattern, row[2] if name == "ratio" else row[0]), name

@@ -113,6 +113,33 @@ def test_the_map_of_the_lessons_says_what_the_lesson_says(script):
     assert f"**{minutes} minutes.** Needs {needs}. Gives {gives}." in entry
 
 
+def test_the_drawn_map_leads_to_each_lesson_along_what_it_needs():
+    def with_all_before(needs):
+        """What must be read first, directly or not."""
+        whole = {}
+        for number in sorted(needs):
+            whole[number] = needs[number].union(*(whole[earlier] for earlier in needs[number]))
+        return whole
+
+    stated, drawn, minutes = {}, {}, {}
+    for script in SCRIPTS:
+        head = jupytext.read(script).cells[0].source
+        line = re.search(r"\*\*Needs:\*\* (.+?) · ", head)[1]
+        numbers = re.findall(r"\]\((\d\d)_", line)
+        if " to " in line:
+            numbers = [f"{n:02}" for n in range(int(numbers[0]), int(numbers[1]) + 1)]
+        stated[script.stem[:2]] = set(numbers)
+        minutes[script.stem] = re.search(r"\*\*Minutes:\*\* (\d+)", head)[1]
+    drawing = (ROOT / "docs/assets/map.svg").read_text()
+    boxes = re.findall(r'<a href="../notebooks/(\w+)/" data-needs="([\d ]*)">.*?>(\d+) min<', drawing)
+    for stem, needs, _ in boxes:
+        drawn[stem[:2]] = set(needs.split())
+    assert {stem: shown for stem, _, shown in boxes} == minutes
+    assert with_all_before(drawn) == with_all_before(stated)
+    heads = len(re.findall('class="t"', drawing))
+    assert heads == sum(map(len, drawn.values()))  # an arrow for each
+
+
 @every_lesson
 def test_every_figure_says_in_words_what_it_shows(script):
     for cell in stored(script).cells:

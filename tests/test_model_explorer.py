@@ -15,7 +15,7 @@ from grpo_lite.tasks import BASE_MODEL, RECIPE, accuracy, load_base_model, make_
 
 NAMES = ("base", "trained")
 FILES = {name: ROOT / f"docs/assets/models/{name}.safetensors" for name in NAMES}
-TEXTS = ("3+9+4+1=", "9+0=", "1+2+3+4+5+6+7+8=<think>13", "8+7+6+4=<think>8515</think><answer>5</answer>", "<>+")
+TEXTS = ("3+9+4+1=", "9+0=", "1+2+3+4+5+6+7+8=<think>13", "8+7+6+4=<think>8515</think><answer>5</answer>")
 MODULES = """async () => {
   for (const name of ["grpo", "tasks", "transformer"])
     window[name] = await import(`/assets/javascripts/explorers/${name}.js`);
@@ -95,7 +95,7 @@ def test_half_precision_is_read_as_pytorch_reads_it(js):
 
 @pytest.mark.site
 def test_texts_become_the_tokens_of_the_package_and_come_back(js, tokenizer):
-    for text in (*TEXTS[:-1], "0123456789+=><eos><pad>"):
+    for text in (*TEXTS, "0123456789+=><eos><pad>"):
         ids = tokenizer(text)["input_ids"]
         assert js("text => transformer.encode(text)", text) == ids
         assert js("ids => transformer.decode(ids)", ids) == tokenizer.decode(ids, skip_special_tokens=True)
@@ -104,7 +104,7 @@ def test_texts_become_the_tokens_of_the_package_and_come_back(js, tokenizer):
 @pytest.mark.site
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_are_those_of_pytorch(js, models, tokenizer, name):
-    for text in TEXTS[:-1]:
+    for text in TEXTS:
         ids = tokenizer(text)["input_ids"]
         theirs = js("([name, ids]) => transformer.allLogits(models[name], ids)", [name, ids])
         with torch.no_grad():
@@ -242,6 +242,7 @@ def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, toke
 def test_a_wrong_sum_is_refused_by_name_and_the_last_groups_stay(page, loaded):  # noqa: F811
     write(loaded, "2+2+2+2=")
     before = [shown(loaded, name) for name in NAMES]
+    cell = loaded.locator("td").first.element_handle()
     box = loaded.get_by_role("textbox", name="Sum")
     for wrong in ("12+3=", "3+9", "<b>"):
         write(loaded, wrong)
@@ -250,6 +251,7 @@ def test_a_wrong_sum_is_refused_by_name_and_the_last_groups_stay(page, loaded): 
         )
         assert box.get_attribute("aria-invalid") == "true"
         assert [shown(loaded, name) for name in NAMES] == before
+    assert cell.evaluate("cell => cell.isConnected")  # so that a selected text stays selected while one types
     write(loaded, " 3 + 9 + 4 + 1 = ")
     assert say(page).startswith("3+9+4+1=17, so 7 is right ")
     assert box.get_attribute("aria-invalid") == "false"

@@ -26,8 +26,12 @@ COLORS = {
     "positive": "#1b998b",
     "negative": "#d9603b",
     "clipped": "#808080",
+    "other": "#c2558e",
+    "third": "#5b9632",
+    "fourth": "#a0694c",
+    "fifth": "#7480a8",
 }
-_CYCLE = [COLORS[role] for role in ("policy", "old", "reference", "positive", "negative")]
+_CYCLE = [COLORS[role] for role in ("policy", "other", "third", "fourth", "fifth")]  # the last four stand for nothing
 _INK = "#808080"
 
 
@@ -215,7 +219,8 @@ def token_matrix(
 ) -> "Figure":
     """Draw a [B, T] tensor as a table of coloured cells: rows are completions, columns tokens.
 
-    Positive values are tinted in the positive colour, negative ones in the negative; masked cells stay empty.
+    Positive values are tinted in the positive colour, negative ones in the negative, what prints as zero in grey;
+    masked cells stay empty.
 
     Args:
         values: one number a cell.
@@ -241,9 +246,10 @@ def token_matrix(
     biggest = float(values[keep].abs().max()) if keep.any() else 1.0
     figure, (ax,) = _figure(1, height=0.75 + 0.55 * len(values))
     for i, t in torch.cartesian_prod(torch.arange(values.shape[0]), torch.arange(values.shape[1])).tolist():
-        value = float(values[i, t])
-        tint = COLORS["positive" if value >= 0 else "negative"] if keep[i, t] else "none"
-        alpha = 0.08 + 0.42 * abs(value) / (biggest or 1.0)
+        value = round(float(values[i, t]), decimals) + 0.0  # no minus before a zero
+        role = "clipped" if value == 0 else "positive" if value > 0 else "negative"
+        tint = COLORS[role] if keep[i, t] else "none"
+        alpha = 0.08 + 0.42 * min(1.0, abs(value) / (biggest or 1.0))
         ax.add_patch(_cell(t, i, tint, alpha if keep[i, t] else 0.0))
         text = f"{value:.{decimals}f}" if keep[i, t] else "·"
         ax.text(t, i, f"{tokens[i][t]}\n{text}" if tokens else text, ha="center", va="center", fontsize=10)
@@ -303,10 +309,13 @@ def _cell(column: int, row: int, color: str, alpha: float):
 
 
 def _scale(ax: "Axes", log: str) -> None:
-    if "x" in log:
-        ax.set_xscale("log")
-    if "y" in log:
-        ax.set_yscale("log")
+    from matplotlib.ticker import LogFormatter
+
+    for name in log:
+        ax.set(**{f"{name}scale": "log"})
+        axis = {"x": ax.xaxis, "y": ax.yaxis}[name]
+        axis.set_major_formatter("{x:g}")  # small raised exponents are not legible on a phone
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
 
 
 def _name_lines(ax: "Axes", names: list[str], drawn: list) -> None:

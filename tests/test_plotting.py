@@ -1,12 +1,15 @@
 import io
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from matplotlib.colors import to_rgb
 
 from grpo_lite import plotting
+
+SITE_CSS = Path(__file__).parents[1] / "docs/assets/stylesheets/site.css"
 
 
 @pytest.fixture(autouse=True)
@@ -102,18 +105,69 @@ def test_the_site_can_recolour_ink_and_background_stays_transparent():
     assert "<text" in svg  # text stays text
 
 
-@pytest.mark.parametrize("background", ["#ffffff", "#1e2129"])
-@pytest.mark.parametrize("role", plotting.COLORS)
-def test_every_colour_is_seen_on_white_and_on_dark(role, background):
-    """At least 3 : 1, what WCAG 2 asks of graphics."""
+def test_what_prints_as_zero_has_no_sign_and_the_colour_of_what_does_not_count():
+    figure = plotting.token_matrix(torch.tensor([[0.5, -0.5, 0.004, -0.004, 0.0, -0.006]]), label="push")
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == ["0.50", "-0.50", "0.00", "0.00", "0.00", "-0.01"]
+    roles = ["positive", "negative", "clipped", "clipped", "clipped", "negative"]
+    colors = [cell.get_facecolor()[:3] for cell in ax.patches]
+    assert colors == [pytest.approx(to_rgb(plotting.COLORS[role])) for role in roles]
 
+
+def test_no_cell_of_a_matrix_is_stronger_than_half():
+    figure = plotting.token_matrix(torch.tensor([[0.4951, 0.2]]), label="push")  # 0.4951 prints as 0.50
+    assert [cell.get_alpha() for cell in figure.axes[0].patches] == [0.5, pytest.approx(0.08 + 0.42 * 0.2 / 0.4951)]
+
+
+def test_curves_without_a_role_take_no_colour_that_has_one():
+    curves = {name: [0.0, 1.0] for name in ("a", "b", "c", "d", "e")}
+    figure = plotting.lines([0, 1], curves, xlabel="x", ylabel="y")
+    colors = [line.get_color() for line in figure.axes[0].lines]
+    assert len(set(colors)) == 5
+    taken = {plotting.COLORS[role] for role in ("old", "reference", "positive", "negative", "clipped")}
+    assert not taken & set(colors)
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"), [([1e-5, 5.0], ["1e−05", "0.0001", "0.1", "1"]), ([0.9, 10.0], ["1", "2", "3", "4", "6", "10"])]
+)
+def test_a_logarithmic_axis_has_numbers_without_raised_exponents(values, seen):
+    figure = plotting.lines([0, 1], {"a": values}, xlabel="x", ylabel="y", log="y")
+    assert "mathdefault" not in as_svg(figure)
+    ax = figure.axes[0]
+    low, high = ax.get_ylim()
+    ticks = [tick for tick in ax.get_yticklabels(which="both") if low <= tick.get_position()[1] <= high]
+    assert [ax.get_yscale(), ax.get_xscale()] == ["log", "linear"]
+    assert set(seen) <= {tick.get_text() for tick in ticks}
+
+
+def contrast(color, background):
     def luminance(color):
         channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    light, dark = sorted((luminance(plotting.COLORS[role]), luminance(background)), reverse=True)
-    assert (light + 0.05) / (dark + 0.05) >= 3
+    light, dark = sorted((luminance(color), luminance(background)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#1e2129"])
+@pytest.mark.parametrize("role", plotting.COLORS)
+def test_every_colour_is_seen_on_white_and_on_dark(role, background):
+    """At least 3 : 1, what WCAG 2 asks of graphics."""
+    assert contrast(plotting.COLORS[role], background) >= 3
+
+
+@pytest.mark.parametrize("role", [role for role in plotting.COLORS if role != "clipped"])
+def test_the_site_gives_the_name_of_a_curve_a_tone_that_is_legible_as_text(role):
+    """At least 4.5 : 1, what WCAG 2 asks of text; the name of a grey curve has the colour of ink."""
+    css = SITE_CSS.read_text()
+    color = re.escape(plotting.COLORS[role])
+    (variable,) = re.findall(rf'text\[style\*="{color}"\] {{ fill: var\((--c-\w+)\)', css)
+    light, dark = re.findall(rf"{variable}: (#\w{{6}});", css)
+    paper, night = re.findall(r"--md-default-bg-color: (#\w{6});", css)
+    assert contrast(light, paper) >= 4.5
+    assert contrast(dark, night) >= 4.5
 
 
 def test_without_matplotlib_the_error_names_what_to_install(monkeypatch):

@@ -29,7 +29,7 @@ COLORS = {
     "other": "#c2558e",
     "third": "#5b9632",
     "fourth": "#a0694c",
-    "fifth": "#7480a8",
+    "fifth": "#918b17",
 }
 _CYCLE = [COLORS[role] for role in ("policy", "other", "third", "fourth", "fifth")]  # the last four stand for nothing
 _INK = "#808080"

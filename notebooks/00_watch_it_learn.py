@@ -204,10 +204,10 @@ plotting.lines(
     xlabel="training step",
     ylabel="",
     colors={
-        "thinks": "reference",
+        "thinks": "policy",
         "right": "positive",
         "a guess": "clipped",
-        "length": "reference",
+        "length": "policy",
     },
     dashed=["a guess"],
 )
@@ -245,7 +245,7 @@ plotting.lines(
     titles=["share that is right", "share that thinks"],
     xlabel="training step",
     ylabel="",
-    colors={"greedy": "old", "sampled": "policy"},
+    colors={"greedy": "other", "sampled": "policy"},
 )
 
 # %% [markdown]

@@ -211,6 +211,7 @@ plotting.bars(
     [*symbols[:-2], "end", "pad"],
     ylabel="probability",
     xlabel="next symbol",
+    colors={"T = 0.5": "third", "T = 1.0": "policy", "T = 2.0": "other"},
 )
 
 # %% [markdown]

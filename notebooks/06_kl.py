@@ -200,7 +200,7 @@ compare(kl_k3, grpo_lite.kl_k3)
 log_ratio = torch.linspace(-2, 2, 81)
 zero = torch.zeros_like(log_ratio)
 estimators = {"k1": grpo_lite.kl_k1, "k2": grpo_lite.kl_k2, "k3": grpo_lite.kl_k3}
-colors = {"k1": "negative", "k2": "clipped", "k3": "policy"}
+colors = {"k1": "negative", "k2": "other", "k3": "policy"}
 plotting.lines(
     log_ratio,
     {name: k(log_ratio, zero) for name, k in estimators.items()},

@@ -487,8 +487,8 @@ plotting.lines(
     xlabel="step on the same samples",
     ylabel="ratio",
     colors={
-        "max, no clip": "clipped",
-        "min, no clip": "clipped",
+        "max, no clip": "negative",
+        "min, no clip": "negative",
         "max": "policy",
         "min": "policy",
     },
@@ -530,7 +530,7 @@ plotting.lines(
     xlabel="ratio ρ",
     ylabel="objective",
     titles=["A = +1"],
-    colors={"ε_high 0.28": "positive", "ε 0.2": "policy"},
+    colors={"ε_high 0.28": "other", "ε 0.2": "policy"},
 )
 
 # %% [markdown]
@@ -547,7 +547,7 @@ plotting.lines(
     xlabel="ratio ρ",
     ylabel="objective",
     titles=["A = −1"],
-    colors={"no δ": "policy", "δ 4": "negative"},
+    colors={"no δ": "policy", "δ 4": "other"},
 )
 
 # %% tags=["result-refinements"]

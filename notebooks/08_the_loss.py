@@ -413,7 +413,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 #
 # **Predict.** The reward goes up. Where does the loss go?
 
-# %% alt="Two curves over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22."
+# %% alt="Two panels over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22."
 logits = torch.zeros(5, requires_grad=True)
 uniform = torch.full((256, 1), 0.2).log()
 generator = torch.Generator().manual_seed(0)
@@ -441,7 +441,8 @@ plotting.lines(
     {"loss": history["loss"]},
     titles=["chance of the right answer", "loss"],
     xlabel="step",
-    ylabel="value",
+    ylabel="",
+    colors={"reward": "positive"},
 )
 
 # %% [markdown]

@@ -321,7 +321,7 @@ plotting.bars(
     [f"{t}\n{symbols[i]}" for t, i in enumerate(ids[0, 1:].tolist(), start=1)],
     ylabel="change of score (nats)",
     xlabel="position and token scored; position 5 was replaced",
-    colors={"unshifted": "clipped", "shifted": "policy"},
+    colors={"unshifted": "negative", "shifted": "policy"},
 )
 
 # %% tags=["result-own-score"]

@@ -348,9 +348,8 @@ changes = [
 plotting.bars(
     {"change": changes},
     ["constant", "tokens of group", "own length"],
-    ylabel="change of probability",
+    ylabel="change of P(long and bad)",
     xlabel="divided by",
-    by_sign=True,
 )
 
 # %% [markdown]
@@ -530,7 +529,7 @@ plotting.lines(
     xlabel="KL(old || policy), nats",
     ylabel="relative to gradient",
     titles=["bias", "noise"],
-    colors={"product": "reference", "token": "policy", "clipped": "clipped"},
+    colors={"product": "other", "token": "policy", "clipped": "clipped"},
 )
 
 # %% [markdown]

@@ -217,8 +217,8 @@ def progress(runs):
         ),
         titles=list(runs),
         xlabel="update",
-        ylabel="held out",
-        colors={"reward": "positive", "right": "policy"},
+        ylabel="mean, held out",
+        colors={"reward": "policy", "right": "positive"},
     )
 
 
@@ -286,7 +286,6 @@ plotting.lines(
     },
     xlabel="update",
     ylabel="right answers, held out",
-    colors={"β = 0": "policy", "β = 0.3": "old", "β = 1": "reference"},
 )
 
 # %% [markdown]

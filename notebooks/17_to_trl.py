@@ -210,8 +210,8 @@ plotting.lines(
     colors={
         "here, 0": "policy",
         "here, 1": "policy",
-        "TRL, 0": "old",
-        "TRL, 1": "old",
+        "TRL, 0": "other",
+        "TRL, 1": "other",
     },
     dashed=["here, 1", "TRL, 1"],
 )

@@ -162,7 +162,7 @@ assert not grpo_lite.group_advantages(random_rewards.requires_grad_(), 8).requir
 #
 # **Predict.** If we compared every reward with the mean of all four, which answers would be pushed the wrong way?
 
-# %% alt="Bars of four advantages. Against the batch mean, the worse answer to the easy prompt is positive and the better answer to the hard prompt is negative; against the group mean both signs are reversed."
+# %% alt="Bars of four advantages. Against the batch mean both answers to the easy prompt are positive, 3.5 and 2.5, and both to the hard prompt negative, -2.5 and -3.5. Against the group mean the better answer of each prompt has 0.5 and the worse one -0.5."
 rewards = torch.tensor([9.0, 8.0, 3.0, 2.0])
 against_batch = rewards - rewards.mean()
 against_group = grpo_lite.group_advantages(

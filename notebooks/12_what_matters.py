@@ -200,12 +200,12 @@ def nice(value):
     return f"{value:.0e}".replace("e-0", "e-") if small else str(value)
 
 
-def picture(settings, base_name):
+def picture(settings, base_name, title):
     rows = {}
     for label, runs in settings.items():
         columns = zip(*(run["sampled_accuracy"] for run in runs), strict=True)
         rows[label] = [sweep.interval(column) for column in columns]
-    colors = ["old", "reference", "positive", "negative"]
+    colors = ["other", "third", "fourth", "fifth"]
     others = [label for label in settings if label != base_name]
     return plotting.lines(
         sweep.BATCHES,
@@ -214,6 +214,7 @@ def picture(settings, base_name):
         colors={base_name: "policy"} | dict(zip(others, colors, strict=False)),
         xlabel="batches of 64 completions",
         ylabel="held-out accuracy",
+        titles=[title],
     )
 
 
@@ -241,7 +242,7 @@ def watch(settings, name):
 # **Predict.** From 5e-5 to 3e-3 the learning rate grows sixtyfold. Which value learns fastest, which ends highest, and what becomes of the largest?
 
 # %% alt="Held-out accuracy over 40 batches for five learning rates, with bands. 5e-5 rises slowly to 0.70; 2e-4 and 5e-4 both end at 0.90, the latter rises earlier; 1e-3 jumps to 0.63 and ends at 0.71 with a wide band; 3e-3 falls to 0 at once."
-picture(along("learning_rate"), "2e-4")
+picture(along("learning_rate"), "2e-4", "learning rate")
 
 # %% tags=["result-learning-rate"]
 table(along("learning_rate"), "2e-4")
@@ -264,7 +265,7 @@ for name in ("frac_reward_zero_std", "mean_length", "greedy_accuracy"):
 # **Predict.** Does $\mu = 8$ learn eight times as fast?
 
 # %% alt="Held-out accuracy over 40 batches for 1, 2, 4 and 8 updates a batch. After five batches 2, 4 and 8 are at 0.65, 0.73 and 0.61, 1 is at 0.50. At the end 1, 2 and 4 lie together above 0.9, 8 is at 0.79 with a wide band."
-picture(along("num_iterations"), "1")
+picture(along("num_iterations"), "1", "updates a batch")
 
 # %% tags=["result-num-iterations"]
 table(along("num_iterations"), "1")
@@ -281,7 +282,7 @@ reuse = {
     "4 × 5e-5": sweep.select(results, num_iterations=4, learning_rate=5e-5),
     "1 × 5e-4": sweep.select(results, learning_rate=5e-4),
 }
-picture(reuse, "1 × 2e-4")
+picture(reuse, "1 × 2e-4", "updates × learning rate")
 
 # %% tags=["result-reuse"]
 table(reuse, "1 × 2e-4")
@@ -298,7 +299,7 @@ print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
 # With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip ([lesson 07](07_ratio_and_clipping.ipynb)). So this axis has a base of its own, with $\mu = 4$. `clip_ratio` is the share of tokens that the clip switched off.
 
 # %% alt="Held-out accuracy over 40 batches for the clip ranges 0.05, 0.2 and 0.5 at four updates a batch. The three curves lie within 0.1 of each other and most of their bands overlap; 0.5 is lowest from batch 10 on."
-picture(along("epsilon"), "0.2")
+picture(along("epsilon"), "0.2", "clip range ε")
 
 # %% tags=["result-epsilon"]
 table(along("epsilon"), "0.2")
@@ -312,7 +313,7 @@ watch(along("epsilon"), "clip_ratio")
 # **Predict.** Training samples at a temperature, and the evaluation at 1. Is it best to train at 1 too?
 
 # %% alt="Held-out accuracy over 40 batches for three training temperatures. 0.5 flattens out at 0.68. 1.5 starts slower than 1.0, meets it at batch 30 and ends slightly higher, at 0.93 against 0.90."
-picture(along("temperature"), "1.0")
+picture(along("temperature"), "1.0", "temperature of training")
 
 # %% tags=["result-temperature"]
 table(along("temperature"), "1.0")
@@ -333,8 +334,8 @@ print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 #
 # **Predict.** With $G = 2$, which share of the groups teaches nothing? How much worse does the model learn?
 
-# %% alt="Held-out accuracy over 40 batches for group sizes 2, 4, 8, 16 and 32. The five curves rise together from 0.33 to about 0.9 and their bands overlap throughout; 32 is lowest."
-picture(along("num_generations"), "8")
+# %% alt="Held-out accuracy over 40 batches for group sizes 2, 4, 8, 16 and 32. The five curves rise together from 0.32 to about 0.9 and their bands overlap throughout; 32 is lowest."
+picture(along("num_generations"), "8", "completions a prompt")
 
 # %% tags=["result-num-generations"]
 table(along("num_generations"), "8")
@@ -345,8 +346,8 @@ watch(along("num_generations"), "frac_reward_zero_std")
 #
 # ## KL penalty
 
-# %% alt="Held-out accuracy over 40 batches for beta 0, 0.01, 0.04 and 0.2. The first three lie on each other and end at 0.9; 0.2 leaves them at batch 20 and ends at 0.83."
-picture(along("beta"), "0.0")
+# %% alt="Held-out accuracy over 40 batches for beta 0, 0.01, 0.04 and 0.2. The first three lie on each other and end at 0.9; 0.2 falls behind from batch 15 on and ends at 0.83."
+picture(along("beta"), "0.0", "weight of the KL penalty")
 
 # %% tags=["result-beta"]
 table(along("beta"), "0.0")
@@ -360,7 +361,7 @@ watch(along("beta"), "think_rate")
 # ## Dividing by the spread
 
 # %% alt="Held-out accuracy over 40 batches with advantages divided by the spread of the group, of the batch, and not divided. The three curves cannot be told apart."
-picture(along("scale_rewards"), "group")
+picture(along("scale_rewards"), "group", "divided by the spread of")
 
 # %% tags=["result-scale-rewards"]
 table(along("scale_rewards"), "group")

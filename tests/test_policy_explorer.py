@@ -86,7 +86,8 @@ def policy(explore):
     host = explore.locator("policy-explorer")
     host.scroll_into_view_if_needed()
     explore.wait_for_timeout(600)  # until the first sentence stands there
-    explore.clock.install()
+    explore.clock.install(time=0)
+    explore.clock.pause_at(60)
     return host
 
 

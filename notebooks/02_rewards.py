@@ -283,7 +283,7 @@ plotting.bars(
     ["7", "9", "7, no tags", "3, long"],
     ylabel="reward (points)",
     xlabel="completion",
-    colors={"length / 100": "clipped", "format": "reference", "boxed": "positive"},
+    colors={"length / 100": "clipped", "format": "other", "boxed": "positive"},
 )
 
 # %% [markdown]

@@ -339,7 +339,7 @@ def curve(name, key="accuracy"):
     return table.mean(dim=0), (table.amax(dim=0) - table.amin(dim=0)) / 2
 
 
-COLORS = {"PPO": "old", "PPO, taught": "reference", "PPO, −1 or 0": "negative"}
+COLORS = {"PPO": "other", "PPO, taught": "third", "PPO, −1 or 0": "negative"}
 COLORS |= {"GRPO": "policy", "no critic": "clipped"}
 
 
@@ -404,7 +404,7 @@ plotting.lines(
     },
     xlabel="step",
     ylabel="mean over the batch",
-    colors={"reward": "positive", "value": "old"},
+    colors={"reward": "positive", "value": "other"},
 )
 
 # %% [markdown]

@@ -364,7 +364,7 @@ compare("PPO", "GRPO")
 # %% [markdown]
 # PPO is ahead, and not by accident: from step 6 on its worst seed beats GRPO's best. So much for saving the critic, it seems.
 #
-# Per unit of work the lead shrinks. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. The clock has its own opinion (measured on the machine that ran this page; it differs from run to run):
+# Per unit of work the lead shrinks. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. The clock says much the same (measured on the machine that ran this page; with other work beside it, it says anything):
 
 # %%
 seconds = {
@@ -389,7 +389,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# For the same number of samples PPO wins. For the same number of passes GRPO is ahead for three quarters of the way, then PPO overtakes it. By the clock, at a ratio of 2.7, PPO makes fewer than five steps while GRPO makes its twelve, and stays behind. A lesson could end here. But a result is not understood before one knows where it comes from.
+# For the same number of samples PPO wins. For the same number of passes GRPO is ahead for three quarters of the way, then PPO overtakes it. By the clock, at a ratio of 1.7, the picture is the same. A lesson could end here. But a result is not understood before one knows where it comes from.
 #
 # ## Why did it win?
 #

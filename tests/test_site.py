@@ -381,7 +381,13 @@ def test_search_and_menu_open_by_keyboard_on_a_phone(page):
     tab_to(page, "button[for=__drawer]")
     page.keyboard.press("Enter")
     assert page.locator("#__drawer").is_checked()
+    tab_to(page, ".md-nav__link[type=button]")  # a section of the menu
     page.keyboard.press("Enter")
+    page.get_by_role("link", name="05 Group-relative advantages").first.wait_for()
+    tab_to(page, ".md-nav__title[type=button]")  # and back
+    page.keyboard.press("Space")
+    page.goto("")
+    tab_to(page, "button[for=__drawer]")
     tab_to(page, "button[for=__search]")
     page.keyboard.press("Enter")
     assert page.locator("#__search").is_checked()

@@ -6,7 +6,9 @@
   // the place of each looks the same: it keeps all attributes, the `for` too, which the theme's styles ask for.
   const names = { __drawer: "Navigation", __search: "Search" };
   const narrow = matchMedia("(max-width: 76.2344em)"); // where the menu is a drawer
-  for (const label of document.querySelectorAll(".md-header__button[for^='__'], .md-nav__item--section > .md-nav__link[for]")) {
+  for (const label of document.querySelectorAll(
+    ".md-header__button[for^='__'], .md-nav__item--section > .md-nav__link[for], .md-nav .md-nav .md-nav__title[for]",
+  )) {
     const button = document.createElement("button");
     for (const { name, value } of label.attributes) button.setAttribute(name, value);
     button.type = "button";

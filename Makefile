@@ -22,15 +22,17 @@ site: install
 serve: install
 	$(BIN)/mkdocs serve
 
+# Two tests at a time; each uses one core.
 test: install
-	$(BIN)/python -m pytest -m 'not site'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not site'
 
 test-fast: install
 	$(BIN)/python -m pytest -q -m 'not site and not slow'
 
 # The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm.
 browser: install tests/node_modules/installed
-	$(BIN)/python -m pytest -m site
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m site
+	$(BIN)/python tests/lighthouse.py
 
 tests/node_modules/installed: tests/package.json
 	npm install --prefix tests --no-package-lock --no-audit --no-fund --loglevel error

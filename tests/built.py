@@ -13,6 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "site"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync".split()
+# One page of each kind.
+KINDS = [
+    "",
+    "lessons/",
+    "notebooks/07_ratio_and_clipping/",
+    "notebooks/10_the_training_loop/",
+    "explore/",
+    "questions/",
+]
+KINDS += ["symbols/", "api/loss/"]
 TEXT = (".html", ".css", ".js", ".json", ".svg", ".xml", ".ipynb")
 
 

@@ -1,25 +1,13 @@
-"""The built pages for everyone: axe and Lighthouse, the keyboard, paper, weight."""
+"""The built pages for everyone: what axe finds, what the Tab key reaches, what the first visit loads."""
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from built import CHROMIUM, FLAGS, addresses
+from built import KINDS, addresses
 from conftest import give_up
 
-HERE = Path(__file__).parent
-AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
-KINDS = [
-    "",
-    "lessons/",
-    "notebooks/07_ratio_and_clipping/",
-    "notebooks/10_the_training_loop/",
-    "explore/",
-    "questions/",
-]
-KINDS += ["symbols/", "api/loss/"]
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+
 
 # What can be seen and pressed, typed in or followed. Left out: the button that clears the search and the one that leads
 # to the top, for which the keyboard has Delete and Home; radio buttons to which the arrow keys lead.
@@ -52,25 +40,6 @@ def test_axe_finds_nothing_on_any_page(browser, server, axe, scheme, width):
         tab.close()
     context.close()
     assert not found
-
-
-@pytest.mark.site
-def test_lighthouse(server, capsys):
-    """Speed is printed and not judged: it depends on what else the machine does."""
-    if not AXE.exists() or not shutil.which("node"):
-        give_up("Lighthouse is not installed: run `make browser`")
-    command = ["node", HERE / "lighthouse.mjs", CHROMIUM, " ".join(FLAGS), *(server + kind for kind in KINDS)]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    reports = [json.loads(line) for line in done.stdout.splitlines()]
-    with capsys.disabled():
-        print("\nperformance accessibility best-practices seo")
-        for report in reports:
-            print("{performance:11} {accessibility:13} {best-practices:14} {seo:3}".format(**report), report["address"])
-    assert len(reports) == len(KINDS)
-    for report in reports:
-        assert (report["accessibility"], report["best-practices"]) == (100, 100), report
-        assert report["seo"] >= 95, report
 
 
 @pytest.mark.site

@@ -29,7 +29,7 @@ CALL = """async ([path, given]) => {
 
 
 @pytest.fixture
-def explore(page):  # noqa: F811
+def explore(page):
     """The page with all of them, their modules loaded."""
     page.goto("explore/")
     for tag in TAGS:
@@ -38,7 +38,7 @@ def explore(page):  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def js(browser, server):  # noqa: F811
+def js(browser, server):
     """Call a formula of the explorers by its name."""
     tab = browser.new_page()
     tab.goto(f"{server}404.html")
@@ -256,7 +256,7 @@ def test_a_reward_is_dragged_by_mouse(explore):
 
 
 @pytest.mark.site
-def test_a_reward_is_dragged_by_finger_and_the_page_stays(browser, server):  # noqa: F811
+def test_a_reward_is_dragged_by_finger_and_the_page_stays(browser, server):
     phone = browser.new_context(base_url=server, viewport={"width": 390, "height": 844}, has_touch=True)
     explore = phone.new_page()
     explore.goto("explore/")
@@ -429,7 +429,7 @@ def test_sentences_come_with_a_pause_and_the_last_one_is_right(explore):
 
 
 @pytest.mark.site
-def test_pages_without_an_explorer_load_none(page):  # noqa: F811
+def test_pages_without_an_explorer_load_none(page):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto("", wait_until="networkidle")
@@ -479,7 +479,7 @@ def test_on_paper_the_pictures_stay_and_the_knobs_go(explore):
 
 
 @pytest.mark.site
-def test_both_colour_schemes_reach_the_pictures(browser, server):  # noqa: F811
+def test_both_colour_schemes_reach_the_pictures(browser, server):
     inks = []
     for scheme in ("light", "dark"):
         context = browser.new_context(base_url=server, color_scheme=scheme)

@@ -5,9 +5,10 @@ from functools import partial
 
 import pytest
 import torch
+from built import ROOT
 from safetensors.torch import load_file
 from test_explorers import assert_same, real, sentence
-from test_site import ROOT, browser, page, server, tab_to  # noqa: F401
+from test_site import tab_to
 
 import grpo_lite
 from grpo_lite.rollout import evaluate
@@ -31,7 +32,7 @@ WORDS = {"base": "Base model", "trained": "Trained model"}
 
 
 @pytest.fixture(scope="module")
-def js(browser, server):  # noqa: F811
+def js(browser, server):
     """Evaluate an expression where the modules and both models are at hand."""
     tab = browser.new_page()
     tab.goto(f"{server}404.html")
@@ -155,7 +156,7 @@ def test_sums_are_those_of_the_task_and_nothing_else(js):
 
 
 @pytest.fixture
-def asked(page):  # noqa: F811
+def asked(page):
     """Addresses of the models that were requested."""
     seen = []
     page.on("request", lambda request: "/models/" in request.url and seen.append(request.url.rsplit("/", 1)[1]))
@@ -163,7 +164,7 @@ def asked(page):  # noqa: F811
 
 
 @pytest.fixture
-def explorer(page, asked):  # noqa: F811
+def explorer(page, asked):
     """The explorer, nothing loaded yet."""
     page.goto("explore/", wait_until="networkidle")
     page.locator("model-explorer.explorer").wait_for()
@@ -194,7 +195,7 @@ def shown(explorer, name):
 
 
 @pytest.mark.site
-def test_nothing_is_loaded_before_it_is_asked_for(page, explorer, asked):  # noqa: F811
+def test_nothing_is_loaded_before_it_is_asked_for(page, explorer, asked):
     button = explorer.get_by_role("button", name=re.compile("Load the two models, .* MB"))
     size = sum(path.stat().st_size for path in FILES.values())
     assert f"{size / 1e6:.1f} MB" in button.text_content()
@@ -211,7 +212,7 @@ def test_nothing_is_loaded_before_it_is_asked_for(page, explorer, asked):  # noq
 
 
 @pytest.mark.site
-def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, tokenizer):  # noqa: F811
+def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, tokenizer):
     temperature = loaded.get_by_role("slider", name="Temperature")
     seen, seed = [], 0
     for prompt, truth, heat in [("3+9+4+1=", 17, 1), ("8+8=", 16, 1), ("9+8+7+6+5+4+3+2=", 44, 2), ("1+0+0+2=", 3, 2)]:
@@ -239,7 +240,7 @@ def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, toke
 
 
 @pytest.mark.site
-def test_a_wrong_sum_is_refused_by_name_and_the_last_groups_stay(page, loaded):  # noqa: F811
+def test_a_wrong_sum_is_refused_by_name_and_the_last_groups_stay(page, loaded):
     write(loaded, "2+2+2+2=")
     before = [shown(loaded, name) for name in NAMES]
     cell = loaded.locator("td").first.element_handle()
@@ -258,7 +259,7 @@ def test_a_wrong_sum_is_refused_by_name_and_the_last_groups_stay(page, loaded): 
 
 
 @pytest.mark.site
-def test_a_failed_load_says_what_to_do_and_can_be_tried_again(page, explorer):  # noqa: F811
+def test_a_failed_load_says_what_to_do_and_can_be_tried_again(page, explorer):
     button = explorer.get_by_role("button", name="Load the two models")
     faults = [
         ("Failed to fetch", lambda route: route.abort()),
@@ -278,7 +279,7 @@ def test_a_failed_load_says_what_to_do_and_can_be_tried_again(page, explorer):  
 
 
 @pytest.mark.site
-def test_the_keyboard_is_enough(page, explorer):  # noqa: F811
+def test_the_keyboard_is_enough(page, explorer):
     explorer.get_by_role("textbox", name="Sum").focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent").startswith("Load the two models")
@@ -299,7 +300,7 @@ def test_the_keyboard_is_enough(page, explorer):  # noqa: F811
 
 
 @pytest.mark.site
-def test_reset_starts_the_same_groups_again_and_loads_nothing(page, loaded, asked):  # noqa: F811
+def test_reset_starts_the_same_groups_again_and_loads_nothing(page, loaded, asked):
     button = loaded.get_by_role("button", name="Sample a group")
     groups = []
     for _ in range(3):
@@ -314,7 +315,7 @@ def test_reset_starts_the_same_groups_again_and_loads_nothing(page, loaded, aske
 
 
 @pytest.mark.site
-def test_lesson_00_asks_the_same_models(page):  # noqa: F811
+def test_lesson_00_asks_the_same_models(page):
     page.goto("notebooks/00_watch_it_learn/")
     page.get_by_role("button", name="Load the two models").click()
     page.get_by_role("button", name="Sample a group").click()
@@ -323,7 +324,7 @@ def test_lesson_00_asks_the_same_models(page):  # noqa: F811
 
 @pytest.mark.site
 @pytest.mark.parametrize("width", [1280, 390, 320])
-def test_groups_fit_their_page_and_a_new_one_moves_nothing(page, loaded, width):  # noqa: F811
+def test_groups_fit_their_page_and_a_new_one_moves_nothing(page, loaded, width):
     page.set_viewport_size({"width": width, "height": 900})
     write(loaded, "3+9+4+1=")
     heights = set()
@@ -345,7 +346,7 @@ def test_groups_fit_their_page_and_a_new_one_moves_nothing(page, loaded, width):
 
 
 @pytest.mark.site
-def test_colours_follow_the_scheme_and_on_paper_the_groups_stay(browser, server):  # noqa: F811
+def test_colours_follow_the_scheme_and_on_paper_the_groups_stay(browser, server):
     inks = []
     for scheme in ("light", "dark"):
         context = browser.new_context(base_url=server, color_scheme=scheme)

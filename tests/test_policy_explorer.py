@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import torch
 from test_explorers import assert_same, explore, generator, js, real, uniform
-from test_site import browser, page, server, tab_to
+from test_site import tab_to
 
 import grpo_lite
 

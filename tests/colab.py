@@ -17,8 +17,8 @@ PYTHON = HERE / "venv" / "bin" / "python"
 # What a fresh runtime of Colab brings along, as far as the lessons or their installation touch it.
 COLAB = ["accelerate", "datasets", "ipykernel", "matplotlib", "nbclient", "numpy", "pandas", "psutil", "safetensors"]
 COLAB += ["sympy", "torch", "tqdm", "transformers"]
-# In Colab this module is loaded before the first cell runs; the lessons know by it where they are.
-IN_COLAB = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+# In Colab this package is loaded before the first cell runs; the lessons know by it where they are.
+MARK = "google/colab/__init__.py"
 
 
 def pip(*arguments):
@@ -34,7 +34,9 @@ def make_environment():
     subprocess.run([sys.executable, "-m", "venv", PYTHON.parents[1]], check=True)
     pip("install", "-c", str(ROOT / "constraints.txt"), *COLAB)
     [packages] = PYTHON.parents[1].glob("lib/python*/site-packages")
-    (packages / "sitecustomize.py").write_text(IN_COLAB)
+    (packages / MARK).parent.mkdir(parents=True, exist_ok=True)
+    (packages / MARK).touch()
+    (packages / "sitecustomize.py").write_text("import google.colab\n")
 
 
 def run(lesson):

@@ -27,12 +27,11 @@
     heed();
   }
 
-  // What scrolls sideways must be reachable with the arrow keys, and only that.
-  const scrollers = document.querySelectorAll(
-    ".nb-output pre, .nb-html, .md-typeset .highlight code, .md-typeset__scrollwrap, .katex-display",
-  );
+  // What scrolls sideways must be reachable with the arrow keys, and only that. The theme wraps tables while the page
+  // loads, so they are looked for each time.
+  const scrollers = ".nb-output pre, .nb-html, .md-typeset .highlight code, .md-typeset__scrollwrap, .katex-display";
   const mark = () => {
-    for (const element of scrollers) {
+    for (const element of document.querySelectorAll(scrollers)) {
       if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
       else element.removeAttribute("tabindex");
     }

@@ -15,8 +15,8 @@ def group_advantages(
 ) -> Float[Tensor, "B"]:
     r"""Compare each reward with the mean of its group, in units of the group's spread.
 
-    $\hat A_i = \dfrac{r_i - \operatorname{mean}(\mathbf r)}{\operatorname{std}(\mathbf r) + \epsilon}$. The mean
-    is always the group's. The paper has no $\epsilon$; TRL adds the same 1e-4. The standard deviation divides by
+    $\hat A_i = \dfrac{r_i - \operatorname{mean}(\mathbf r)}{\operatorname{std}(\mathbf r) + \text{eps}}$. The mean
+    is always the group's. The paper has no $\text{eps}$; TRL adds the same 1e-4. The standard deviation divides by
     $n-1$, as in TRL.
 
     Args:
@@ -88,7 +88,7 @@ def normalize_then_sum(
 ) -> Float[Tensor, "B"]:
     r"""Compare each reward function within its group first, then add up, so that no function drowns another.
 
-    $\hat A_i = s_i / (\operatorname{std}(\mathbf s) + \epsilon)$ with $s_i = \sum_k w_k \hat A_{ik}$, where
+    $\hat A_i = s_i / (\operatorname{std}(\mathbf s) + \text{eps})$ with $s_i = \sum_k w_k \hat A_{ik}$, where
     $\hat A_{ik}$ are the group advantages of function $k$ alone and the spread is that of the whole batch. Summing the
     rewards first, as `combine_rewards` does, makes a right answer in the wrong form and a wrong one in the right form
     the same. The mean of $\mathbf s$, which the paper subtracts, is 0: each group's advantages add up to 0.
@@ -100,7 +100,7 @@ def normalize_then_sum(
 
     Returns:
         One advantage a completion, in at least float32, without unit. Exactly 0 where the rewards of a group are all
-        equal in each function, and where all rewards of a completion are nan. $\epsilon$ is 1e-4, as in TRL.
+        equal in each function, and where all rewards of a completion are nan. The $\text{eps}$ is 1e-4, as in TRL.
 
     Raises:
         ValueError: rewards are not a floating-point matrix, are infinite, or do not fill whole groups; G < 2; the

@@ -165,7 +165,7 @@ print("loss", round(abs(out.loss.item()), 6))
 # %% [markdown]
 # The loss is 0, and that is as it should be: the advantages of a group add up to zero. Its *gradient* is not zero ([lesson 08](08_the_loss.ipynb)).
 #
-# > The value of this loss never tells whether training goes well. The rewards do.
+# > The value of this loss never tells whether training goes well. Look at the rewards.
 #
 # **5. Update.** One step of the optimiser, against the gradient. The step is large, so that we need few of them.
 
@@ -254,8 +254,8 @@ plotting.lines(
 # %% [markdown]
 # **Check yourself.** A run like these, one step for each group, prints a loss of 0.0000 at every step. What do you conclude?
 #
-# <details class="wrong"><summary>It learns nothing: there is no error left to correct</summary>This loss does not measure an error. The advantages of a group add up to 0, whatever the model does, and the gradient is not 0.</details>
-# <details class="right"><summary>Nothing yet: look at the rewards</summary>Seed 0 above has such a loss at all of its 15 steps, and meanwhile its reward climbs to nearly 5.</details>
+# <details class="wrong"><summary>It learns nothing: there is no error left to correct</summary>This loss does not measure an error. The advantages of a group add up to 0, whatever the model does. Unless all its rewards are equal, the gradient is not 0.</details>
+# <details class="right"><summary>Nothing yet: look at the rewards</summary>Print it: seed 0 has such a loss at all of its 15 steps, and meanwhile its reward climbs to nearly 5.</details>
 # <details class="wrong"><summary>It has finished learning</summary>The first step prints the same 0, and there the model knows nothing.</details>
 
 # %% [markdown]
@@ -272,7 +272,7 @@ plotting.lines(
 #
 # GRPO does with two of them, and trains one.
 
-# %% tags=["diagram"] alt="Two columns from top to bottom. PPO has four models, of which two are trained: the policy, trained, writes one completion of a prompt; a frozen reward model gives it a reward r, a critic, trained, says which values V to expect, a frozen reference gives a KL penalty that is taken off the reward; the three make one advantage per token. GRPO has two models, of which one is trained: the policy writes a group of G completions; a reward function, which is no model, gives rewards; the group, which is no model either, gives the mean to compare with; that makes one advantage per completion. A frozen reference is kept only if beta is above 0, and its KL goes into the loss. The last step is the same in both: ratio, clip and gradient step. The old policy is no further model: its log-probs were stored when it sampled."
+# %% tags=["diagram"] alt="Two columns from top to bottom. PPO has four models, of which two are trained: the policy, trained, writes one completion of a prompt; a frozen reward model gives it a reward r, a critic, trained, says which values V to expect, a frozen reference gives a KL penalty that is taken off the reward; the three make one advantage per token. GRPO has two models, of which one is trained: the policy writes a group of G completions; a reward function, which is no model, gives rewards; the group, which is no model either, gives the mean to compare with; that makes one advantage per completion. A frozen reference is kept only if beta is above 0, and its KL goes into the loss. Both end in ratio, clip and gradient step. The old policy is no further model: its log-probs were stored when it sampled."
 plotting.diagram("ppo-grpo")
 
 # %% [markdown]

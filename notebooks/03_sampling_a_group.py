@@ -135,7 +135,7 @@ grpo_lite.group_advantages(rewards, num_generations=4)
 # %% [markdown]
 # Four times the same answer, hence four times the same reward, right or wrong, and nothing to compare. All advantages are 0 and the model learns nothing, however long it runs.
 #
-# > A group must disagree before it can teach.
+# > The rewards of a group must differ before it can teach.
 #
 # So its tokens are drawn at random, by their probabilities: they are **sampled**.
 #
@@ -256,7 +256,7 @@ print(f"ratio after top-2: {kept:.2f}")
 #
 # <details class="wrong"><summary>Yes: before the first update every ratio has to be 1</summary>The ratio compares what was stored with what is scored. What was <em>drawn</em> is something else, and here no number shows it.</details>
 # <details class="right"><summary>No: the tokens come from another distribution than the stored one</summary>In the example of four tokens the first is drawn with probability 0.67 and recorded with 0.50. The samples do not stand for the policy that is trained.</details>
-# <details class="wrong"><summary>No: it should store the log-probs after the cut</summary>Then the ratios differ from 1 before anything was learned, as above, and what was cut off is still never drawn.</details>
+# <details class="wrong"><summary>No, but storing the log-probs after the cut repairs it</summary>Then the ratios differ from 1 before anything was learned, as above, and what was cut off is still never drawn.</details>
 
 # %% [markdown]
 # ## A plain loop
@@ -549,10 +549,10 @@ print("train mode after sampling:", model.training)
 _ = model.eval()
 
 # %% [markdown]
-# **Check yourself.** You score a fresh batch, before any update on it, and the ratios run from 0.7 to 1.4. Which of these can *not* be the cause?
+# **Check yourself.** You score a fresh batch, before any update since it was sampled, and the ratios run from 0.7 to 1.4. Which of these can *not* be the cause?
 #
 # <details class="wrong"><summary>Dropout is on while scoring</summary>It can: the network that scores is then another one at every call.</details>
-# <details class="right"><summary>The learning rate is too high</summary>No update has been made on this batch, so the weights that score are those that sampled. What differs is how they are used.</details>
+# <details class="right"><summary>The learning rate is too high</summary>No update has been made since, so the weights that score are those that sampled. What differs is how they are used.</details>
 # <details class="wrong"><summary>Sampling has temperature 1, scoring has 1.5</summary>It can: the tokens are drawn from one distribution and scored with another.</details>
 # <details class="wrong"><summary>Prompts are padded on the left, and scoring forgets the position ids</summary>It can: the prompt is then read at other positions than when it was sampled from.</details>
 

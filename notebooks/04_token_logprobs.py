@@ -331,7 +331,7 @@ print("shifted,   position 5 moved:", bool(moved(shift=1)[4] > 0))
 # %% [markdown]
 # Unshifted, the score at position 5 moves when the token there is replaced: the model has seen the answer that it is asked to judge. Shifted, nothing moves up to and including position 5.
 #
-# > A score depends on earlier tokens alone.
+# > The score of a token depends on it and on the tokens before it, and on none after it.
 #
 # This is **causality**, and it makes a good test of any code that computes log-probs.
 

@@ -315,7 +315,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# > The gradient is switched off, not turned round. Nothing pulls a token back into the range; it only stops being pushed out.
+# > The clip switches the gradient off and does not turn it round. A clipped token is no longer pushed out, and not pulled back either.
 #
 # **Try it.** Move the ratio for a good answer and for a bad one. On which side does the gradient die?
 #
@@ -326,7 +326,7 @@ plotting.lines(
 #
 # <details class="right"><summary>Nowhere</summary>It has moved far enough in the direction that its advantage asks for. Other tokens, which share its weights, may still carry it on.</details>
 # <details class="wrong"><summary>Further down: it is bad</summary>It has lost 30% already, more than the range allows. The min takes the clipped number, a constant, and its gradient is 0.</details>
-# <details class="wrong"><summary>Back up, into the range</summary>The clip takes a push away and puts none in its place. Nothing pulls a token back.</details>
+# <details class="wrong"><summary>Back up, into the range</summary>The clip takes a push away and puts none in its place. Nothing pulls a clipped token back.</details>
 
 # %% [markdown]
 # ## Break it: max for the bad ones

@@ -307,7 +307,7 @@ print("loss    ", out.loss)
 print("gradient", leaf.grad)
 
 # %% [markdown]
-# > The loss is 0 and the gradient is not.
+# > At the first step the loss is 0, and the gradient is not.
 #
 # With $\rho = 1$ every token of completion $i$ contributes $\hat A_i$. The mean over the completion is $\hat A_i$ again, and the advantages of a group add up to 0. The *value* carries no information at all: it would be 0 for any rewards.
 #

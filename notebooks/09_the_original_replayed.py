@@ -228,7 +228,7 @@ _ = policy.eval(), reference.eval()
 # %% [markdown]
 # ## 1 to 10: what stops learning
 #
-# **1. Old policy not detached.** The original computes `pi_old` with a second pass and keeps its gradient. Without dropout, $\pi_\theta / \pi_{\theta_{old}}$ is then 1 *whatever the weights are*, and a constant has no slope. (The reference is not detached either. Its weights receive gradients, and an optimiser that holds them would move the yardstick.)
+# **1. Old policy not detached.** The original computes `pi_old` with a second pass and keeps its gradient. Without dropout, $\pi_\theta / \pi_{\theta_{\text{old}}}$ is then 1 *whatever the weights are*, and a constant has no slope. (The reference is not detached either. Its weights receive gradients, and an optimiser that holds them would move the yardstick.)
 
 
 # %% tags=["result-defect-01"]

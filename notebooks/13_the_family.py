@@ -336,7 +336,7 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 #
 # ## The table
 #
-# > An algorithm is a ratio, an objective and an average.
+# > The loss of an algorithm is a ratio, an objective and an average.
 
 # %% tags=["result-table"]
 for name, algorithm in ALGORITHMS.items():

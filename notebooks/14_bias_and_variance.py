@@ -218,9 +218,9 @@ for way in ways:
 # - **The standard deviation** bends the direction a little here. More on it below.
 # - **The best of the group** is off, and nothing in its code looks wrong. When you are the best, you are compared with yourself. **The best of the others** is exact again.
 #
-# > A baseline may be any function of the *other* samples. It must not know the sample that it judges.
+# > A baseline may be any function of the *other* samples. One that knows the sample that it judges changes the average step: the group mean only its length, the best of the group its direction too.
 #
-# For then $\sum_o \pi_\theta(o)\, b\, \nabla\log\pi_\theta(o) = b\, \nabla \sum_o \pi_\theta(o) = b\,\nabla 1 = 0$: it adds nothing on average, whatever it is.
+# For one that does not, $\sum_o \pi_\theta(o)\, b\, \nabla\log\pi_\theta(o) = b\, \nabla \sum_o \pi_\theta(o) = b\,\nabla 1 = 0$: it adds nothing on average, whatever it is.
 #
 # The packaged functions on all groups of four, and how far they are from these:
 
@@ -289,7 +289,7 @@ for G in (2, 4, 6):
 # %% [markdown]
 # **Check yourself.** As the baseline of a prompt somebody takes the mean reward of last week's samples of it, drawn from an older model. Is the average step still right?
 #
-# <details class="right"><summary>Yes</summary>The old mean was fixed before today's samples were drawn, so it knows none of them. What it adds is 0 on average.</details>
+# <details class="right"><summary>Yes</summary>The old mean was fixed before today's samples were drawn, it is the same for all of them, and it knows none. What it adds is 0 on average.</details>
 # <details class="wrong"><summary>No: those rewards belong to another policy</summary>As a measurement of J they would be wrong. A baseline only must not know the sample that it judges.</details>
 # <details class="wrong"><summary>Only if that mean is close to J</summary>That decides about the noise. Any constant leaves the average as it is: 0.3 and 2.0 both have direction 1 and length 1 here, with a noise of 1.8 and 6.9.</details>
 

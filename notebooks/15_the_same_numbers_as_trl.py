@@ -168,7 +168,7 @@ for name, settings in cases.items():
 # %% [markdown]
 # **Check yourself.** Two programs score the same fresh samples, before any update, and print the same loss, 0.0000. Do they compute the same thing?
 #
-# <details class="wrong"><summary>Yes: the same value from the same samples</summary>At ratio 1 the advantages cancel in the value. The bug of lesson 08, advantages on the wrong tokens, prints 0 too.</details>
+# <details class="wrong"><summary>Yes: the same value from the same samples</summary>At ratio 1 the advantages cancel in the value. The bug of exercise 2 in lesson 08 prints 0 too.</details>
 # <details class="wrong"><summary>It does not matter: a loss of 0 teaches nothing</summary>Its value is 0, and its gradient is not.</details>
 # <details class="right"><summary>This cannot tell</summary>Compare gradients as well, and at ratios away from 1, as the cell above does. Only there are all branches taken.</details>
 

@@ -6,19 +6,20 @@ const DELAY = 250; // milliseconds: to pass over a formula asks for nothing
 
 // The name in code under which the page of symbols explains something -> how it looks in TeX.
 const LOOKS = {
-  prompt_ids: /(?<![a-z\\])q(?![a-z])/i,
-  ids: /(?<![a-z\\])o_/i,
+  prompt_ids: /(?<![A-Za-z\\])q(?![A-Za-z])/,
+  ids: /(?<![A-Za-z\\])o_/,
   "mask.sum(dim=1)": /\| ?o_?i? ?\||\\lvert o(_i)? ?\\rvert/,
-  rewards: /(?<![a-z\\])r_[ij]/i,
-  advantages: /\\hat A/,
-  logps: /\\pi_\\theta|\\pi_\{\\theta\}/,
+  rewards: /(?<![A-Za-z\\])r_[ij]/,
+  advantages: /\\hat A(?!_t|_\{ik\})/, // not PPO's of a token, nor that of one reward function
+  model: /\\pi_\\theta/,
+  logps: /\\log ?\\pi_\\theta/,
   old_logps: /\\text\{old\}/,
   ref_logps: /\\text\{ref\}/,
   ratio: /\\rho/,
-  "kl_k3(...)": /\\mathbb D|k_3/,
+  "kl_k3(...)": /\\mathbb D|k_\{?3/,
   loss: /\\mathcal [JL]/,
-  num_generations: /(?<![a-z\\])G(?![a-z])/i,
-  epsilon: /\\epsilon/,
+  num_generations: /(?<![A-Za-z\\])G(?![A-Za-z])/,
+  epsilon: /\\epsilon(?!_)/, // that of CISPO is a cap
   beta: /\\beta/,
   "your loop": /\\mu/,
 };
@@ -32,6 +33,7 @@ let meanings = null;
 
 function symbolsOf(formula) {
   const tex = formula.querySelector("annotation")?.textContent ?? "";
+  if (tex.includes("{sampler}")) return []; // there the old policy is not the one that sampled
   return Object.keys(LOOKS).filter((key) => LOOKS[key].test(tex));
 }
 

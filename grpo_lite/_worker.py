@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ class Worker:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-            self._stream.close()
+            with suppress(OSError):  # a question that the process did not live to read
+                self._stream.close()
             self._socket.close()
             self._process = None
 

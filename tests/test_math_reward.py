@@ -368,6 +368,14 @@ def test_a_killed_worker_is_replaced_and_leaves_no_zombie():
     assert not psutil.pid_exists(old)
 
 
+def test_a_worker_that_dies_just_before_a_question_is_replaced(monkeypatch):
+    math_reward([r"\boxed{7}"], [7])
+    os.kill(process().pid, signal.SIGKILL)
+    os.waitid(os.P_PID, process().pid, os.WEXITED | os.WNOWAIT)  # dead
+    monkeypatch.setattr(process(), "poll", lambda: None)  # and not yet noticed
+    assert math_reward([r"\boxed{7}", r"\boxed{8}"], [7, 7]) == [1.0, 0.0]
+
+
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_of_a_batch_costs_no_reward():
     math_reward([r"\boxed{7}"], [7])

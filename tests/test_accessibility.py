@@ -17,6 +17,12 @@ REACH = """() => [...document.querySelectorAll("a[href], button, input, summary,
 """
 
 
+def arrive(tab, address):
+    """Open a page and wait until its explorers stand."""
+    tab.goto(address, wait_until="networkidle")
+    tab.wait_for_function("!document.querySelector(':not(:defined)')")
+
+
 @pytest.fixture(scope="module")
 def axe():
     if not AXE.exists():
@@ -34,7 +40,7 @@ def test_axe_finds_nothing_on_any_page(browser, server, axe, scheme, width):
     found = {}
     for address in addresses():
         tab = context.new_page()
-        tab.goto(address, wait_until="networkidle")
+        arrive(tab, address)
         report = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")
         for violation in report["violations"]:
             found[address, violation["id"]] = [node["target"] for node in violation["nodes"]][:3]
@@ -49,7 +55,7 @@ def test_axe_finds_nothing_on_any_page(browser, server, axe, scheme, width):
 @pytest.mark.parametrize("kind", KINDS)
 def test_tab_reaches_everything(page, kind, width):
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(kind, wait_until="networkidle")
+    arrive(page, kind)
     count = page.evaluate(f"({REACH})().length")
     reached = set()
     for _ in range(count + 5):

@@ -7,14 +7,13 @@
   const names = { __drawer: "Navigation", __search: "Search" };
   const narrow = matchMedia("(max-width: 76.2344em)"); // where the menu is a drawer
   for (const label of document.querySelectorAll(
-    ".md-header__button[for^='__'], .md-nav__item--section > .md-nav__link[for], .md-nav .md-nav .md-nav__title[for]",
+    ".md-header__button:is([for=__drawer], [for=__search]), .md-nav__item--section > .md-nav__link[for], .md-nav .md-nav .md-nav__title[for]",
   )) {
     const button = document.createElement("button");
     for (const { name, value } of label.attributes) button.setAttribute(name, value);
     button.type = "button";
     const name = names[label.htmlFor];
     if (name) button.setAttribute("aria-label", name);
-    else if (label.htmlFor.startsWith("__palette")) continue; // its radio button has the focus
     else tabOnlyIf(narrow, button); // in the wide menu it is a heading and does nothing
     button.append(...label.childNodes);
     button.addEventListener("click", () => document.getElementById(label.htmlFor).click());

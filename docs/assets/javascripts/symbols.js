@@ -1,7 +1,7 @@
 // Point at a formula, tap it, or press the button beside it: a note says what its symbols mean. The meanings stand on the
 // page of symbols and nowhere else; it is fetched when the first note is asked for.
 const page = new URL("../../symbols/", import.meta.url);
-const name = { en: "Symbols of this formula" }[document.documentElement.lang] ?? "Symbols of this formula";
+const names = { en: "Symbols of this formula" };
 const DELAY = 250; // milliseconds: to pass over a formula asks for nothing
 
 // The name in code under which the page of symbols explains something -> how it looks in TeX.
@@ -89,7 +89,7 @@ for (const formula of document.querySelectorAll("article .katex")) {
   button.className = "symbols-open";
   button.type = "button";
   button.textContent = "?";
-  button.setAttribute("aria-label", name);
+  button.setAttribute("aria-label", names[document.documentElement.lang] ?? names.en);
   button.addEventListener("click", toggle);
   display.after(button);
 }

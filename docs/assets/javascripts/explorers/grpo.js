@@ -10,6 +10,13 @@ export function spread(numbers) {
   return Math.sqrt(sum(numbers.map((x) => (x - middle) ** 2)) / (numbers.length - 1));
 }
 
+export function softmax(logits) {
+  const highest = Math.max(...logits); // exp of a large number would be infinite
+  const powers = logits.map((logit) => Math.exp(logit - highest));
+  const total = sum(powers);
+  return powers.map((power) => power / total);
+}
+
 // Mean and spread of the first number, the first two, and so on, in one pass (Welford).
 export function running(numbers) {
   let [middle, squares] = [0, 0];

@@ -7,12 +7,11 @@ const TOKENS = ["a", "b", "c", "d", "e"];
 const MOST = 500; // tokens to draw
 const LEFT = 24;
 const HEIGHT = 214;
-const softmax = (logits) => logits.map((z) => Math.exp(z) / grpo.sum(logits.map(Math.exp)));
-const REFERENCE = softmax([2, 1, 0, 0, -1]); // both as in lesson 06
-const PRESETS = { far: softmax([6, 4, 0, -4, 2]), same: REFERENCE };
+const REFERENCE = grpo.softmax([2, 1, 0, 0, -1]); // both as in lesson 06
+const PRESETS = { far: grpo.softmax([6, 4, 0, -4, 2]), same: REFERENCE };
 
 class KlExplorer extends Explorer {
-  static start = { policy: softmax([1.5, 1, 0, -1, 0.5]), reference: REFERENCE, drawn: 30, seed: 1 };
+  static start = { policy: grpo.softmax([1.5, 1, 0, -1, 0.5]), reference: REFERENCE, drawn: 30, seed: 1 };
 
   build() {
     const { words } = this;

@@ -1,6 +1,6 @@
 // A run of the policy explorer: two questions, and steps of GRPO one after the other. A run is plain data.
-import { draw, generator } from "./grpo.js";
-import { grpoStep, klOfLogits, softmax } from "./step.js";
+import { draw, generator, softmax } from "./grpo.js";
+import { grpoStep, klOfLogits } from "./step.js";
 
 export const ANSWERS = ["a", "b", "c", "d", "e"];
 export const RIGHT = 3; // d

@@ -10,8 +10,6 @@ export function logSoftmax(logits) {
   return logits.map((z) => z - total);
 }
 
-export const softmax = (logits) => logSoftmax(logits).map(Math.exp);
-
 // From the log-probs of the same answers, so that a probability that has rounded to 0 counts 0.
 export function klOfLogits(logits, refLogits) {
   const [logps, refLogps] = [logSoftmax(logits), logSoftmax(refLogits)];

@@ -1,6 +1,6 @@
 // A small GPT-2, as grpo_lite/data/base/config.json describes it: tokens in, logits out, in numbers of 64 bits. A test
 // loads the same files into PyTorch and compares the logits to 1e-9.
-import { draw, sum } from "./grpo.js";
+import { draw, softmax, sum } from "./grpo.js";
 
 const HEADS = 4;
 const LAYERS = 2;
@@ -102,13 +102,6 @@ function dot(x, y) {
 
 function addTo(out, factor, x) {
   for (let i = 0; i < x.length; i++) out[i] += factor * x[i];
-}
-
-export function softmax(logits) {
-  const highest = Math.max(...logits); // exp of a large number would be infinite
-  const powers = logits.map((logit) => Math.exp(logit - highest));
-  const total = sum(powers);
-  return powers.map((power) => power / total);
 }
 
 // The logits after each token of a text.

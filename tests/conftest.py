@@ -87,3 +87,12 @@ def page(browser, server):
     context = browser.new_context(base_url=server, viewport={"width": 1280, "height": 900}, color_scheme="light")
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def both_schemes(browser, server):
+    """One page in the light scheme, one in the dark."""
+    contexts = [browser.new_context(base_url=server, color_scheme=scheme) for scheme in ("light", "dark")]
+    yield [context.new_page() for context in contexts]
+    for context in contexts:
+        context.close()

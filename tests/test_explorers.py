@@ -479,16 +479,13 @@ def test_on_paper_the_pictures_stay_and_the_knobs_go(explore):
 
 
 @pytest.mark.site
-def test_both_colour_schemes_reach_the_pictures(browser, server):
+def test_both_colour_schemes_reach_the_pictures(both_schemes):
     inks = []
-    for scheme in ("light", "dark"):
-        context = browser.new_context(base_url=server, color_scheme=scheme)
-        tab = context.new_page()
+    for tab in both_schemes:
         tab.goto("explore/")
         for selector in ("kl-explorer rect.policy", "kl-explorer rect.reference", "clip-explorer circle.positive"):
             tab.locator(selector).first.wait_for()
             inks.append(tab.evaluate(FILL, selector))
-        context.close()
     assert len(set(inks)) == 6
 
 

@@ -346,11 +346,9 @@ def test_groups_fit_their_page_and_a_new_one_moves_nothing(page, loaded, width):
 
 
 @pytest.mark.site
-def test_colours_follow_the_scheme_and_on_paper_the_groups_stay(browser, server):
+def test_colours_follow_the_scheme_and_on_paper_the_groups_stay(both_schemes):
     inks = []
-    for scheme in ("light", "dark"):
-        context = browser.new_context(base_url=server, color_scheme=scheme)
-        tab = context.new_page()
+    for tab in both_schemes:
         tab.goto("explore/")
         tab.get_by_role("button", name="Load the two models").click()
         tab.get_by_role("button", name="Sample a group").click()
@@ -359,5 +357,4 @@ def test_colours_follow_the_scheme_and_on_paper_the_groups_stay(browser, server)
         tab.emulate_media(media="print")
         assert tab.get_by_role("table", name="Base model").is_visible()
         assert not tab.locator("model-explorer button").first.is_visible()
-        context.close()
     assert len(set(inks)) == 4

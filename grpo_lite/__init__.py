@@ -1,33 +1,35 @@
 """grpo_lite: Group Relative Policy Optimization from scratch, as functions a student can read in one breath."""
 
-from grpo_lite.advantages import group_advantages, leave_one_out_advantages, normalize_then_sum
+from grpo_lite.advantages import combine_rewards, group_advantages, leave_one_out_advantages, normalize_then_sum
 from grpo_lite.aggregation import aggregate
-from grpo_lite.config import GRPOConfig
-from grpo_lite.family import cispo_objective, gmpo_objective, sapo_objective, vespo_objective
 from grpo_lite.kl import kl_k1, kl_k2, kl_k3
 from grpo_lite.logprobs import completion_logps, token_entropies, token_logps
 from grpo_lite.loss import LossOutput, grpo_loss
 from grpo_lite.masking import completion_mask, mask_truncated, masked_mean
-from grpo_lite.ratio import clipped_surrogate, importance_ratio
+from grpo_lite.objectives import (
+    cispo_objective,
+    clipped_surrogate,
+    gmpo_objective,
+    sapo_objective,
+    vespo_objective,
+)
+from grpo_lite.ratio import importance_ratio
 from grpo_lite.rewards import (
     RewardFunc,
     boxed_reward,
     code_reward,
-    combine_rewards,
     format_reward,
+    language_consistency_reward,
     length_reward,
     math_reward,
-    score_completions,
-)
-from grpo_lite.sampling import Completions, greedy_decode, sample_group
-from grpo_lite.shaping import (
-    language_consistency_reward,
     repetition_penalty_reward,
+    score_completions,
     soft_overlong_reward,
     tag_count_reward,
 )
-from grpo_lite.trainer import GRPOTrainer
-from grpo_lite.weights import high_entropy_mask, off_policy_mask, sampler_correction
+from grpo_lite.sampling import Completions, greedy_decode, sample_group
+from grpo_lite.token_weights import high_entropy_mask, off_policy_mask, sampler_correction
+from grpo_lite.training import GRPOConfig, GRPOTrainer
 
 __version__ = "0.1.0"
 

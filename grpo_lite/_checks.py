@@ -164,6 +164,11 @@ def check_prompt_mask(prompt_ids: Tensor, prompt_mask: Tensor | None) -> Tensor:
     return prompt_mask
 
 
+def is_finite(value: object) -> bool:
+    """Whether a value is a number that float32 can hold; nan is not."""
+    return isinstance(value, Real) and bool(abs(value) <= torch.finfo(torch.float32).max)  # type: ignore[operator]
+
+
 def vocabulary_size(model: torch.nn.Module) -> int | None:
     """Return how many token ids the model knows, None for one that is only called like a model of transformers."""
     return getattr(getattr(model, "config", None), "vocab_size", None)

@@ -6,8 +6,49 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grpo_lite._checks import check_at_least, check_choice, check_count, check_float, check_rank, widen
-from grpo_lite.rewards import combine_rewards
+from grpo_lite._checks import check_at_least, check_choice, check_count, check_float, check_rank, is_finite, widen
+
+
+def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | None = None) -> Float[Tensor, "B"]:
+    r"""Add up the reward functions: $r_i = \sum_k w_k R_{ik}$.
+
+    TRL's rules: a nan (a function that could not judge) counts as 0; a row in which no function could judge stays nan,
+    and `group_advantages` leaves it out.
+
+    Args:
+        rewards: one row a completion, one column a function, from `score_completions`.
+        weights: one finite number a function, of any sign; None weighs all by 1.
+
+    Returns:
+        One reward a completion, in at least float32.
+
+    Raises:
+        ValueError: rewards are not a floating-point matrix or infinite, or the weights are not one finite number a
+            function.
+
+    Source: TRL's GRPOTrainer, `reward_weights`. Built in notebook 02.
+
+    Example:
+        >>> nan = float("nan")
+        >>> combine_rewards(torch.tensor([[1.0, 0.5], [nan, 1.0], [nan, nan]]), weights=[1.0, 2.0])
+        tensor([2., 2., nan])
+    """
+    check_float("rewards", rewards)
+    check_rank("rewards", rewards, "B K")
+    if rewards.numel() == 0:
+        raise ValueError(
+            f"rewards must hold at least one completion and one reward function, got shape {list(rewards.shape)}"
+        )
+    if rewards.isinf().any():
+        raise ValueError("rewards must be finite (or nan for None), got inf")
+    w = [1.0] * rewards.shape[1] if weights is None else list(weights)
+    if len(w) != rewards.shape[1] or not all(is_finite(weight) for weight in w):
+        raise ValueError(
+            f"weights must be one finite number for each of the {rewards.shape[1]} reward functions, got {weights}"
+        )
+    rewards = widen(rewards)
+    total = (rewards * rewards.new_tensor([float(weight) for weight in w])).nansum(dim=1)
+    return torch.where(rewards.isnan().all(dim=1), torch.nan, total)
 
 
 def group_advantages(

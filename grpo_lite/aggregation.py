@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from grpo_lite._checks import check_choice, check_count, check_tokens, widen
-from grpo_lite.family import ALGORITHMS
+from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.masking import masked_mean
 
 # What the loss of a slice of a batch is to be multiplied with, so that the slices add up to the loss of the whole: the

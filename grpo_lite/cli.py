@@ -13,12 +13,12 @@ from typing import NoReturn
 
 import torch
 
-from grpo_lite import distributed, rollout
-from grpo_lite.checkpoint import newest_checkpoint
-from grpo_lite.config import GRPOConfig
-from grpo_lite.family import ALGORITHMS
-from grpo_lite.rewards import RewardFunc
+from grpo_lite.algorithms import ALGORITHMS
+from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.training import distributed, rollout
+from grpo_lite.training.checkpoint import newest_checkpoint
+from grpo_lite.training.config import GRPOConfig
 
 REWARDS: list[RewardFunc] = [accuracy, think_rate]  # thinking is watched, with the weight 0
 HELD_OUT = 1000
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(args: argparse.Namespace) -> None:
     """Train from the base model and leave metrics, checkpoints and a plot in the output folder."""
     from grpo_lite.plotting import _need_matplotlib, lines
-    from grpo_lite.trainer import METRICS, GRPOTrainer
+    from grpo_lite.training.trainer import METRICS, GRPOTrainer
 
     _need_matplotlib()  # now, not after the training
     model, tokenizer = load_base_model(args.model)
@@ -99,7 +99,7 @@ def sample(args: argparse.Namespace) -> None:
 
 def bench(args: argparse.Namespace) -> None:
     """Measure time and memory, as ratios, on this machine."""
-    from grpo_lite.bench import main as measure
+    from grpo_lite.experiments.bench import main as measure
 
     measure(args.only, args.output)
 

@@ -1,8 +1,8 @@
 """The loss of GRPO and its relatives, from log-probs and advantages to one number with a gradient.
 
-A ratio, an objective for each token, weights on it, and a way to average: `grpo_loss` puts together what
-`grpo_lite.family.ALGORITHMS` names. The model stays outside: everything here takes tensors. `old_logps`, `ref_logps`
-and `advantages` are constants; no gradient passes through them, whatever the caller hands in.
+A ratio, an objective for each token, weights on it, and a way to average: `grpo_loss` puts together what `ALGORITHMS`
+names. The model stays outside: everything here takes tensors. `old_logps`, `ref_logps` and `advantages` are constants;
+no gradient passes through them, whatever the caller hands in.
 """
 
 import inspect
@@ -16,11 +16,12 @@ from torch import Tensor
 
 from grpo_lite._checks import check_at_least, check_between, check_choice, check_tokens
 from grpo_lite.aggregation import aggregate
-from grpo_lite.family import ALGORITHMS, cispo_objective, gmpo_objective
+from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.kl import kl_k3
 from grpo_lite.masking import masked_mean
-from grpo_lite.ratio import LEVELS, clipped_surrogate, importance_ratio
-from grpo_lite.weights import high_entropy_mask, off_policy_mask, sampler_correction
+from grpo_lite.objectives import cispo_objective, clipped_surrogate, gmpo_objective
+from grpo_lite.ratio import LEVELS, importance_ratio
+from grpo_lite.token_weights import high_entropy_mask, off_policy_mask, sampler_correction
 
 
 class LossOutput(NamedTuple):
@@ -74,7 +75,7 @@ def grpo_loss(
     $\mathcal L = -\frac1B\sum_i \frac{1}{|o_i|}\sum_t \big[\min(\rho_{i,t}\hat A_i,\ \operatorname{clip}(\rho_{i,t},
     1-\epsilon, 1+\epsilon)\hat A_i) - \beta\, k_3\big]$. The defaults are the paper's; TRL 1.16 instead
     defaults to `loss_type="dapo"` and to the bias-corrected KL. A relative is a ratio (`importance_sampling_level`),
-    an objective and an average (both `loss_type`, see `ALGORITHMS`). The weights of `grpo_lite.weights` multiply the
+    an objective and an average (both `loss_type`, see `ALGORITHMS`). The weights of `token_weights` multiply the
     objective, not the penalty, and leave the denominators alone.
 
     Args:

@@ -1,10 +1,10 @@
-"""The importance ratio, and the clipped objective of PPO and GRPO over it."""
+"""The importance ratio: how much more likely a token is now than when it was sampled."""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grpo_lite._checks import check_above, check_choice, check_clip_range, check_float, check_ratio, check_tokens
+from grpo_lite._checks import check_choice, check_float, check_tokens
 from grpo_lite.masking import masked_difference, masked_mean
 
 LEVELS = ("token", "sequence")
@@ -50,49 +50,3 @@ def importance_ratio(
     if level == "sequence":
         log_ratio = masked_mean(log_ratio, mask, dim=1)[:, None]
     return log_ratio.exp()
-
-
-def clipped_surrogate(
-    ratio: Float[Tensor, "B T"],
-    advantages: Float[Tensor, "B"],
-    *,
-    epsilon: float = 0.2,
-    epsilon_high: float | None = None,
-    delta: float | None = None,
-) -> Float[Tensor, "B T"]:
-    r"""Reward a token's ratio for moving with its advantage, but not beyond the clip range.
-
-    $\min\big(\min(\rho, \delta)\hat A,\ \operatorname{clip}(\rho, 1-\epsilon, 1+\epsilon_{\text{high}})\hat A\big)$,
-    to be maximised. The outer min is for both signs of $\hat A$: the clip takes away the reason to move further in
-    the good direction and leaves the way back open.
-
-    Args:
-        ratio: from `importance_ratio`, above 0; [B, 1] for sequence ratios.
-        advantages: one a completion; a constant, no gradient passes.
-        epsilon: half-width of the clip range, at least 0, usually 0.2.
-        epsilon_high: upper half-width if it differs (DAPO's clip-higher uses 0.28); None means `epsilon`.
-        delta: cap of the ratio for negative advantages, above 1, usually above 1 + epsilon_high; None for no cap.
-
-    Returns:
-        The objective of each token, in the unit of the advantages.
-
-    Raises:
-        ValueError: shapes or dtypes do not fit, epsilon or epsilon_high below 0, delta not above 1.
-
-    Source: PPO, eq. 7 (arXiv:1707.06347); clip-higher: DAPO (arXiv:2503.14476); delta: INTELLECT-2
-    (arXiv:2505.07291). Built in notebook 07.
-
-    Example:
-        >>> clipped_surrogate(torch.tensor([[1.5], [1.5]]), torch.tensor([1.0, -1.0]))
-        tensor([[ 1.2000],
-                [-1.5000]])
-    """
-    epsilon_high = check_clip_range(epsilon, epsilon_high)
-    if delta is not None:
-        check_above("delta", delta, 1, "it caps large ratios, use None for no cap")
-    check_ratio(ratio, advantages)
-    advantages = advantages.detach()[:, None]
-    clipped = ratio.clamp(1 - epsilon, 1 + epsilon_high)
-    if delta is not None:
-        ratio = ratio.clamp(max=delta)
-    return torch.minimum(ratio * advantages, clipped * advantages)

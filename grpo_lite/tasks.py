@@ -4,7 +4,7 @@ Chain sums: the prompt `3+9+4+1=` asks for the sum modulo 10. A completion may t
 or answer straight; in one step the sum is too hard for a model this small. Sorting: the prompt `52817>` asks for the
 digits in order; there is nothing to think about.
 
-The base model has seen imperfect demonstrations of both (`grpo_lite.pretrain` makes it again).
+The base model has seen imperfect demonstrations of both (`grpo_lite.experiments.pretrain` makes it again).
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from grpo_lite._checks import check_choice, check_count
-from grpo_lite.rewards import Completion, _texts
+from grpo_lite.rewards.protocol import Completion, texts
 
 BASE_MODEL = Path(__file__).parent / "data" / "base"
 SPLITS = ("train", "test")
@@ -141,7 +141,7 @@ def accuracy(completions: Sequence[Completion], ground_truth: Sequence[str], **c
         >>> accuracy(["<think>3267</think><answer>7</answer>", "<answer>4</answer>"], ["7", "7"])
         [1.0, 0.0]
     """
-    found = [_ANSWER.search(text) for text in _texts(completions)]
+    found = [_ANSWER.search(text) for text in texts(completions)]
     if len(ground_truth) != len(found) or not all(isinstance(truth, str) for truth in ground_truth):
         raise ValueError(f"ground_truth must hold one text for each of {len(found)} completions, got {ground_truth!r}")
     return [float(m is not None and m[1] == truth) for m, truth in zip(found, ground_truth, strict=True)]
@@ -163,7 +163,7 @@ def think_rate(completions: Sequence[Completion], **columns) -> list[float | Non
         >>> think_rate(["<think>3267</think><answer>7</answer>", "<answer>7</answer>"])
         [1.0, 0.0]
     """
-    return [float(text.startswith("<think>")) for text in _texts(completions)]
+    return [float(text.startswith("<think>")) for text in texts(completions)]
 
 
 def _draw_chain_sum(rng: random.Random) -> tuple[str, str]:

@@ -35,8 +35,8 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 import torch
 
 from grpo_lite import GRPOConfig, GRPOTrainer, plotting
-from grpo_lite.rollout import evaluate, sample_groups
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.training.rollout import evaluate, sample_groups
 
 torch.set_num_threads(1)
 plotting.use_site_style()

@@ -41,8 +41,8 @@ from torch.nn.utils import clip_grad_norm_
 
 import grpo_lite
 from grpo_lite import plotting
-from grpo_lite.rollout import evaluate
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.training.rollout import evaluate
 
 plotting.use_site_style()
 torch.set_num_threads(1)  # fastest for a model this small

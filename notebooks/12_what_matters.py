@@ -34,7 +34,8 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import torch
 
-from grpo_lite import plotting, sweep
+from grpo_lite import plotting
+from grpo_lite.experiments import sweep
 
 torch.set_num_threads(1)
 plotting.use_site_style()
@@ -56,7 +57,7 @@ for name, value in results[0].items():
 # %% [markdown]
 # A training samples 40 **batches** of 64 completions each. `batches` says after how many of them it was evaluated: on the same 200 held-out problems every time, one sampled completion a problem. The evaluation always samples at temperature 1, whatever temperature the training uses.
 #
-# The command `python -m grpo_lite.sweep --output mine.jsonl` makes all of the records again. It can be stopped at any time and goes on where it was; with `--quick` it does a small part, in a minute.
+# The command `python -m grpo_lite.experiments.sweep --output mine.jsonl` makes all of the records again. It can be stopped at any time and goes on where it was; with `--quick` it does a small part, in a minute.
 #
 # One combination of settings is the **base**. Every other combination differs from it in a single value, so the question is always the same: what happens if only this changes?
 

@@ -34,7 +34,7 @@ import torch
 
 import grpo_lite
 from grpo_lite import plotting
-from grpo_lite.family import ALGORITHMS
+from grpo_lite.algorithms import ALGORITHMS
 
 plotting.use_site_style()
 torch.set_default_dtype(torch.float64)

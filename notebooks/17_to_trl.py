@@ -45,8 +45,9 @@ import trl
 from datasets import Dataset
 
 import grpo_lite
-from grpo_lite import plotting, rollout
+from grpo_lite import plotting
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.training import rollout
 
 torch.set_num_threads(1)
 plotting.use_site_style()

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from grpo_lite import _checks, _stepwise, batching, bench, completion_logps
+from grpo_lite import _checks, completion_logps
+from grpo_lite.experiments import bench, stepwise
 from grpo_lite.tasks import load_base_model
+from grpo_lite.training import batching
 
 ROOT = Path(__file__).parents[1]
 TINY = {"per_device_train_batch_size": 8, "num_generations": 4}
@@ -60,7 +62,7 @@ class TestParts:
         assert bench._fresh("share(2, rounds=1)", processes=2) > 0
 
     def test_both_trainers_get_the_same_work(self):
-        for train in (_stepwise.train_ours, _stepwise.train_trl):
+        for train in (stepwise.train_ours, stepwise.train_trl):
             batches, laps = [], []
 
             def reward(completions, ground_truth, batches=batches, **columns):
@@ -92,9 +94,9 @@ def test_the_plain_update_is_the_cross_entropy_of_the_completion_tokens():
 
 def test_the_clock_stands_still_while_it_reports(monkeypatch):
     now = itertools.accumulate([100.0, 3.0, 50.0, 4.0, 60.0])  # start; update, report; update, report
-    monkeypatch.setattr(_stepwise.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(stepwise.time, "perf_counter", lambda: next(now))
     laps = []
-    clock = _stepwise.Clock(lambda model, number, seconds: laps.append(seconds) or number == 2)
+    clock = stepwise.Clock(lambda model, number, seconds: laps.append(seconds) or number == 2)
     assert not clock.lap(None, 1)
     assert clock.lap(None, 2)
     assert laps == [3.0, 4.0]

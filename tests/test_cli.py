@@ -14,9 +14,9 @@ import forked
 import pytest
 import torch
 
-from grpo_lite.checkpoint import newest_checkpoint, read_lines
 from grpo_lite.cli import main
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
+from grpo_lite.training.checkpoint import newest_checkpoint, read_lines
 
 OPTIONS = ["--max-steps", "6", "--per-device-train-batch-size", "32", "--num-generations", "8", "--eval-steps", "3",
            "--save-steps", "2", "--loss-type", "dr_grpo", "--scale-rewards", "none", "--seed", "3"]  # fmt: skip
@@ -89,7 +89,7 @@ def test_every_option_of_train_arrives(trained):
 
 def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
     """All of them at once; the trainer is not built."""
-    import grpo_lite.trainer
+    import grpo_lite.training.trainer
 
     values = {"max_steps": 7, "learning_rate": 0.25, "num_generations": 4, "per_device_train_batch_size": 12,
               "gradient_accumulation_steps": 2, "num_iterations": 3, "beta": 0.5, "epsilon": 0.1, "temperature": 0.75,
@@ -100,7 +100,7 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
         caught.append((args, rows, eval_dataset))
         raise ValueError("enough seen")
 
-    monkeypatch.setattr(grpo_lite.trainer, "GRPOTrainer", stop)
+    monkeypatch.setattr(grpo_lite.training.trainer, "GRPOTrainer", stop)
     argv = [x for name, value in values.items() for x in ("--" + name.replace("_", "-"), str(value))]
     with pytest.raises(SystemExit, match="enough seen"):
         main(["train", "--task", "sort-digits", "--output-dir", str(tmp_path), *argv])

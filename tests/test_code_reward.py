@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from grpo_lite import code_reward, score_completions
-from grpo_lite.sandbox import extract_program, run_program
+from grpo_lite.rewards.programs import extract_program, run_program
 
 CASES = [{"args": [1], "expected": 2}]
 GOOD = "def f(x):\n    return x + 1"
@@ -104,7 +104,7 @@ def f(x): return open(os.path.dirname(os.__file__) + '/../../../../../../../..' 
     ("patches the comparison", "import math\nmath.isclose = lambda *a, **k: True\ndef f(x): return 3.0",
      "error", "wrong"),
     ("patches json", "import json\njson.dumps = lambda *a, **k: '2'\ndef f(x): return 3", "error", None),
-    ("patches the checker", "from grpo_lite import sandbox\nsandbox.run_program = None\ndef f(x): return 3",
+    ("patches the checker", "from grpo_lite.rewards import programs\nprograms.run_program = None\ndef f(x): return 3",
      "error", "error"),
     ("reads the stack", "import sys\ndef f(x): return sys._getframe(1).f_locals['expected']", "unsupported", "error"),
     ("reads the stack of an error", """

@@ -16,7 +16,8 @@ import torch.distributed as dist
 from test_resume import records
 from test_trainer import ROWS, SETTINGS, TOKENIZER, assert_same, model_of, odd, only_some, weights
 
-from grpo_lite import GRPOConfig, GRPOTrainer, distributed
+from grpo_lite import GRPOConfig, GRPOTrainer
+from grpo_lite.training import distributed
 
 GRADIENTS = {
     "grpo": {"loss_type": "grpo"},

@@ -10,7 +10,7 @@ from built import ROOT
 from test_site import SOUND, small_project, strict_build, tab_to, text_cell
 
 import grpo_lite
-from grpo_lite.family import ALGORITHMS
+from grpo_lite.algorithms import ALGORITHMS
 
 TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer", "model-explorer")
 SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]

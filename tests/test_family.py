@@ -22,7 +22,7 @@ from grpo_lite import (
     vespo_objective,
 )
 from grpo_lite.aggregation import SLICE_SHARE
-from grpo_lite.family import ALGORITHMS
+from grpo_lite.algorithms import ALGORITHMS
 
 T, F = True, False
 NAN, INF = float("nan"), float("inf")

@@ -12,8 +12,9 @@ import warnings
 import psutil
 import pytest
 
-from grpo_lite import _checks, answers, math_reward, score_completions
-from grpo_lite._worker import Worker
+from grpo_lite import _checks, math_reward, score_completions
+from grpo_lite.rewards import answers
+from grpo_lite.rewards.worker import Worker
 
 # Section: truth, answers that are right, answers that are wrong. Each answer stands in a box.
 TABLE = {
@@ -283,7 +284,7 @@ def changed_worker(tmp_path, change):
     script = tmp_path / "worker.py"
     script.write_text(f"""
 import importlib.util
-spec = importlib.util.spec_from_file_location("w", {str(answers._WORKER._script)!r})
+spec = importlib.util.spec_from_file_location("w", {answers._WORKER._script!r})
 w = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(w)
 {change}
@@ -295,7 +296,7 @@ w.main()
 @pytest.mark.slow
 def test_what_python_cannot_stop_ends_the_worker(monkeypatch, tmp_path):
     change = "w.is_right = lambda truth, answer: answer == '7' or sum(range(10**13 * len(answer))) > 0"  # a loop in C
-    monkeypatch.setattr(answers, "_WORKER", Worker(changed_worker(tmp_path, change)))
+    monkeypatch.setattr(answers, "_WORKER", Worker(str(changed_worker(tmp_path, change))))
     start = time.monotonic()
     assert math_reward([r"\boxed{7}", r"\boxed{loop}", r"\boxed{7}"], [7] * 3) == [1.0, 0.0, 1.0]
     assert time.monotonic() - start < 40
@@ -311,7 +312,7 @@ def test_what_python_cannot_stop_ends_the_worker(monkeypatch, tmp_path):
 )
 def test_the_worker_cannot_run_text_or_write_a_file(monkeypatch, tmp_path, deed, reward):
     change = f"def attempt(truth, answer):\n    {deed}\n    return True\nw.is_right = attempt"
-    monkeypatch.setattr(answers, "_WORKER", Worker(changed_worker(tmp_path, change)))
+    monkeypatch.setattr(answers, "_WORKER", Worker(str(changed_worker(tmp_path, change))))
     assert math_reward([rf"\boxed{{{tmp_path}/mark}}"], [7]) == [reward]
 
 
@@ -405,7 +406,8 @@ assert os.waitpid(child, 0)[1] == 0
 @pytest.mark.slow
 def test_the_worker_ends_with_its_parent():
     code = """
-from grpo_lite import answers, math_reward
+from grpo_lite import math_reward
+from grpo_lite.rewards import answers
 math_reward([r"\\boxed{7}"], [7])
 print(answers._WORKER._process.pid, flush=True)
 HOW

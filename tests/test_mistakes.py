@@ -14,7 +14,7 @@ from enumerable import IDS, MASK, logps_of, probabilities, random_policy
 
 import grpo_lite
 from grpo_lite import loss as loss_module
-from grpo_lite.family import ALGORITHMS
+from grpo_lite.algorithms import ALGORITHMS
 
 
 def close(a, b, tolerance=1e-9):

@@ -11,8 +11,8 @@ from test_explorers import assert_same, real, sentence
 from test_site import tab_to
 
 import grpo_lite
-from grpo_lite.rollout import evaluate
 from grpo_lite.tasks import BASE_MODEL, RECIPE, accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.training.rollout import evaluate
 
 NAMES = ("base", "trained")
 FILES = {name: ROOT / f"docs/assets/models/{name}.safetensors" for name in NAMES}

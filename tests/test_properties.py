@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from grpo_lite import group_advantages, grpo_loss, leave_one_out_advantages, normalize_then_sum
 from grpo_lite.aggregation import SLICE_SHARE
-from grpo_lite.family import ALGORITHMS
+from grpo_lite.algorithms import ALGORITHMS
 
 # A loss type by its own settings; "gspo" is "grpo" over sequence ratios.
 FAMILY = {name: {"loss_type": name} for name in ALGORITHMS} | {

@@ -14,9 +14,10 @@ import torch
 from conftest import make_tiny_model
 from test_trainer import ROWS, SETTINGS, TOKENIZER, odd, weights
 
-from grpo_lite import GRPOConfig, GRPOTrainer, checkpoint, trainer
-from grpo_lite.checkpoint import newest_checkpoint, read_lines
-from grpo_lite.pretrain import SYMBOLS
+from grpo_lite import GRPOConfig, GRPOTrainer
+from grpo_lite.experiments.pretrain import SYMBOLS
+from grpo_lite.training import checkpoint, trainer
+from grpo_lite.training.checkpoint import newest_checkpoint, read_lines
 
 RUN = SETTINGS | {
     "per_device_train_batch_size": 16,

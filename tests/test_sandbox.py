@@ -11,8 +11,10 @@ import forked
 import psutil
 import pytest
 
-from grpo_lite import _checks, _sandbox_worker, sandbox
-from grpo_lite.sandbox import ProgramResult, run_program
+from grpo_lite import _checks
+from grpo_lite.rewards import programs
+from grpo_lite.rewards.judges import judge_programs
+from grpo_lite.rewards.programs import ProgramResult, run_program
 
 CASES = [{"args": [1], "expected": 2}]
 GOOD = "def f(x):\n    return x + 1"
@@ -193,8 +195,8 @@ def test_a_worker_that_was_killed_is_replaced():
 
 def test_a_worker_that_hangs_is_replaced(monkeypatch):
     run_program(GOOD, "f", CASES)
-    monkeypatch.setattr(sandbox, "_SLACK", 0.0)
-    child = sandbox._WORKER._process
+    monkeypatch.setattr(programs, "_SLACK", 0.0)
+    child = programs._WORKER._process
     child.send_signal(signal.SIGSTOP)
     assert run_program(GOOD, "f", CASES, seconds=0.1) == ("error", 0.0, "the process that runs programs died")
     assert child.returncode == -signal.SIGKILL
@@ -205,7 +207,7 @@ def test_a_worker_that_hangs_is_replaced(monkeypatch):
 def test_an_interrupt_leaves_no_answer_for_the_next_question(monkeypatch):
     run_program(GOOD, "f", CASES)
 
-    monkeypatch.setattr(sandbox._WORKER, "_stream", _Interrupted(sandbox._WORKER._stream))
+    monkeypatch.setattr(programs._WORKER, "_stream", _Interrupted(programs._WORKER._stream))
     with pytest.raises(KeyboardInterrupt):
         run_program("def f(x): return 7", "f", CASES)
     monkeypatch.undo()
@@ -224,11 +226,11 @@ class _Interrupted:
 
 def test_ctrl_c_in_the_terminal_reaches_the_worker_and_does_not_end_it():
     run_program(GOOD, "f", CASES)
-    before = sandbox._WORKER._process
+    before = programs._WORKER._process
     before.send_signal(signal.SIGINT)
     time.sleep(0.2)
     assert run_program(GOOD, "f", CASES) == RIGHT
-    assert sandbox._WORKER._process is before
+    assert programs._WORKER._process is before
 
 
 def test_threads_take_turns():
@@ -257,14 +259,14 @@ def test_an_event_loop_may_run_as_in_a_notebook():
 def test_a_copy_of_this_process_has_its_own_worker(interpreter):
     def work():
         assert run_program(GOOD, "f", CASES, interpreter=interpreter) == RIGHT
-        assert sandbox._WORKER._process.pid != ours
+        assert programs._WORKER._process.pid != ours
 
     run_program(GOOD, "f", CASES)
-    ours = sandbox._WORKER._process.pid
-    with sandbox._WORKER._lock:  # held, as by another thread in the middle of a question
+    ours = programs._WORKER._process.pid
+    with programs._WORKER._lock:  # held, as by another thread in the middle of a question
         assert forked.run(work) == 0
     assert run_program(GOOD, "f", CASES) == RIGHT
-    assert sandbox._WORKER._process.pid == ours
+    assert programs._WORKER._process.pid == ours
 
 
 @pytest.mark.slow
@@ -272,7 +274,7 @@ def test_a_copy_of_this_process_has_its_own_worker(interpreter):
 def test_workers_end_with_the_process_that_started_them(last_words):
     code = f"""
 import os, psutil
-from grpo_lite.sandbox import run_program
+from grpo_lite.rewards.programs import run_program
 run_program("f = abs", "f", [{{"args": [1], "expected": 1}}])
 print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
 {last_words}"""
@@ -295,9 +297,9 @@ def alive(pid):
 
 def test_the_worker_has_neither_torch_nor_the_environment(monkeypatch):
     monkeypatch.setenv("GRPO_SECRET", "42")
-    sandbox._WORKER._end()
+    programs._WORKER._end()
     assert run_program(GOOD, "f", CASES) == RIGHT
-    helper = psutil.Process(sandbox._WORKER._process.pid)
+    helper = psutil.Process(programs._WORKER._process.pid)
     assert "GRPO_SECRET" not in helper.environ()
     assert not any("torch" in part.path for part in helper.memory_maps())
 
@@ -306,17 +308,17 @@ def test_a_worker_that_does_not_start_says_so(tmp_path, capfd):
     script = tmp_path / "broken.py"
     script.write_text("raise ValueError('the reason')")
     with pytest.raises(OSError, match=r"broken.py must start in a process of its own, see its error above"):
-        sandbox.Worker(script).ask("question", 1.0)
+        programs.Worker(str(script)).ask("question", 1.0)
     assert "the reason" in capfd.readouterr().err
 
 
 def test_without_unshare_the_fall_back_still_runs(monkeypatch):
-    _sandbox_worker.jail.cache_clear()
+    judge_programs.jail.cache_clear()
     monkeypatch.setenv("PATH", "/nowhere")
-    assert _sandbox_worker.jail() == []
-    assert _sandbox_worker.call_cpython(GOOD, "f", [1], 1.0) == ("ok", 2)
-    assert _sandbox_worker.call_cpython("while True: pass", "f", [1], 0.2)[0] == "timeout"
-    _sandbox_worker.jail.cache_clear()
+    assert judge_programs.jail() == []
+    assert judge_programs.call_cpython(GOOD, "f", [1], 1.0) == ("ok", 2)
+    assert judge_programs.call_cpython("while True: pass", "f", [1], 0.2)[0] == "timeout"
+    judge_programs.jail.cache_clear()
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -395,7 +395,7 @@ def test_search_and_menu_open_by_keyboard_on_a_phone(page):
 
 def rare_word():
     """A lesson and a word of its text of which not even the stem stands anywhere else on the site."""
-    sources = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("grpo_lite/*.py")]
+    sources = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("grpo_lite/**/*.py")]
     stems = {path.stem: set(re.findall(r"\b[a-z]{6}", path.read_text().lower())) for path in sources}
     for name in LESSONS:
         notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", 4)

@@ -12,16 +12,29 @@ from test_notebooks import NUMBER, SCRIPTS, stored
 from test_notebooks import results as shown_results
 from test_package import python
 
-from grpo_lite import GRPOConfig, GRPOTrainer, rollout
-from grpo_lite import sweep as module
-from grpo_lite.sweep import AXES, BASE, BATCHES, FIXED, STORED, grid, interval, load_results, run, select, sweep
+from grpo_lite import GRPOConfig, GRPOTrainer
+from grpo_lite.experiments import sweep as module
+from grpo_lite.experiments.sweep import (
+    AXES,
+    BASE,
+    BATCHES,
+    FIXED,
+    STORED,
+    grid,
+    interval,
+    load_results,
+    run,
+    select,
+    sweep,
+)
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.training import rollout
 
 LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_ratio")
 
 
 def test_import_loads_neither_pictures_nor_transformers():
-    loaded = python("import sys, grpo_lite.sweep as s; s.load_results(); print(*sys.modules)").split()
+    loaded = python("import sys, grpo_lite.experiments.sweep as s; s.load_results(); print(*sys.modules)").split()
     assert not {"matplotlib", "transformers", "IPython", "pandas", "scipy"} & set(loaded)
 
 

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from grpo_lite import GRPOConfig
-from grpo_lite.pretrain import SYMBOLS, demonstrations, make_model, make_tokenizer
-from grpo_lite.rollout import evaluate
+from grpo_lite.experiments.pretrain import SYMBOLS, demonstrations, make_model, make_tokenizer
 from grpo_lite.tasks import (
     BASE_MODEL,
     RECIPE,
@@ -24,6 +23,7 @@ from grpo_lite.tasks import (
     make_problems,
     think_rate,
 )
+from grpo_lite.training.rollout import evaluate
 
 EVERY_PROMPT = {
     "chain-sum": ["+".join(digits) + "=" for digits in itertools.product("0123456789", repeat=4)],
@@ -265,7 +265,15 @@ def test_the_base_model_answers_straight_and_mostly_wrong():
 
 @pytest.mark.slow
 def test_the_command_that_makes_the_base_model_works(tmp_path):
-    command = [sys.executable, "-m", "grpo_lite.pretrain", "--steps", "3", "--output-dir", str(tmp_path / "base")]
+    command = [
+        sys.executable,
+        "-m",
+        "grpo_lite.experiments.pretrain",
+        "--steps",
+        "3",
+        "--output-dir",
+        str(tmp_path / "base"),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"wrote {tmp_path / 'base'}" in run.stdout
     assert {file.name for file in (tmp_path / "base").iterdir()} == {file.name for file in BASE_MODEL.iterdir()}

@@ -11,10 +11,11 @@ import torch
 from conftest import make_tiny_model
 from torch.testing import assert_close
 
-from grpo_lite import GRPOConfig, GRPOTrainer, rollout
-from grpo_lite.family import ALGORITHMS
-from grpo_lite.pretrain import SYMBOLS, make_tokenizer
+from grpo_lite import GRPOConfig, GRPOTrainer
+from grpo_lite.algorithms import ALGORITHMS
+from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems, think_rate
+from grpo_lite.training import rollout
 
 LOSS_TYPES = ["grpo", "bnpo", "dr_grpo", "dapo"]
 TOKENIZER = make_tokenizer()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from grpo_lite.checkpoint import newest_checkpoint
 from grpo_lite.cli import main
 from grpo_lite.tasks import BASE_MODEL
+from grpo_lite.training.checkpoint import newest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "docs" / "assets" / "models"

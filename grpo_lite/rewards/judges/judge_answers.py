@@ -1,8 +1,8 @@
 r"""The judge behind `math_reward`: mathematics that a model wrote, read and compared in a process of its own.
 
-Run as a script by `answers.py`. It reads lines [truth, answer] in JSON and prints a line {"reward": ...} for each: 1.0,
-0.0, or null if the truth is not mathematics. math-verify does the mathematics; what is added here are the cases in
-which it calls two answers equal that are not.
+Run as a script by `grpo_lite.rewards.answers`. It reads lines [truth, answer] in JSON and prints a line {"reward": ...}
+for each: 1.0, 0.0, or null if the truth is not mathematics. math-verify does the mathematics; what is added here are
+the cases in which it calls two answers equal that are not.
 """
 
 import json
@@ -152,12 +152,14 @@ def as_latex(text: str) -> str:
 
 
 def word(text: str) -> str:
+    """Mark a word as one, a function as a function."""
     if text.startswith("\\") or text.lower() in LEFT_ALONE:
         return text
     return f"\\{text} " if text in FUNCTIONS else rf"\text{{{text}}}"
 
 
 def mixed(whole: int, top: int, bottom: int) -> str:
+    """Write a mixed number as one fraction."""
     return rf"\frac{{{whole * bottom + top}}}{{{bottom}}}"
 
 
@@ -168,6 +170,7 @@ def same_unit(truth: str, answer: str) -> bool:
 
 
 def unit(text: str) -> str:
+    """Return the unit behind an answer, "" if there is none."""
     found = UNIT.search(as_latex(text))
     if not found:
         return ""
@@ -207,6 +210,7 @@ def is_unfinished(text: str, value: sympy.Basic) -> bool:
 
 
 def is_numeral(node: sympy.Basic) -> bool:
+    """Whether this is a plain number, with a percent sign or a power of ten at most."""
     if isinstance(node, sympy.Mul) and len(node.args) == 2:
         first, second = node.args
         power_of_ten = isinstance(second, sympy.Pow) and second.base == 10 and isinstance(second.exp, sympy.Integer)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from grpo_lite.config import GRPOConfig
 from grpo_lite.tasks import load_base_model, make_problems
-from grpo_lite.trainer import GRPOTrainer
+from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.trainer import GRPOTrainer
 
 AfterUpdate = Callable[[Any, int, float], bool]  # the model, the number of the update, its seconds; True stops
 
@@ -21,6 +21,7 @@ class Clock:
         self.after_update, self.since = after_update, time.perf_counter()
 
     def lap(self, model, number: int) -> bool:
+        """End the update that began with the last lap; return whether to stop."""
         stop = self.after_update(model, number, time.perf_counter() - self.since)
         self.since = time.perf_counter()
         return stop

@@ -1,7 +1,8 @@
 """Which settings matter: short trainings on chain sums, one setting changed at a time, several seeds each.
 
-`python -m grpo_lite.sweep` makes the results again that ship with the package, one JSON line a run. What is in the file
-already is not run again, so a sweep that was stopped goes on; `--quick` takes a minute. Lesson 12 reads the results.
+`python -m grpo_lite.experiments.sweep` makes the results again that ship with the package, one JSON line a run. What is
+in the file already is not run again, so a sweep that was stopped goes on; `--quick` takes a minute. Lesson 12 reads the
+results.
 """
 
 import argparse
@@ -16,15 +17,15 @@ from typing import Any
 
 import torch
 
-from grpo_lite import rollout
 from grpo_lite._checks import check_choice
-from grpo_lite.checkpoint import append_line, read_lines
-from grpo_lite.config import GRPOConfig
-from grpo_lite.rewards import RewardFunc
+from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
-from grpo_lite.trainer import GRPOTrainer
+from grpo_lite.training import rollout
+from grpo_lite.training.checkpoint import append_line, read_lines
+from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.trainer import GRPOTrainer
 
-STORED = Path(__file__).parent / "data" / "sweep.jsonl"
+STORED = Path(__file__).parents[1] / "data" / "sweep.jsonl"
 
 BASE: dict[str, Any] = {
     "num_generations": 8,
@@ -257,7 +258,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_lite.sweep", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m grpo_lite.experiments.sweep", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two settings, two seeds, 20 batches: about a minute")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: the results that ship with the package, "
                         "of which only missing runs are made; with --quick sweep-quick.jsonl")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Make the base model again: `python -m grpo_lite.pretrain`, about two minutes on two cores.
+"""Make the base model again: `python -m grpo_lite.experiments.pretrain`, about two minutes on two cores.
 
 A small GPT-2 learns by heart what `tasks.py` demonstrates, slips and guesses included. No problem that is held out is
 ever shown.
@@ -84,7 +84,7 @@ def pretrain(steps: int = 2000, *, batch_size: int = 128, learning_rate: float =
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_lite.pretrain", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m grpo_lite.experiments.pretrain", description=__doc__)
     parser.add_argument("--output-dir", type=Path, default=BASE_MODEL, help="where to write model and tokenizer")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,6 +1,6 @@
 """The process in which one call of a program runs under `interpreter="cpython"`: limits first, then the program.
 
-Started by `_sandbox_worker.py` as `python -I -S`. What it prints as its answer is not trusted there.
+Started by `judge_programs.py` as `python -I -S`. What it prints as its answer is not trusted there.
 """
 
 import json

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from functools import cache
 
 from grpo_lite._checks import check_count
-from grpo_lite.rewards import _TAG, Completion, RewardFunc, _check_column, _texts
+from grpo_lite.rewards.protocol import Completion, RewardFunc, check_column, texts
+from grpo_lite.rewards.text import TAG
 
-_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 
 def soft_overlong_reward(max_completion_length: int, soft_punish_cache: int) -> RewardFunc:
@@ -50,7 +51,7 @@ def soft_overlong_reward(max_completion_length: int, soft_punish_cache: int) -> 
         )
 
     def soft_overlong(completions: Sequence[Completion], completion_ids: Sequence, **columns) -> list[float | None]:
-        _check_column("completion_ids", completion_ids, completions)
+        check_column("completion_ids", completion_ids, completions)
         room = [max_completion_length - soft_punish_cache - len(ids) for ids in completion_ids]
         return [max(min(tokens, 0) / soft_punish_cache, -1.0) for tokens in room]
 
@@ -91,7 +92,7 @@ def repetition_penalty_reward(ngram_size: int = 3, max_penalty: float = -1.0) ->
     def repetition_penalty(
         completions: Sequence[Completion], completion_ids: Sequence, **columns
     ) -> list[float | None]:
-        _check_column("completion_ids", completion_ids, completions)
+        check_column("completion_ids", completion_ids, completions)
         shares = [_repeated_share([int(i) for i in ids], ngram_size) for ids in completion_ids]
         return [max_penalty * share if share else 0.0 for share in shares]
 
@@ -120,7 +121,7 @@ def tag_count_reward(completions: Sequence[Completion], **columns) -> list[float
         >>> tag_count_reward(["<think>a</think><answer>7</answer>", "<think>a</think>7", "<think><think>"])
         [1.0, 0.5, 0.0]
     """
-    return [sum(text.count(tag) == 1 for tag in _TAGS) / len(_TAGS) for text in _texts(completions)]
+    return [sum(text.count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts(completions)]
 
 
 def language_consistency_reward(script: str) -> RewardFunc:
@@ -153,7 +154,7 @@ def language_consistency_reward(script: str) -> RewardFunc:
         )
 
     def language_consistency(completions: Sequence[Completion], **columns) -> list[float | None]:
-        return [_share_in_script(text, script) for text in _texts(completions)]
+        return [_share_in_script(text, script) for text in texts(completions)]
 
     return language_consistency
 
@@ -165,7 +166,7 @@ def _repeated_share(ids: list[int], n: int) -> float:
 
 def _share_in_script(text: str, script: str) -> float:
     thought, closed, rest = text.rpartition("</think>")
-    letters = [char for char in _TAG.sub("", thought if closed else rest) if char.isalpha()]  # a tag is no language
+    letters = [char for char in TAG.sub("", thought if closed else rest) if char.isalpha()]  # a tag is no language
     return sum(_script(letter) == script for letter in letters) / len(letters) if letters else 0.0
 
 

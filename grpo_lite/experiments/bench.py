@@ -22,14 +22,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from grpo_lite import batching, rollout
 from grpo_lite._checks import check_choice, check_installed
-from grpo_lite._stepwise import train_ours, train_trl
-from grpo_lite.config import GRPOConfig
+from grpo_lite.experiments.stepwise import train_ours, train_trl
 from grpo_lite.logprobs import completion_logps
-from grpo_lite.rewards import code_reward, math_reward
+from grpo_lite.rewards.answers import math_reward
+from grpo_lite.rewards.programs import code_reward
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
-from grpo_lite.trainer import GRPOTrainer
+from grpo_lite.training import batching, rollout
+from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.trainer import GRPOTrainer
 
 # Steps so small that the model stays what it is, and every step has the same work to do.
 STEP: dict[str, Any] = {
@@ -328,7 +329,7 @@ def _compare(part: str, what: str, ours: Sequence[float], theirs: Sequence[float
 
 def _fresh(call: str, processes: int = 1) -> Any:
     """Call a function of this module in a new process, or in several that train together; return the first's result."""
-    code = f"import json, torch; from grpo_lite.bench import *; torch.set_num_threads(1); print(json.dumps({call}))"
+    code = f"import json, torch; from {__name__} import *; torch.set_num_threads(1); print(json.dumps({call}))"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(processes)}

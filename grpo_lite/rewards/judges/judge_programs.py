@@ -158,7 +158,7 @@ def call_cpython(code: str, entry_point: str, args: list, seconds: float) -> tup
     limits = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": math.ceil(seconds), "RLIMIT_FSIZE": OUTPUT, "RLIMIT_NOFILE": 32}
     limits |= {"RLIMIT_CORE": 0, "RLIMIT_NPROC": 0}
     job = json.dumps({"code": code, "entry_point": entry_point, "args": args, "limits": limits})
-    command = [*jail(), sys.executable, "-I", "-S", str(Path(__file__).with_name("_cpython_child.py"))]
+    command = [*jail(), sys.executable, "-I", "-S", str(Path(__file__).with_name("run_cpython.py"))]
     # The answer goes to a file, whose size the system limits: a pipe would have to be emptied as fast as it is filled.
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as answer:
         started = time.monotonic()

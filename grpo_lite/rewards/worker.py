@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 
@@ -19,15 +19,16 @@ class Worker:
     works in threads and in notebooks. After a fork the copy starts its own process; each ends with the one it serves.
 
     Args:
-        script: the file that it runs. It prints "ready", then one line for each line that it reads. It is started
-            without the package, so that torch is not loaded, and sees none of the user's environment variables.
+        script: the file in `judges` that it runs. It prints "ready", then one line for each line that it reads. It is
+            started without the package, so that torch is not loaded, and sees none of the user's environment variables.
     """
 
-    def __init__(self, script: Path):
-        self._script = script
+    def __init__(self, script: str):
+        self._script = str(files("grpo_lite.rewards.judges") / script)
         self._process: subprocess.Popen | None = None
         self._forget()
-        os.register_at_fork(after_in_child=self._forget)
+        if hasattr(os, "register_at_fork"):  # Windows has no fork
+            os.register_at_fork(after_in_child=self._forget)
         atexit.register(self._end)
 
     def ask(self, question: object, seconds: float) -> Any:
@@ -55,14 +56,14 @@ class Worker:
         path = os.pathsep.join(folder for folder in sys.path if folder)  # "" is the folder that one stands in
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(self._script)],
+                [sys.executable, "-P", self._script],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 env={"PYTHONPATH": path},
             )
         if self._stream.readline() != "ready\n":
             self._end()
-            raise OSError(f"{self._script.name} must start in a process of its own, see its error above")
+            raise OSError(f"{self._script} must start in a process of its own, see its error above")
 
     def _end(self) -> None:
         if self._process is not None:

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from grpo_lite.config import GRPOConfig
+from grpo_lite.advantages import combine_rewards
 from grpo_lite.masking import mask_truncated
-from grpo_lite.rewards import RewardFunc, combine_rewards, name_of, score_completions
+from grpo_lite.rewards.protocol import RewardFunc, name_of, score_completions
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
+from grpo_lite.training.config import GRPOConfig
 
 _UNKNOWN = torch.empty(0, 0)  # fits no shape, so that using it too early is an error
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from grpo_lite._checks import check_at_least, check_choice, check_count, check_temperature
-from grpo_lite.family import ALGORITHMS
+from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.ratio import LEVELS
 
 SCHEDULES = ("linear", "cosine", "constant")

@@ -2,12 +2,10 @@
 
 All of them pull a token's probability along with its advantage. As long as the policy is the one that sampled, all have
 the same gradient; they differ in what they do once it has moved. `old_logps` and `advantages` are constants: no
-gradient passes through them. The table at the end names the pieces of each algorithm.
+gradient passes through them. `grpo_lite.algorithms` says which loss type uses which.
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,7 +24,52 @@ from grpo_lite._checks import (
     widen,
 )
 from grpo_lite.masking import masked_difference, masked_mean
-from grpo_lite.ratio import clipped_surrogate
+
+
+def clipped_surrogate(
+    ratio: Float[Tensor, "B T"],
+    advantages: Float[Tensor, "B"],
+    *,
+    epsilon: float = 0.2,
+    epsilon_high: float | None = None,
+    delta: float | None = None,
+) -> Float[Tensor, "B T"]:
+    r"""Reward a token's ratio for moving with its advantage, but not beyond the clip range.
+
+    $\min\big(\min(\rho, \delta)\hat A,\ \operatorname{clip}(\rho, 1-\epsilon, 1+\epsilon_{\text{high}})\hat A\big)$,
+    to be maximised. The outer min is for both signs of $\hat A$: the clip takes away the reason to move further in
+    the good direction and leaves the way back open.
+
+    Args:
+        ratio: from `importance_ratio`, above 0; [B, 1] for sequence ratios.
+        advantages: one a completion; a constant, no gradient passes.
+        epsilon: half-width of the clip range, at least 0, usually 0.2.
+        epsilon_high: upper half-width if it differs (DAPO's clip-higher uses 0.28); None means `epsilon`.
+        delta: cap of the ratio for negative advantages, above 1, usually above 1 + epsilon_high; None for no cap.
+
+    Returns:
+        The objective of each token, in the unit of the advantages.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, epsilon or epsilon_high below 0, delta not above 1.
+
+    Source: PPO, eq. 7 (arXiv:1707.06347); clip-higher: DAPO (arXiv:2503.14476); delta: INTELLECT-2
+    (arXiv:2505.07291). Built in notebook 07.
+
+    Example:
+        >>> clipped_surrogate(torch.tensor([[1.5], [1.5]]), torch.tensor([1.0, -1.0]))
+        tensor([[ 1.2000],
+                [-1.5000]])
+    """
+    epsilon_high = check_clip_range(epsilon, epsilon_high)
+    if delta is not None:
+        check_above("delta", delta, 1, "it caps large ratios, use None for no cap")
+    check_ratio(ratio, advantages)
+    advantages = advantages.detach()[:, None]
+    clipped = ratio.clamp(1 - epsilon, 1 + epsilon_high)
+    if delta is not None:
+        ratio = ratio.clamp(max=delta)
+    return torch.minimum(ratio * advantages, clipped * advantages)
 
 
 def cispo_objective(
@@ -229,30 +272,3 @@ def gmpo_objective(
 def _choose(condition: Tensor, yes: float, no: float, like: Tensor) -> Tensor:
     # Two plain numbers in torch.where would give float32, which loses half the digits of a float64 loss.
     return torch.where(condition, like.new_tensor(yes), like.new_tensor(no))
-
-
-class Algorithm(NamedTuple):
-    """The pieces of a loss type. Its ratio is chosen apart, by `importance_sampling_level`.
-
-    Attributes:
-        objective: what is maximised.
-        looks_at: the tensors that the objective takes. "chosen" is the mask of high-entropy tokens.
-        aggregation: how `aggregate` makes one number of all tokens.
-    """
-
-    objective: Callable[..., Tensor]
-    looks_at: str
-    aggregation: str
-
-
-ALGORITHMS = {
-    "grpo": Algorithm(clipped_surrogate, "ratio advantages", "mean of row means"),
-    "bnpo": Algorithm(clipped_surrogate, "ratio advantages", "mean over tokens"),
-    "dr_grpo": Algorithm(clipped_surrogate, "ratio advantages", "sum by limit"),
-    "dapo": Algorithm(clipped_surrogate, "ratio advantages", "sum by total"),
-    "cispo": Algorithm(cispo_objective, "ratio advantages logps", "sum by total"),
-    "sapo": Algorithm(sapo_objective, "ratio advantages", "mean of row means"),
-    "luspo": Algorithm(clipped_surrogate, "ratio advantages", "mean of row sums"),
-    "vespo": Algorithm(vespo_objective, "logps old_logps advantages mask correction", "sum by total"),
-    "gmpo": Algorithm(gmpo_objective, "logps old_logps advantages chosen", "mean of row means"),
-}

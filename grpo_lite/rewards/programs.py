@@ -10,15 +10,80 @@ import json
 import keyword
 import reprlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from grpo_lite._checks import check_above, check_choice, check_installed
-from grpo_lite._worker import Worker
-from grpo_lite.answers import after_thinking
+from grpo_lite.rewards.protocol import Completion, check_column, texts
+from grpo_lite.rewards.text import after_thinking
+from grpo_lite.rewards.worker import Worker
 
-_WORKER = Worker(Path(__file__).with_name("_sandbox_worker.py"))
+_WORKER = Worker("judge_programs.py")
 _SLACK = 10.0  # seconds on top of what a program may take, for processes that must start on a busy machine
+
+
+def code_reward(
+    completions: Sequence[Completion],
+    tests: Sequence,
+    entry_point: Sequence,
+    *,
+    partial_credit: bool = False,
+    interpreter: str = "monty",
+    seconds: float = 1.0,
+    **columns,
+) -> list[float | None]:
+    r"""Pay 1 if the last Python block of a completion passes all its tests.
+
+    The block stands after the thinking, between a line "```python" and a line "```". Its program runs in a sandbox,
+    never in this process. `run_program` says how, says which values count as the same, and gives the reason for a
+    reward.
+
+    A program that needs what the sandbox lacks, such as a generator function or `import heapq`, cannot be judged and
+    gets None. It earns nothing that way but loses nothing either, and a model may learn to write such programs: watch
+    how many there are, or set `interpreter="cpython"`, which is slower and weaker.
+
+    A setting is given with `functools.partial(code_reward, partial_credit=True)`.
+
+    Args:
+        completions: strings or chat lists.
+        tests: for each completion a list of cases `{"args": [...], "expected": ...}`, or the same as JSON text, which
+            is the form that survives a data set whose rows hold different types; None where there is no test.
+        entry_point: for each completion the name of the function to call; None where there is no test.
+        partial_credit: pay the share of the tests that pass instead of all or nothing. A constant that is right now
+            and then earns something too.
+        interpreter: "monty", or "cpython" for the weaker one that runs the whole language.
+        seconds: the limit of time for a program with all its tests, above 0.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion, or the share of tests passed; None where there is no test or the program cannot be
+        judged. No block, or a last one that is not closed, is 0.0.
+
+    Raises:
+        ValueError: tests or entry points that are not one for each completion or not of this form, an unknown
+            interpreter, a time limit that is not positive, or a completion that is neither a string nor a chat list.
+        ImportError: `pydantic-monty` is not installed.
+
+    Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in notebook 02.
+
+    Example:
+        >>> text = "```python\ndef double(x):\n    return 2 * x\n```"
+        >>> tests = '[{"args": [2], "expected": 4}, {"args": ["a"], "expected": "aa"}]'
+        >>> code_reward([text, "It is 4."], tests=[tests, tests], entry_point=["double", "double"])
+        [1.0, 0.0]
+    """
+    check_column("tests", tests, completions)
+    check_column("entry_point", entry_point, completions)
+    check_settings(interpreter, seconds)
+
+    def judge(text: str, cases, name) -> float | None:
+        program = extract_program(text)
+        if cases is None or program is None:
+            return None if cases is None else 0.0
+        result = run_program(program, name, cases, interpreter=interpreter, seconds=seconds)
+        paid = result.passed if partial_credit else float(result.status == "ok")
+        return None if result.status == "unsupported" else paid
+
+    return [judge(*row) for row in zip(texts(completions), tests, entry_point, strict=True)]
 
 
 class ProgramResult(NamedTuple):

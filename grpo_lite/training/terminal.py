@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from grpo_lite import distributed
-from grpo_lite.config import GRPOConfig
+from grpo_lite.training import distributed
+from grpo_lite.training.config import GRPOConfig
 
 
 @contextmanager

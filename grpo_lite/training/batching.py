@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from grpo_lite.logprobs import completion_logps
-from grpo_lite.rollout import Group, chunks
+from grpo_lite.training.rollout import Group, chunks
 
 
 class Rows(NamedTuple):

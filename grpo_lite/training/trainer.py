@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from grpo_lite import batching, distributed, rollout
 from grpo_lite.advantages import group_advantages
 from grpo_lite.aggregation import SLICE_SHARE
-from grpo_lite.checkpoint import append_line, cut_lines, load_checkpoint, newest_checkpoint, save_checkpoint
-from grpo_lite.config import GRPOConfig
 from grpo_lite.loss import grpo_loss
-from grpo_lite.rewards import RewardFunc, name_of
-from grpo_lite.rollout import Group
-from grpo_lite.terminal import ctrl_c, progress_bar
+from grpo_lite.rewards.protocol import RewardFunc, name_of
+from grpo_lite.training import batching, distributed, rollout
+from grpo_lite.training.checkpoint import append_line, cut_lines, load_checkpoint, newest_checkpoint, save_checkpoint
+from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.rollout import Group
+from grpo_lite.training.terminal import ctrl_c, progress_bar
 
 LOSS_SETTINGS = (
     "beta", "epsilon", "epsilon_high", "delta", "loss_type", "importance_sampling_level", "use_bias_correction_kl",

@@ -1,0 +1,138 @@
+r"""Rewards that look at the text alone: its length, its form, what stands in its box."""
+
+import re
+import reprlib
+from collections.abc import Sequence
+from decimal import Decimal
+
+from grpo_lite._checks import is_finite
+from grpo_lite.rewards.protocol import Completion, check_column, texts
+
+TAG = re.compile(r"(</?(?:think|answer)>)")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+
+
+def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
+    """Pay one point a character.
+
+    The simplest reward there is, and the one to hack: a model paid for length writes more, not better. It is here to
+    be watched, not to be used.
+
+    Args:
+        completions: strings or chat lists.
+        columns: ignored.
+
+    Returns:
+        The number of characters, at least 0. An empty completion gets 0.
+
+    Raises:
+        ValueError: a completion is neither a string nor a chat list.
+
+    Source: the first example of TRL's GRPO documentation. Built in notebook 02.
+
+    Example:
+        >>> length_reward([" blue.", [{"role": "assistant", "content": " in the sky."}]])
+        [6.0, 12.0]
+    """
+    return [float(len(text)) for text in texts(completions)]
+
+
+def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
+    r"""Pay 1 for `<think>...</think><answer>...</answer>` and nothing else.
+
+    The whole completion must have this form. Newlines may stand inside the tags and white space around them. Each tag
+    stands exactly once, neither part is blank, and nothing follows the answer.
+
+    Args:
+        completions: strings or chat lists.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion. It says nothing about whether the answer is right.
+
+    Raises:
+        ValueError: a completion is neither a string nor a chat list.
+
+    Source: the format reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
+
+    Example:
+        >>> format_reward(["<think>3 + 4\n= 7</think>\n<answer>7</answer>", "<answer>7</answer>"])
+        [1.0, 0.0]
+    """
+    return [float(_is_well_formed(text)) for text in texts(completions)]
+
+
+def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **columns) -> list[float | None]:
+    r"""Pay 1 if the last `\boxed{...}` holds the right answer.
+
+    The last box counts, as that is where a solution ends; braces may nest, as in `\boxed{\frac{1}{2}}`. White space
+    around the answer does not matter, and two plain decimal numbers are compared as numbers (2.0 is 2). Nothing else is
+    interpreted: 1/2 and 0.5 differ.
+
+    Args:
+        completions: strings or chat lists.
+        ground_truth: the right answer of each completion, as text or number; None where there is none.
+        columns: ignored.
+
+    Returns:
+        1.0 or 0.0 a completion, None where the truth is None. A missing, empty or unclosed last box is 0.0, also when
+        the truth is an empty text.
+
+    Raises:
+        ValueError: the number of truths differs from the number of completions, a truth is neither text nor number, or
+            a completion is neither a string nor a chat list.
+
+    Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
+
+    Example:
+        >>> boxed_reward([r"So \boxed{\frac{1}{2}}.", r"\boxed{2.0}", r"\boxed{3}"], [r"\frac{1}{2}", "2", "4"])
+        [1.0, 1.0, 0.0]
+    """
+    check_column("ground_truth", ground_truth, completions)
+    boxes = [last_box(text) for text in texts(completions)]
+    return [
+        None if truth is None else float(_same_answer(box, as_text(truth)))
+        for box, truth in zip(boxes, ground_truth, strict=True)
+    ]
+
+
+def after_thinking(text: str) -> str:
+    """Return what stands after the last `</think>`, "" if a `<think>` is still open."""
+    said = text.rpartition("</think>")[2]
+    return "" if "<think>" in said else said
+
+
+def last_box(text: str) -> str:
+    r"""Return what stands in the last `\boxed{...}`, "" if there is none or it is not closed."""
+    _, opened, rest = text.rpartition(r"\boxed{")
+    depth = 1
+    for brace in re.finditer(r"\\.|[{}]", rest if opened else "", re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)  # a brace behind a backslash is text, as in a set
+        if depth == 0:
+            return rest[: brace.start()]
+    return ""
+
+
+def as_text(truth: object) -> str:
+    """Write a truth as text: 2.5 as "2.5", a text as it is."""
+    if isinstance(truth, str):
+        return truth
+    if not is_finite(truth):
+        raise ValueError(f"ground_truth must hold texts, finite numbers or None, got {reprlib.repr(truth)}")
+    return format(Decimal(str(truth)), "f")
+
+
+def _is_well_formed(text: str) -> bool:
+    # Cut at the tags rather than matched as a whole: a lazy pattern takes quadratic time on tags that repeat.
+    parts = TAG.split(text)
+    if parts[1::2] != ["<think>", "</think>", "<answer>", "</answer>"]:
+        return False
+    before, thought, between, answer, after = parts[::2]
+    return bool(thought.strip() and answer.strip()) and not (before + between + after).strip()
+
+
+def _same_answer(answer: str, truth: str) -> bool:
+    answer, truth = " ".join(answer.split()), " ".join(truth.split())
+    if _NUMBER.fullmatch(answer) and _NUMBER.fullmatch(truth):
+        return Decimal(answer) == Decimal(truth)
+    return answer == truth != ""

@@ -1,0 +1,113 @@
+"""The rooms of the house: which file may import which, and that none is missing from the picture."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import grpo_lite
+
+HOUSE = Path(grpo_lite.__file__).parent
+# From the ground up: a file may import what stands above it in this list, and nothing else of the package.
+ALGORITHM = [
+    {"_checks"},
+    {"masking", "kl"},
+    {"chunked", "ratio", "advantages"},
+    {"sampling", "logprobs", "objectives", "token_weights"},
+    {"algorithms"},
+    {"aggregation"},
+    {"loss"},
+]
+REWARDS = [{"worker", "protocol"}, {"text"}, {"shaping", "answers", "programs"}]
+TRAINING = [{"config", "distributed", "checkpoint"}, {"rollout", "terminal"}, {"batching"}, {"trainer"}]
+EXPERIMENTS = [{"pretrain", "stepwise", "sweep"}, {"bench"}]
+# `combine_rewards` lives with the advantages and can also be had where it is looked for.
+ALLOWED = {("rewards", "advantages")}
+
+
+def files():
+    return sorted(path for path in HOUSE.rglob("*.py") if path.parent.name != "judges")
+
+
+def name_of(path):
+    parts = path.relative_to(HOUSE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path):
+    """Names of the package's modules that a file imports, wherever in the file."""
+    modules = {name_of(file) for file in files()}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "grpo_lite":
+            base = node.module.removeprefix("grpo_lite").lstrip(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".lstrip(".")
+                yield inner if inner in modules else base
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.removeprefix("grpo_lite.") for alias in node.names if "grpo_lite" in alias.name)
+
+
+def storeys():
+    """For each file, the set of files that it may import."""
+    may = {}
+    below = set()
+    for storey in ALGORITHM:
+        may |= {name: set(below) for name in storey}
+        below |= storey
+    algorithm = set(below)
+
+    def wing(name, floors, ground):
+        under = set(ground)
+        for floor in floors:
+            own = {f"{name}.{file}" for file in floor}
+            may.update({file: set(under) for file in own})
+            under |= own
+        may[name] = set(under)
+        return under
+
+    rewards = wing("rewards", REWARDS, {"_checks"})
+    may["tasks"] = rewards
+    may["plotting"] = {"_checks"}
+    training = wing("training", TRAINING, algorithm | rewards)
+    experiments = wing("experiments", EXPERIMENTS, training | {"tasks", "training"})
+    may["cli"] = experiments | {"plotting"}
+    may["__main__"] = {"cli"}
+    may[""] = set(may) - {"cli", "__main__"}
+    return may
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: name_of(path) or "grpo_lite")
+def test_imports_point_one_way(path):
+    own = name_of(path)
+    for wanted in imports(path):
+        assert wanted in storeys()[own] or (own, wanted) in ALLOWED, f"{own} imports {wanted}"
+
+
+def test_the_plan_has_every_room():
+    assert set(storeys()) == {name_of(path) for path in files()}
+
+
+def test_judges_know_nothing_of_the_package():
+    for path in HOUSE.glob("rewards/judges/*.py"):
+        assert not list(imports(path)), path
+
+
+def test_no_file_is_called_like_a_module_of_python():
+    names = {path.stem for path in HOUSE.rglob("*.py")} - {"__init__", "__main__"}
+    assert not names & sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from grpo_lite import loss", ["loss"]),
+        ("from grpo_lite.training import rollout", ["training.rollout"]),
+        ("def f():\n    from grpo_lite.training.trainer import METRICS", ["training.trainer"]),
+        ("import grpo_lite.loss", ["loss"]),
+        ("from grpo_lite import grpo_loss", [""]),
+    ],
+)
+def test_every_way_to_import_is_seen(tmp_path, text, found):
+    (tmp_path / "file.py").write_text(text)
+    assert list(imports(tmp_path / "file.py")) == found

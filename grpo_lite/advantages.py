@@ -26,7 +26,7 @@ def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | No
         ValueError: rewards are not a floating-point matrix or infinite, or the weights are not one finite number a
             function.
 
-    Source: TRL's GRPOTrainer, `reward_weights`. Built in notebook 02.
+    Source: TRL's GRPOTrainer, `reward_weights`. Built in lesson "Rewards".
 
     Example:
         >>> nan = float("nan")
@@ -76,7 +76,7 @@ def group_advantages(
             G < 2; eps < 0; an unknown `scale_rewards`.
 
     Source: DeepSeekMath, sec. 4.1.2 (arXiv:2402.03300); "none": Dr. GRPO (arXiv:2503.20783); "batch": Lite PPO
-    (arXiv:2508.08221). Built in notebook 05.
+    (arXiv:2508.08221). Built in lesson "Group-relative advantages".
 
     Example:
         >>> group_advantages(torch.tensor([1.0, 0.0, 1.0, 0.0]), num_generations=4)
@@ -112,7 +112,7 @@ def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) 
     Raises:
         ValueError: rewards are not a floating-point vector, are infinite, or do not fill whole groups; G < 2.
 
-    Source: RLOO, Ahmadian et al. (arXiv:2402.14740). Built in notebook 05.
+    Source: RLOO, Ahmadian et al. (arXiv:2402.14740). Built in lesson "Group-relative advantages".
 
     Example:
         >>> leave_one_out_advantages(torch.tensor([1.0, 0.0, 0.0, 0.0]), num_generations=4)
@@ -147,7 +147,8 @@ def normalize_then_sum(
         ValueError: rewards are not a floating-point matrix, are infinite, or do not fill whole groups; G < 2; the
             weights are not one finite number a function.
 
-    Source: GDPO (arXiv:2601.05242), TRL's `multi_objective_aggregation="normalize_then_sum"`. Built in notebook 13.
+    Source: GDPO (arXiv:2601.05242), TRL's `multi_objective_aggregation="normalize_then_sum"`.
+    Built in lesson "The family".
 
     Example:
         >>> normalize_then_sum(torch.tensor([[1.0, 0.0], [0.0, 100.0], [0.0, 0.0]]), num_generations=3)

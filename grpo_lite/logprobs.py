@@ -42,7 +42,8 @@ def token_logps(
     Raises:
         ValueError: wrong shapes or dtypes, an id outside of the vocabulary, temperature not above 0.
 
-    Source: DeepSeekMath, $\pi_\theta(o_{i,t} \mid q, o_{i,<t})$ in eq. 3 (arXiv:2402.03300). Built in notebook 04.
+    Source: DeepSeekMath, $\pi_\theta(o_{i,t} \mid q, o_{i,<t})$ in eq. 3 (arXiv:2402.03300).
+    Built in lesson "Token log-probs".
 
     Example:
         >>> logits = torch.tensor([[[0.0, 0.0], [0.0, 3.0]]])
@@ -100,7 +101,7 @@ def completion_logps(
         ValueError: wrong shapes or dtypes, completions that do not divide evenly among the prompts, padding on the
             right of a prompt or between tokens, an id outside of the vocabulary, temperature not above 0.
 
-    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 04.
+    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in lesson "Token log-probs".
 
     Example:
         >>> from transformers import GPT2Config, GPT2LMHeadModel
@@ -205,7 +206,7 @@ def token_entropies(logits: Float[Tensor, "B T V"], *, temperature: float = 1.0)
     Raises:
         ValueError: wrong shape or dtype, temperature not above 0.
 
-    Source: Shannon (1948); as a bonus in policy gradients: Williams and Peng (1991). Built in notebook 13.
+    Source: Shannon (1948); as a bonus in policy gradients: Williams and Peng (1991). Built in lesson "The family".
 
     Example:
         >>> token_entropies(torch.tensor([[[0.0, 0.0], [0.0, 3.0]]]))

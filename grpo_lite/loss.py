@@ -114,7 +114,7 @@ def grpo_loss(
             needed value is missing.
 
     Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "dr_grpo": arXiv:2503.20783; "dapo": arXiv:2503.14476; "luspo":
-    arXiv:2602.05261; corrected KL: DeepSeek-V3.2 (arXiv:2512.02556). Built in notebook 08.
+    arXiv:2602.05261; corrected KL: DeepSeek-V3.2 (arXiv:2512.02556). Built in lesson "The loss".
 
     Example:
         >>> logps = torch.tensor([[-1.0, -1.0], [-2.0, -2.0]], requires_grad=True)

@@ -27,7 +27,7 @@ def completion_mask(completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequ
     Raises:
         ValueError: `completion_ids` is not a 2-dimensional integer tensor, or `eos_token_id` is not one id or several.
 
-    Source: DeepSeekMath, the sum over $t \le |o_i|$ in eq. 3 (arXiv:2402.03300). Built in notebook 04.
+    Source: DeepSeekMath, the sum over $t \le |o_i|$ in eq. 3 (arXiv:2402.03300). Built in lesson "Token log-probs".
 
     Example:
         >>> completion_mask(torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4]]), eos_token_id=2)
@@ -59,7 +59,7 @@ def mask_truncated(
     Raises:
         ValueError: shapes or dtypes do not fit, or `eos_token_id` is not one id or several.
 
-    Source: overlong filtering, DAPO, sec. 3.4 (arXiv:2503.14476). Built in notebook 13.
+    Source: overlong filtering, DAPO, sec. 3.4 (arXiv:2503.14476). Built in lesson "The family".
 
     Example:
         >>> ids = torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4]])
@@ -92,7 +92,7 @@ def masked_mean(x: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], dim: i
     Raises:
         ValueError: `x` is not floating point, `mask` is not bool, or their shapes differ.
 
-    Source: DeepSeekMath, $\frac{1}{|o_i|}\sum_t$ in eq. 3 (arXiv:2402.03300). Built in notebook 04.
+    Source: DeepSeekMath, $\frac{1}{|o_i|}\sum_t$ in eq. 3 (arXiv:2402.03300). Built in lesson "Token log-probs".
 
     Example:
         >>> x = torch.tensor([[1.0, 3.0, 100.0], [5.0, 5.0, 5.0]])
@@ -121,7 +121,7 @@ def position_ids(attention_mask: Bool[Tensor, "B P"]) -> Int[Tensor, "B P"]:
     Returns:
         The position of each token.
 
-    Source: the convention of generation in transformers. Built in notebook 03.
+    Source: the convention of generation in transformers. Built in lesson "Sampling a group".
 
     Example:
         >>> position_ids(torch.tensor([[False, False, True, True], [True, True, True, True]]))

@@ -54,7 +54,7 @@ def clipped_surrogate(
         ValueError: shapes or dtypes do not fit, epsilon or epsilon_high below 0, delta not above 1.
 
     Source: PPO, eq. 7 (arXiv:1707.06347); clip-higher: DAPO (arXiv:2503.14476); delta: INTELLECT-2
-    (arXiv:2505.07291). Built in notebook 07.
+    (arXiv:2505.07291). Built in lesson "Ratio and clipping".
 
     Example:
         >>> clipped_surrogate(torch.tensor([[1.5], [1.5]]), torch.tensor([1.0, -1.0]))
@@ -96,7 +96,7 @@ def cispo_objective(
     Raises:
         ValueError: shapes or dtypes do not fit, or epsilon_high is missing or not above 0.
 
-    Source: MiniMax-M1 (arXiv:2506.13585). Built in notebook 13.
+    Source: MiniMax-M1 (arXiv:2506.13585). Built in lesson "The family".
 
     Example:
         >>> logps = torch.tensor([[-1.0], [-1.0]])
@@ -144,7 +144,7 @@ def sapo_objective(
     Raises:
         ValueError: shapes or dtypes do not fit, or a temperature is not above 0.
 
-    Source: SAPO (arXiv:2511.20347). Built in notebook 13.
+    Source: SAPO (arXiv:2511.20347). Built in lesson "The family".
 
     Example:
         >>> sapo_objective(torch.tensor([[1.0], [3.0]]), torch.tensor([1.0, 1.0]))
@@ -195,7 +195,7 @@ def vespo_objective(
     Raises:
         ValueError: shapes or dtypes do not fit, or a setting is out of range.
 
-    Source: VESPO (arXiv:2602.10693). Built in notebook 13.
+    Source: VESPO (arXiv:2602.10693). Built in lesson "The family".
 
     Example:
         >>> logps = torch.tensor([[-1.0, -2.0], [-1.0, -2.0]])
@@ -253,7 +253,7 @@ def gmpo_objective(
     Raises:
         ValueError: shapes or dtypes do not fit, or epsilon or epsilon_high is below 0.
 
-    Source: GMPO (arXiv:2507.20673). Built in notebook 13.
+    Source: GMPO (arXiv:2507.20673). Built in lesson "The family".
 
     Example:
         >>> logps, old_logps = torch.tensor([[-1.0, -1.0]]), torch.tensor([[-1.2, -3.0]])

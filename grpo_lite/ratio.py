@@ -35,7 +35,8 @@ def importance_ratio(
     Raises:
         ValueError: shapes or dtypes do not fit, or an unknown `level`.
 
-    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "sequence": GSPO (arXiv:2507.18071). Built in notebook 07.
+    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "sequence": GSPO (arXiv:2507.18071).
+    Built in lesson "Ratio and clipping".
 
     Example:
         >>> importance_ratio(torch.tensor([[-1.0, -2.0]]), torch.tensor([[-1.0, -2.5]]))

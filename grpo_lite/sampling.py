@@ -73,7 +73,7 @@ def sample_group(
         ValueError: wrong shapes or dtypes, a prompt padded on the right, an id outside of the vocabulary, a
             setting out of range.
 
-    Source: DeepSeekMath, algorithm 1, line 7 (arXiv:2402.03300). Built in notebook 03.
+    Source: DeepSeekMath, algorithm 1, line 7 (arXiv:2402.03300). Built in lesson "Sampling a group".
 
     Example:
         >>> from transformers import GPT2Config, GPT2LMHeadModel
@@ -130,7 +130,7 @@ def greedy_decode(
             setting out of range.
 
     Source: the limit of `sample_group` as the temperature falls to 0; the log-probs are those of $\pi_\theta$ in
-    DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in notebook 10.
+    DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in lesson "The training loop".
 
     Example:
         >>> from transformers import GPT2Config, GPT2LMHeadModel

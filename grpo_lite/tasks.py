@@ -94,7 +94,7 @@ def make_problems(task: str, split: str, size: int, *, seed: int = 0) -> list[di
     Raises:
         ValueError: unknown task or split, or more problems than the split holds.
 
-    Source: our own. Used in notebook 00.
+    Source: our own. Used in lesson "Watch it learn".
 
     Example:
         >>> make_problems("chain-sum", "test", 2)
@@ -135,7 +135,7 @@ def accuracy(completions: Sequence[Completion], ground_truth: Sequence[str], **c
     Raises:
         ValueError: an answer that is not a text, or another number of them than of completions.
 
-    Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in notebook 00.
+    Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Watch it learn".
 
     Example:
         >>> accuracy(["<think>3267</think><answer>7</answer>", "<answer>4</answer>"], ["7", "7"])

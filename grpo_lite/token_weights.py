@@ -41,7 +41,7 @@ def off_policy_mask(
     Raises:
         ValueError: shapes or dtypes do not fit, or the threshold is below 0.
 
-    Source: DeepSeek-V3.2 (arXiv:2512.02556). Built in notebook 13.
+    Source: DeepSeek-V3.2 (arXiv:2512.02556). Built in lesson "The family".
 
     Example:
         >>> logps, sampling_logps = torch.tensor([[-3.0], [-3.0]]), torch.tensor([[-1.0], [-1.0]])
@@ -76,7 +76,7 @@ def high_entropy_mask(
     Raises:
         ValueError: shapes or dtypes do not fit, or the share is outside of 0 to 1.
 
-    Source: Wang et al., Beyond the 80/20 Rule (arXiv:2506.01939). Built in notebook 13.
+    Source: Wang et al., Beyond the 80/20 Rule (arXiv:2506.01939). Built in lesson "The family".
 
     Example:
         >>> entropies = torch.tensor([[0.1, 2.0, 0.3, 0.2, 9.0]])
@@ -122,7 +122,7 @@ def sampler_correction(
     Raises:
         ValueError: shapes or dtypes do not fit, an unknown mode, or a range without 1.
 
-    Source: TRL's correction for vLLM, `vllm_importance_sampling_mode`. Built in notebook 13.
+    Source: TRL's correction for vLLM, `vllm_importance_sampling_mode`. Built in lesson "The family".
 
     Example:
         >>> old_logps, sampling_logps = torch.tensor([[-1.0, -1.0]]), torch.tensor([[-1.5, -3.0]])

@@ -108,7 +108,7 @@ def test_signature(name):
 
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
 def test_docstring_is_complete(thing):
-    parts = ["Attributes:"] if inspect.isclass(thing) else ["Args:", "Returns:", "Raises:", "Source:", " in notebook "]
+    parts = ["Attributes:"] if inspect.isclass(thing) else ["Args:", "Returns:", "Raises:", "Source:", ' in lesson "']
     for part in parts + ([] if inspect.isclass(thing) else ["Example:", ">>> "]):
         assert part in thing.__doc__, part
     for name in inspect.signature(thing).parameters:
@@ -116,7 +116,7 @@ def test_docstring_is_complete(thing):
 
 
 def test_the_trainer_and_its_settings_are_documented_like_functions():
-    for thing, parts in ((GRPOTrainer, ["Args:", "Source:", "Built in notebook"]), (GRPOConfig, [])):
+    for thing, parts in ((GRPOTrainer, ["Args:", "Source:", 'Built in lesson "']), (GRPOConfig, [])):
         for part in [*parts, "Raises:", "Example:", ">>> "]:
             assert part in thing.__doc__, part
     methods = [x for name, x in vars(GRPOTrainer).items() if inspect.isfunction(x) and not name.startswith("_")]
@@ -127,13 +127,12 @@ def test_the_trainer_and_its_settings_are_documented_like_functions():
 
 
 def test_a_docstring_names_the_lesson_that_builds_the_function():
+    scripts = [path.read_text() for path in (ROOT / "notebooks").glob("*.py")]
+    lessons = {re.search(r"^# # (?:\d\d )?(.+)$", script, re.M)[1]: script for script in scripts}
+    shows = {"Built": 'define-{}"', "Used": "grpo_lite.{}("}
     for thing in PUBLIC:
-        for number in re.findall(r"Built in notebook (\d\d)", " ".join(thing.__doc__.split())):
-            (script,) = (ROOT / "notebooks").glob(f"{number}_*.py")
-            assert f'"define-{thing.__name__}"' in script.read_text()
-        for number in re.findall(r"Used in notebook (\d\d)", " ".join(thing.__doc__.split())):
-            (script,) = (ROOT / "notebooks").glob(f"{number}_*.py")
-            assert f"grpo_lite.{thing.__name__}(" in script.read_text()
+        for how, title in re.findall(r'(Built|Used) in lesson "(.+?)"', " ".join(thing.__doc__.split())):
+            assert shows[how].format(thing.__name__) in lessons[title]
 
 
 def test_every_public_name_has_a_place_in_the_api_pages():

@@ -23,7 +23,7 @@ KL = '''"""KL."""
 def kl_k3():
     """Estimate.
 
-    Source: A. Author, On KL, eq. 3 (arXiv:2402.03300). Built in notebook 01.
+    Source: A. Author, On KL, eq. 3 (arXiv:2402.03300). Built in lesson "One".
     """
 '''
 
@@ -226,7 +226,7 @@ def test_a_sound_site_passes_and_its_references_lead_somewhere(tmp_path):
     done = strict_build(tmp_path)
     assert done.returncode == 0, done.stdout
     api = (tmp_path / "site/api/kl/index.html").read_text()
-    assert 'href="../../notebooks/01_one/#define-kl_k3">notebook 01</a>' in api
+    assert 'href="../../notebooks/01_one/#define-kl_k3">01 One</a>' in api
     lesson = (tmp_path / "site/notebooks/01_one/index.html").read_text()
     assert 'href="../../api/kl/#grpo_lite.kl.kl_k3"><code>grpo_lite.kl_k3</code></a>' in lesson
     assert 'href="../../">home</a>' in lesson

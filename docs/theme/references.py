@@ -1,11 +1,13 @@
 """MkDocs hook: the API reference points to papers and to the lessons that build each function; lessons point back.
 
-A docstring says `Source: Authors, title, eq. N (arXiv:NNNN.NNNNN). Built in notebook NN.`; the page makes links of it.
+A docstring says `Source: Authors, title, eq. N (arXiv:NNNN.NNNNN). Built in lesson "TITLE".`; the page makes links of
+it and puts the number of the lesson there, which stands in its file name and nowhere else.
 """
 
 import json
 import logging
 import re
+from html import escape, unescape
 from pathlib import Path
 
 from mkdocs.utils import get_relative_url
@@ -14,12 +16,14 @@ log = logging.getLogger("mkdocs.hooks.references")
 
 API = "api/"
 ARXIV = re.compile(r"\barXiv:(\d{4}\.\d{4,5})(v\d+)?")
-ENTRY_OR_LESSON = re.compile(r'id="(?P<entry>grpo_lite[\w.]*)"|\b[Nn]otebook (?P<number>\d\d)\b')
+ENTRY_OR_LESSON = re.compile(
+    r'id="(?P<entry>grpo_lite[\w.]*)"|\blesson\s+(?P<quote>"|&quot;)(?P<title>[^"<>]+?)(?P=quote)'
+)
 
 LINK_OR_NAME = re.compile(r"<a\b.*?</a>|<code>(?P<name>grpo_lite(?:\.\w+)+)(?:\(\))?</code>", re.S)
 
-_lessons: dict[str, tuple[str, set[str]]] = {}
-"""Number of a lesson -> its address and the names that it defines."""
+_lessons: dict[str, tuple[str, str, set[str]]] = {}
+"""Title of a lesson -> its number, its address and the names that it defines."""
 
 
 def on_files(files, config):
@@ -27,13 +31,14 @@ def on_files(files, config):
     _lessons.clear()
     for file in files:
         if file.src_uri.endswith(".ipynb"):
-            _lessons[file.name[:2]] = (file.url, defined_names(Path(file.abs_src_path)))
+            cells = json.loads(Path(file.abs_src_path).read_text(encoding="utf-8"))["cells"]
+            title = re.match(r"# (?:\d\d )?(.+)", "".join(cells[0]["source"]))[1]
+            _lessons[title] = (file.name[:2], file.url, defined_names(cells))
     return files
 
 
-def defined_names(path):
+def defined_names(cells):
     """Names in the `define-NAME` tags of a notebook."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     tags = [tag for cell in cells for tag in cell["metadata"].get("tags", [])]
     return {tag.removeprefix("define-") for tag in tags if tag.startswith("define-")}
 
@@ -54,7 +59,7 @@ def link_papers(html):
 
 
 def link_lessons(html, page):
-    """`notebook 05` -> a link to the cell there that builds the function whose entry it stands in."""
+    """`lesson "KL"` -> a link to the cell there that builds the function whose entry it stands in."""
     name = ""
 
     def replace(match):
@@ -62,12 +67,13 @@ def link_lessons(html, page):
         if match["entry"]:
             name = match["entry"].rpartition(".")[2]
             return match[0]
-        if match["number"] not in _lessons:
-            log.warning("%s: %s does not exist", page.file.src_uri, match[0])
+        title = " ".join(unescape(match["title"]).split())
+        if title not in _lessons:
+            log.warning('%s: there is no lesson "%s"', page.file.src_uri, title)
             return match[0]
-        url, names = _lessons[match["number"]]
+        number, url, names = _lessons[title]
         anchor = f"#define-{name}" if name in names else ""
-        return f'<a href="{get_relative_url(url, page.url)}{anchor}">{match[0]}</a>'
+        return f'lesson <a href="{get_relative_url(url, page.url)}{anchor}">{number} {escape(title)}</a>'
 
     return ENTRY_OR_LESSON.sub(replace, html)
 

@@ -1,8 +1,8 @@
 """Which settings matter: short trainings on chain sums, one setting changed at a time, several seeds each.
 
 `python -m grpo_lite.experiments.sweep` makes the results again that ship with the package, one JSON line a run. What is
-in the file already is not run again, so a sweep that was stopped goes on; `--quick` takes a minute. Lesson 12 reads the
-results.
+in the file already is not run again, so a sweep that was stopped goes on; `--quick` takes a minute. The
+lesson "What matters" reads the results.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def run(settings: Mapping[str, Any], seed: int, *, batches: Sequence[int] = BATC
     Raises:
         ValueError: a setting is out of range.
 
-    Source: our own. Used in notebook 12.
+    Source: our own. Used in lesson "What matters".
 
     Example:
         >>> record = run({"learning_rate": 1e-3}, 0, batches=[0, 2])
@@ -156,7 +156,7 @@ def sweep(
     Returns:
         All runs in the file, also those that were there before.
 
-    Source: our own. Used in notebook 12.
+    Source: our own. Used in lesson "What matters".
 
     Example:
         >>> import tempfile
@@ -191,7 +191,7 @@ def load_results(path: str | Path = STORED) -> list[dict[str, Any]]:
     Raises:
         ValueError: there is no such file.
 
-    Source: our own. Used in notebook 12.
+    Source: our own. Used in lesson "What matters".
 
     Example:
         >>> sorted(load_results()[0])[:3]
@@ -215,7 +215,7 @@ def select(results: Iterable[Mapping[str, Any]], **changes) -> list[Mapping[str,
     Raises:
         ValueError: a name that was not swept, or a setting without a run.
 
-    Source: our own. Used in notebook 12.
+    Source: our own. Used in lesson "What matters".
 
     Example:
         >>> [run["seed"] for run in select(load_results(), beta=0.04)][:5]
@@ -245,7 +245,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     Raises:
         ValueError: fewer than 2 values or more than 15.
 
-    Source: Student, The probable error of a mean, Biometrika 6 (1908). Built in notebook 12.
+    Source: Student, The probable error of a mean, Biometrika 6 (1908). Built in lesson "What matters".
 
     Example:
         >>> tuple(round(x, 3) for x in interval([0.90, 0.92, 0.91, 0.89, 0.93]))

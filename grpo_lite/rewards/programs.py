@@ -63,7 +63,7 @@ def code_reward(
             interpreter, a time limit that is not positive, or a completion that is neither a string nor a chat list.
         ImportError: `pydantic-monty` is not installed.
 
-    Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in notebook 02.
+    Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Rewards".
 
     Example:
         >>> text = "```python\ndef double(x):\n    return 2 * x\n```"
@@ -168,7 +168,7 @@ def run_program(
             interpreter, a time limit that is not positive.
         ImportError: `pydantic-monty` is not installed.
 
-    Source: `pydantic-monty`. Used in notebook 02.
+    Source: `pydantic-monty`. Used in lesson "Rewards".
 
     Example:
         >>> run_program("def double(x): return 2 * x", "double", [{"args": [2], "expected": 4}])

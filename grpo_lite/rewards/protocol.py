@@ -38,7 +38,7 @@ def score_completions(
         ValueError: no function, no completion, a column of another length, or a function that returns the wrong number
             of values or something that is neither a finite number nor None (the message names the function).
 
-    Source: the reward protocol of TRL's GRPOTrainer. Built in notebook 02.
+    Source: the reward protocol of TRL's GRPOTrainer. Built in lesson "Rewards".
 
     Example:
         >>> from grpo_lite import boxed_reward, length_reward

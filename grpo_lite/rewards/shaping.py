@@ -36,7 +36,7 @@ def soft_overlong_reward(max_completion_length: int, soft_punish_cache: int) -> 
         ValueError: a length that is not a whole number in its range; later, in the function, `completion_ids` that are
             not one list a completion.
 
-    Source: soft overlong punishment, DAPO, eq. 13 (arXiv:2503.14476). Built in notebook 13.
+    Source: soft overlong punishment, DAPO, eq. 13 (arXiv:2503.14476). Built in lesson "The family".
 
     Example:
         >>> reward = soft_overlong_reward(max_completion_length=100, soft_punish_cache=20)
@@ -78,7 +78,7 @@ def repetition_penalty_reward(ngram_size: int = 3, max_penalty: float = -1.0) ->
             in the function, `completion_ids` that are not one list a completion.
 
     Source: Yeo et al., Demystifying Long Chain-of-Thought Reasoning, appendix C.2 (arXiv:2502.03373), as in TRL's
-    `get_repetition_penalty_reward`. Built in notebook 02.
+    `get_repetition_penalty_reward`. Built in lesson "Rewards".
 
     Example:
         >>> reward = repetition_penalty_reward(ngram_size=2)
@@ -115,7 +115,7 @@ def tag_count_reward(completions: Sequence[Completion], **columns) -> list[float
     Raises:
         ValueError: a completion is neither a string nor a chat list.
 
-    Source: `tag_count_reward` of open-r1, for the tags of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
+    Source: `tag_count_reward` of open-r1, for the tags of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Rewards".
 
     Example:
         >>> tag_count_reward(["<think>a</think><answer>7</answer>", "<think>a</think>7", "<think><think>"])
@@ -141,7 +141,7 @@ def language_consistency_reward(script: str) -> RewardFunc:
     Raises:
         ValueError: Unicode has no letter whose name begins with that word.
 
-    Source: language consistency reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
+    Source: language consistency reward of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Rewards".
 
     Example:
         >>> reward = language_consistency_reward("LATIN")

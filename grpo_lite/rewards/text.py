@@ -28,7 +28,7 @@ def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
     Raises:
         ValueError: a completion is neither a string nor a chat list.
 
-    Source: the first example of TRL's GRPO documentation. Built in notebook 02.
+    Source: the first example of TRL's GRPO documentation. Built in lesson "Rewards".
 
     Example:
         >>> length_reward([" blue.", [{"role": "assistant", "content": " in the sky."}]])
@@ -53,7 +53,7 @@ def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
     Raises:
         ValueError: a completion is neither a string nor a chat list.
 
-    Source: the format reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
+    Source: the format reward of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Rewards".
 
     Example:
         >>> format_reward(["<think>3 + 4\n= 7</think>\n<answer>7</answer>", "<answer>7</answer>"])
@@ -82,7 +82,7 @@ def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **co
         ValueError: the number of truths differs from the number of completions, a truth is neither text nor number, or
             a completion is neither a string nor a chat list.
 
-    Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Built in notebook 02.
+    Source: the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Rewards".
 
     Example:
         >>> boxed_reward([r"So \boxed{\frac{1}{2}}.", r"\boxed{2.0}", r"\boxed{3}"], [r"\frac{1}{2}", "2", "4"])

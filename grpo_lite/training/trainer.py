@@ -56,7 +56,7 @@ class GRPOTrainer:
     Raises:
         ValueError: a data set without rows or without prompts.
 
-    Source: DeepSeekMath, algorithm 1 (arXiv:2402.03300). Built in notebook 10.
+    Source: DeepSeekMath, algorithm 1 (arXiv:2402.03300). Built in lesson "The training loop".
 
     Example:
         >>> from grpo_lite.tasks import accuracy, load_base_model, make_problems

@@ -635,6 +635,6 @@ for way in (median_of_others, median_of_group):
 # | token ratio on old samples | a bias that grows with the distance | less than the product of ratios |
 # | clip | no push outside of the range | least |
 #
-# The exact world is also what the tests of this site stand on: `tests/enumerable.py` and `tests/test_oracle.py` check the packaged baselines, the KL and every loss type in it.
+# The exact world is also what the tests of this site stand on: `tests/helpers/enumerable.py` and `tests/test_oracle.py` check the packaged baselines, the KL and every loss type in it.
 #
 # **Next:** [lesson 15](15_the_same_numbers_as_trl.ipynb) holds the package against TRL, and reads TRL's defaults.

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from built import ROOT, setting
+from helpers.built import ROOT, setting
 
 HERE = ROOT / "build" / "colab"
 PYTHON = HERE / "venv" / "bin" / "python"

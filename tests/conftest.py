@@ -1,15 +1,26 @@
-"""What test files share: tiny models, the package as a user sees it (no shape checker), the built site, a browser."""
+"""Fixtures of all tests: tiny models, the package as a user sees it (no shape checker), the built site, a browser."""
 
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
-import built
 import hypothesis
 import jaxtyping
 import pytest
 import torch
+
+from helpers import built
+from helpers.explorers import TAGS
+from helpers.missing import give_up
+from helpers.models import make_tiny_model
+
+CALL = """async ([path, given]) => {
+  const files = ["grpo", "step"].map((name) => import(`/assets/javascripts/explorers/${name}.js`));
+  const formulas = Object.assign({}, ...(await Promise.all(files)));
+  if (path === "generator") return Array.from({ length: 4000 }, formulas.generator(...given));
+  return path.split(".").reduce((owner, name) => owner[name], formulas)(...given);
+}"""
 
 torch.set_num_threads(1)
 # No deadline: a busy machine is not a failure. The same examples on every run: a red test stays red until it is mended.
@@ -29,33 +40,6 @@ def as_user():
 def tiny_model(request):
     """A model with absolute positions and one with rotary positions, in float64, dropout left on where there is any."""
     return make_tiny_model(request.param)
-
-
-def make_tiny_model(kind: str, vocab_size: int = 12, seed: int = 0) -> torch.nn.Module:
-    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(seed)
-    special = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    if kind == "gpt2":
-        config = GPT2Config(vocab_size=vocab_size, n_embd=16, n_layer=2, n_head=2, n_positions=64, **special)
-        config.initializer_range = 0.5
-        return GPT2LMHeadModel(config).double()
-    config = LlamaConfig(
-        vocab_size=vocab_size,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-        **special,
-    )
-    return LlamaForCausalLM(config).double()
-
-
-def give_up(reason):
-    """What is missing is a gap on a laptop and a failure where it is what is tested."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +80,31 @@ def both_schemes(browser, server):
     yield [context.new_page() for context in contexts]
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def explore(page):
+    """The page with all of them, their modules loaded."""
+    page.goto("explore/")
+    for tag in TAGS:
+        page.locator(f"{tag}.explorer").wait_for()
+    return page
+
+
+@pytest.fixture(scope="module")
+def js(browser, server):
+    """Call a formula of the explorers by its name."""
+    tab = browser.new_page()
+    tab.goto(f"{server}404.html")
+
+    def call(path, *given):
+        plain = [x.tolist() if isinstance(x, torch.Tensor) else x for x in given]
+        return tab.evaluate(CALL, [path, plain])
+
+    yield call
+    tab.close()
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(6)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from built import CHROMIUM, FLAGS, KINDS, served
+from helpers.built import CHROMIUM, FLAGS, KINDS, served
 
 LEAST = {"accessibility": 100, "best-practices": 100, "seo": 95}
 

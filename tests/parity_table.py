@@ -13,9 +13,9 @@ import warnings
 from pathlib import Path
 
 import torch
-from trl_trainer import make_trainer, trl_loss, trl_sampler_correction
 
 import grpo_lite
+from helpers.trl_trainer import make_trainer, trl_loss, trl_sampler_correction
 
 PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
 CLIPPED = ["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]

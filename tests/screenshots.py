@@ -6,7 +6,7 @@ Usage: `make screenshots`, then open build/screenshots/index.html; or `python te
 import sys
 from html import escape
 
-from built import ROOT, addresses, chromium, served
+from helpers.built import ROOT, addresses, chromium, served
 
 FOLDER = ROOT / "build" / "screenshots"
 WIDTHS = (1440, 820, 390)

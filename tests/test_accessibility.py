@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from built import KINDS, addresses
-from conftest import give_up
+
+from helpers.built import KINDS, addresses
+from helpers.missing import give_up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 

@@ -3,12 +3,12 @@ import math
 import pytest
 import torch
 import transformers
-from conftest import make_tiny_model
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grpo_lite import completion_logps, sample_group, token_logps
 from grpo_lite.chunked import head_inputs, linear_head, linear_logps
+from helpers.models import make_tiny_model
 
 T, F = True, False
 PROMPTS = torch.tensor([[0, 3, 4], [5, 6, 7]])

@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-import forked
 import pytest
 import torch
 
 from grpo_lite.cli import main
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
 from grpo_lite.training.checkpoint import newest_checkpoint, read_lines
+from helpers import forked
 
 OPTIONS = ["--max-steps", "6", "--per-device-train-batch-size", "32", "--num-generations", "8", "--eval-steps", "3",
            "--save-steps", "2", "--loss-type", "dr_grpo", "--scale-rewards", "none", "--seed", "3"]  # fmt: skip

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from answering import save_policy
 
 import grpo_lite
+from helpers.answering import save_policy
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -6,16 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
-import nbformat
 import pytest
 import torch
 
 import grpo_lite
 from grpo_lite import _checks, plotting
+from helpers.lessons import SCRIPTS, stored
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["loop", "loss-matrix", "ppo-grpo", "road", "shift"]
-SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 DECLARED = re.compile(r"(?:fill|stroke):([^;}]+)")
 
 every_diagram = pytest.mark.parametrize("name", NAMES)
@@ -43,7 +42,7 @@ def calls():
     """Name of a diagram -> the cells that show it, as (lesson, cell of its notebook)."""
     found = {}
     for script in SCRIPTS:
-        for cell in nbformat.read(script.with_suffix(".ipynb"), as_version=4).cells:
+        for cell in stored(script).cells:
             if "diagram" in cell.metadata.get("tags", []):
                 name = re.fullmatch(r'plotting\.diagram\("([\w-]+)"\)', cell.source)[1]
                 found.setdefault(name, []).append((script.stem[:2], cell))

@@ -9,15 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forked
 import pytest
 import torch
 import torch.distributed as dist
-from test_resume import records
-from test_trainer import ROWS, SETTINGS, TOKENIZER, assert_same, model_of, odd, only_some, weights
 
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.training import distributed
+from helpers import forked
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, model_of, odd, only_some, records, weights
 
 GRADIENTS = {
     "grpo": {"loss_type": "grpo"},

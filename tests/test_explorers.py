@@ -6,13 +6,13 @@ from fractions import Fraction
 import nbformat
 import pytest
 import torch
-from built import ROOT
-from test_site import SOUND, small_project, strict_build, tab_to, text_cell
 
 import grpo_lite
 from grpo_lite.algorithms import ALGORITHMS
+from helpers.built import ROOT
+from helpers.explorers import TAGS, assert_same, real, sentence, tab_to, uniform
+from helpers.small_site import SOUND, small_project, strict_build, text_cell
 
-TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer", "model-explorer")
 SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]
 SHIFT = """() => new Promise((done) => {
   const total = (list) => list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
@@ -20,49 +20,6 @@ SHIFT = """() => new Promise((done) => {
   setTimeout(() => done(0), 300); // no shift, no entry
 })"""
 FILL = "selector => getComputedStyle(document.querySelector(selector)).fill"
-CALL = """async ([path, given]) => {
-  const files = ["grpo", "step"].map((name) => import(`/assets/javascripts/explorers/${name}.js`));
-  const formulas = Object.assign({}, ...(await Promise.all(files)));
-  if (path === "generator") return Array.from({ length: 4000 }, formulas.generator(...given));
-  return path.split(".").reduce((owner, name) => owner[name], formulas)(...given);
-}"""
-
-
-@pytest.fixture
-def explore(page):
-    """The page with all of them, their modules loaded."""
-    page.goto("explore/")
-    for tag in TAGS:
-        page.locator(f"{tag}.explorer").wait_for()
-    return page
-
-
-@pytest.fixture(scope="module")
-def js(browser, server):
-    """Call a formula of the explorers by its name."""
-    tab = browser.new_page()
-    tab.goto(f"{server}404.html")
-
-    def call(path, *given):
-        plain = [x.tolist() if isinstance(x, torch.Tensor) else x for x in given]
-        return tab.evaluate(CALL, [path, plain])
-
-    yield call
-    tab.close()
-
-
-@pytest.fixture
-def generator():
-    return torch.Generator().manual_seed(6)
-
-
-def uniform(generator, *shape):
-    return torch.rand(*shape, generator=generator, dtype=torch.float64)
-
-
-def assert_same(theirs, ours):
-    torch.testing.assert_close(torch.tensor(theirs, dtype=torch.float64), ours.double(), atol=1e-9, rtol=1e-9)
-
 
 # Formulas
 
@@ -177,16 +134,6 @@ def test_tokens_are_drawn_with_their_probability_and_can_be_drawn_again(js):
 
 
 # What a reader does
-
-
-def sentence(explore, tag):
-    """What stands there once the pause between two sentences is over."""
-    explore.wait_for_timeout(600)
-    return explore.locator(f"{tag} [aria-live=polite]").text_content()
-
-
-def real(text):
-    return float(text.replace("−", "-"))
 
 
 def fraction(value):

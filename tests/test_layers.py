@@ -111,3 +111,14 @@ def test_no_file_is_called_like_a_module_of_python():
 def test_every_way_to_import_is_seen(tmp_path, text, found):
     (tmp_path / "file.py").write_text(text)
     assert list(imports(tmp_path / "file.py")) == found
+
+
+def test_what_tests_share_stands_in_helpers():
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    tests = {path.stem for path in files if path.stem.startswith("test_") or path.stem == "conftest"}
+    assert len(tests) > 40
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            named += [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            assert not tests & set(named), f"{path.name} imports {tests & set(named)}: move it to tests/helpers/"

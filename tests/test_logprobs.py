@@ -4,10 +4,10 @@ import math
 import pytest
 import torch
 import transformers
-from conftest import make_tiny_model
 from torch.testing import assert_close
 
 from grpo_lite import completion_logps, token_logps
+from helpers.models import make_tiny_model
 
 T, F = True, False
 

@@ -9,12 +9,12 @@ import re
 
 import pytest
 import torch
-from conftest import make_tiny_model
-from enumerable import IDS, MASK, logps_of, probabilities, random_policy
 
 import grpo_lite
 from grpo_lite import loss as loss_module
 from grpo_lite.algorithms import ALGORITHMS
+from helpers.enumerable import IDS, MASK, logps_of, probabilities, random_policy
+from helpers.models import make_tiny_model
 
 
 def close(a, b, tolerance=1e-9):

@@ -5,14 +5,13 @@ from functools import partial
 
 import pytest
 import torch
-from built import ROOT
 from safetensors.torch import load_file
-from test_explorers import assert_same, real, sentence
-from test_site import tab_to
 
 import grpo_lite
 from grpo_lite.tasks import BASE_MODEL, RECIPE, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training.rollout import evaluate
+from helpers.built import ROOT
+from helpers.explorers import assert_same, real, sentence, tab_to
 
 NAMES = ("base", "trained")
 FILES = {name: ROOT / f"docs/assets/models/{name}.safetensors" for name in NAMES}

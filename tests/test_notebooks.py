@@ -1,42 +1,18 @@
 """The lessons: script and notebook agree, every function is built and compared, a fresh run shows the same numbers."""
 
 import re
-from pathlib import Path
 
 import jupytext
-import nbformat
 import pytest
-from test_package import REPO_URL
 
 import grpo_lite
+from helpers.built import ROOT, setting
+from helpers.lessons import NUMBER, SCRIPTS, results, stored, tags
 
-ROOT = Path(__file__).parents[1]
-SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 # Records, settings and a type alias: nothing to build by hand. The last two wrap a library and a sandbox.
 NOT_BUILT = {"Completions", "GRPOConfig", "LossOutput", "RewardFunc", "code_reward", "math_reward"}
-NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 
 every_lesson = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-
-
-def stored(script):
-    return nbformat.read(script.with_suffix(".ipynb"), as_version=4)
-
-
-def tags(cell):
-    return cell.metadata.get("tags", [])
-
-
-def printed(cell):
-    """What a cell printed and returned, as text; pictures apart."""
-    texts = []
-    for output in cell.get("outputs", []):
-        texts.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
-    return "\n".join(texts).strip()
-
-
-def results(notebook):
-    return {t: printed(cell) for cell in notebook.cells for t in tags(cell) if t.startswith("result-")}
 
 
 def assert_same_output(shown, fresh):
@@ -72,7 +48,7 @@ def test_lesson_has_the_anatomy_of_a_lesson(script):
     assert re.search(r"^\*\*Minutes:\*\* \d+ · \*\*Needs:\*\* .+ · \*\*Gives:\*\* .+$", first.source, re.M)
     assert tags(setup) == ["setup"]
     assert setup.source.startswith('import sys\n\nif "google.colab" in sys.modules:\n    get_ipython()')
-    assert f"git+{REPO_URL}'" in setup.source
+    assert f"git+{setting('repo_url')}'" in setup.source
     prose = "\n".join(cell.source for cell in rest if cell.cell_type == "markdown")
     middle = ("## Try it",) if script.stem.startswith("00") else ("## Break it", "## Exercises")
     for part in ("**Predict.**", *middle, "## What to remember", "> **Remember.**"):

@@ -5,7 +5,20 @@ import math
 
 import pytest
 import torch
-from enumerable import (
+from torch.testing import assert_close
+
+from grpo_lite import (
+    completion_mask,
+    group_advantages,
+    grpo_loss,
+    importance_ratio,
+    kl_k1,
+    kl_k2,
+    kl_k3,
+    leave_one_out_advantages,
+    masked_mean,
+)
+from helpers.enumerable import (
     EOS,
     IDS,
     LENGTH,
@@ -20,19 +33,6 @@ from enumerable import (
     probabilities,
     random_policy,
     scores,
-)
-from torch.testing import assert_close
-
-from grpo_lite import (
-    completion_mask,
-    group_advantages,
-    grpo_loss,
-    importance_ratio,
-    kl_k1,
-    kl_k2,
-    kl_k3,
-    leave_one_out_advantages,
-    masked_mean,
 )
 
 REWARDS = torch.randn(len(IDS), generator=torch.Generator().manual_seed(9), dtype=torch.float64)

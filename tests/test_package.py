@@ -3,21 +3,15 @@
 import inspect
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import grpo_lite
 from grpo_lite import GRPOConfig, GRPOTrainer
+from helpers.built import ROOT, setting
+from helpers.forked import python
 
-ROOT = Path(__file__).parents[1]
-REPO_URL = re.search(r"^repo_url: (\S+)$", (ROOT / "mkdocs.yml").read_text(), re.M)[1]
 PUBLIC = [getattr(grpo_lite, name) for name in grpo_lite.__all__ if name != "RewardFunc"]
-
-
-def python(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
 def test_import_loads_torch_and_nothing_heavier():
@@ -147,7 +141,7 @@ def test_the_address_of_the_repository_is_the_one_of_mkdocs_yml():
     for file in files:
         if file.endswith((".py", ".md", ".yml", ".toml", ".html", ".ipynb", ".cff")):
             for address in re.findall(r"https://github\.com/grpo-lite[\w./-]*", (ROOT / file).read_text()):
-                assert address.rstrip(".").removesuffix(".git").startswith(REPO_URL), file
+                assert address.rstrip(".").removesuffix(".git").startswith(setting("repo_url")), file
 
 
 def test_the_readme_example_prints_what_the_readme_says():

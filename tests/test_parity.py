@@ -4,10 +4,10 @@ import re
 
 import pytest
 import torch
-from parity_table import LOSS_TYPES, OPTIONS, PAGE, applies, random_batch, trainers, worst
-from trl_trainer import make_trainer, trl_advantages, trl_loss, trl_mask_of_truncated, trl_sampler_correction
 
 import grpo_lite
+from helpers.trl_trainer import make_trainer, trl_advantages, trl_loss, trl_mask_of_truncated, trl_sampler_correction
+from parity_table import LOSS_TYPES, OPTIONS, PAGE, applies, random_batch, trainers, worst
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -1,16 +1,13 @@
 """The explorer of a tiny policy: every step in the page is one of the package, and the page does what it says."""
 
-# ruff: noqa: F401, F811 (fixtures of the other files)
-
 import re
 from collections import Counter
 
 import pytest
 import torch
-from test_explorers import assert_same, explore, generator, js, real, uniform
-from test_site import tab_to
 
 import grpo_lite
+from helpers.explorers import assert_same, real, tab_to, uniform
 
 EASY = ([0.3, 0.3, 0.15, 0.15, 0.1], [0, 0.5, 0, 1, 0])
 HARD = ([0.3, 0.2, 0.2, 0.003, 0.297], [0, 0, 0, 1, 0])

@@ -7,17 +7,17 @@ import signal
 from functools import wraps
 from pathlib import Path
 
-import forked
 import numpy as np
 import pytest
 import torch
-from conftest import make_tiny_model
-from test_trainer import ROWS, SETTINGS, TOKENIZER, odd, weights
 
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.experiments.pretrain import SYMBOLS
 from grpo_lite.training import checkpoint, trainer
 from grpo_lite.training.checkpoint import newest_checkpoint, read_lines
+from helpers import forked
+from helpers.models import make_tiny_model
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, odd, records, weights
 
 RUN = SETTINGS | {
     "per_device_train_batch_size": 16,
@@ -37,11 +37,6 @@ def make_run(folder, reward_func=odd, **settings):
     args = GRPOConfig(**RUN | {"output_dir": str(folder)} | settings)
     model = make_tiny_model("gpt2", len(SYMBOLS))
     return GRPOTrainer(model, reward_func, args, ROWS, TOKENIZER, eval_dataset=ROWS[:2])
-
-
-def records(folder):
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: x for name, x in line.items() if name != "tokens_per_second"} for line in lines]
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ import math
 
 import pytest
 import torch
-from conftest import make_tiny_model
 from torch.testing import assert_close
 
 from grpo_lite import completion_logps, completion_mask, greedy_decode, sample_group
+from helpers.models import make_tiny_model
 
 T, F = True, False
 EOS, PAD = 2, 0

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 
-import forked
 import psutil
 import pytest
 
@@ -15,6 +14,7 @@ from grpo_lite import _checks
 from grpo_lite.rewards import programs
 from grpo_lite.rewards.judges import judge_programs
 from grpo_lite.rewards.programs import ProgramResult, run_program
+from helpers import forked
 
 CASES = [{"args": [1], "expected": 2}]
 GOOD = "def f(x):\n    return x + 1"

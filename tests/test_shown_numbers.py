@@ -7,11 +7,11 @@ import re
 
 import pytest
 import torch
-from conftest import make_tiny_model
-from test_notebooks import NUMBER, SCRIPTS, results, stored
 
 import grpo_lite as gl
 from grpo_lite.masking import position_ids
+from helpers.lessons import NUMBER, SCRIPTS, results, stored
+from helpers.models import make_tiny_model
 
 T, F, nan = True, False, float("nan")
 

@@ -1,31 +1,18 @@
 """The site: what the hooks make of a notebook, what a strict build refuses, and the built pages in a real browser."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
 import pytest
-import yaml
-from built import ROOT, addresses, setting
+
+from helpers.built import ROOT, addresses, setting
+from helpers.explorers import tab_to
+from helpers.small_site import SOUND, SVG, code_cell, small_project, strict_build, svg_output, text_cell
 
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 PLOT = re.compile(r'<div class="nb-output nb-plot".*?</svg></div>', re.S)
-SVG = """<?xml version="1.0"?>
-<svg width="9" viewBox="0 0 9 9"><defs><clipPath id="p1"/></defs><g clip-path="url(#p1)"/></svg>"""
-KL = '''"""KL."""
-
-
-def kl_k3():
-    """Estimate.
-
-    Source: A. Author, On KL, eq. 3 (arXiv:2402.03300). Built in lesson "One".
-    """
-'''
 
 
 # What the hooks make of a notebook
@@ -45,20 +32,6 @@ def references(monkeypatch):
     import references
 
     return references
-
-
-def code_cell(source, *outputs, **metadata):
-    cell = nbformat.v4.new_code_cell(source, metadata=metadata)
-    cell.outputs = list(outputs)
-    return cell
-
-
-def text_cell(source, **metadata):
-    return nbformat.v4.new_markdown_cell(source, metadata=metadata)
-
-
-def svg_output():
-    return nbformat.v4.new_output("display_data", {"image/svg+xml": SVG, "text/plain": "<Figure>"})
 
 
 def render(cells, *given):
@@ -178,46 +151,6 @@ def test_papers_and_names_of_the_package_become_links(references):
 
 
 # What a strict build refuses
-
-
-def small_project(folder, *lesson_cells):
-    """A copy of the site's machinery around one lesson, one module and two pages."""
-    for name in ("theme", "assets"):
-        shutil.copytree(ROOT / "docs" / name, folder / "docs" / name, ignore=shutil.ignore_patterns("katex"))
-    shutil.copy(ROOT / "mkdocs.yml", folder / "base.yml")
-    nav = ["index.md", "notebooks/01_one.ipynb", "api/kl.md"]
-    (folder / "mkdocs.yml").write_text(yaml.safe_dump({"INHERIT": "base.yml", "nav": nav, "extra_css": []}))
-    package, api, notebooks = (folder / name for name in ("grpo_lite", "docs/api", "notebooks"))
-    for path in (package, api, notebooks):
-        path.mkdir()
-    (package / "__init__.py").write_text('from grpo_lite.kl import kl_k3\n\n__all__ = ["kl_k3"]\n')
-    (package / "kl.py").write_text(KL)
-    (api / "kl.md").write_text("# KL\n\n::: grpo_lite.kl\n")
-    (folder / "docs" / "index.md").write_text(
-        "# Home\n\n[to a cell](../notebooks/01_one.ipynb#define-kl_k3) and [a heading](notebooks/01_one.ipynb#why)\n\n"
-        "![](../notebooks/01_one.ipynb#figure-one)\n"
-    )
-    notebook = nbformat.v4.new_notebook(cells=lesson_cells)
-    nbformat.write(notebook, notebooks / "01_one.ipynb")
-
-
-def strict_build(folder):
-    return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict"],
-        cwd=folder,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
-
-SOUND = (
-    text_cell("# 01 One\n\nWhy?\n\n**Minutes:** 5 · **Needs:** nothing · **Gives:** `grpo_lite.kl_k3`"),
-    text_cell("## Why\n\n[home](../docs/index.md) and [the cell](#define-kl_k3)"),
-    code_cell("plot()", svg_output(), tags=["define-kl_k3", "figure-one"], alt="A plot"),
-)
 
 
 @pytest.mark.slow
@@ -347,15 +280,6 @@ def test_the_home_page_shows_the_curves_that_lesson_00_has_drawn(page, width):
     drawn = picture.evaluate("svg => [...svg.querySelectorAll('path')].map(path => path.getAttribute('d'))")
     stored = re.findall(r'<path (?:id="[^"]*" )?d="([^"]+)"', "".join(cell.outputs[0].data["image/svg+xml"]))
     assert [path.split() for path in drawn] == [path.split() for path in stored]
-
-
-def tab_to(page, selector, presses=80):
-    """Press Tab until the element has the focus."""
-    for _ in range(presses):
-        page.keyboard.press("Tab")
-        if page.evaluate("(s) => document.activeElement.matches(s)", selector):
-            return
-    pytest.fail(f"Tab does not reach {selector}")
 
 
 @pytest.mark.site

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_notebooks import NUMBER, SCRIPTS, stored
-from test_notebooks import results as shown_results
-from test_package import python
 
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.experiments import sweep as module
@@ -29,6 +26,9 @@ from grpo_lite.experiments.sweep import (
 )
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
+from helpers.forked import python
+from helpers.lessons import NUMBER, SCRIPTS, stored
+from helpers.lessons import results as shown_results
 
 LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_ratio")
 

@@ -8,7 +8,6 @@ from functools import partial
 
 import pytest
 import torch
-from conftest import make_tiny_model
 from torch.testing import assert_close
 
 from grpo_lite import GRPOConfig, GRPOTrainer
@@ -16,34 +15,9 @@ from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, model_of, odd, only_some, weights
 
 LOSS_TYPES = ["grpo", "bnpo", "dr_grpo", "dapo"]
-TOKENIZER = make_tokenizer()
-# Prompts of different lengths, so that some are padded.
-ROWS = [{"prompt": text, "pays": i % 2 == 0} for i, text in enumerate(["1=", "2+3=", "4+5+6=", "52817>", "7>", "8+9="])]
-SETTINGS = {
-    "per_device_train_batch_size": 32,
-    "num_generations": 8,
-    "max_completion_length": 6,
-    "max_steps": 3,
-    "learning_rate": 1e-2,
-    "seed": 0,
-    "disable_tqdm": True,
-}
-
-
-def odd(completions, **columns):
-    """Many different values, so that nearly every group has spread."""
-    return [float(len(text) % 5) for text in completions]
-
-
-def only_some(completions, pays, **columns):
-    """The groups of every other prompt agree."""
-    return [float(len(text) % 5) if pay else 0.1 for text, pay in zip(completions, pays, strict=True)]
-
-
-def model_of(kind="gpt2", seed=0):
-    return make_tiny_model(kind, len(SYMBOLS), seed)
 
 
 def make_trainer(reward_funcs=odd, *, model=None, rows=ROWS, tokenizer=TOKENIZER, **settings):
@@ -51,19 +25,9 @@ def make_trainer(reward_funcs=odd, *, model=None, rows=ROWS, tokenizer=TOKENIZER
     return GRPOTrainer(model_of() if model is None else model, reward_funcs, args, rows, tokenizer)
 
 
-def weights(model):
-    return [p.detach().clone() for p in model.parameters()]
-
-
 def gradient_of(trainer, groups):
     trainer.gradient(groups)
     return [p.grad.clone() for p in trainer.model.parameters()]
-
-
-def assert_same(ours, expected, tolerance=1e-9):
-    assert any(x.abs().max() > 1e-4 for x in expected)  # something to compare
-    for mine, theirs in zip(ours, expected, strict=True):
-        assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
 
 
 def moved(model, scale, seed=5):

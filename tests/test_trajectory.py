@@ -13,10 +13,10 @@ import copy
 
 import pytest
 import torch
-from conftest import make_tiny_model
-from trl_trainer import make_trainer
 
 import grpo_lite
+from helpers.models import make_tiny_model
+from helpers.trl_trainer import make_trainer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

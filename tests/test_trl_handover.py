@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from answering import ADD, FORMATTED, MULTIPLY, make_tokenizer, save_policy
 from torch.testing import assert_close
 
 from grpo_lite import (
@@ -28,6 +27,7 @@ from grpo_lite import (
     soft_overlong_reward,
 )
 from grpo_lite.tasks import load_base_model, make_problems
+from helpers.answering import ADD, FORMATTED, MULTIPLY, make_tokenizer, save_policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -1,8 +1,10 @@
-"""Copies of this process that may be killed, and several that train together."""
+"""Copies of this process that may be killed, several that train together, and a fresh interpreter."""
 
 import os
 import signal
 import socket
+import subprocess
+import sys
 import traceback
 import warnings
 
@@ -47,3 +49,8 @@ def run_together(work, count):
 def kill_me(*args, **kwargs):
     """What `kill -9` and the loss of power do."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def python(code):
+    """What the code prints in an interpreter of its own."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import torch
-from conftest import make_tiny_model
+
+from helpers.models import make_tiny_model
 
 
 def make_trainer(output_dir: str, algorithm: str = "grpo", model=None, **settings):

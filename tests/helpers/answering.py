@@ -1,6 +1,6 @@
 """A tiny random policy whose tokens are whole answers, so that it answers right and wrong without having learnt to."""
 
-from conftest import make_tiny_model
+from helpers.models import make_tiny_model
 
 FORMATTED = "<think>two and two</think><answer>4</answer>"
 ADD = "```python\ndef add(a, b):\n    return a + b\n```"

@@ -1,0 +1,33 @@
+"""What a reader does in the explorers, and numbers to compare them with the package."""
+
+import pytest
+import torch
+
+TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer", "model-explorer")
+
+
+def tab_to(page, selector, presses=80):
+    """Press Tab until the element has the focus."""
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        if page.evaluate("(s) => document.activeElement.matches(s)", selector):
+            return
+    pytest.fail(f"Tab does not reach {selector}")
+
+
+def uniform(generator, *shape):
+    return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+
+def assert_same(theirs, ours):
+    torch.testing.assert_close(torch.tensor(theirs, dtype=torch.float64), ours.double(), atol=1e-9, rtol=1e-9)
+
+
+def sentence(explore, tag):
+    """What stands there once the pause between two sentences is over."""
+    explore.wait_for_timeout(600)
+    return explore.locator(f"{tag} [aria-live=polite]").text_content()
+
+
+def real(text):
+    return float(text.replace("−", "-"))

@@ -1,0 +1,25 @@
+"""Models small enough to test with."""
+
+import torch
+
+
+def make_tiny_model(kind: str, vocab_size: int = 12, seed: int = 0) -> torch.nn.Module:
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    special = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    if kind == "gpt2":
+        config = GPT2Config(vocab_size=vocab_size, n_embd=16, n_layer=2, n_head=2, n_positions=64, **special)
+        config.initializer_range = 0.5
+        return GPT2LMHeadModel(config).double()
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+        **special,
+    )
+    return LlamaForCausalLM(config).double()

@@ -1,0 +1,50 @@
+"""A run small enough to test with: prompts, rewards, settings, and what is compared at its end."""
+
+import json
+
+from torch.testing import assert_close
+
+from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
+from helpers.models import make_tiny_model
+
+TOKENIZER = make_tokenizer()
+# Prompts of different lengths, so that some are padded.
+ROWS = [{"prompt": text, "pays": i % 2 == 0} for i, text in enumerate(["1=", "2+3=", "4+5+6=", "52817>", "7>", "8+9="])]
+SETTINGS = {
+    "per_device_train_batch_size": 32,
+    "num_generations": 8,
+    "max_completion_length": 6,
+    "max_steps": 3,
+    "learning_rate": 1e-2,
+    "seed": 0,
+    "disable_tqdm": True,
+}
+
+
+def odd(completions, **columns):
+    """Many different values, so that nearly every group has spread."""
+    return [float(len(text) % 5) for text in completions]
+
+
+def only_some(completions, pays, **columns):
+    """The groups of every other prompt agree."""
+    return [float(len(text) % 5) if pay else 0.1 for text, pay in zip(completions, pays, strict=True)]
+
+
+def model_of(kind="gpt2", seed=0):
+    return make_tiny_model(kind, len(SYMBOLS), seed)
+
+
+def weights(model):
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def assert_same(ours, expected, tolerance=1e-9):
+    assert any(x.abs().max() > 1e-4 for x in expected)  # something to compare
+    for mine, theirs in zip(ours, expected, strict=True):
+        assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
+
+
+def records(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: x for name, x in line.items() if name != "tokens_per_second"} for line in lines]

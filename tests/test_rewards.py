@@ -12,6 +12,7 @@ from grpo_lite import (
     score_completions,
     soft_overlong_reward,
 )
+from helpers import forked
 
 NAN = float("nan")
 
@@ -106,8 +107,12 @@ def test_rewards_of_a_hostile_megabyte_take_no_time():
         r"\boxed{" * 140_000,
         r"\boxed{" + "{" * 10**6,
     ]
-    assert format_reward(texts) == [0.0] * 5
-    assert boxed_reward(texts, ground_truth=["1"] * 5) == [0.0] * 5
+
+    def judge():
+        assert format_reward(texts) == [0.0] * 5
+        assert boxed_reward(texts, ground_truth=["1"] * 5) == [0.0] * 5
+
+    assert forked.end(forked.start(judge, seconds=60)) == 0  # in a copy, which can be ended in the midst of a search
 
 
 def test_length_counts_characters():

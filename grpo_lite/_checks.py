@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -96,12 +97,32 @@ def check_ratio(ratio: Tensor, advantages: Tensor) -> None:
     check_advantages(advantages, len(ratio))
 
 
-def check_clip_range(epsilon: float, epsilon_high: float | None) -> float:
-    """Return the upper half-width of the clip range, which is the lower one unless it is given."""
-    epsilon_high = epsilon if epsilon_high is None else epsilon_high
-    check_at_least("epsilon", epsilon, 0)
-    check_at_least("epsilon_high", epsilon_high, 0)
-    return epsilon_high
+_AT_LEAST = {"beta": 0, "epsilon": 0, "epsilon_high": 0, "vespo_k_pos": 0, "vespo_k_neg": 0} | {
+    "vespo_lambda_pos": 1e-4,
+    "vespo_lambda_neg": 1e-4,
+}
+_ABOVE = {"delta": 1, "sapo_temperature_pos": 0, "sapo_temperature_neg": 0}
+
+
+def check_ranges(**settings: Any) -> None:
+    """Refuse settings of the losses that are out of range; without epsilon_high or delta they are None."""
+    for name, value in settings.items():
+        if value is None and name in ("epsilon_high", "delta"):
+            continue
+        if name in _AT_LEAST:
+            check_at_least(name, value, _AT_LEAST[name])
+        elif name in _ABOVE:
+            check_above(name, value, _ABOVE[name], "use None for no cap" if name == "delta" else "")
+
+
+def check_cap(epsilon_high: float | None) -> None:
+    """Refuse a cap of the ratio that is missing or would turn every weight into 0."""
+    if epsilon_high is None:
+        raise ValueError(
+            "cispo needs epsilon_high, got None: it is the cap of the ratio itself, so the 0.2 of a clip range would "
+            "turn every ratio into 0.2; 5.0 is a usual value"
+        )
+    check_above("epsilon_high", epsilon_high, 0, "for cispo it is the cap of the ratio, 5.0 is a usual value")
 
 
 def check_at_least(name: str, value: float, low: float) -> None:

@@ -1,35 +1,154 @@
-"""The table of the family: which pieces make up each loss type."""
+"""The table of the family: which objective, settings, clip range and average make up each loss type.
 
+A new loss is a function in `objectives` and a line here.
+"""
+
+import math
+import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from grpo_lite._checks import check_cap, check_choice, check_ranges
 from grpo_lite.objectives import cispo_objective, clipped_surrogate, gmpo_objective, sapo_objective, vespo_objective
+from grpo_lite.ratio import LEVELS
+
+
+class Batch(NamedTuple):
+    """What an objective may look at.
+
+    Attributes:
+        ratio: from `importance_ratio`, [B, T] or [B, 1].
+        logps: log-probs under the policy, [B, T]; 0 where the mask is False.
+        old_logps: log-probs when the tokens were sampled, [B, T].
+        advantages: one a completion, [B].
+        mask: True on tokens that count, [B, T].
+    """
+
+    ratio: Tensor
+    logps: Tensor
+    old_logps: Tensor
+    advantages: Tensor
+    mask: Tensor
 
 
 class Algorithm(NamedTuple):
     """The pieces of a loss type. Its ratio is chosen apart, by `importance_sampling_level`.
 
     Attributes:
-        objective: what is maximised.
-        looks_at: the tensors that the objective takes. "chosen" is the mask of high-entropy tokens.
+        objective: what is maximised, from a `Batch` and the settings.
+        settings: names of the settings that it takes.
+        clip_range: lowest and highest ratio that it leaves alone, from the settings; None if it does not clip.
         aggregation: how `aggregate` makes one number of all tokens.
     """
 
     objective: Callable[..., Tensor]
-    looks_at: str
+    settings: tuple[str, ...]
+    clip_range: Callable[..., tuple[float, float]] | None
     aggregation: str
 
 
+def _clipped(batch: Batch, **settings: Any) -> Tensor:
+    return clipped_surrogate(batch.ratio, batch.advantages, **settings)
+
+
+def _cispo(batch: Batch, **settings: Any) -> Tensor:
+    return cispo_objective(batch.ratio, batch.advantages, batch.logps, **settings)
+
+
+def _sapo(batch: Batch, **settings: Any) -> Tensor:
+    return sapo_objective(batch.ratio, batch.advantages, **settings)
+
+
+def _vespo(batch: Batch, **settings: Any) -> Tensor:
+    return vespo_objective(batch.logps, batch.old_logps, batch.advantages, batch.mask, **settings)
+
+
+def _gmpo(batch: Batch, keep: Tensor | None = None, **settings: Any) -> Tensor:
+    mean_over = batch.mask if keep is None else keep  # high-entropy tokens alone enter the geometric mean, as in TRL
+    return gmpo_objective(batch.logps, batch.old_logps, batch.advantages, mean_over, **settings)
+
+
+def _around_one(epsilon: float, epsilon_high: float | None = None, **others: Any) -> tuple[float, float]:
+    return 1 - epsilon, 1 + (epsilon if epsilon_high is None else epsilon_high)
+
+
+def _in_logarithms(epsilon: float, epsilon_high: float | None = None, **others: Any) -> tuple[float, float]:
+    high = epsilon if epsilon_high is None else epsilon_high
+    return math.exp(-epsilon), math.exp(min(high, 700.0))  # no ratio is above e^700, and math.exp refuses more
+
+
+def _cap(epsilon_high: float) -> tuple[float, float]:
+    return 0.0, epsilon_high
+
+
+_CLIP = ("epsilon", "epsilon_high", "delta")
+_SAPO = ("sapo_temperature_pos", "sapo_temperature_neg")
+_VESPO = ("correction", "vespo_k_pos", "vespo_lambda_pos", "vespo_k_neg", "vespo_lambda_neg")
 ALGORITHMS = {
-    "grpo": Algorithm(clipped_surrogate, "ratio advantages", "mean of row means"),
-    "bnpo": Algorithm(clipped_surrogate, "ratio advantages", "mean over tokens"),
-    "dr_grpo": Algorithm(clipped_surrogate, "ratio advantages", "sum by limit"),
-    "dapo": Algorithm(clipped_surrogate, "ratio advantages", "sum by total"),
-    "cispo": Algorithm(cispo_objective, "ratio advantages logps", "sum by total"),
-    "sapo": Algorithm(sapo_objective, "ratio advantages", "mean of row means"),
-    "luspo": Algorithm(clipped_surrogate, "ratio advantages", "mean of row sums"),
-    "vespo": Algorithm(vespo_objective, "logps old_logps advantages mask correction", "sum by total"),
-    "gmpo": Algorithm(gmpo_objective, "logps old_logps advantages chosen", "mean of row means"),
+    "grpo": Algorithm(_clipped, _CLIP, _around_one, "mean of row means"),
+    "bnpo": Algorithm(_clipped, _CLIP, _around_one, "mean over tokens"),
+    "dr_grpo": Algorithm(_clipped, _CLIP, _around_one, "sum by limit"),
+    "dapo": Algorithm(_clipped, _CLIP, _around_one, "sum by total"),
+    "cispo": Algorithm(_cispo, ("epsilon_high",), _cap, "sum by total"),
+    "sapo": Algorithm(_sapo, _SAPO, None, "mean of row means"),
+    "luspo": Algorithm(_clipped, _CLIP, _around_one, "mean of row sums"),
+    "vespo": Algorithm(_vespo, _VESPO, None, "sum by total"),
+    "gmpo": Algorithm(_gmpo, ("epsilon", "epsilon_high", "keep"), _in_logarithms, "mean of row means"),
 }
+
+
+def check_loss_settings(
+    loss_type: str,
+    *,
+    importance_sampling_level: str = "token",
+    beta: float = 0.0,
+    epsilon: float = 0.2,
+    epsilon_high: float | None = None,
+    delta: float | None = None,
+    **own: Any,
+) -> dict[str, Any]:
+    """Refuse what is out of range or would be ignored; return the settings that the objective takes.
+
+    Args:
+        loss_type: a name of `ALGORITHMS`.
+        importance_sampling_level: "token" or "sequence".
+        beta: weight of the KL penalty, at least 0.
+        epsilon: as in `grpo_loss`; left out for a loss type without it.
+        epsilon_high: as in `grpo_loss`; not to be set for a loss type without it.
+        delta: the same.
+        own: settings that belong to this loss type alone.
+
+    Returns:
+        The objective's settings, by name.
+
+    Raises:
+        ValueError: a setting is unknown, out of range, missing, or not one that the loss type takes.
+    """
+    check_choice("loss_type", loss_type, tuple(ALGORITHMS))
+    check_choice("importance_sampling_level", importance_sampling_level, LEVELS)
+    takes = ALGORITHMS[loss_type].settings
+    given = own | {name: x for name, x in (("epsilon_high", epsilon_high), ("delta", delta)) if x is not None}
+    for name, value in given.items():
+        if name not in takes:
+            raise ValueError(f"loss_type={loss_type!r} takes {', '.join(takes)}, got {name}={value!r}: leave it out")
+    if "epsilon" in takes:
+        given["epsilon"] = epsilon
+    if loss_type == "cispo":
+        check_cap(epsilon_high)
+    check_ranges(beta=beta, **given)
+    _warn_of_level(loss_type, importance_sampling_level)
+    return given
+
+
+def _warn_of_level(loss_type: str, level: str) -> None:
+    if level == "sequence" and loss_type in ("bnpo", "dr_grpo", "dapo", "cispo"):
+        advice = "sums over tokens, which weighs each completion by its length: GSPO is loss_type='grpo'"
+    elif level == "sequence" and loss_type in ("vespo", "gmpo"):
+        advice = "makes its own weight of whole completions, and ignores this ratio: use 'token'"
+    elif level == "token" and loss_type == "luspo":
+        advice = "is meant for one ratio a completion: use 'sequence'"
+    else:
+        return
+    warnings.warn(f"importance_sampling_level={level!r}, but loss_type={loss_type!r} {advice}", stacklevel=4)

@@ -1,4 +1,4 @@
-"""The objectives of GRPO's relatives: what they ask of each token in place of `clipped_surrogate`, to be maximised.
+"""The objectives: the clip of PPO and GRPO, and what its relatives ask of each token instead; all to be maximised.
 
 All of them pull a token's probability along with its advantage. As long as the policy is the one that sampled, all have
 the same gradient; they differ in what they do once it has moved. `old_logps` and `advantages` are constants: no
@@ -12,11 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from grpo_lite._checks import (
-    check_above,
     check_advantages,
-    check_at_least,
-    check_clip_range,
+    check_cap,
     check_float,
+    check_ranges,
     check_rank,
     check_ratio,
     check_same_shape,
@@ -61,12 +60,10 @@ def clipped_surrogate(
         tensor([[ 1.2000],
                 [-1.5000]])
     """
-    epsilon_high = check_clip_range(epsilon, epsilon_high)
-    if delta is not None:
-        check_above("delta", delta, 1, "it caps large ratios, use None for no cap")
+    check_ranges(epsilon=epsilon, epsilon_high=epsilon_high, delta=delta)
     check_ratio(ratio, advantages)
     advantages = advantages.detach()[:, None]
-    clipped = ratio.clamp(1 - epsilon, 1 + epsilon_high)
+    clipped = ratio.clamp(1 - epsilon, 1 + (epsilon if epsilon_high is None else epsilon_high))
     if delta is not None:
         ratio = ratio.clamp(max=delta)
     return torch.minimum(ratio * advantages, clipped * advantages)
@@ -104,12 +101,7 @@ def cispo_objective(
         tensor([[-1.5000],
                 [-5.0000]])
     """
-    if epsilon_high is None:
-        raise ValueError(
-            "cispo needs epsilon_high, got None: it is the cap of the ratio itself, so the 0.2 of a clip range would "
-            "turn every ratio into 0.2; 5.0 is a usual value"
-        )
-    check_above("epsilon_high", epsilon_high, 0, "for cispo it is the cap of the ratio, 5.0 is a usual value")
+    check_cap(epsilon_high)
     check_ratio(ratio, advantages)
     check_float("logps", logps)
     check_rank("logps", logps, "B T")
@@ -151,11 +143,10 @@ def sapo_objective(
         tensor([[2.0000],
                 [3.5232]])
     """
-    check_above("sapo_temperature_pos", sapo_temperature_pos, 0)
-    check_above("sapo_temperature_neg", sapo_temperature_neg, 0)
+    check_ranges(sapo_temperature_pos=sapo_temperature_pos, sapo_temperature_neg=sapo_temperature_neg)
     check_ratio(ratio, advantages)
     advantages = advantages.detach()[:, None]
-    temperature = _choose(advantages > 0, sapo_temperature_pos, sapo_temperature_neg, ratio)
+    temperature = _by_sign(advantages > 0, sapo_temperature_pos, sapo_temperature_neg, ratio)
     return torch.sigmoid(temperature * (ratio - 1)) * 4 / temperature * advantages
 
 
@@ -204,10 +195,8 @@ def vespo_objective(
         tensor([[-1.0000, -2.0000],
                 [-0.0426, -0.0853]])
     """
-    check_at_least("vespo_k_pos", vespo_k_pos, 0)
-    check_at_least("vespo_lambda_pos", vespo_lambda_pos, 1e-4)
-    check_at_least("vespo_k_neg", vespo_k_neg, 0)
-    check_at_least("vespo_lambda_neg", vespo_lambda_neg, 1e-4)
+    check_ranges(vespo_k_pos=vespo_k_pos, vespo_lambda_pos=vespo_lambda_pos)
+    check_ranges(vespo_k_neg=vespo_k_neg, vespo_lambda_neg=vespo_lambda_neg)
     check_tokens(mask, logps=logps, old_logps=old_logps, correction=correction)
     check_advantages(advantages, len(logps))
     advantages = advantages.detach()[:, None]
@@ -217,8 +206,8 @@ def vespo_objective(
         factors = torch.where(mask, correction.detach(), 1).log().clamp(tiny, 20)
         log_w = log_w + factors.sum(dim=1, keepdim=True)
     log_w = log_w.clamp(min=tiny)
-    k = _choose(advantages >= 0, vespo_k_pos, vespo_k_neg, log_w)
-    rate = _choose(advantages >= 0, vespo_lambda_pos, vespo_lambda_neg, log_w)
+    k = _by_sign(advantages >= 0, vespo_k_pos, vespo_k_neg, log_w)
+    rate = _by_sign(advantages >= 0, vespo_lambda_pos, vespo_lambda_neg, log_w)
     phi = (rate + k * log_w - rate * log_w.exp()).exp()
     return phi * advantages * widen(torch.where(mask, logps, 0))
 
@@ -229,7 +218,7 @@ def gmpo_objective(
     advantages: Float[Tensor, "B"],
     mask: Bool[Tensor, "B T"],
     *,
-    epsilon: float = 0.4,
+    epsilon: float,
     epsilon_high: float | None = None,
 ) -> Float[Tensor, "B 1"]:
     r"""Reward a completion for the geometric mean of its clipped token ratios, which one wild token moves little.
@@ -243,7 +232,7 @@ def gmpo_objective(
         old_logps: log-probs when the tokens were sampled; a constant.
         advantages: one a completion; a constant.
         mask: True on tokens that enter the mean.
-        epsilon: lower clip of the log-ratio, at least 0. In logarithms: 0.4 lets a ratio fall to 0.67.
+        epsilon: lower clip of the log-ratio, at least 0. In logarithms: the paper's 0.4 lets a ratio fall to 0.67.
         epsilon_high: upper clip of the log-ratio; None means `epsilon`.
 
     Returns:
@@ -257,10 +246,11 @@ def gmpo_objective(
 
     Example:
         >>> logps, old_logps = torch.tensor([[-1.0, -1.0]]), torch.tensor([[-1.2, -3.0]])
-        >>> gmpo_objective(logps, old_logps, torch.tensor([1.0]), torch.tensor([[True, True]]))
+        >>> gmpo_objective(logps, old_logps, torch.tensor([1.0]), torch.tensor([[True, True]]), epsilon=0.4)
         tensor([[1.3499]])
     """
-    epsilon_high = check_clip_range(epsilon, epsilon_high)
+    check_ranges(epsilon=epsilon, epsilon_high=epsilon_high)
+    epsilon_high = epsilon if epsilon_high is None else epsilon_high
     check_tokens(mask, logps=logps, old_logps=old_logps)
     check_advantages(advantages, len(logps))
     advantages = advantages.detach()[:, None]
@@ -269,6 +259,6 @@ def gmpo_objective(
     return masked_mean(one_sided, mask, dim=1)[:, None].exp() * advantages
 
 
-def _choose(condition: Tensor, yes: float, no: float, like: Tensor) -> Tensor:
+def _by_sign(condition: Tensor, yes: float, no: float, like: Tensor) -> Tensor:
     # Two plain numbers in torch.where would give float32, which loses half the digits of a float64 loss.
     return torch.where(condition, like.new_tensor(yes), like.new_tensor(no))

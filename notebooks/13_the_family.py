@@ -221,15 +221,13 @@ compare(
 )
 
 # %% [markdown]
-# **GMPO** ([arXiv:2507.20673](https://arxiv.org/abs/2507.20673)) takes the geometric mean of the token ratios of a completion, each clipped on the side of its advantage first. One wild token is clipped by itself; the others keep their gradient. The clip is on the log-ratio, 0.4 by default.
+# **GMPO** ([arXiv:2507.20673](https://arxiv.org/abs/2507.20673)) takes the geometric mean of the token ratios of a completion, each clipped on the side of its advantage first. One wild token is clipped by itself; the others keep their gradient. The clip is on the log-ratio, 0.4 in the paper.
 #
 # $$\exp\Big(\frac{1}{|o|}\sum_t c_t\Big)\hat A, \qquad c_t = \begin{cases}\min(\log\rho_t, \epsilon_{\text{high}}) & \hat A > 0\\ \max(\log\rho_t, -\epsilon) & \text{otherwise}\end{cases}$$
 
 
 # %% tags=["define-gmpo_objective"]
-def gmpo_objective(
-    logps, old_logps, advantages, mask, *, epsilon=0.4, epsilon_high=None
-):
+def gmpo_objective(logps, old_logps, advantages, mask, *, epsilon, epsilon_high=None):
     epsilon_high = epsilon if epsilon_high is None else epsilon_high
     advantages = advantages.detach()[:, None]
     log_ratio = torch.where(mask, logps, 0) - torch.where(mask, old_logps.detach(), 0)
@@ -239,8 +237,17 @@ def gmpo_objective(
 
 
 # %% tags=["same-gmpo_objective"]
-compare(gmpo_objective, grpo_lite.gmpo_objective, x, y, signs, some)
-compare(gmpo_objective, grpo_lite.gmpo_objective, x, y, signs, some, epsilon_high=0.1)
+compare(gmpo_objective, grpo_lite.gmpo_objective, x, y, signs, some, epsilon=0.4)
+compare(
+    gmpo_objective,
+    grpo_lite.gmpo_objective,
+    x,
+    y,
+    signs,
+    some,
+    epsilon=0.4,
+    epsilon_high=0.1,
+)
 
 # %% [markdown]
 # **VESPO** ([arXiv:2602.10693](https://arxiv.org/abs/2602.10693)) weighs a whole completion by a smooth bump over $w$, the *product* of its ratios. A completion that has become much rarer or much more common counts little. Like CISPO it pushes through the log-prob.
@@ -340,7 +347,8 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 
 # %% tags=["result-table"]
 for name, algorithm in ALGORITHMS.items():
-    print(f"{name:8} {algorithm.objective.__name__:18} {algorithm.aggregation}")
+    objective = algorithm.objective.__name__.strip("_")
+    print(f"{name:8} {objective:8} {algorithm.aggregation}")
 
 # %% [markdown]
 # | Algorithm, and what it was made for | In `grpo_loss` |
@@ -509,7 +517,7 @@ for threshold in (0.0, 0.1, 0.5):
     assert torch.equal(mine, packaged)
 
 # %% [markdown]
-# In `grpo_loss` these are `entropies` with `entropy_coef` or `top_entropy_quantile`, `sampling_logps` with `sampler_correction_mode`, and `off_policy_mask_threshold`.
+# `grpo_loss` takes such factors as `weight=`; several at once are their product. The entropy bonus is one line at the call: `out.loss - 0.01 * masked_mean(entropies, mask)`. `grpo_lite.token_weights.trl_weights` makes the weight from settings by TRL's names.
 #
 # ## Several rewards
 #

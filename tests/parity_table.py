@@ -15,15 +15,17 @@ from pathlib import Path
 import torch
 
 import grpo_lite
+from grpo_lite.token_weights import trl_weights
 from helpers.trl_trainer import make_trainer, trl_loss, trl_sampler_correction
 
 PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
 CLIPPED = ["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
 LOSS_TYPES = ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo", "gmpo"]
 SIZES = {"max_completion_length": 9, "num_items_in_batch": 77}
-RANGE = {"sampler_cap": 1.3, "sampler_floor": 0.7}
+VLLM = "vllm_importance_sampling_"
+RANGE = {VLLM + "clip_max": 1.3, VLLM + "clip_min": 0.7}
 
-# Option -> settings of grpo_loss, and the loss types to which TRL applies it (None: all but gmpo).
+# Option -> settings by TRL's names, and the loss types to which TRL applies it (None: all but gmpo).
 OPTIONS = {
     "no option": ({}, LOSS_TYPES),
     "on-policy": ({"old_logps": None}, LOSS_TYPES),
@@ -40,10 +42,10 @@ OPTIONS = {
     "off-policy mask": ({"off_policy_mask_threshold": 0.05}, None),
     "high-entropy tokens": ({"top_entropy_quantile": 0.4}, LOSS_TYPES),
     "entropy bonus": ({"entropy_coef": 0.1}, None),
-    "token truncate": ({"sampler_correction_mode": "token_truncate", **RANGE}, None),
-    "token mask": ({"sampler_correction_mode": "token_mask", **RANGE}, None),
-    "sequence truncate": ({"sampler_correction_mode": "sequence_truncate", **RANGE}, [*CLIPPED, "cispo", "sapo"]),
-    "sequence mask": ({"sampler_correction_mode": "sequence_mask", **RANGE}, [*CLIPPED, "cispo", "sapo"]),
+    "token truncate": ({VLLM + "mode": "token_truncate", **RANGE}, None),
+    "token mask": ({VLLM + "mode": "token_mask", **RANGE}, None),
+    "sequence truncate": ({VLLM + "mode": "sequence_truncate", **RANGE}, [*CLIPPED, "cispo", "sapo"]),
+    "sequence mask": ({VLLM + "mode": "sequence_mask", **RANGE}, [*CLIPPED, "cispo", "sapo"]),
 }
 
 
@@ -96,19 +98,37 @@ def trainers():
     return {name: make_trainer(folder, name) for name in ("grpo", "gmpo")}
 
 
+def our_loss(
+    logps, old_logps, advantages, mask, *, loss_type, entropies=None, entropy_coef=0.0, top_entropy_quantile=1.0,
+    off_policy_mask_threshold=None, sampling_logps=None, **settings,
+):  # fmt: skip
+    """`grpo_loss` under settings by TRL's names; the entropy bonus is added at the call."""
+    vllm = {name: settings.pop(name) for name in list(settings) if name.startswith(VLLM)}
+    high_entropy = {"entropies": entropies, "top_entropy_quantile": top_entropy_quantile}
+    weights = trl_weights(
+        loss_type, logps, old_logps, advantages, mask, sampling_logps=sampling_logps,
+        off_policy_mask_threshold=off_policy_mask_threshold, **high_entropy, **vllm,
+    )  # fmt: skip
+    out = grpo_lite.grpo_loss(logps, old_logps, advantages, mask, loss_type=loss_type, **settings, **weights)
+    if entropy_coef:
+        keep = grpo_lite.high_entropy_mask(entropies, mask, top_entropy_quantile=top_entropy_quantile)
+        out = out._replace(loss=out.loss - entropy_coef * grpo_lite.masked_mean(entropies, keep))
+    return out
+
+
 def differences(loss_type, settings, num_generations, seed=0):
     """Return the largest difference between TRL and us in value and in gradient."""
     batch = random_batch(num_generations, seed)
     settings = {"epsilon_high": 2.0} | settings if loss_type == "cispo" else dict(settings)
     old = settings.pop("old_logps", batch["old_logps"])
     ref = batch["ref_logps"] if "beta" in settings else None
-    ours_only, theirs_only = {}, {}
-    if "sampler_correction_mode" in settings:
+    sampler = {name: settings.pop(name) for name in list(settings) if name.startswith(VLLM)}
+    theirs_only = {}
+    if sampler:
         # TRL always has old log-probs when vLLM samples; on-policy they are those of the policy.
         stored = batch["logps"] if old is None else old
-        mode, cap, floor = (settings.pop(f"sampler_{name}") for name in ("correction_mode", "cap", "floor"))
-        ours_only = {"sampler_correction_mode": mode, "sampler_cap": cap, "sampler_floor": floor}
-        ours_only["sampling_logps"] = theirs_only["sampling_logps"] = batch["sampling_logps"]
+        mode, cap, floor = (sampler[VLLM + name] for name in ("mode", "clip_max", "clip_min"))
+        sampler["sampling_logps"] = theirs_only["sampling_logps"] = batch["sampling_logps"]
         theirs_only["importance_sampling_ratio"] = trl_sampler_correction(
             trainers()["grpo"], stored, batch["sampling_logps"], batch["mask"], mode=mode, cap=cap, floor=floor
         )
@@ -118,7 +138,7 @@ def differences(loss_type, settings, num_generations, seed=0):
         args = (leaves[0], old, batch["advantages"], batch["mask"])
         common = {"ref_logps": ref, "entropies": leaves[1], "loss_type": loss_type, **SIZES, **settings}
         if ours:
-            loss = grpo_lite.grpo_loss(*args, **common, **ours_only).loss
+            loss = our_loss(*args, **common, **sampler).loss
         else:
             loss, _ = trl_loss(trainers()["gmpo" if loss_type == "gmpo" else "grpo"], *args, **common, **theirs_only)
             if loss_type == "gmpo":  # a row without tokens adds its advantage to TRL's value, nothing to its gradient

@@ -23,6 +23,7 @@ from grpo_lite import (
 )
 from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.algorithms import ALGORITHMS
+from grpo_lite.token_weights import trl_weights
 
 T, F = True, False
 NAN, INF = float("nan"), float("inf")
@@ -121,7 +122,7 @@ def test_gmpo_by_hand():
 
     def value_and_push(log_ratios, advantage, **settings):
         logps = (old + f64([*log_ratios, 0.0])).requires_grad_()
-        objective = gmpo_objective(logps, old, f64(advantage), mask, **settings)
+        objective = gmpo_objective(logps, old, f64(advantage), mask, **{"epsilon": 0.4} | settings)
         objective.backward()
         return objective.item(), logps.grad[0].tolist()
 
@@ -136,7 +137,7 @@ def test_gmpo_by_hand():
     settings = {"epsilon": 0.1, "epsilon_high": 0.3}
     assert value_and_push([0.2, 2.0], 1.0, **settings)[0] == pytest.approx(math.exp(0.25))
     assert value_and_push([0.2, -2.0], -1.0, **settings)[0] == pytest.approx(-math.exp(0.05))
-    assert gmpo_objective(old, old, f64(3.0), ~mask & F).tolist() == [[3.0]]
+    assert gmpo_objective(old, old, f64(3.0), ~mask & F, epsilon=0.4).tolist() == [[3.0]]
 
 
 def test_objectives_take_no_gradient_to_the_advantages_and_keep_float64():
@@ -149,7 +150,7 @@ def test_objectives_take_no_gradient_to_the_advantages_and_keep_float64():
         sapo_objective(ratio, advantages),
         cispo_objective(ratio, advantages, logps, epsilon_high=2.0),
         vespo_objective(logps, old, advantages, mask),
-        gmpo_objective(logps, old, advantages, mask),
+        gmpo_objective(logps, old, advantages, mask, epsilon=0.4),
     ):
         assert objective.dtype == torch.float64
         assert torch.autograd.grad(objective.sum(), [advantages, old], allow_unused=True) == (None, None)
@@ -160,7 +161,10 @@ def test_half_precision_is_computed_in_float32():
     mask, one = torch.tensor([[T, T]]), torch.ones(1)
     for half, full in (
         (vespo_objective(logps, old, one, mask), vespo_objective(logps.float(), old.float(), one, mask)),
-        (gmpo_objective(logps, old, one, mask), gmpo_objective(logps.float(), old.float(), one, mask)),
+        (
+            gmpo_objective(logps, old, one, mask, epsilon=0.4),
+            gmpo_objective(logps.float(), old.float(), one, mask, epsilon=0.4),
+        ),
         (sampler_correction(logps, old, mask), sampler_correction(logps.float(), old.float(), mask)),
         (aggregate(logps, mask), aggregate(logps.float(), mask)),
         (aggregate(logps, mask, loss_type="dapo"), aggregate(logps.float(), mask, loss_type="dapo")),
@@ -314,27 +318,50 @@ def test_weights_multiply_the_objective_and_not_the_penalty():
     plain = grpo_loss(*args, **penalty)
     assert_close(plain.policy_loss, f64(0.5)[0])
 
-    chosen = grpo_loss(*args, entropies=entropies, top_entropy_quantile=0.5, **penalty)
-    assert_close(chosen.policy_loss.item(), -(1 + 0 + 0 - 2) / 4)  # the tokens of entropy 3 and 4
+    def weighed(old_logps=None, epsilon=0.2, **settings):
+        weights = trl_weights("grpo", LOGPS, old_logps, *args[2:], entropies=entropies, **settings)
+        assert set(weights) == {"weight"}
+        out = grpo_loss(LOGPS, old_logps, *args[2:], **weights, epsilon=epsilon, **penalty)
+        if old_logps is None:
+            assert_close(out.kl, plain.kl)
+        return out.policy_loss.item()
+
+    assert_close(weighed(top_entropy_quantile=0.5), -(1 + 0 + 0 - 2) / 4)  # the tokens of entropy 3 and 4
     sampling = LOGPS - f64([math.log(2), 0.0], [0.0, math.log(0.5)])
-    token = grpo_loss(*args, sampling_logps=sampling, sampler_correction_mode="token_truncate", **penalty)
-    assert_close(token.policy_loss.item(), -(2 * 1 + 1 - 2 - 0.5 * 2) / 4)
-    sequence = grpo_loss(*args, sampling_logps=sampling, **penalty)
-    assert_close(sequence.policy_loss.item(), -(2 * 1 * 2 - 2 * 2 * 0.5) / 4)
-    capped = grpo_loss(*args, sampling_logps=sampling, sampler_cap=1.5, sampler_floor=0.4, **penalty)
-    assert_close(capped.policy_loss.item(), -(0 - 2 * 2 * 0.5) / 4)
-    floored = grpo_loss(*args, sampling_logps=sampling, sampler_floor=0.6, **penalty)
-    assert_close(floored.policy_loss.item(), -(2 * 1 * 2 - 0) / 4)
+    token = weighed(sampling_logps=sampling, vllm_importance_sampling_mode="token_truncate")
+    assert_close(token, -(2 * 1 + 1 - 2 - 0.5 * 2) / 4)
+    assert_close(weighed(sampling_logps=sampling), -(2 * 1 * 2 - 2 * 2 * 0.5) / 4)
+    limits = {"vllm_importance_sampling_clip_max": 1.5, "vllm_importance_sampling_clip_min": 0.4}
+    assert_close(weighed(sampling_logps=sampling, **limits), -(0 - 2 * 2 * 0.5) / 4)
+    floor = {"vllm_importance_sampling_clip_min": 0.6}
+    assert_close(weighed(sampling_logps=sampling, **floor), -(2 * 1 * 2 - 0) / 4)
 
     worse = LOGPS + 1.0  # the policy has fallen by 1 nat a token since sampling
-    dropped = grpo_loss(LOGPS, worse, *args[2:], off_policy_mask_threshold=0.5, epsilon=1.0, **penalty)
-    assert_close(dropped.policy_loss.item(), -(2 * math.exp(-1)) / 4)
-    by_sampler = grpo_loss(
-        *args, sampling_logps=worse, sampler_cap=INF, off_policy_mask_threshold=0.5, epsilon=1.0, **penalty
-    )
-    assert_close(by_sampler.policy_loss.item(), -(2 * math.exp(-2)) / 4)  # corrected by e^-1 a token, then dropped
-    for out in (chosen, token, sequence, capped, floored, by_sampler):
-        assert_close(out.kl, plain.kl)
+    dropped = weighed(worse, off_policy_mask_threshold=0.5, epsilon=1.0)
+    assert_close(dropped, -(2 * math.exp(-1)) / 4)
+    by_sampler = {"sampling_logps": worse, "vllm_importance_sampling_clip_max": None}
+    # corrected by e^-1 a token, then dropped
+    assert_close(weighed(off_policy_mask_threshold=0.5, **by_sampler), -(2 * math.exp(-2)) / 4)
+
+
+@pytest.mark.parametrize("loss_type", ALGORITHMS)
+def test_a_weight_is_a_constant_and_padding_has_none(loss_type):
+    """Weights of 2 double the objective of every loss type; what stands under the mask reaches nothing."""
+    mask = torch.tensor([[T, T], [T, F]])
+    settings = {"loss_type": loss_type, "max_completion_length": 2, "importance_sampling_level": "token"}
+    settings |= {"epsilon_high": 2.0} if loss_type == "cispo" else {}
+    settings |= {"importance_sampling_level": "sequence"} if loss_type == "luspo" else {}
+    results = []
+    for weight in (None, f64([2.0, 2.0], [2.0, math.nan]).requires_grad_(), f64([2.0], [2.0])):
+        logps = LOGPS.clone().requires_grad_()
+        out = grpo_loss(logps, OLD, ADVANTAGES, mask, weight=weight, **settings)
+        out.loss.backward()
+        results.append((out.loss.item(), logps.grad))
+        assert weight is None or weight.grad is None
+    (plain, gradient), *doubled = results
+    for value, twice in doubled:
+        assert_close(value, 2 * plain)
+        assert_close(twice, 2 * gradient)
 
 
 def test_defaults_the_penalty_is_not_corrected_and_a_sampler_may_be_off_by_three():
@@ -343,40 +370,25 @@ def test_defaults_the_penalty_is_not_corrected_and_a_sampler_may_be_off_by_three
     assert_close(out.kl.item(), sum(math.exp(-x) + x - 1 for x in d) / 4)
     for factor, kept in ((2.9, True), (3.1, False)):
         sampling = LOGPS - f64([math.log(factor), 0.0], [0.0, 0.0])
-        out = grpo_loss(LOGPS, None, f64(1.0, 0.0), MASK, sampling_logps=sampling)
+        correction = sampler_correction(LOGPS, sampling, MASK)
+        out = grpo_loss(LOGPS, None, f64(1.0, 0.0), MASK, weight=correction)
         assert_close(out.policy_loss.item(), -factor / 2 if kept else 0.0)
-
-
-def test_entropy_bonus_by_hand():
-    entropies = f64([3.0, 1.0], [2.0, 4.0]).requires_grad_()
-    args = (LOGPS, None, ADVANTAGES, torch.tensor([[T, T], [T, F]]))
-    plain = grpo_loss(*args).loss
-    out = grpo_loss(*args, entropies=entropies, entropy_coef=0.1)
-    assert_close(out.loss, plain - 0.1 * 2.0)
-    assert_close(out.policy_loss, plain)
-    out.loss.backward()
-    assert_close(entropies.grad, f64([-0.1 / 3, -0.1 / 3], [-0.1 / 3, 0.0]))
-    chosen = grpo_loss(*args, entropies=entropies, entropy_coef=0.1, top_entropy_quantile=0.5)
-    assert_close(chosen.loss - chosen.policy_loss, f64(-0.1 * 2.5)[0])  # the tokens of entropy 3 and 2
 
 
 def test_the_high_entropy_mask_takes_tokens_out_of_the_geometric_mean():
     entropies = f64([3.0, 0.0], [0.0, 4.0])
-    out = grpo_loss(LOGPS, OLD, ADVANTAGES, MASK, loss_type="gmpo", entropies=entropies, top_entropy_quantile=0.5)
+    weights = trl_weights("gmpo", LOGPS, OLD, ADVANTAGES, MASK, entropies=entropies, top_entropy_quantile=0.5)
+    assert set(weights) == {"keep"}
+    out = grpo_loss(LOGPS, OLD, ADVANTAGES, MASK, loss_type="gmpo", **weights)
     assert_close(out.loss.item(), -(math.exp(0.2) * 1 - 2 * math.exp(0.0)) / 2)
 
 
 def test_the_correction_enters_the_weight_of_vespo_once():
     sampling = OLD - f64([0.1, 0.0], [0.0, 0.2])
-    out = grpo_loss(
-        LOGPS,
-        OLD,
-        ADVANTAGES,
-        MASK,
-        loss_type="vespo",
-        sampling_logps=sampling,
-        sampler_correction_mode="token_truncate",
-    )
+    mode = {"vllm_importance_sampling_mode": "token_truncate"}
+    weights = trl_weights("vespo", LOGPS, OLD, ADVANTAGES, MASK, sampling_logps=sampling, **mode)
+    assert set(weights) == {"correction"}
+    out = grpo_loss(LOGPS, OLD, ADVANTAGES, MASK, loss_type="vespo", **weights)
     expected = phi(0.1 + 0.1, 2.0, 3.0) * 1.0 * -3.0 + phi(-0.2 + 0.2, 3.0, 2.0) * -2.0 * -4.0
     assert_close(out.loss.item(), -expected / 4)
 

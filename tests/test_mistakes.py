@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import grpo_lite
-from grpo_lite import loss as loss_module
 from grpo_lite.algorithms import ALGORITHMS
 from helpers.enumerable import IDS, MASK, logps_of, probabilities, random_policy
 from helpers.models import make_tiny_model
@@ -38,7 +37,7 @@ def guard_b():
     """A bad token that became likelier is pushed back; one that is rare enough already is left alone."""
     for ratio, slope in ((1.5, -1.0), (0.5, 0.0)):
         r = torch.tensor([[ratio]], requires_grad=True)
-        loss_module.clipped_surrogate(r, torch.tensor([-1.0])).backward()
+        grpo_lite.clipped_surrogate(r, torch.tensor([-1.0])).backward()
         assert r.grad.item() == slope
 
 
@@ -122,8 +121,8 @@ def per_sequence_mean(x, mask, **settings):
     return grpo_lite.masked_mean(x, mask, dim=1).mean()
 
 
-def forgotten_advantages(ratio, advantages, **settings):
-    return ratio
+def forgotten_advantages(batch, **settings):
+    return batch.ratio
 
 
 def advantages_with_a_tiny_eps(rewards, num_generations, **settings):
@@ -145,7 +144,7 @@ COIN = torch.Generator().manual_seed(1)
 
 MISTAKES = {
     "a: k1 as penalty": (guard_a, "grpo_lite.loss.kl_k3", k1_penalty),
-    "b: max for negative advantages": (guard_b, "grpo_lite.loss.clipped_surrogate", max_for_negative_advantages),
+    "b: max for negative advantages": (guard_b, "grpo_lite.clipped_surrogate", max_for_negative_advantages),
     "c: softmax over the wrong axis": (guard_c, "grpo_lite.completion_logps", softmax_over_an_axis_of_length_one),
     "d: k1 the wrong way round": (guard_d, "grpo_lite.kl_k1", lambda p, q: q - p),
     "d: k3 the wrong way round": (guard_d, "grpo_lite.kl_k3", lambda p, q: torch.expm1(p - q) - (p - q)),

@@ -61,14 +61,12 @@ CONTRACT = {
     "clipped_surrogate": "(ratio, advantages, *, epsilon=0.2, epsilon_high=None, delta=None)",
     "grpo_loss": "(logps, old_logps, advantages, mask, *, ref_logps=None, beta=0.0, epsilon=0.2, epsilon_high=None, "
     "delta=None, loss_type='grpo', importance_sampling_level='token', use_bias_correction_kl=False, "
-    "max_completion_length=None, num_items_in_batch=None, entropies=None, entropy_coef=0.0, top_entropy_quantile=1.0, "
-    "off_policy_mask_threshold=None, sampling_logps=None, sampler_correction_mode='sequence_mask', sampler_cap=3.0, "
-    "sampler_floor=None, **objective_settings)",
+    "max_completion_length=None, num_items_in_batch=None, weight=None, **objective_settings)",
     "cispo_objective": "(ratio, advantages, logps, *, epsilon_high)",
     "sapo_objective": "(ratio, advantages, *, sapo_temperature_pos=1.0, sapo_temperature_neg=1.05)",
     "vespo_objective": "(logps, old_logps, advantages, mask, correction=None, *, vespo_k_pos=2.0, "
     "vespo_lambda_pos=3.0, vespo_k_neg=3.0, vespo_lambda_neg=2.0)",
-    "gmpo_objective": "(logps, old_logps, advantages, mask, *, epsilon=0.4, epsilon_high=None)",
+    "gmpo_objective": "(logps, old_logps, advantages, mask, *, epsilon, epsilon_high=None)",
     "off_policy_mask": "(logps, sampling_logps, advantages, mask, *, threshold)",
     "high_entropy_mask": "(entropies, mask, *, top_entropy_quantile)",
     "sampler_correction": "(old_logps, sampling_logps, mask, *, mode='sequence_mask', cap=3.0, floor=None)",

@@ -7,7 +7,7 @@ import torch
 
 import grpo_lite
 from helpers.trl_trainer import make_trainer, trl_advantages, trl_loss, trl_mask_of_truncated, trl_sampler_correction
-from parity_table import LOSS_TYPES, OPTIONS, PAGE, applies, random_batch, trainers, worst
+from parity_table import LOSS_TYPES, OPTIONS, PAGE, VLLM, applies, our_loss, random_batch, trainers, worst
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -56,15 +56,15 @@ def test_the_batches_reach_every_branch():
     assert (batch["advantages"].view(3, 8)[1] == 0).all()
     for loss_type in LOSS_TYPES:
         cap = {"epsilon_high": 2.0} if loss_type == "cispo" else {}
-        plain = grpo_lite.grpo_loss(*args, loss_type=loss_type, **common, **cap).loss
+        plain = our_loss(*args, loss_type=loss_type, **common, **cap).loss
         for option, (settings, _) in OPTIONS.items():
             own = dict(settings)
             old = own.pop("old_logps", batch["old_logps"])
-            if "sampler_correction_mode" in own:
+            if VLLM + "mode" in own:
                 own["sampling_logps"] = batch["sampling_logps"]
             silent = loss_type in ("vespo", "gmpo") and option == "sequence ratio"  # it reaches only their KL
             if applies(loss_type, option) and option != "no option" and not silent:
-                moved = grpo_lite.grpo_loss(args[0], old, *args[2:], loss_type=loss_type, **common, **cap | own).loss
+                moved = our_loss(args[0], old, *args[2:], loss_type=loss_type, **common, **cap | own).loss
                 assert abs(moved - plain) > 1e-6, (loss_type, option)
 
 

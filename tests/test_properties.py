@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from grpo_lite import group_advantages, grpo_loss, leave_one_out_advantages, normalize_then_sum
+from grpo_lite import group_advantages, leave_one_out_advantages, normalize_then_sum
 from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.algorithms import ALGORITHMS
+from parity_table import our_loss
 
 # A loss type by its own settings; "gspo" is "grpo" over sequence ratios.
 FAMILY = {name: {"loss_type": name} for name in ALGORITHMS} | {
@@ -23,8 +24,8 @@ OPTIONS = {
     "top_entropy_quantile": 0.6,
     "entropy_coef": 0.1,
     "off_policy_mask_threshold": 0.1,
-    "sampler_correction_mode": "token_truncate",
-    "sampler_cap": 1.2,
+    "vllm_importance_sampling_mode": "token_truncate",
+    "vllm_importance_sampling_clip_max": 1.2,
     "max_completion_length": 9,
 }
 TENSORS = ("logps", "old_logps", "ref_logps", "sampling_logps", "entropies")
@@ -49,7 +50,7 @@ def outcome(batch, **settings):
     """The four numbers of the loss, and its gradient with respect to log-probs and entropies."""
     leaves = {name: batch[name].clone().requires_grad_() for name in ("logps", "entropies")}
     rest = {name: batch[name] for name in ("ref_logps", "sampling_logps") if name in batch}
-    out = grpo_loss(
+    out = our_loss(
         leaves["logps"],
         batch["old_logps"],
         batch["advantages"],

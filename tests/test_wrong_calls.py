@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import grpo_lite as gl
+from grpo_lite.token_weights import trl_weights
 
 PACKAGE = Path(gl.__file__).parent
 NAN, INF = float("nan"), float("inf")
@@ -18,6 +19,10 @@ LOGPS, ADVANTAGES = torch.full((2, 3), -1.0), torch.ones(2)
 MASK = torch.ones(2, 3, dtype=torch.bool)
 RATIO, IDS, LOGITS = torch.ones(2, 3), torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, 3, 5)
 COLUMN, NUMBERS = torch.zeros(2, 1), torch.ones(2, 3, dtype=torch.long)
+
+
+def trl(**settings):
+    return trl_weights("grpo", LOGPS, LOGPS, ADVANTAGES, MASK, **settings)
 
 
 def loss(logps=LOGPS, old=None, advantages=ADVANTAGES, mask=MASK, **settings):
@@ -56,11 +61,15 @@ LOSS = [
     (lambda: loss(old=NUMBERS), r"old_logps must be a floating-point tensor"),
     (lambda: loss(ref_logps=COLUMN, beta=0.1), r"ref_logps must have the shape of logps, \[2, 3\], got \[2, 1\]"),
     (lambda: loss(ref_logps=NUMBERS, beta=0.1), r"ref_logps must be a floating-point tensor"),
-    (lambda: loss(sampling_logps=COLUMN), r"sampling_logps must have the shape of logps, \[2, 3\], got \[2, 1\]"),
     (
-        lambda: loss(entropies=COLUMN, entropy_coef=0.1),
-        r"entropies must have the shape of logps, \[2, 3\], got \[2, 1\]",
+        lambda: loss(weight=LOGPS[:1]),
+        r"^weight must be one factor a token, \[2, 3\], or one a completion, \[2, 1\], got",
     ),
+    (lambda: loss(weight=LOGPS), r"^weight must be finite and at least 0 on the tokens that count, got"),
+    (lambda: loss(weight=torch.full((2, 1), NAN)), r"^weight must be finite and at least 0"),
+    (lambda: loss(weight=torch.full((2, 1), INF)), r"^weight must be finite and at least 0"),
+    (lambda: loss(weight=NUMBERS), r"^weight must be a floating-point tensor, got torch.int64"),
+    (lambda: loss(weight=2.0), r"^weight must be a torch.Tensor, got float"),
     (lambda: loss(advantages=torch.ones(3)), r"advantages must hold one number a completion, shape \[2\], got \[3\]"),
     (lambda: loss(advantages=torch.ones(2, 1)), r"advantages must hold one number a completion, .* got \[2, 1\]"),
     (lambda: loss(advantages=torch.ones(2, 3)), r"advantages must hold one number a completion, .* got \[2, 3\]"),
@@ -86,19 +95,19 @@ LOSS = [
     (lambda: loss(epsilon=-0.1), r"epsilon must be at least 0, got -0.1"),
     (lambda: loss(epsilon=NAN), r"epsilon must be at least 0, got nan"),
     (lambda: loss(epsilon_high=-0.1), r"epsilon_high must be at least 0, got -0.1"),
-    (lambda: loss(delta=1.0), r"delta must be above 1, got 1.0: it caps large ratios, use None for no cap"),
+    (lambda: loss(delta=1.0), r"delta must be above 1, got 1.0: use None for no cap"),
     (lambda: loss(delta="2"), r"delta must be above 1, got '2'"),
-    (lambda: loss(entropy_coef=-0.1), r"entropy_coef must be at least 0, got -0.1"),
-    (lambda: loss(entropy_coef=0.1), r"entropy_coef=0.1 and .* need entropies, got None: pass what token_entropies"),
-    (lambda: loss(top_entropy_quantile=0.2), r"top_entropy_quantile=0.2 need entropies, got None"),
-    (lambda: loss(top_entropy_quantile=20), r"top_entropy_quantile must lie between 0 and 1, got 20"),
-    (lambda: loss(off_policy_mask_threshold=-1.0), r"threshold must be at least 0, got -1.0"),
+    # the same under TRL's names
+    (lambda: trl(sampling_logps=COLUMN), r"sampling_logps must have the shape of old_logps, \[2, 3\], got \[2, 1\]"),
+    (lambda: trl(top_entropy_quantile=0.2), r"entropies must be a torch.Tensor, got NoneType"),
+    (lambda: trl(top_entropy_quantile=20), r"top_entropy_quantile must lie between 0 and 1, got 20"),
+    (lambda: trl(off_policy_mask_threshold=-1.0), r"threshold must be at least 0, got -1.0"),
     (
-        lambda: loss(sampling_logps=LOGPS, sampler_correction_mode="mask"),
+        lambda: trl(sampling_logps=LOGPS, vllm_importance_sampling_mode="mask"),
         r"mode must be one of 'token_truncate', 'token_mask', 'sequence_truncate', 'sequence_mask', got 'mask'",
     ),
-    (lambda: loss(sampling_logps=LOGPS, sampler_cap=0.5), r"cap must be at least 1, got 0.5"),
-    (lambda: loss(sampling_logps=LOGPS, sampler_floor=2.0), r"floor must lie between 0 and 1, got 2.0"),
+    (lambda: trl(sampling_logps=LOGPS, vllm_importance_sampling_clip_max=0.5), r"cap must be at least 1, got 0.5"),
+    (lambda: trl(sampling_logps=LOGPS, vllm_importance_sampling_clip_min=2.0), r"floor must lie between 0 and 1, got"),
     # what one loss type needs, or would ignore
     (
         lambda: loss(loss_type="dr_grpo"),
@@ -132,19 +141,22 @@ LOSS = [
         lambda: loss(loss_type="sapo", delta=2.0),
         r"'sapo' takes sapo_temperature_pos, sapo_temperature_neg, got delta=2.0",
     ),
-    (lambda: loss(loss_type="gmpo", delta=2.0), r"'gmpo' takes epsilon, epsilon_high, got delta=2.0: leave it out"),
-    (lambda: loss(loss_type="vespo", epsilon_high=0.3), r"'vespo' takes vespo_k_pos, .* got epsilon_high=0.3"),
+    (
+        lambda: loss(loss_type="gmpo", delta=2.0),
+        r"'gmpo' takes epsilon, epsilon_high, keep, got delta=2.0: leave it out",
+    ),
+    (
+        lambda: loss(loss_type="vespo", epsilon_high=0.3),
+        r"'vespo' takes correction, vespo_k_pos, .* got epsilon_high=0.3",
+    ),
     (
         lambda: loss(sapo_temperature_neg=1.2),
         r"'grpo' takes epsilon, epsilon_high, delta, got sapo_temperature_neg=1.2",
     ),
     (lambda: loss(epsilon_low=0.2), r"'grpo' takes epsilon, epsilon_high, delta, got epsilon_low=0.2: leave it out"),
     (lambda: loss(temperature=None), r"'grpo' takes epsilon, epsilon_high, delta, got temperature=None"),
-    (
-        lambda: loss(loss_type="vespo", sampling_logps=LOGPS),
-        r"^loss_type='vespo' needs a token mode of sampler_correction_mode, got 'sequence_mask': its weight is "
-        r"already one for the whole completion, use 'token_truncate' or 'token_mask'$",
-    ),
+    (lambda: loss(loss_type="vespo", correction=COLUMN), r"correction must have the shape of logps, \[2, 3\], got"),
+    (lambda: loss(loss_type="vespo", weight=COLUMN, keep=MASK), r"'vespo' takes correction, vespo_k_pos, .* got keep"),
 ]
 
 PIECES = [
@@ -191,8 +203,14 @@ PIECES = [
     (lambda: vespo(vespo_k_neg=-1), r"vespo_k_neg must be at least 0, got -1"),
     (lambda: vespo(vespo_lambda_pos=0), r"vespo_lambda_pos must be at least 0.0001, got 0"),
     (lambda: vespo(vespo_lambda_neg=0), r"vespo_lambda_neg must be at least 0.0001, got 0"),
-    (lambda: gl.gmpo_objective(LOGPS, COLUMN, ADVANTAGES, MASK), r"old_logps must have the shape of logps"),
-    (lambda: gl.gmpo_objective(LOGPS, LOGPS, torch.ones(3), MASK), r"advantages must hold one number a completion"),
+    (
+        lambda: gl.gmpo_objective(LOGPS, COLUMN, ADVANTAGES, MASK, epsilon=0.4),
+        r"old_logps must have the shape of logps",
+    ),
+    (
+        lambda: gl.gmpo_objective(LOGPS, LOGPS, torch.ones(3), MASK, epsilon=0.4),
+        r"advantages must hold one number a completion",
+    ),
     (lambda: gl.gmpo_objective(LOGPS, LOGPS, ADVANTAGES, MASK, epsilon=-1), r"epsilon must be at least 0, got -1"),
     (
         lambda: gl.off_policy_mask(LOGPS, COLUMN, ADVANTAGES, MASK, threshold=1),

@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(args: argparse.Namespace) -> None:
     """Train from the base model and leave metrics, checkpoints and a plot in the output folder."""
     from grpo_lite.plotting import _need_matplotlib, lines
-    from grpo_lite.training.trainer import METRICS, GRPOTrainer
+    from grpo_lite.training.records import METRICS
+    from grpo_lite.training.trainer import GRPOTrainer
 
     _need_matplotlib()  # now, not after the training
     model, tokenizer = load_base_model(args.model)

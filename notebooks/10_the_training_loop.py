@@ -153,11 +153,11 @@ for i in range(8):
 # %% [markdown]
 # The group of the first prompt: some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding.)
 #
-# The fourth part has a gradient: score the same tokens with the policy as it is *now* (04), and compute the loss against the log-probs that were stored at sampling (07, 08).
+# The fourth part has a gradient: compute the log-probs of the same tokens under the policy as it is *now* (04), and the loss against the log-probs that were stored at sampling (07, 08).
 
 
 # %%
-def score(model, batch, args):
+def logps_of(model, batch, args):
     return grpo_lite.completion_logps(
         model, batch.prompt_ids, batch.ids,
         completion_mask=batch.mask, temperature=args.temperature,
@@ -165,7 +165,7 @@ def score(model, batch, args):
 
 
 def loss_of(model, batch, args):
-    logps = score(model, batch, args)
+    logps = logps_of(model, batch, args)
     return grpo_lite.grpo_loss(logps, batch.old_logps, batch.advantages, batch.mask)
 
 
@@ -201,10 +201,10 @@ def describe(batch, args):
 # | `completions/mean_length` | tokens, end token included | moves for a reason that you can name |
 # | `completions/clipped_ratio` | share of completions cut off at the length limit | near 0 |
 # | `grad_norm` | length of the gradient, before it is shortened | steady; at 0 nothing is learned |
-# | `clip_ratio` | share of tokens that the clip has switched off | 0 for $\mu = 1$, above 0 for $\mu > 1$ |
+# | `clip_fraction` | share of tokens that the clip has switched off | 0 for $\mu = 1$, above 0 for $\mu > 1$ |
 # | `kl` | distance from the reference, if $\beta > 0$ | grows slowly |
 #
-# The names are TRL's, and two are easy to confuse: `clipped_ratio` is about completions that are too long, `clip_ratio` about the importance ratio.
+# The names are TRL's, but for `clip_fraction`, which its log calls `clip_ratio/region_mean`. Do not confuse it with `clipped_ratio`, which is about completions that are too long.
 #
 # ## The loop
 #
@@ -229,7 +229,7 @@ def train(model, reward_funcs, args, train_dataset, tokenizer, loss_of=loss_of):
             out.loss.backward()
             norm = clip_grad_norm_(model.parameters(), args.max_grad_norm)
             optimizer.step()
-            update = {"grad_norm": norm, "clip_ratio": out.clip_fraction}
+            update = {"grad_norm": norm, "clip_fraction": out.clip_fraction}
             history.append(describe(batch, args) | update)
     return history
 
@@ -279,7 +279,7 @@ PANELS = {
     "completions/mean_length": "mean length (tokens)",
     "completions/clipped_ratio": "cut off at the limit (share)",
     "grad_norm": "gradient norm",
-    "clip_ratio": "clip ratio (share of tokens)",
+    "clip_fraction": "clip fraction (share of tokens)",
 }
 RIGHT, ZERO_STD, ENTROPY, LENGTH, CUT_OFF, NORM, CLIP = PANELS
 
@@ -371,7 +371,7 @@ print("trained", held_out(model))
 
 # %%
 def with_fresh_old_logps(model, batch, args):
-    logps = score(model, batch, args)
+    logps = logps_of(model, batch, args)
     old_logps = logps.detach()  # the policy of this moment, not the one that sampled
     return grpo_lite.grpo_loss(logps, old_logps, batch.advantages, batch.mask)
 
@@ -379,7 +379,7 @@ def with_fresh_old_logps(model, batch, args):
 four = replace(args, num_iterations=4, max_steps=4)
 for name, function in (("stored", loss_of), ("fresh ", with_fresh_old_logps)):
     _, history = run(four, loss_of=function)
-    print(name, "clip ratio", [f"{r[CLIP]:.2f}" for r in history])
+    print(name, "clip fraction", [f"{r[CLIP]:.2f}" for r in history])
 
 # %% [markdown]
 # With stored log-probs the loss sees how far the policy has moved, and the clip switches off more tokens at each update. With fresh ones every ratio is 1: the policy is compared with itself, and the clip never acts. How that ends is the fifth of the sick runs below.
@@ -528,7 +528,7 @@ again.texts[::8]
 
 # %%
 def with_end_masked(model, batch, args):
-    logps = score(model, batch, args)
+    logps = logps_of(model, batch, args)
     mask = batch.mask & (batch.ids != EOS)
     return grpo_lite.grpo_loss(logps, batch.old_logps, batch.advantages, mask)
 
@@ -561,7 +561,7 @@ curves(RIGHT, CUT_OFF, LENGTH, healthy=learns_to_stop, sick=never_stops)
 # Two ways to get it wrong, each with one line. In the first, the old log-probs are computed with the model, and nobody says that they are constants. (`grpo_lite.grpo_loss` would detach them, so the ratio is written out.)
 
 # %% tags=["result-attached"]
-logps = score(base, batch, args)
+logps = logps_of(base, batch, args)
 ratio = (logps - logps).exp()  # old_logps = logps, without .detach()
 surrogate = grpo_lite.clipped_surrogate(ratio, batch.advantages)
 loss = grpo_lite.masked_mean(-surrogate, batch.mask, dim=1).mean()
@@ -573,14 +573,14 @@ print("largest entry of the gradient", max(part.abs().max().item() for part in p
 #
 # In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that makes no difference. So let $\mu = 8$, with a learning rate of 3e-4 in both runs.
 
-# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip ratio starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip ratio is 0 throughout; its gradient norm is mostly larger than the healthy one until there is nothing left to learn from."
+# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip fraction starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip fraction is 0 throughout; its gradient norm is mostly larger than the healthy one until there is nothing left to learn from."
 eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
 _, stored = run(eight)
 _, fresh = run(eight, loss_of=with_fresh_old_logps)
 curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 
 # %% [markdown]
-# With stored log-probs the clip ratio rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and the full gradient is followed eight times on the word of the same 64 completions. For a batch or two it looks no worse, and then the model is ruined. The tell is a clip ratio of *exactly* 0 with $\mu > 1$.
+# With stored log-probs the clip fraction rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and the full gradient is followed eight times on the word of the same 64 completions. For a batch or two it looks no worse, and then the model is ruined. The tell is a clip fraction of *exactly* 0 with $\mu > 1$.
 #
 # Even the healthy run learns less from its 48 updates than the first run from 25: it saw only six batches.
 #
@@ -596,8 +596,8 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 # | reward collapses, then `frac_reward_zero_std` near 1 | learning rate too high; $\mu$ too high; old log-probs computed afresh |
 # | reward high in training, low when evaluated | another temperature in training; a reward that is hacked |
 # | `clipped_ratio` rises | end token masked out; length is paid; length limit too short |
-# | `clip_ratio` exactly 0 although $\mu > 1$ | old log-probs not those of the sampling |
-# | `clip_ratio` above 0 at the first update on a batch | sampled and scored differently (temperature, dropout) |
+# | `clip_fraction` exactly 0 although $\mu > 1$ | old log-probs not those of the sampling |
+# | `clip_fraction` above 0 at the first update on a batch | sampled and scored differently (temperature, dropout) |
 # | loss is 0, or rises | nothing: [lesson 08](08_the_loss.ipynb) |
 #
 # Two habits find most of these: look at completions, and change one thing at a time, with the same seed.
@@ -624,14 +624,14 @@ for name in ("reward", ZERO_STD, ENTROPY, NORM):
 # The reward is always 0, so no group has spread and the gradient is 0. The entropy is that of a lively model: completions do differ. So sampling is fine, and the reward function does not see what is there: the second tag that it looks for lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
 
 # %% [markdown]
-# **2. Never sample again.** Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip ratio be in the end, and what will the model have learned?
+# **2. Never sample again.** Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip fraction be in the end, and what will the model have learned?
 
 # %%
 # Your turn.
 
 # %% tags=["solution"]
 endless_model, endless = run(replace(args, num_iterations=30, max_steps=30))
-print("clip ratio", [f"{r[CLIP]:.2f}" for r in endless[::5]])
+print("clip fraction", [f"{r[CLIP]:.2f}" for r in endless[::5]])
 print("held out, greedy and sampled", held_out(endless_model))
 
 # %% [markdown] tags=["solution"]
@@ -649,7 +649,7 @@ for name, history in runs.items():
     print("{}{:9.2f}{:11.2f}{:9.2f}{:11.2f}{:8.1f}{:9.2f}".format(name, *means))
 
 # %% [markdown] tags=["solution"]
-# A is the low temperature: no entropy, hardly any spread, and a high reward. E is paid for length: its reward is no share. B, C and D end alike, without reward and without spread. How it came about is seen in the first updates. The reward of D (learning rate) falls at once. B (fresh old log-probs) does well for two batches, with a clip ratio of 0 at every update. C (end token masked) had most completions cut off from the start, and then more. Keep the whole diary, not its last line.
+# A is the low temperature: no entropy, hardly any spread, and a high reward. E is paid for length: its reward is no share. B, C and D end alike, without reward and without spread. How it came about is seen in the first updates. The reward of D (learning rate) falls at once. B (fresh old log-probs) does well for two batches, with a clip fraction of 0 at every update. C (end token masked) had most completions cut off from the start, and then more. Keep the whole diary, not its last line.
 
 # %% [markdown]
 # ## What to remember

@@ -297,14 +297,14 @@ print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
 #
 # ## Clip range
 #
-# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip ([lesson 07](07_ratio_and_clipping.ipynb)). So this axis has a base of its own, with $\mu = 4$. `clip_ratio` is the share of tokens that the clip switched off.
+# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip ([lesson 07](07_ratio_and_clipping.ipynb)). So this axis has a base of its own, with $\mu = 4$. `clip_fraction` is the share of tokens that the clip switched off.
 
 # %% alt="Held-out accuracy over 40 batches for the clip ranges 0.05, 0.2 and 0.5 at four updates a batch. The three curves lie within 0.1 of each other and most of their bands overlap; 0.5 is lowest from batch 10 on."
 picture(along("epsilon"), "0.2", "clip range ε")
 
 # %% tags=["result-epsilon"]
 table(along("epsilon"), "0.2")
-watch(along("epsilon"), "clip_ratio")
+watch(along("epsilon"), "clip_fraction")
 
 # %% [markdown]
 # The three clip very different shares of the tokens: in the first batches one in nine, one in 28 and one in ninety. Yet the averages are within 0.025 of each other, the widest range being slightly the worst. A clip range is a safety rope. Its length matters to those who fall, and at this learning rate the model rarely does.

@@ -230,7 +230,7 @@ NAMES = {
     "rewards/accuracy": "rewards/accuracy/mean",
     "frac_reward_zero_std": "frac_reward_zero_std",
     "entropy": "entropy",
-    "clip_ratio": "clip_ratio/region_mean",
+    "clip_fraction": "clip_ratio/region_mean",
     "completions/mean_length": "completions/mean_length",
     "completions/clipped_ratio": "completions/clipped_ratio",
     "grad_norm": "grad_norm",

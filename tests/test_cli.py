@@ -15,7 +15,8 @@ import torch
 
 from grpo_lite.cli import main
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
-from grpo_lite.training.checkpoint import newest_checkpoint, read_lines
+from grpo_lite.training.checkpoint import newest_checkpoint
+from grpo_lite.training.records import read_lines
 from helpers import forked
 
 OPTIONS = ["--max-steps", "6", "--per-device-train-batch-size", "32", "--num-generations", "8", "--eval-steps", "3",

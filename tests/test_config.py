@@ -127,10 +127,10 @@ DECIDE = {"max_steps": 7, "learning_rate": 0.5, "lr_scheduler_type": "cosine", "
 
 def test_every_setting_either_decides_about_the_weights_or_does_not():
     assert set(FREE) | set(DECIDE) == {field.name for field in fields(GRPOConfig)}
-    assert GRPOConfig().that_decide() == GRPOConfig(**FREE).that_decide()
-    assert set(GRPOConfig().that_decide()) == set(DECIDE)
+    assert GRPOConfig().fixed_settings() == GRPOConfig(**FREE).fixed_settings()
+    assert set(GRPOConfig().fixed_settings()) == set(DECIDE)
     for name, value in DECIDE.items():
-        assert replace(GRPOConfig(), **{name: value}).that_decide() != GRPOConfig().that_decide(), name
+        assert replace(GRPOConfig(), **{name: value}).fixed_settings() != GRPOConfig().fixed_settings(), name
 
 
 def test_the_recipe_is_one_of_eight_groups():

@@ -13,8 +13,10 @@ import torch
 
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.experiments.pretrain import SYMBOLS
-from grpo_lite.training import checkpoint, trainer
-from grpo_lite.training.checkpoint import newest_checkpoint, read_lines
+from grpo_lite.training import checkpoint
+from grpo_lite.training import records as written
+from grpo_lite.training.checkpoint import newest_checkpoint
+from grpo_lite.training.records import read_lines
 from helpers import forked
 from helpers.models import make_tiny_model
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, odd, records, weights
@@ -121,7 +123,7 @@ def while_writing_a_record(number):
         with path.open("a") as file:
             file.write(json.dumps(record)[:20])
 
-    trainer.append_line = after(number, checkpoint.append_line, first=write_half)
+    written.append_line = after(number, written.append_line, first=write_half)
     return odd
 
 
@@ -192,7 +194,7 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     assert read_lines(path) == []
     path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3')
     assert read_lines(path) == [{"step": 1}, {"step": 2}]
-    assert checkpoint.cut_lines(path, 1) == [{"step": 1}]
+    assert written.cut_lines(path, 1) == [{"step": 1}]
     assert path.read_text() == '{"step": 1}\n'
 
 

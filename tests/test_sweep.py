@@ -30,7 +30,7 @@ from helpers.forked import python
 from helpers.lessons import NUMBER, SCRIPTS, stored
 from helpers.lessons import results as shown_results
 
-LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_ratio")
+LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_fraction")
 
 
 def test_import_loads_neither_pictures_nor_transformers():
@@ -98,7 +98,7 @@ class TestRun:
         assert mine["sampled_accuracy"] == pytest.approx([found[i]["sampled_accuracy"] for i in (0, 1, 3)], abs=1e-4)
         assert mine["think_rate"] == pytest.approx([found[i]["sampled_think_rate"] for i in (0, 1, 3)], abs=1e-4)
         assert mine["mean_length"] == pytest.approx([found[i]["mean_length"] for i in (0, 1, 3)], abs=1e-4)
-        for name in ("frac_reward_zero_std", "clip_ratio"):
+        for name in ("frac_reward_zero_std", "clip_fraction"):
             means = [statistics.fmean(u[name] for u in updates[a:b]) for a, b in ((0, 2), (2, 6))]
             assert mine[name][0] is None
             assert mine[name][1:] == pytest.approx(means, abs=1e-4)
@@ -200,7 +200,7 @@ class TestStored:
             for name in ("sampled_accuracy", "greedy_accuracy", "think_rate"):
                 assert all(0 <= x <= 1 and 200 * x == pytest.approx(round(200 * x)) for x in r[name])
             # One update a batch: the policy is the one that sampled, and nothing can be clipped.
-            assert all(x == 0 for x in r["clip_ratio"][1:]) == (r["settings"]["num_iterations"] == 1)
+            assert all(x == 0 for x in r["clip_fraction"][1:]) == (r["settings"]["num_iterations"] == 1)
             same_start = next(s for s in self.results if s["seed"] == r["seed"])
             assert r["sampled_accuracy"][0] == same_start["sampled_accuracy"][0]
 
@@ -224,7 +224,7 @@ class TestStored:
         for name in ("sampled_accuracy", "think_rate"):
             assert again[name] == pytest.approx(stored[name][:3], abs=0.0201)
         assert again["mean_length"] == pytest.approx(stored["mean_length"][:3], abs=0.1)
-        assert again["clip_ratio"][1:] == pytest.approx(stored["clip_ratio"][1:3], abs=0.01)
+        assert again["clip_fraction"][1:] == pytest.approx(stored["clip_fraction"][1:3], abs=0.01)
 
 
 class TestShown:
@@ -286,7 +286,7 @@ class TestShown:
     @pytest.mark.parametrize(
         ("axis", "name"),
         [
-            ("epsilon", "clip_ratio"),
+            ("epsilon", "clip_fraction"),
             ("temperature", "frac_reward_zero_std"),
             ("num_generations", "frac_reward_zero_std"),
             ("beta", "think_rate"),

@@ -21,8 +21,8 @@ from grpo_lite._checks import check_choice
 from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
-from grpo_lite.training.checkpoint import append_line, read_lines
 from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.records import append_line, read_lines
 from grpo_lite.training.trainer import GRPOTrainer
 
 STORED = Path(__file__).parents[1] / "data" / "sweep.jsonl"
@@ -96,7 +96,7 @@ def run(settings: Mapping[str, Any], seed: int, *, batches: Sequence[int] = BATC
     Returns:
         The settings, the seed, torch version and thread count, and a list with one value an evaluation for each of:
         `sampled_accuracy`, `greedy_accuracy`, `think_rate`, `mean_length` in tokens; and, as means over the batches
-        since the evaluation before, `frac_reward_zero_std` and `clip_ratio`, None where there was no batch.
+        since the evaluation before, `frac_reward_zero_std` and `clip_fraction`, None where there was no batch.
 
     Raises:
         ValueError: a setting is out of range.
@@ -121,9 +121,9 @@ def run(settings: Mapping[str, Any], seed: int, *, batches: Sequence[int] = BATC
     for before, now in zip([0, *batches], batches, strict=False):
         flat, clipped = [], []
         for _ in range(now - before):
-            groups = trainer.add_advantages(trainer.choose(trainer.sample()))
+            groups = trainer.add_advantages(trainer.select_groups(trainer.sample()))
             flat += [not group.has_spread for group in groups]
-            clipped += [trainer.update(groups)[0]["clip_ratio"] for _ in range(updates)]
+            clipped += [trainer.update(groups)["clip_fraction"] for _ in range(updates)]
         found = rollout.evaluate(model, tokenizer, rewards, held_out, judge)
         points.append(
             {
@@ -132,7 +132,7 @@ def run(settings: Mapping[str, Any], seed: int, *, batches: Sequence[int] = BATC
                 "think_rate": found["sampled_think_rate"],
                 "mean_length": found["mean_length"],
                 "frac_reward_zero_std": fmean(flat) if flat else None,
-                "clip_ratio": fmean(clipped) if clipped else None,
+                "clip_fraction": fmean(clipped) if clipped else None,
             }
         )
     rounded = [{name: x if x is None else round(x, 4) for name, x in point.items()} for point in points]
@@ -195,7 +195,7 @@ def load_results(path: str | Path = STORED) -> list[dict[str, Any]]:
 
     Example:
         >>> sorted(load_results()[0])[:3]
-        ['batches', 'clip_ratio', 'frac_reward_zero_std']
+        ['batches', 'clip_fraction', 'frac_reward_zero_std']
     """
     if not Path(path).exists():
         raise ValueError(f"path must be a file with the results of a sweep, got {str(path)!r}: sweep() writes one")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -12,61 +13,52 @@ from grpo_lite.training.rollout import Group, chunks
 
 
 class Rows(NamedTuple):
-    """Several groups, or pieces of one, below each other: N prompts, B completions.
+    """Several groups, or a piece of one, below each other: N prompts, B completions; prompts are padded on the left.
 
-    Attributes:
-        prompt_ids: [N, P], padded on the left.
-        prompt_mask: [N, P], True on real tokens.
-        ids: [B, T], padded on the right.
-        mask: [B, T], True up to and including the end token.
-        loss_mask: [B, T], the tokens that count in the loss.
-        logps: [B, T], at which the tokens were sampled.
-        ref_logps: [B, T] under the reference; empty without one.
-        advantages: [B].
+    What the fields mean stands with `Group`.
     """
 
-    prompt_ids: Tensor
-    prompt_mask: Tensor
-    ids: Tensor
-    mask: Tensor
-    loss_mask: Tensor
-    logps: Tensor
-    ref_logps: Tensor
-    advantages: Tensor
+    prompt_ids: Int[Tensor, "N P"]
+    prompt_mask: Bool[Tensor, "N P"]
+    ids: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+    loss_mask: Bool[Tensor, "B T"]
+    logps: Float[Tensor, "B T"]
+    advantages: Float[Tensor, "B"]
+    ref_logps: Float[Tensor, "B T"] | None
 
 
-def micro_batches(groups: list[Group], size: int) -> Iterator[list[Group]]:
+def micro_batches(groups: list[Group], size: int) -> Iterator[Rows]:
     """Cut a batch into parts of `size` completions: whole groups, or pieces of one group."""
-    if not groups:
-        return
-    per_group = len(groups[0].ids)
+    per_group = len(groups[0].ids) if groups else 1
     if size < per_group:
         for group in groups:
             for start in range(0, per_group, size):
-                own = {name: x[start : start + size] for name, x in group._asdict().items() if "prompt" not in name}
-                yield [group._replace(**own)]
+                yield stack([group], slice(start, start + size))
     else:
         # By length, so that short completions are not padded to the length of long ones.
-        yield from chunks(sorted(groups, key=lambda group: group.ids.shape[1]), size // per_group)
+        by_length = sorted(groups, key=lambda group: group.ids.shape[1])
+        yield from map(stack, chunks(by_length, size // per_group))
 
 
-def stack(groups: list[Group]) -> Rows:
-    """Lay groups below each other, filled up with 0 to the width of the widest."""
-    prompt_ids = [group.prompt_ids[None] for group in groups]
+def stack(groups: list[Group], piece: slice = slice(None)) -> Rows:
+    """Lay groups, or a piece of each, below each other, filled up with 0 to the width of the widest."""
+    prompts = [group.prompt_ids[None] for group in groups]
+    ref_logps = [group.ref_logps[piece] for group in groups if group.ref_logps is not None]
     return Rows(
-        prompt_ids=_pad(prompt_ids, left=True),
-        prompt_mask=_pad([torch.ones_like(ids, dtype=torch.bool) for ids in prompt_ids], left=True),
-        ids=_pad([group.ids for group in groups]),
-        mask=_pad([group.mask for group in groups]),
-        loss_mask=_pad([group.loss_mask for group in groups]),
-        logps=_pad([group.logps for group in groups]),
-        ref_logps=_pad([group.ref_logps for group in groups]),
-        advantages=torch.cat([group.advantages for group in groups]),
+        prompt_ids=_pad(prompts, left=True),
+        prompt_mask=_pad([torch.ones_like(ids, dtype=torch.bool) for ids in prompts], left=True),
+        ids=_pad([group.ids[piece] for group in groups]),
+        mask=_pad([group.mask[piece] for group in groups]),
+        loss_mask=_pad([group.loss_mask[piece] for group in groups]),
+        logps=_pad([group.logps[piece] for group in groups]),
+        advantages=torch.cat([group.advantages[piece] for group in groups]),
+        ref_logps=_pad(ref_logps) if ref_logps else None,
     )
 
 
-def score(model: torch.nn.Module, rows: Rows, temperature: float) -> Tensor:
-    """Score the completions; the prompt of a group is read once."""
+def logps_of(model: torch.nn.Module, rows: Rows, temperature: float) -> Float[Tensor, "B T"]:
+    """Return the log-probs of the completions; the prompt of a group is read once."""
     return completion_logps(
         model,
         rows.prompt_ids,

@@ -32,7 +32,7 @@ class GRPOConfig:
             every loss type.
         num_generations: G, completions of a prompt, at least 2.
         max_completion_length: longest completion, in tokens.
-        temperature: of sampling and of scoring, above 0.
+        temperature: of sampling and of the log-probs, above 0.
         num_iterations: mu, updates made with the same completions; above 1 the ratio leaves 1 and the clip works.
         beta: weight of the KL penalty; 0 loads no reference.
         epsilon: half-width of the clip range.
@@ -97,6 +97,8 @@ class GRPOConfig:
     disable_tqdm: bool | None = None
 
     def __post_init__(self):
+        if self.output_dir == "":
+            raise ValueError("output_dir must name a folder, got '': None writes nothing")
         for name, low in _COUNTS.items():
             check_count(name, getattr(self, name), low)
         for name in ("eval_steps", "save_total_limit"):
@@ -133,9 +135,13 @@ class GRPOConfig:
         """How many prompts these completions belong to."""
         return self.completions_per_step // self.num_generations
 
-    def that_decide(self) -> dict:
+    def loss_settings(self) -> dict:
+        """Return the settings that `grpo_loss` takes by the same name."""
+        return {name: getattr(self, name) for name in _OF_THE_LOSS}
+
+    def fixed_settings(self) -> dict:
         """Return the settings that decide about the weights: a run that is resumed must have the same."""
-        return {name: value for name, value in asdict(self).items() if name not in _FREE}
+        return {name: value for name, value in asdict(self).items() if name not in _CHANGEABLE}
 
     def learning_rate_at(self, step: int) -> float:
         """Return the step size of update number `step`, counted from 0."""
@@ -163,5 +169,8 @@ _COUNTS = {
     "seed": 0,
 }
 
-_FREE = {"output_dir", "eval_steps", "per_device_eval_batch_size", "save_steps", "save_total_limit", "log_completions",
-         "use_cpu", "disable_tqdm"}  # fmt: skip
+_OF_THE_LOSS = ("beta", "epsilon", "epsilon_high", "delta", "loss_type", "importance_sampling_level",
+                "use_bias_correction_kl", "max_completion_length")  # fmt: skip
+
+_CHANGEABLE = {"output_dir", "eval_steps", "per_device_eval_batch_size", "save_steps", "save_total_limit",
+               "log_completions", "use_cpu", "disable_tqdm"}  # fmt: skip

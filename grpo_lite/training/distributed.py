@@ -8,6 +8,7 @@ process every function here returns its argument.
 import atexit
 import os
 from collections.abc import Iterable
+from statistics import fmean
 
 import torch
 import torch.distributed as dist
@@ -72,3 +73,9 @@ def gather_objects(thing: object) -> list:
     things = [None] * world_size()
     dist.all_gather_object(things, thing)
     return things
+
+
+def mean(values: dict[str, float]) -> dict[str, float]:
+    """Average each value over the processes."""
+    of_all = gather_objects(values)
+    return {name: fmean(own[name] for own in of_all) for name in values}

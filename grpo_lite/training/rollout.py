@@ -1,57 +1,66 @@
-"""From prompts to scored completions: what the trainer samples to learn from, and what it samples to be judged by."""
+"""From prompts to judged completions: what the trainer samples to learn from, and what it samples to be measured by."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grpo_lite.advantages import combine_rewards
 from grpo_lite.masking import mask_truncated
 from grpo_lite.rewards.protocol import RewardFunc, name_of, score_completions
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
+from grpo_lite.training import distributed
 from grpo_lite.training.config import GRPOConfig
-
-_UNKNOWN = torch.empty(0, 0)  # fits no shape, so that using it too early is an error
 
 
 class Group(NamedTuple):
-    """One prompt and its G completions.
+    """One prompt of P tokens and its G completions, the longest of T tokens; K reward functions have judged them.
 
     Attributes:
         prompt: as it stands in the data set, a text or a chat list.
-        prompt_ids: [P], without padding.
-        ids: [G, T] tokens of the completions, padded on the right.
-        mask: [G, T], True up to and including the end token.
-        loss_mask: [G, T], the tokens that count in the loss: `mask`, or without truncated completions.
-        logps: [G, T], the log-probs at which the tokens were sampled.
-        ended: [G], False for a completion that was cut off at the length limit.
+        prompt_ids: its tokens, without padding.
+        ids: tokens of the completions, padded on the right.
+        mask: True up to and including the end token.
+        loss_mask: the tokens that count in the loss: `mask`, or without truncated completions.
+        logps: the log-probs at which the tokens were sampled.
+        ended: False for a completion that was cut off at the length limit.
         completions: G texts or chat lists, as the reward functions saw them.
-        scores: [G, K], one column a reward function, nan where it could not judge.
-        rewards: [G], the weighted sum of the scores, nan where no function could judge.
-        advantages: [G], once they are known.
-        ref_logps: [G, T] under the reference, if there is one.
+        scores: one column a reward function, nan where it could not judge.
+        rewards: the weighted sum of the scores, nan where no function could judge.
+        advantages: None until they are known.
+        ref_logps: the log-probs under the reference, None without one.
     """
 
     prompt: Any
-    prompt_ids: Tensor
-    ids: Tensor
-    mask: Tensor
-    loss_mask: Tensor
-    logps: Tensor
-    ended: Tensor
+    prompt_ids: Int[Tensor, "P"]
+    ids: Int[Tensor, "G T"]
+    mask: Bool[Tensor, "G T"]
+    loss_mask: Bool[Tensor, "G T"]
+    logps: Float[Tensor, "G T"]
+    ended: Bool[Tensor, "G"]
     completions: list
-    scores: Tensor
-    rewards: Tensor
-    advantages: Tensor = _UNKNOWN
-    ref_logps: Tensor = _UNKNOWN
+    scores: Float[Tensor, "G K"]
+    rewards: Float[Tensor, "G"]
+    advantages: Float[Tensor, "G"] = None  # type: ignore[assignment]
+    ref_logps: Float[Tensor, "G T"] | None = None
 
     @property
     def has_spread(self) -> bool:
         """Whether the rewards differ; a group in agreement has no advantages and teaches nothing."""
         known = self.rewards[~self.rewards.isnan()]
         return bool((known != known[:1]).any())
+
+
+def next_rows(dataset: Sequence[Mapping], taken: int, count: int, seed: int) -> list[Mapping]:
+    """Take rows after the first `taken`, in an order that is shuffled anew each time, each process its own share."""
+    places = ((taken + i) * distributed.world_size() + distributed.rank() for i in range(count))
+    walks = (divmod(place, len(dataset)) for place in places)
+    return [dataset[_shuffled(len(dataset), seed + epoch)[place]] for epoch, place in walks]
 
 
 def sample_groups(
@@ -62,17 +71,14 @@ def sample_groups(
     args: GRPOConfig,
     generator: torch.Generator,
 ) -> list[Group]:
-    """Sample `args.num_generations` completions of each row's prompt and score them."""
+    """Sample `args.num_generations` completions of each row's prompt and judge them."""
     size = args.num_generations
-    prompt_ids, prompt_mask = _encode(model, tokenizer, rows, args)
-    ends, pad = special_ids(model, tokenizer)
-    sampled = sample_group(
-        model, prompt_ids, size, prompt_mask=prompt_mask, max_new_tokens=args.max_completion_length,
-        eos_token_id=ends, pad_token_id=pad, temperature=args.temperature, generator=generator,
-    )  # fmt: skip
-    completions, scores = _score(tokenizer, reward_funcs, [row for row in rows for _ in range(size)], sampled)
+    inputs = _encode(model, tokenizer, rows, args)
+    prompts = [ids[real] for ids, real in zip(inputs["prompt_ids"], inputs["prompt_mask"], strict=True)]
+    sampled = sample_group(model, **inputs, num_generations=size, temperature=args.temperature, generator=generator)
+    completions, scores = _judge(tokenizer, reward_funcs, [row for row in rows for _ in range(size)], sampled)
     rewards = combine_rewards(scores, args.reward_weights)
-    whole = mask_truncated(sampled.mask, sampled.ids, ends)
+    whole = mask_truncated(sampled.mask, sampled.ids, inputs["eos_token_id"])
     ended = whole.any(dim=1)
     loss_mask = whole if args.mask_truncated_completions else sampled.mask
     groups = []
@@ -82,7 +88,7 @@ def sample_groups(
         groups.append(
             Group(
                 prompt=row["prompt"],
-                prompt_ids=prompt_ids[i][prompt_mask[i]],
+                prompt_ids=prompts[i],
                 ids=sampled.ids[own, :longest],
                 mask=sampled.mask[own, :longest],
                 loss_mask=loss_mask[own, :longest],
@@ -125,32 +131,59 @@ def evaluate(
         True
     """
     reward_funcs = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
-    ends, pad = special_ids(model, tokenizer)
-    device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(args.seed)
+    generator = torch.Generator(next(model.parameters()).device).manual_seed(args.seed)
     scores: dict[str, list[Tensor]] = {"greedy": [], "sampled": []}
-    lengths = []
+    lengths: list[int] = []
     for part in chunks(list(rows), args.per_device_eval_batch_size):
-        ids, mask = _encode(model, tokenizer, part, args)
-        limit = args.max_completion_length
-        special: dict[str, Any] = {"eos_token_id": ends, "pad_token_id": pad}
-        greedy = greedy_decode(model, ids, prompt_mask=mask, max_new_tokens=limit, **special)
-        sampled = sample_group(
-            model, ids, 1, prompt_mask=mask, max_new_tokens=limit, temperature=args.temperature, generator=generator,
-            **special,
-        )  # fmt: skip
-        scores["greedy"].append(_score(tokenizer, reward_funcs, part, greedy)[1])
-        scores["sampled"].append(_score(tokenizer, reward_funcs, part, sampled)[1])
-        lengths.append(sampled.mask.sum(dim=1))
+        inputs = _encode(model, tokenizer, part, args)
+        greedy = greedy_decode(model, **inputs)
+        sampled = sample_group(model, **inputs, num_generations=1, temperature=args.temperature, generator=generator)
+        scores["greedy"].append(_judge(tokenizer, reward_funcs, part, greedy)[1])
+        scores["sampled"].append(_judge(tokenizer, reward_funcs, part, sampled)[1])
+        lengths += sampled.mask.sum(dim=1).tolist()
     means = {
-        f"{kind}_{name_of(func)}": column.item()
+        f"{kind}_{name_of(func)}": mean
         for kind, parts in scores.items()
-        for func, column in zip(reward_funcs, torch.cat(parts).nanmean(dim=0), strict=True)
+        for func, mean in zip(reward_funcs, torch.cat(parts).nanmean(dim=0).tolist(), strict=True)
     }
-    return means | {"mean_length": torch.cat(lengths).double().mean().item()}
+    return means | {"mean_length": fmean(lengths)}
 
 
-def special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
+def chunks(rows: list, size: int) -> Iterator[list]:
+    """Cut a list into parts of at most `size`."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+@lru_cache(maxsize=1)
+def _shuffled(size: int, seed: int) -> list[int]:
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict[str, Any]:
+    """Turn prompts into what `sample_group` and `greedy_decode` take."""
+    prompts = [row["prompt"] for row in rows]
+    is_chat = not isinstance(prompts[0], str)
+    if is_chat:
+        prompts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
+    encoded = tokenizer(prompts, add_special_tokens=not is_chat, padding=True, padding_side="left", return_tensors="pt")
+    longest, width = getattr(model.config, "max_position_embeddings", None) or math.inf, encoded["input_ids"].shape[1]
+    if width + args.max_completion_length > longest:
+        raise ValueError(
+            f"prompt and completion must fit into the model's {longest} positions, got a prompt of {width} tokens and "
+            f"max_completion_length={args.max_completion_length}: shorten one of them"
+        )
+    ends, pad = _special_ids(model, tokenizer)
+    device = next(model.parameters()).device
+    return {
+        "prompt_ids": encoded["input_ids"].to(device),
+        "prompt_mask": encoded["attention_mask"].bool().to(device),
+        "max_new_tokens": args.max_completion_length,
+        "eos_token_id": ends,
+        "pad_token_id": pad,
+    }
+
+
+def _special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
     """Return all ids that end a completion, by the tokenizer and by the model, and the one that pads."""
     known = getattr(model.generation_config, "eos_token_id", None)
     ends = {tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])} - {None}
@@ -159,29 +192,7 @@ def special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
     return sorted(ends), min(ends) if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 
-def chunks(rows: list, size: int) -> Iterator[list]:
-    """Cut a list into parts of at most `size`."""
-    return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
-def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> tuple[Tensor, Tensor]:
-    prompts = [row["prompt"] for row in rows]
-    is_chat = not isinstance(prompts[0], str)
-    if is_chat:
-        prompts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
-    encoded = tokenizer(prompts, add_special_tokens=not is_chat, padding=True, padding_side="left", return_tensors="pt")
-    device = next(model.parameters()).device
-    ids, mask = encoded["input_ids"].to(device), encoded["attention_mask"].bool().to(device)
-    longest = getattr(model.config, "max_position_embeddings", None) or math.inf
-    if ids.shape[1] + args.max_completion_length > longest:
-        raise ValueError(
-            f"prompt and completion must fit into the model's {longest} positions, got a prompt of {ids.shape[1]} "
-            f"tokens and max_completion_length={args.max_completion_length}: shorten one of them"
-        )
-    return ids, mask
-
-
-def _score(tokenizer, reward_funcs, rows: Sequence[Mapping], sampled: Completions) -> tuple[list, Tensor]:
+def _judge(tokenizer, reward_funcs, rows: Sequence[Mapping], sampled: Completions) -> tuple[list, Tensor]:
     """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them."""
     prompts = [row["prompt"] for row in rows]
     ids = [row[:length] for row, length in zip(sampled.ids.tolist(), sampled.mask.sum(dim=1).tolist(), strict=True)]

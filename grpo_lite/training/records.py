@@ -1,0 +1,79 @@
+"""Records: what a run writes down, one line of JSON each (`metrics.jsonl`, `completions.jsonl`)."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from grpo_lite.rewards.protocol import RewardFunc, name_of
+from grpo_lite.training import distributed
+from grpo_lite.training.rollout import Group
+
+METRICS, COMPLETIONS = "metrics.jsonl", "completions.jsonl"
+
+
+def describe(groups: list[Group], reward_funcs: Sequence[RewardFunc], seconds: float) -> dict[str, float]:
+    """Sum up what was sampled, and how fast."""
+    lengths = torch.cat([group.mask.sum(dim=1) for group in groups])
+    scores = torch.cat([group.scores for group in groups]).nanmean(dim=0)
+    return {
+        "reward": torch.cat([group.rewards for group in groups]).nanmean().item(),
+        **{f"rewards/{name_of(f)}": x for f, x in zip(reward_funcs, scores.tolist(), strict=True)},
+        "frac_reward_zero_std": fmean(not group.has_spread for group in groups),
+        # The mean of -log pi over tokens that pi itself has sampled estimates its entropy without bias.
+        "entropy": -sum(group.logps.sum().item() for group in groups) / lengths.sum().item(),
+        "completions/mean_length": lengths.float().mean().item(),
+        "completions/clipped_ratio": 1 - torch.cat([group.ended for group in groups]).float().mean().item(),
+        "tokens_per_second": lengths.sum().item() / seconds * distributed.world_size(),
+    }
+
+
+def completions_of(group: Group, step: int) -> list[dict]:
+    """Return a record for each completion of a group."""
+    numbers = zip(group.completions, group.rewards.tolist(), group.advantages.tolist(), strict=True)
+    return [
+        without_nan(
+            {"step": step, "prompt": group.prompt, "completion": text, "reward": reward, "advantage": advantage}
+        )
+        for text, reward, advantage in numbers
+    ]
+
+
+def without_nan(record: dict) -> dict:
+    """Replace each nan, which JSON does not know, by None."""
+    return {name: None if value != value else value for name, value in record.items()}
+
+
+def write(output_dir: str | None, name: str, *lines: dict) -> None:
+    """Add records to a file of a run: on the first of several processes, and only if the run has a folder."""
+    if output_dir and distributed.rank() == 0:
+        for line in lines:
+            append_line(Path(output_dir) / name, line)
+
+
+def append_line(path: Path, record: dict) -> None:
+    """Add one record to a file of JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read_lines(path: Path) -> list[dict]:
+    """Read a file of JSON lines; a last line that was cut off is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def cut_lines(path: Path, last_step: int) -> list[dict]:
+    """Drop the records after a step, which the resumed run will write again; return what is left."""
+    kept = [record for record in read_lines(path) if record["step"] <= last_step]
+    if path.exists():
+        draft = path.with_suffix(".draft")
+        draft.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        os.replace(draft, path)
+    return kept

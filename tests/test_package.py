@@ -33,7 +33,7 @@ def test_all_is_sorted_complete_and_nothing_else_is_public():
 
 CONTRACT = {
     "length_reward": "(completions, **columns)",
-    "format_reward": "(completions, **columns)",
+    "format_reward": "(completions, *, prefill='', **columns)",
     "boxed_reward": "(completions, ground_truth, **columns)",
     "math_reward": "(completions, ground_truth, **columns)",
     "code_reward": "(completions, tests, entry_point, *, partial_credit=False, interpreter='monty', seconds=1.0, "
@@ -45,7 +45,7 @@ CONTRACT = {
     "normalize_then_sum": "(rewards, num_generations, weights=None)",
     "soft_overlong_reward": "(max_completion_length, soft_punish_cache)",
     "repetition_penalty_reward": "(ngram_size=3, max_penalty=-1.0)",
-    "tag_count_reward": "(completions, **columns)",
+    "tag_count_reward": "(completions, *, prefill='', **columns)",
     "language_consistency_reward": "(script)",
     "completion_mask": "(completion_ids, eos_token_id)",
     "masked_mean": "(x, mask, dim=None)",

@@ -1,4 +1,9 @@
+"""Rewards that look at the text, and how all of them are asked: tables of texts, templates and messages."""
+
 import math
+import re
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +16,9 @@ from grpo_lite import (
     length_reward,
     score_completions,
     soft_overlong_reward,
+    tag_count_reward,
 )
+from grpo_lite.rewards.text import explain_format
 from helpers import forked
 
 NAN = float("nan")
@@ -96,6 +103,85 @@ def test_format_table(form):
 @pytest.mark.parametrize(("text", "truth", "expected"), BOXED)
 def test_boxed_table(form, text, truth, expected):
     assert boxed_reward([form(text)], ground_truth=[truth]) == [expected]
+
+
+EXPLAINED = {
+    "<answer>7</answer>": r"^the tags must be <think> </think> <answer> </answer>, each .* got <answer> </answer>$",
+    "no tag": r"got none$",
+    "<think>" * 100_000: r"got (<think> ){6}\.\.\.$",
+    "<think> </think><answer>7</answer>": r"^between <think> and </think> stands nothing$",
+    "<think>a</think><answer>\n</answer>": r"^between <answer> and </answer> stands nothing$",
+    "a <think>b</think> c <answer>7</answer> d": r"^outside of the tags stands text: 'a  c  d'$",
+    "<think>b</think><answer>7</answer>" + "x" * 10**6: r"^outside of the tags stands text: 'xxxxxxxxxxxx\.\.\.xxx",
+}
+
+
+@pytest.mark.parametrize("text", EXPLAINED, ids=range(len(EXPLAINED)))
+def test_a_format_that_earns_nothing_is_explained_in_one_line(text):
+    assert re.search(EXPLAINED[text], explain_format(text))
+    assert format_reward([text]) == [0.0]
+    assert len(explain_format(text)) < 200
+
+
+def test_what_earns_the_format_reward_needs_no_explanation():
+    assert {text for text in FORMAT if explain_format(text) == ""} == {text for text, r in FORMAT.items() if r == 1.0}
+
+
+# What real templates write before the model goes on, and a completion of the form behind it.
+OPENED = [
+    ("deepseek_r1_distill", {}, "<think>\n", "3 + 4 = 7</think>\n<answer>7</answer>"),
+    ("qwen3_5_think", {}, "<think>\n", "3 + 4 = 7\n</think>\n\n<answer>7</answer>"),
+    ("qwen3", {}, "", "<think>\n3 + 4 = 7\n</think>\n\n<answer>7</answer>"),
+    ("qwen3", {"enable_thinking": False}, "<think>\n\n</think>\n\n", None),  # closed: nothing can be thought
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "opening", "completion"), OPENED)
+def test_a_template_that_opens_the_thought_is_judged_with_it(name, settings, opening, completion):
+    """The templates are the ones that TRL ships; what stands behind the assistant's header is the prefill."""
+    import jinja2
+    import trl
+
+    text = (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text(encoding="utf-8")
+    messages = [{"role": "user", "content": "3+4="}]
+    template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+    prompt = template.from_string(text).render(messages=messages, add_generation_prompt=True, **settings)
+    prefill = re.split(r"<｜Assistant｜>|<\|im_start\|>assistant\n", prompt)[-1]
+    assert prefill == opening
+    by_template = partial(format_reward, prefill=prefill)
+    if completion is None:
+        assert by_template(["<answer>7</answer>"]) == [0.0]
+        return
+    assert by_template([completion]) == [1.0]
+    assert format_reward([completion]) == [float(prefill == "")]
+    twice = by_template(["<think>" + completion])
+    assert twice == [0.0]
+    share = tag_count_reward([completion, "7"], prefill=prefill)
+    assert share == [1.0, 0.25 * prefill.count("<think>")]
+
+
+def message(content="", role="assistant", **more):
+    return [{"role": "user", "content": "3+4="}, {"role": role, "content": content, **more}]
+
+
+CALL = [{"type": "function", "function": {"name": "add", "arguments": {"a": 3, "b": 4}}}]
+MESSAGES = {
+    "a tool call": (message(None, tool_calls=CALL), ""),
+    "a call without content": ([{"role": "assistant", "tool_calls": CALL}], ""),
+    "no words": (message(None), ""),
+    "what a tool has answered": (message(r"\boxed{7}", role="tool", name="add"), ""),
+    "a call with words": (message(r"\boxed{7}", tool_calls=CALL), r"\boxed{7}"),
+    "parts": (message([{"type": "text", "text": r"So \box"}, {"type": "text", "text": "ed{7}"}]), r"So \boxed{7}"),
+    "a picture among parts": (message([{"type": "image"}, {"type": "text", "text": r"\boxed{7}"}]), r"\boxed{7}"),
+    "no parts": (message([]), ""),
+}
+
+
+@pytest.mark.parametrize(("completion", "text"), MESSAGES.values(), ids=MESSAGES)
+def test_messages_of_every_kind_are_judged_by_the_words_of_the_model(completion, text):
+    assert length_reward([completion]) == [len(text)]
+    assert boxed_reward([completion], ground_truth=["7"]) == [float("boxed" in text)]
+    assert format_reward([completion]) == [0.0]
 
 
 def test_rewards_of_a_hostile_megabyte_take_no_time():

@@ -68,7 +68,11 @@ def name_of(reward_func: RewardFunc) -> str:
 
 
 def texts(completions: Sequence[Completion]) -> list[str]:
-    """Take the text out of each completion, a string or a chat list."""
+    """Take the text out of each completion, a string or the last message of a chat list.
+
+    Of a message in parts the text parts count. A message that is a tool call, or what a tool has answered, holds no
+    word of the model's answer: its text is empty.
+    """
     _check_list(completions)
     return [_text(completion) for completion in completions]
 
@@ -81,7 +85,12 @@ def _check_list(completions: Sequence[Completion]) -> None:
 def _text(completion: Completion) -> str:
     text: object = completion
     if isinstance(completion, list) and completion and isinstance(completion[-1], dict):
-        text = completion[-1].get("content")
+        message = completion[-1]
+        text = message.get("content", 0)
+        if text is None or message.get("role") == "tool" or (text == 0 and "tool_calls" in message):
+            text = ""
+        elif isinstance(text, list) and all(isinstance(part, dict) for part in text):
+            text = "".join(part.get("text") or "" for part in text)
     if not isinstance(text, str):
         raise ValueError(
             "a completion must be a str or a chat list [{'role': ..., 'content': ...}] with text content, "

@@ -11,9 +11,7 @@ from functools import cache
 
 from grpo_lite._checks import check_count
 from grpo_lite.rewards.protocol import Completion, RewardFunc, check_column, texts
-from grpo_lite.rewards.text import TAG
-
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+from grpo_lite.rewards.text import TAG, TAGS
 
 
 def soft_overlong_reward(max_completion_length: int, soft_punish_cache: int) -> RewardFunc:
@@ -99,7 +97,7 @@ def repetition_penalty_reward(ngram_size: int = 3, max_penalty: float = -1.0) ->
     return repetition_penalty
 
 
-def tag_count_reward(completions: Sequence[Completion], **columns) -> list[float]:
+def tag_count_reward(completions: Sequence[Completion], *, prefill: str = "", **columns) -> list[float]:
     r"""Pay a quarter for each of `<think>`, `</think>`, `<answer>` and `</answer>` that stands exactly once.
 
     Partial credit towards `format_reward`, which pays nothing before all is in place: a model that never writes the
@@ -107,6 +105,8 @@ def tag_count_reward(completions: Sequence[Completion], **columns) -> list[float
 
     Args:
         completions: strings or chat lists.
+        prefill: what the template has written of the answer, as in `format_reward`. It pays all alike, so that a model
+            is not asked to write it once more.
         columns: ignored.
 
     Returns:
@@ -121,7 +121,7 @@ def tag_count_reward(completions: Sequence[Completion], **columns) -> list[float
         >>> tag_count_reward(["<think>a</think><answer>7</answer>", "<think>a</think>7", "<think><think>"])
         [1.0, 0.5, 0.0]
     """
-    return [sum(text.count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts(completions)]
+    return [sum((prefill + text).count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts(completions)]
 
 
 def language_consistency_reward(script: str) -> RewardFunc:

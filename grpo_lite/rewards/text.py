@@ -8,6 +8,7 @@ from decimal import Decimal
 from grpo_lite._checks import is_finite
 from grpo_lite.rewards.protocol import Completion, check_column, texts
 
+TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 TAG = re.compile(r"(</?(?:think|answer)>)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 
@@ -37,21 +38,26 @@ def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
     return [float(len(text)) for text in texts(completions)]
 
 
-def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
+def format_reward(completions: Sequence[Completion], *, prefill: str = "", **columns) -> list[float]:
     r"""Pay 1 for `<think>...</think><answer>...</answer>` and nothing else.
 
     The whole completion must have this form. Newlines may stand inside the tags and white space around them. Each tag
-    stands exactly once, neither part is blank, and nothing follows the answer.
+    stands exactly once, neither part is blank, and nothing follows the answer. `explain_format` says what is amiss.
+
+    Some chat templates begin the answer themselves. Then the model never writes that part, and without `prefill` no
+    completion can be right: `functools.partial(format_reward, prefill="<think>\n")`.
 
     Args:
         completions: strings or chat lists.
+        prefill: what the template has written of the answer before the model goes on, such as "<think>\n" (DeepSeek-R1,
+            Qwen3's thinking models); judged as a part of it.
         columns: ignored.
 
     Returns:
         1.0 or 0.0 a completion. It says nothing about whether the answer is right.
 
     Raises:
-        ValueError: a completion is neither a string nor a chat list.
+        ValueError: a completion is neither a string nor a chat list, or `prefill` is no text.
 
     Source: the format reward of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Rewards".
 
@@ -59,7 +65,40 @@ def format_reward(completions: Sequence[Completion], **columns) -> list[float]:
         >>> format_reward(["<think>3 + 4\n= 7</think>\n<answer>7</answer>", "<answer>7</answer>"])
         [1.0, 0.0]
     """
-    return [float(_is_well_formed(text)) for text in texts(completions)]
+    return [float(explain_format(text, prefill=prefill) == "") for text in texts(completions)]
+
+
+def explain_format(text: str, *, prefill: str = "") -> str:
+    """Say why a completion does not have the form of `format_reward`.
+
+    Args:
+        text: what the model wrote.
+        prefill: as in `format_reward`.
+
+    Returns:
+        One sentence; empty if the form is right.
+
+    Raises:
+        ValueError: text or prefill is no text.
+
+    Example:
+        >>> explain_format("7</think><answer>7</answer>", prefill="<think>")
+        ''
+        >>> explain_format("<think>7</think> So <answer>7</answer>")
+        "outside of the tags stands text: 'So'"
+    """
+    if not isinstance(text, str) or not isinstance(prefill, str):
+        raise ValueError(f"text and prefill must be texts, got {reprlib.repr(text)} and {reprlib.repr(prefill)}")
+    # Cut at the tags rather than matched as a whole: a lazy pattern takes quadratic time on tags that repeat.
+    parts = TAG.split(prefill + text)
+    if parts[1::2] != TAGS:
+        found = " ".join(parts[1:12:2]) + (" ..." if len(parts) > 13 else "") or "none"
+        return f"the tags must be {' '.join(TAGS)}, each once and in this order, got {found}"
+    before, thought, between, answer, after = parts[::2]
+    if not thought.strip() or not answer.strip():
+        return f"between {'<think> and </think>' if not thought.strip() else '<answer> and </answer>'} stands nothing"
+    outside = (before + between + after).strip()
+    return f"outside of the tags stands text: {reprlib.repr(outside)}" if outside else ""
 
 
 def boxed_reward(completions: Sequence[Completion], ground_truth: Sequence, **columns) -> list[float | None]:
@@ -120,15 +159,6 @@ def as_text(truth: object) -> str:
     if not is_finite(truth):
         raise ValueError(f"ground_truth must hold texts, finite numbers or None, got {reprlib.repr(truth)}")
     return format(Decimal(str(truth)), "f")
-
-
-def _is_well_formed(text: str) -> bool:
-    # Cut at the tags rather than matched as a whole: a lazy pattern takes quadratic time on tags that repeat.
-    parts = TAG.split(text)
-    if parts[1::2] != ["<think>", "</think>", "<answer>", "</answer>"]:
-        return False
-    before, thought, between, answer, after = parts[::2]
-    return bool(thought.strip() and answer.strip()) and not (before + between + after).strip()
 
 
 def _same_answer(answer: str, truth: str) -> bool:

@@ -29,7 +29,7 @@ test: install
 test-fast: install
 	$(BIN)/python -m pytest -q -m 'not site and not slow'
 
-# The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm.
+# The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm, as does the linter of `check`.
 browser: install tests/node_modules/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m site
 	$(BIN)/python tests/lighthouse.py
@@ -79,10 +79,11 @@ mutants: install
 	cp -r grpo_lite tests pyproject.toml build/mutants
 	cd build/mutants && ../../$(BIN)/mutmut run && ../../$(BIN)/mutmut results
 
-check: install
+check: install tests/node_modules/installed
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	tests/node_modules/.bin/eslint --config tests/eslint.config.js docs/assets/javascripts tests
 
 clean:
 	rm -rf .venv site build *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

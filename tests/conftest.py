@@ -12,15 +12,9 @@ import torch
 
 from helpers import built
 from helpers.explorers import TAGS
+from helpers.formulas import NODE, called_in_node
 from helpers.missing import give_up
 from helpers.models import make_tiny_model
-
-CALL = """async ([path, given]) => {
-  const files = ["grpo", "step"].map((name) => import(`/assets/javascripts/explorers/${name}.js`));
-  const formulas = Object.assign({}, ...(await Promise.all(files)));
-  if (path === "generator") return Array.from({ length: 4000 }, formulas.generator(...given));
-  return path.split(".").reduce((owner, name) => owner[name], formulas)(...given);
-}"""
 
 torch.set_num_threads(1)
 # No deadline: a busy machine is not a failure. The same examples on every run: a red test stays red until it is mended.
@@ -91,18 +85,13 @@ def explore(page):
     return page
 
 
-@pytest.fixture(scope="module")
-def js(browser, server):
-    """Call a formula of the explorers by its name."""
-    tab = browser.new_page()
-    tab.goto(f"{server}404.html")
-
-    def call(path, *given):
-        plain = [x.tolist() if isinstance(x, torch.Tensor) else x for x in given]
-        return tab.evaluate(CALL, [path, plain])
-
-    yield call
-    tab.close()
+@pytest.fixture(scope="session")
+def js(tmp_path_factory):
+    """Evaluate an expression over the modules of the explorers, or call one of their functions, in plain node."""
+    if NODE is None:
+        give_up("no node on the path")
+    with called_in_node(tmp_path_factory.mktemp("node")) as call:
+        yield call
 
 
 @pytest.fixture

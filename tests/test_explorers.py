@@ -1,4 +1,4 @@
-"""The explorers in a real browser: the numbers of the package, by mouse, by finger and by keyboard."""
+"""The explorers: their formulas in plain node, against the package; what a reader does with them, in a real browser."""
 
 import re
 from fractions import Fraction
@@ -11,6 +11,7 @@ import grpo_lite
 from grpo_lite.algorithms import ALGORITHMS
 from helpers.built import ROOT
 from helpers.explorers import TAGS, assert_same, real, sentence, tab_to, uniform
+from helpers.formulas import chances
 from helpers.small_site import SOUND, small_project, strict_build, text_cell
 
 SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]
@@ -24,30 +25,27 @@ FILL = "selector => getComputedStyle(document.querySelector(selector)).fill"
 # Formulas
 
 
-@pytest.mark.site
 def test_advantages_are_those_of_the_package(js, generator):
     for size in (2, 5, 8):
         rewards = 4 * uniform(generator, size) - 1
         for scale in ("group", "none"):
             ours = grpo_lite.group_advantages(rewards, size, scale_rewards=scale)
-            assert_same(js("groupAdvantages", rewards, scale), ours)
-        assert_same(js("leaveOneOutAdvantages", rewards), grpo_lite.leave_one_out_advantages(rewards, size))
-        assert_same(js("mean", rewards), rewards.mean())
-        assert_same(js("spread", rewards), rewards.std())
-        so_far = js("running", rewards)
+            assert_same(js("grpo.groupAdvantages", rewards, scale), ours)
+        assert_same(js("grpo.leaveOneOutAdvantages", rewards), grpo_lite.leave_one_out_advantages(rewards, size))
+        assert_same(js("grpo.mean", rewards), rewards.mean())
+        assert_same(js("grpo.spread", rewards), rewards.std())
+        so_far = js("grpo.running", rewards)
         assert_same([at["mean"] for at in so_far], torch.stack([rewards[: i + 1].mean() for i in range(size)]))
         assert_same([at["spread"] for at in so_far][1:], torch.stack([rewards[: i + 2].std() for i in range(size - 1)]))
         assert so_far[0]["spread"] == 0
 
 
-@pytest.mark.site
 def test_equal_rewards_are_worth_exactly_nothing(js):
     for value in (0.1, 0.6, 2.8):
-        assert js("groupAdvantages", [value] * 8) == [0] * 8
-        assert js("leaveOneOutAdvantages", [value] * 8) == [0] * 8
+        assert js("grpo.groupAdvantages", [value] * 8) == [0] * 8
+        assert js("grpo.leaveOneOutAdvantages", [value] * 8) == [0] * 8
 
 
-@pytest.mark.site
 def test_the_clip_is_that_of_the_package(js, generator):
     cases = [(2 * r, 4 * a - 2, e / 2, h / 2) for r, a, e, h in uniform(generator, 40, 4).tolist()]
     edges = [(r, a, 0.2, 0.28) for r in (0.8, 1.28, 1.0) for a in (1.0, -1.0, 0.0)]
@@ -56,16 +54,15 @@ def test_the_clip_is_that_of_the_package(js, generator):
         advantages = torch.tensor([advantage], dtype=torch.float64)
         ours = grpo_lite.clipped_surrogate(leaf, advantages, epsilon=low, epsilon_high=high)
         ours.backward()
-        assert_same(js("clippedSurrogate", ratio, advantage, low, high), ours[0, 0])
-        assert_same(js("surrogateGradient", ratio, advantage, low, high), (leaf.grad * ratio)[0, 0])
+        assert_same(js("grpo.clippedSurrogate", ratio, advantage, low, high), ours[0, 0])
+        assert_same(js("grpo.surrogateGradient", ratio, advantage, low, high), (leaf.grad * ratio)[0, 0])
         moved = leaf.detach().log()
         mask = torch.tensor([[True]])
         out = grpo_lite.grpo_loss(moved, 0 * moved, advantages, mask, epsilon=low, epsilon_high=high)
         if (ratio, advantage, low, high) not in edges:  # where the log and its exp decide
-            assert js("isClipped", ratio, advantage, low, high) == bool(out.clip_fraction)
+            assert js("grpo.isClipped", ratio, advantage, low, high) == bool(out.clip_fraction)
 
 
-@pytest.mark.site
 def test_kl_and_its_estimates_are_those_of_the_package(js, generator):
     for _ in range(5):
         logits, ref_logps = 4 * uniform(generator, 5), (4 * uniform(generator, 5)).log_softmax(0)
@@ -78,21 +75,21 @@ def test_kl_and_its_estimates_are_those_of_the_package(js, generator):
             "forward": (both[::-1], (ref_probs * (ref_logps - logps)).sum()),
         }
         for direction, (given, kl) in exact.items():
-            assert_same(js("kl", *given), kl.detach())
+            assert_same(js("grpo.kl", *given), kl.detach())
             gradient = torch.autograd.grad(kl, logits, retain_graph=True)[0]
-            assert_same(js(f"{direction}Gradient", *both), gradient)
-        log_ratios = js("logRatios", *both)
+            assert_same(js(f"grpo.{direction}Gradient", *both), gradient)
+        log_ratios = js("grpo.logRatios", *both)
         for name in ("k1", "k2", "k3"):
             estimate = getattr(grpo_lite, f"kl_{name}")(logps, ref_logps)
-            values = [js(f"ESTIMATORS.{name}.value", x) for x in log_ratios]
-            slopes = [js(f"ESTIMATORS.{name}.slope", x) for x in log_ratios]
+            values = [js(f"grpo.ESTIMATORS.{name}.value", x) for x in log_ratios]
+            slopes = [js(f"grpo.ESTIMATORS.{name}.slope", x) for x in log_ratios]
             assert_same(values, estimate.detach())
             gradient = torch.autograd.grad((probs.detach() * estimate).sum(), logits, retain_graph=True)[0]
-            assert_same(js("expectedGradient", both[0], slopes), gradient)
+            assert_same(js("grpo.expectedGradient", both[0], slopes), gradient)
             middle = (both[0] * estimate.detach()).sum()
-            assert_same(js("expected", both[0], values), middle)
+            assert_same(js("grpo.expected", both[0], values), middle)
             variance = (both[0] * (estimate.detach() - middle) ** 2).sum()
-            assert_same(js("expectedSpread", both[0], values), variance.sqrt())
+            assert_same(js("grpo.expectedSpread", both[0], values), variance.sqrt())
 
 
 def weights_of_the_package(lengths, loss_type, **sizes):
@@ -103,34 +100,49 @@ def weights_of_the_package(lengths, loss_type, **sizes):
     return x.grad[:, 0]
 
 
-@pytest.mark.site
 @pytest.mark.parametrize("loss_type", ALGORITHMS)
 def test_weights_of_tokens_and_slices_are_those_of_the_package(js, generator, loss_type):
     for _ in range(5):
         lengths = torch.randint(1, 9, (4,), generator=generator).tolist()
         items = sum(lengths)
         whole = weights_of_the_package(lengths, loss_type)
-        assert_same(js("tokenWeights", lengths, loss_type, {"limit": 8}), whole)
+        assert_same(js("grpo.tokenWeights", lengths, loss_type, {"limit": 8}), whole)
         pieces = []
         for part in (lengths[:3], lengths[3:]):
-            weights = js("tokenWeights", part, loss_type, {"limit": 8, "items": items})
+            weights = js("grpo.tokenWeights", part, loss_type, {"limit": 8, "items": items})
             assert_same(weights, weights_of_the_package(part, loss_type, num_items_in_batch=items))
-            share = js("sliceShare", part, lengths, loss_type)
+            share = js("grpo.sliceShare", part, lengths, loss_type)
             pieces += [share * weight for weight in weights]
         assert_same(pieces, whole)
 
 
-@pytest.mark.site
 def test_tokens_are_drawn_with_their_probability_and_can_be_drawn_again(js):
     probs = torch.tensor([0.5, 0.05, 0.15, 0.3], dtype=torch.float64)
-    first, again, other = (js("generator", seed) for seed in (1, 1, 2))
+    first, again, other = (chances(js, seed, 4000) for seed in (1, 1, 2))
     assert first == again
     assert first != other
     assert 0 <= min(first) < max(first) < 1
-    tokens = [js("draw", probs, chance) for chance in first[:300]]
+    tokens = [js("grpo.draw", probs, chance) for chance in first[:300]]
     assert tokens == torch.searchsorted(probs.cumsum(0), torch.tensor(first[:300]).double(), right=True).tolist()
     counts = torch.histc(torch.tensor(first), bins=10, min=0, max=1)
     assert ((counts - 400).abs() < 5 * (4000 * 0.1 * 0.9) ** 0.5).all()
+
+
+def test_numbers_are_written_with_a_real_minus_and_no_negative_zero(js):
+    assert [js("drawing.number", x) for x in (0.126, -0.126, -0.004, 0, -12)] == [
+        "0.13",
+        "−0.13",
+        "0.00",
+        "0.00",
+        "−12.00",
+    ]
+    assert js("drawing.number", -1.5, 1) == "−1.5"
+
+
+def test_a_scale_leads_from_values_to_pixels_and_back(js):
+    pixels = js("values => values.map(drawing.scale([-1, 3], [100, 20]))", [-1, 0, 3])
+    assert pixels == [100, 80, 20]
+    assert js("pixels => pixels.map(drawing.scale([-1, 3], [100, 20]).invert)", pixels) == [-1, 0, 3]
 
 
 # What a reader does

@@ -12,32 +12,14 @@ from grpo_lite.tasks import BASE_MODEL, RECIPE, accuracy, load_base_model, make_
 from grpo_lite.training.rollout import evaluate
 from helpers.built import ROOT
 from helpers.explorers import assert_same, real, sentence, tab_to
+from helpers.formulas import chances
 
 NAMES = ("base", "trained")
 FILES = {name: ROOT / f"docs/assets/models/{name}.safetensors" for name in NAMES}
 TEXTS = ("3+9+4+1=", "9+0=", "1+2+3+4+5+6+7+8=<think>13", "8+7+6+4=<think>8515</think><answer>5</answer>")
-MODULES = """async () => {
-  for (const name of ["grpo", "tasks", "transformer"])
-    window[name] = await import(`/assets/javascripts/explorers/${name}.js`);
-  window.models = {};
-  for (const name of ["base", "trained"]) {
-    const file = await fetch(`/assets/models/${name}.safetensors`);
-    models[name] = new transformer.Transformer(transformer.readSafetensors(await file.arrayBuffer()));
-  }
-}"""
-SAMPLE = """([name, prompt, seed, temperature]) =>
+SAMPLE = """(name, prompt, seed, temperature) =>
   transformer.sampleGroup(models[name], prompt, 8, grpo.generator(seed), temperature)"""
 WORDS = {"base": "Base model", "trained": "Trained model"}
-
-
-@pytest.fixture(scope="module")
-def js(browser, server):
-    """Evaluate an expression where the modules and both models are at hand."""
-    tab = browser.new_page()
-    tab.goto(f"{server}404.html")
-    tab.evaluate(MODULES)
-    yield tab.evaluate
-    tab.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +66,6 @@ def test_the_trained_model_of_the_site_solves_what_it_has_not_seen(tokenizer):
 # The computation
 
 
-@pytest.mark.site
 def test_half_precision_is_read_as_pytorch_reads_it(js):
     codes = torch.arange(2**16)
     finite = (codes >> 10) & 31 < 31
@@ -93,29 +74,26 @@ def test_half_precision_is_read_as_pytorch_reads_it(js):
     assert torch.equal(torch.tensor(values, dtype=torch.float64)[finite], ours[finite])
 
 
-@pytest.mark.site
 def test_texts_become_the_tokens_of_the_package_and_come_back(js, tokenizer):
     for text in (*TEXTS, "0123456789+=><eos><pad>"):
         ids = tokenizer(text)["input_ids"]
-        assert js("text => transformer.encode(text)", text) == ids
-        assert js("ids => transformer.decode(ids)", ids) == tokenizer.decode(ids, skip_special_tokens=True)
+        assert js("transformer.encode", text) == ids
+        assert js("transformer.decode", ids) == tokenizer.decode(ids, skip_special_tokens=True)
 
 
-@pytest.mark.site
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_are_those_of_pytorch(js, models, tokenizer, name):
     for text in TEXTS:
         ids = tokenizer(text)["input_ids"]
-        theirs = js("([name, ids]) => transformer.allLogits(models[name], ids)", [name, ids])
+        theirs = js("(name, ids) => transformer.allLogits(models[name], ids)", name, ids)
         with torch.no_grad():
             assert_same(theirs, models[name](torch.tensor([ids])).logits[0])
 
 
-@pytest.mark.site
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("prompt", "temperature"), [("3+9+4+1=", 1), ("9+9=", 2), ("1+2+3+4+5+6=", 0.4)])
 def test_the_same_chance_draws_the_tokens_that_pytorch_draws(js, models, tokenizer, name, prompt, temperature):
-    chances = iter(js("() => Array.from({ length: 200 }, grpo.generator(7))"))
+    luck = iter(chances(js, 7, 200))
     expected = []
     for _ in range(8):
         ids, completion = tokenizer(prompt)["input_ids"], []
@@ -123,12 +101,11 @@ def test_the_same_chance_draws_the_tokens_that_pytorch_draws(js, models, tokeniz
             with torch.no_grad():
                 logits = models[name](torch.tensor([ids + completion])).logits[0, -1]
             shares = (logits / temperature).softmax(0).cumsum(0)
-            completion.append(torch.searchsorted(shares, torch.tensor(next(chances)).double(), right=True).item())
+            completion.append(torch.searchsorted(shares, torch.tensor(next(luck)).double(), right=True).item())
         expected.append(completion)
-    assert js(SAMPLE, [name, prompt, 7, temperature]) == expected
+    assert js(SAMPLE, name, prompt, 7, temperature) == expected
 
 
-@pytest.mark.site
 def test_completions_are_judged_as_by_the_package(js):
     texts = [
         "<think>3267</think><answer>7</answer>", "<answer>7</answer>", "<answer>7</answer>+", "<answer>07</answer>",
@@ -141,7 +118,6 @@ def test_completions_are_judged_as_by_the_package(js):
     assert list(map(float, js("texts => texts.map(tasks.thinks)", texts))) == think_rate(texts)
 
 
-@pytest.mark.site
 def test_sums_are_those_of_the_task_and_nothing_else(js):
     for problem in make_problems("chain-sum", "train", 50, seed=3):
         assert str(js("tasks.chainSum", problem["prompt"]) % 10) == problem["ground_truth"]
@@ -220,7 +196,7 @@ def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, toke
         seed, agreed = seed + 1, []
         for name in NAMES:
             texts, rewards, advantages, facts = shown(loaded, name)
-            drawn = js(SAMPLE, [name, prompt, seed, heat])
+            drawn = js(SAMPLE, name, prompt, seed, heat)
             assert texts == tokenizer.batch_decode(drawn, skip_special_tokens=True)
             assert rewards == accuracy(texts, [str(truth % 10)] * 8)
             expected = grpo_lite.group_advantages(torch.tensor(rewards, dtype=torch.float64), 8)

@@ -8,6 +8,7 @@ import torch
 
 import grpo_lite
 from helpers.explorers import assert_same, real, tab_to, uniform
+from helpers.formulas import chances
 
 EASY = ([0.3, 0.3, 0.15, 0.15, 0.1], [0, 0.5, 0, 1, 0])
 HARD = ([0.3, 0.2, 0.2, 0.003, 0.297], [0, 0, 0, 1, 0])
@@ -32,7 +33,6 @@ def steps_of_the_package(logits, old_logits, ref_logits, ids, rewards, *, rate, 
     return logits, advantages, outs
 
 
-@pytest.mark.site
 def test_a_step_is_that_of_the_package(js, generator):
     clipped_signs = set()
     for case in range(60):
@@ -43,7 +43,7 @@ def test_a_step_is_that_of_the_package(js, generator):
         rewards = torch.randint(3, (size,), generator=generator).double() / 2
         samples = {"oldLogits": old_logits, "refLogits": ref_logits, "ids": ids, "rewards": rewards}
         settings = {"rate": 0.5, "mu": mu, "beta": beta, "epsilon": 0.1 * (case % 4)}
-        theirs = js("grpoStep", logits, {name: x.tolist() for name, x in samples.items()}, settings)
+        theirs = js("step.grpoStep", logits, {name: x.tolist() for name, x in samples.items()}, settings)
         ours, advantages, outs = steps_of_the_package(logits, *samples.values(), **settings)
         assert_same(theirs["logits"], ours)
         assert_same(theirs["advantages"], advantages)
@@ -53,25 +53,72 @@ def test_a_step_is_that_of_the_package(js, generator):
             clipped_signs |= {a > 0 for a, off in zip(advantages.tolist(), at["clipped"], strict=True) if off}
             assert sum(at["clipped"]) == pytest.approx(at["clipFraction"] * size)
         kl = (ours.softmax(0) * (ours.log_softmax(0) - ref_logits.log_softmax(0))).sum()
-        assert_same(js("klOfLogits", ours, ref_logits), kl)
+        assert_same(js("step.klOfLogits", ours, ref_logits), kl)
     assert clipped_signs == {True, False}
 
 
-@pytest.mark.site
 def test_equal_rewards_do_not_move_the_policy_at_all(js, generator):
     for reward in (0.0, 0.5, 0.1, 1.0):
         logits, old_logits, ref_logits = 3 * uniform(generator, 3, 5)
         samples = {"oldLogits": old_logits, "refLogits": ref_logits}
         samples = {name: x.tolist() for name, x in samples.items()} | {"ids": [0, 3, 3, 1], "rewards": [reward] * 4}
         settings = {"rate": 1, "mu": 4, "epsilon": 0.2}
-        assert js("grpoStep", logits, samples, settings | {"beta": 0})["logits"] == logits.tolist()
-        assert js("grpoStep", logits, samples, settings | {"beta": 0.1})["logits"] != logits.tolist()
+        assert js("step.grpoStep", logits, samples, settings | {"beta": 0})["logits"] == logits.tolist()
+        assert js("step.grpoStep", logits, samples, settings | {"beta": 0.1})["logits"] != logits.tolist()
 
 
-@pytest.mark.site
 def test_a_probability_of_zero_counts_zero_in_the_kl(js):
-    assert js("klOfLogits", [1000, 0], [0, 0]) == pytest.approx(torch.tensor(2.0).log().item())
-    assert js("softmax", [1000, 0]) == [1, 0]
+    assert js("step.klOfLogits", [1000, 0], [0, 0]) == pytest.approx(torch.tensor(2.0).log().item())
+    assert js("grpo.softmax", [1000, 0]) == [1, 0]
+
+
+CHANGES = ({"size": 8}, {"size": 32, "mu": 4, "beta": 0.2}, {"size": 4, "rate": 0.9, "epsilon": 0.05}, {"size": 16})
+
+
+def four_steps(js, question):
+    """Four steps of a run, each with other settings: the settings, and the run after the step."""
+    run = js("run.fresh", question)
+    settings = {"question": question, "rate": 0.5, "mu": 1, "beta": 0, "epsilon": 0.2, "seed": 1}
+    for change in CHANGES:
+        settings |= change
+        run = js("run.next", run, settings)
+        yield settings, run
+
+
+@pytest.mark.parametrize(("question", "world"), [("easy", EASY), ("hard", HARD)])
+def test_a_run_is_that_of_the_package(js, question, world):
+    reference, worth = (torch.tensor(x, dtype=torch.float64) for x in world)
+    logits, right = reference.log(), [reference[3]]
+    for step, (settings, run) in enumerate(four_steps(js, question)):
+        luck = torch.tensor(chances(js, 1000 + step, settings["size"]), dtype=torch.float64)
+        ids = torch.searchsorted(logits.softmax(0).cumsum(0), luck, right=True)
+        before, chosen = logits, {name: settings[name] for name in ("rate", "mu", "beta", "epsilon")}
+        logits, advantages, outs = steps_of_the_package(before, before, reference.log(), ids, worth[ids], **chosen)
+        right.append(logits.softmax(0)[3])
+        assert run["group"]["ids"] == ids.tolist()
+        assert run["group"]["rewards"] == worth[ids].tolist()
+        assert_same(run["group"]["before"], before.softmax(0))
+        assert_same(run["group"]["advantages"], advantages)
+        assert_same(run["logits"], logits)
+        assert_same([at["right"] for at in run["trace"]], torch.stack(right))
+        assert_same(run["trace"][-1]["clipFraction"], outs[-1].clip_fraction)
+        kl = (logits.softmax(0) * (logits.log_softmax(0) - reference.log())).sum()
+        assert_same(run["trace"][-1]["kl"], kl)
+        shown = js("run.answers", run, question)
+        assert_same([answer["p"] for answer in shown], logits.softmax(0))
+        assert [answer["count"] for answer in shown] == torch.bincount(ids, minlength=5).tolist()
+
+
+def test_a_run_ends_after_sixty_steps_and_is_lost_when_its_numbers_run_away(js):
+    settings = {"question": "easy", "size": 8, "rate": 0.5, "mu": 2, "beta": 0, "epsilon": 0.2, "seed": 1}
+    whole = js("run.toTheEnd", js("run.fresh", "easy"), settings)
+    assert js("run.steps", whole) == len(whole["trace"]) - 1 == 60
+    assert js("run.isOver", whole)
+    assert not js("run.isOver", js("run.next", whole, settings))
+    lost = js("run.toTheEnd", js("run.fresh", "easy"), settings | {"rate": 1e308, "beta": 1, "mu": 6})
+    assert lost["lost"]
+    assert js("run.steps", lost) < 60
+    assert js("run.next", lost, settings) == lost
 
 
 # What a reader does
@@ -121,31 +168,17 @@ def play_to_the_end(policy):
 
 
 @pytest.mark.site
-@pytest.mark.parametrize(("question", "world"), [("easy", EASY), ("hard", HARD)])
-def test_steps_in_the_page_are_those_of_the_package(policy, js, question, world):
-    reference, worth = (torch.tensor(x, dtype=torch.float64) for x in world)
+@pytest.mark.parametrize("question", ["easy", "hard"])
+def test_knobs_and_steps_in_the_page_make_the_same_run(policy, js, question):
     policy.get_by_role("radio", name=question).check()
-    logits, right = reference.log(), [reference[3]]
-    changes = ({}, {"Passes": 4, "KL": 0.2}, {"Learning": 0.9, "Clip": 0.05}, {})
-    settings = {"rate": 0.5, "mu": 1, "beta": 0, "epsilon": 0.2}
-    keys = {"Learning": "rate", "Passes": "mu", "KL": "beta", "Clip": "epsilon"}
-    for step, (size, change) in enumerate(zip((8, 32, 4, 16), changes, strict=True)):
-        policy.get_by_role("radio", name=str(size), exact=True).check()
-        turn(policy, **change)
-        settings |= {keys[name]: value for name, value in change.items()}
+    names = {"rate": "Learning", "mu": "Passes", "beta": "KL", "epsilon": "Clip"}
+    for settings, expected in four_steps(js, question):
+        policy.get_by_role("radio", name=str(settings["size"]), exact=True).check()
+        turn(policy, **{name: settings[key] for key, name in names.items()})
         press(policy, "Step")
-        chances = torch.tensor(js("generator", 1000 + step)[:size], dtype=torch.float64)
-        ids = torch.searchsorted(logits.softmax(0).cumsum(0), chances, right=True)
-        before = logits
-        logits, advantages, outs = steps_of_the_package(before, before, reference.log(), ids, worth[ids], **settings)
-        right.append(logits.softmax(0)[3])
         run = run_of(policy)
-        assert run["group"]["ids"] == ids.tolist()
-        assert_same(run["logits"], logits)
-        assert_same([at["right"] for at in run["trace"]], torch.stack(right))
-        assert_same(run["trace"][-1]["clipFraction"], outs[-1].clip_fraction)
-        kl = (logits.softmax(0) * (logits.log_softmax(0) - reference.log())).sum()
-        assert_same(run["trace"][-1]["kl"], kl)
+        assert run["group"]["ids"] == expected["group"]["ids"]
+        assert_same(run["logits"], torch.tensor(expected["logits"], dtype=torch.float64))
 
 
 @pytest.mark.site

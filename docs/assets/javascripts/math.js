@@ -1,3 +1,4 @@
+/* global renderMathInElement */
 // Both forms of delimiters are needed: notebooks keep $...$, pages of Markdown come as \\(...\\).
 function renderFormulas(element) {
   renderMathInElement(element, {

@@ -1,3 +1,4 @@
+/* global renderFormulas */
 // Point at a formula, tap it, or press the button beside it: a note says what its symbols mean. The meanings stand on the
 // page of symbols and nowhere else; it is fetched when the first note is asked for.
 const page = new URL("../../symbols/", import.meta.url);

@@ -1,5 +1,5 @@
-// The formulas of grpo_lite, for the explorers: numbers in, numbers out. A test in a browser hands the same random
-// numbers to both and compares the results to 1e-9, so what stands here may differ from the package in form only.
+// The formulas of grpo_lite, for the explorers: numbers in, numbers out. A test hands the same random numbers to both
+// and compares the results to 1e-9, so what stands here may differ from the package in form only.
 
 export const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
 export const mean = (numbers) => sum(numbers) / numbers.length;

@@ -1,0 +1,12 @@
+// Few rules: what is wrong or unused, no == and no let for what stays. Run by `make check`.
+import js from "@eslint/js";
+import globals from "globals";
+
+export default [
+  { ignores: ["**/katex/", "**/node_modules/"] },
+  js.configs.recommended,
+  { linterOptions: { reportUnusedDisableDirectives: "error" }, rules: { eqeqeq: "error", "prefer-const": "error" } },
+  { files: ["docs/**"], languageOptions: { globals: globals.browser } },
+  { files: ["docs/assets/javascripts/{keyboard,math}.js"], languageOptions: { sourceType: "script" } },
+  { files: ["tests/**"], languageOptions: { globals: globals.node } },
+];

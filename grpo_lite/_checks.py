@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+HOME = "https://github.com/grpo-lite/grpo-lite"  # where the package is installed from
+
 
 @cache  # looked up once: a reward is computed for each completion
-def check_installed(module: str, message: str) -> None:
+def check_installed(module: str, need: str, extra: str) -> None:
     """Say which extra to install if a package is missing; nothing is imported."""
     if find_spec(module) is None:
-        raise ImportError(message)
+        raise ImportError(f'{need}: pip install "grpo-lite[{extra}] @ git+{HOME}"')
 
 
 def check_float(name: str, x: Tensor) -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import torch
 
+from grpo_lite._checks import check_installed
 from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
@@ -47,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train from the base model and leave metrics, checkpoints and a plot in the output folder."""
-    from grpo_lite.plotting import _need_matplotlib, lines
+    from grpo_lite.plotting import lines
     from grpo_lite.training.records import METRICS
     from grpo_lite.training.trainer import GRPOTrainer
 
-    _need_matplotlib()  # now, not after the training
+    check_installed("matplotlib", "the picture of a run needs matplotlib", "train")  # now, not after the training
     model, tokenizer = load_base_model(args.model)
     options = [*TRAIN_OPTIONS, "loss_type", "scale_rewards"]
     given = {name: getattr(args, name) for name in options if getattr(args, name) is not None}

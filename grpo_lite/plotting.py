@@ -44,7 +44,7 @@ def use_site_style() -> None:
     Example:
         >>> use_site_style()
     """
-    _need_matplotlib()
+    check_installed("matplotlib", "plotting needs matplotlib", "plot")
     import matplotlib.style
 
     matplotlib.style.use(Path(__file__).with_name("site.mplstyle"))
@@ -280,22 +280,15 @@ def diagram(name: str) -> "SVG":
         >>> "logits_to_keep" in diagram("shift").data
         True
     """
-    check_installed("IPython", "a diagram is shown by IPython: pip install 'grpo-lite[lessons]'")
+    check_installed("IPython", "a diagram is shown by IPython", "lessons")
     check_choice("name", name, sorted(path.stem for path in DIAGRAMS.glob("*.svg")))
     from IPython.display import SVG
 
     return SVG((DIAGRAMS / f"{name}.svg").read_text(encoding="utf-8"))
 
 
-def _need_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError("plotting needs matplotlib: pip install 'grpo-lite[plot]'") from error
-
-
 def _figure(panels: int, height: float = 2.9) -> "tuple[Figure, list[Axes]]":
-    _need_matplotlib()
+    check_installed("matplotlib", "plotting needs matplotlib", "plot")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2, height * panels), layout="constrained")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from grpo_lite._checks import check_choice, check_count
+from grpo_lite._checks import check_choice, check_count, check_installed
 from grpo_lite.rewards.protocol import Completion, texts
 
 BASE_MODEL = Path(__file__).parent / "data" / "base"
@@ -67,10 +67,9 @@ def load_base_model(path: str | Path = BASE_MODEL) -> tuple:
         >>> tokenizer.decode(tokenizer("3+9+4+1=")["input_ids"])
         '3+9+4+1='
     """
-    try:
-        from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
-    except ImportError as error:
-        raise ImportError("the base model needs transformers: pip install 'grpo-lite[train]'") from error
+    check_installed("transformers", "the base model needs transformers", "train")
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
     if not (Path(path) / "config.json").exists():
         raise ValueError(f"path must be a folder with a saved model (config.json), got {str(path)!r}")
     return AutoModelForCausalLM.from_pretrained(path).eval(), PreTrainedTokenizerFast.from_pretrained(path)

@@ -69,7 +69,7 @@ def test_an_unknown_diagram_is_refused_with_the_names_of_all():
 def test_without_ipython_the_error_names_what_to_install(monkeypatch):
     _checks.check_installed.cache_clear()
     monkeypatch.setattr(_checks, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install 'grpo-lite\[lessons\]'"):
+    with pytest.raises(ImportError, match=r'pip install "grpo-lite\[lessons\] @ git'):
         plotting.diagram("loop")
 
 

@@ -244,7 +244,7 @@ def test_a_wrong_call_says_so(call, message):
 def test_without_math_verify_the_error_names_the_extra(monkeypatch):
     _checks.check_installed.cache_clear()
     monkeypatch.setattr(_checks, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'pip install "grpo-lite\[rewards\]"'):
+    with pytest.raises(ImportError, match=r'pip install "grpo-lite\[rewards\] @ git'):
         math_reward([r"\boxed{7}"], [7])
     monkeypatch.undo()
     assert math_reward([r"\boxed{7}"], [7]) == [1.0]

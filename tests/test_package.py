@@ -11,6 +11,7 @@ from grpo_lite import GRPOConfig, GRPOTrainer
 from helpers.built import ROOT, setting
 from helpers.forked import python
 
+SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 PUBLIC = [getattr(grpo_lite, name) for name in grpo_lite.__all__ if name != "RewardFunc"]
 
 
@@ -140,6 +141,14 @@ def test_the_address_of_the_repository_is_the_one_of_mkdocs_yml():
         if file.endswith((".py", ".md", ".yml", ".toml", ".html", ".ipynb", ".cff")):
             for address in re.findall(r"https://github\.com/grpo-lite[\w./-]*", (ROOT / file).read_text()):
                 assert address.rstrip(".").removesuffix(".git").startswith(setting("repo_url")), file
+
+
+def test_whatever_says_how_to_install_the_package_says_where_it_is():
+    """The bare name on a package index is not ours."""
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("grpo_lite/**/*.py"), *SCRIPTS]
+    found = [line for file in files for line in re.findall(r".*install.*\bgrpo-lite\b.*", file.read_text())]
+    assert len(found) > len(SCRIPTS)
+    assert [line for line in found if "git+" not in line] == []
 
 
 def test_the_readme_example_prints_what_the_readme_says():

@@ -1,13 +1,12 @@
 import io
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from grpo_lite import plotting
+from grpo_lite import _checks, plotting
 
 SITE_CSS = Path(__file__).parents[1] / "docs/assets/stylesheets/site.css"
 
@@ -171,6 +170,7 @@ def test_the_site_gives_the_name_of_a_curve_a_tone_that_is_legible_as_text(role)
 
 
 def test_without_matplotlib_the_error_names_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install 'grpo-lite\[plot\]'"):
+    _checks.check_installed.cache_clear()
+    monkeypatch.setattr(_checks, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "grpo-lite\[plot\] @ git'):
         plotting.bars({"a": [1.0]}, ["x"], ylabel="y")

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 import torch
 
-from grpo_lite import GRPOConfig
+from grpo_lite import GRPOConfig, _checks
 from grpo_lite.experiments.pretrain import SYMBOLS, demonstrations, make_model, make_tokenizer
 from grpo_lite.tasks import (
     BASE_MODEL,
@@ -292,6 +292,7 @@ def test_no_model_in_the_folder(tmp_path):
 
 
 def test_without_transformers_the_message_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ImportError, match=r"pip install 'grpo-lite\[train\]'"):
+    _checks.check_installed.cache_clear()
+    monkeypatch.setattr(_checks, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "grpo-lite\[train\] @ git'):
         load_base_model()

@@ -67,7 +67,7 @@ class Row(NamedTuple):
 def main(only: str | None = None, output: str | None = None) -> None:
     """Measure, print the table, and write it to a file, with the same numbers as JSON beside it."""
     check_choice("--only", only or "step", tuple(PARTS))
-    check_installed("trl", "bench compares with TRL: pip install 'grpo-lite[train,test]'")
+    check_installed("trl", "bench compares with TRL", "train,test")
     # Before transformers is loaded: no report to TRL's makers, no bar for each model, one thread for tokenizers too.
     os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TOKENIZERS_PARALLELISM="false")
     torch.set_num_threads(1)

@@ -90,7 +90,7 @@ def final_answer(text: str) -> str:
 
 def judge_answer(truth: str, answer: str) -> float | None:
     """Return 1.0 if the answer equals the truth as mathematics, 0.0 if not, None if the truth is not mathematics."""
-    check_installed("math_verify", 'math_reward needs math-verify: pip install "grpo-lite[rewards]"')
+    check_installed("math_verify", "math_reward needs math-verify", "rewards")
     for text in (answer, answer, ""):  # once more, if something else ended the worker; then the truth alone
         if (verdict := _WORKER.ask([truth, text], _SECONDS)) is not None:
             return verdict["reward"]

@@ -182,7 +182,7 @@ def run_program(
     if not isinstance(entry_point, str) or not entry_point.isidentifier() or keyword.iskeyword(entry_point):
         raise ValueError(f"entry_point must be the name of a function, got {reprlib.repr(entry_point)}")
     if interpreter == "monty":
-        check_installed("pydantic_monty", "the sandbox needs pydantic-monty: pip install 'grpo-lite[rewards]'")
+        check_installed("pydantic_monty", "the sandbox needs pydantic-monty", "rewards")
     cases = _read_cases(cases)
     job = {"code": code, "entry_point": entry_point, "cases": cases, "seconds": seconds, "interpreter": interpreter}
     answer = _WORKER.ask(job, seconds + 0.5 * len(cases) + _SLACK)

@@ -42,6 +42,17 @@ tests/node_modules/installed: tests/package.json
 screenshots: install
 	$(BIN)/python tests/screenshots.py
 
+# jupytext keeps the number of blank lines behind a Markdown cell, which nbconvert clears from code cells only.
+define TIDY
+import sys, nbformat
+for path in sys.argv[1:]:
+    notebook = nbformat.read(path, 4)
+    for cell in notebook.cells:
+        cell.metadata.pop("lines_to_next_cell", None)
+    nbformat.write(notebook, path)
+endef
+export TIDY
+
 # One way, from the scripts; what a run would change by itself (times, versions, where a stream of prints was cut) is
 # left out.
 notebooks: install
@@ -55,6 +66,7 @@ notebooks: install
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=alt \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=jupytext $(addsuffix .ipynb,$(NB))
+	$(BIN)/python -c "$$TIDY" $(addsuffix .ipynb,$(NB))
 
 # The lessons as they stand in the last commit, with what Colab has and no repository around.
 colab: install

@@ -92,11 +92,15 @@ def check_advantages(advantages: Tensor, rows: int) -> None:
         raise ValueError(f"advantages must hold one number a completion, shape [{rows}], got {list(advantages.shape)}")
 
 
-def check_ratio(ratio: Tensor, advantages: Tensor) -> None:
-    """Ratios are [rows, tokens] or [rows, 1], with one advantage a row."""
+def check_ratio(ratio: Tensor, advantages: Tensor, logps: Tensor | None = None) -> None:
+    """Ratios are [rows, tokens] or [rows, 1], with one advantage a row and, where they are asked for, as many logps."""
     check_float("ratio", ratio)
     check_rank("ratio", ratio, "B T")
     check_advantages(advantages, len(ratio))
+    if logps is not None:
+        check_float("logps", logps)
+        check_rank("logps", logps, "B T")
+        check_same_shape("logps", logps, "ratio", ratio.expand(-1, logps.shape[1]) if ratio.shape[1] == 1 else ratio)
 
 
 _AT_LEAST = {"beta": 0, "epsilon": 0, "epsilon_high": 0, "vespo_k_pos": 0, "vespo_k_neg": 0} | {

@@ -109,22 +109,10 @@ def check_loss_settings(
     delta: float | None = None,
     **own: Any,
 ) -> dict[str, Any]:
-    """Refuse what is out of range or would be ignored; return the settings that the objective takes.
+    """Return the settings of `grpo_loss` that the objective takes; refuse any that is out of range or would be ignored.
 
-    Args:
-        loss_type: a name of `ALGORITHMS`.
-        importance_sampling_level: "token" or "sequence".
-        beta: weight of the KL penalty, at least 0.
-        epsilon: as in `grpo_loss`; left out for a loss type without it.
-        epsilon_high: as in `grpo_loss`; not to be set for a loss type without it.
-        delta: the same.
-        own: settings that belong to this loss type alone.
-
-    Returns:
-        The objective's settings, by name.
-
-    Raises:
-        ValueError: a setting is unknown, out of range, missing, or not one that the loss type takes.
+    Of a loss type without a clip range the default of `epsilon` is left out; everything else that it does not take is
+    a ValueError, and so is what it needs and was not given.
     """
     check_choice("loss_type", loss_type, tuple(ALGORITHMS))
     check_choice("importance_sampling_level", importance_sampling_level, LEVELS)

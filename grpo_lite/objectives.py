@@ -11,17 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grpo_lite._checks import (
-    check_advantages,
-    check_cap,
-    check_float,
-    check_ranges,
-    check_rank,
-    check_ratio,
-    check_same_shape,
-    check_tokens,
-    widen,
-)
+from grpo_lite._checks import check_advantages, check_cap, check_ranges, check_ratio, check_tokens, widen
 from grpo_lite.masking import masked_difference, masked_mean
 
 
@@ -102,11 +92,7 @@ def cispo_objective(
                 [-5.0000]])
     """
     check_cap(epsilon_high)
-    check_ratio(ratio, advantages)
-    check_float("logps", logps)
-    check_rank("logps", logps, "B T")
-    one_a_row = ratio.shape[1] == 1
-    check_same_shape("logps", logps, "ratio", ratio.expand(-1, logps.shape[1]) if one_a_row else ratio)
+    check_ratio(ratio, advantages, logps)
     weight = ratio.detach().clamp(max=epsilon_high)
     return weight * advantages.detach()[:, None] * widen(logps)
 

@@ -169,26 +169,9 @@ def trl_weights(
     In TRL's loss the weights multiply the objective of each token, but for two loss types: "vespo" puts the sampler
     correction into its own weight, and "gmpo" takes its mean over the high-entropy tokens.
 
-    Args:
-        loss_type: as in `grpo_loss`.
-        logps: as in `grpo_loss`, and so are `old_logps`, `advantages` and `mask`.
-        old_logps: None on-policy.
-        advantages: one a completion.
-        mask: True on tokens that count.
-        entropies: from `token_entropies`; needed if `top_entropy_quantile` is below 1.
-        top_entropy_quantile: see `high_entropy_mask`; 1 keeps all tokens.
-        off_policy_mask_threshold: see `off_policy_mask`; None for off.
-        sampling_logps: log-probs that the sampler (vLLM) reported; None if the model that is trained sampled itself.
-        vllm_importance_sampling_mode: `mode` of `sampler_correction`; "vespo" needs a token mode.
-        vllm_importance_sampling_clip_max: its `cap`; None for none.
-        vllm_importance_sampling_clip_min: its `floor`.
-
-    Returns:
-        Keyword arguments of `grpo_loss`: `weight`, `correction` ("vespo") and `keep` ("gmpo"), as far as they are
-        needed.
-
-    Raises:
-        ValueError: as the three functions.
+    The tensors are those of `grpo_loss`, of `high_entropy_mask` and of `sampler_correction`; a setting at its default
+    changes nothing. "vespo" needs a token mode of the correction. Returned are keyword arguments of `grpo_loss`:
+    `weight`, `correction` ("vespo") and `keep` ("gmpo"), as far as they are needed.
 
     Source: TRL 1.16, GRPOTrainer and its experimental GMPOTrainer.
 

@@ -7,19 +7,21 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
 from grpo_lite._checks import check_installed
 from grpo_lite.algorithms import ALGORITHMS
+from grpo_lite.ratio import LEVELS
 from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import distributed, rollout
 from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.records import METRICS
 
 REWARDS: list[RewardFunc] = [accuracy, think_rate]  # thinking is watched, with the weight 0
 HELD_OUT = 1000
@@ -38,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # for a model that loads in an instant
     try:
+        if "threads" in args:
+            torch.set_num_threads(args.threads)
         args.run(args)
     except (ValueError, ImportError, OSError, FloatingPointError) as error:
         sys.exit(f"grpo-lite {args.command}: {error}")
@@ -48,15 +52,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train from the base model and leave metrics, checkpoints and a plot in the output folder."""
-    from grpo_lite.plotting import lines
-    from grpo_lite.training.records import METRICS
+    for module in ("transformers", "tqdm", "matplotlib"):  # now, not after the training
+        check_installed(module, f"training needs {module}", "train")
     from grpo_lite.training.trainer import GRPOTrainer
 
-    check_installed("matplotlib", "the picture of a run needs matplotlib", "train")  # now, not after the training
+    options = {name: getattr(args, name) for name in (*TRAIN_OPTIONS, "output_dir", "seed", "use_cpu")}
+    config = GRPOConfig(**RECIPE | {name: value for name, value in options.items() if value is not None})
     model, tokenizer = load_base_model(args.model)
-    options = [*TRAIN_OPTIONS, "loss_type", "scale_rewards"]
-    given = {name: getattr(args, name) for name in options if getattr(args, name) is not None}
-    config = GRPOConfig(**RECIPE | given | {"output_dir": args.output_dir, "seed": args.seed})
     trainer = GRPOTrainer(
         model, REWARDS, config, make_problems(args.task, "train", 5000), tokenizer,
         eval_dataset=make_problems(args.task, "test", HELD_OUT // 5),
@@ -70,14 +72,7 @@ def train(args: argparse.Namespace) -> None:
     last = trainer.history[-1]
     if "think_rate" not in last:
         last = trainer.record({"step": trainer.step, "eval": True} | _evaluate(model, tokenizer, args.task, config))
-    evaluations = [record for record in trainer.history if "greedy_think_rate" in record]
-    curves = {"sampled": "sampled_accuracy", "greedy": "greedy_accuracy", "thinks": "sampled_think_rate"}
-    figure = lines(
-        [record["step"] for record in evaluations],
-        {name: [record[key] for record in evaluations] for name, key in curves.items()},
-        xlabel="step", ylabel="share of held-out problems",
-    )  # fmt: skip
-    figure.savefig(Path(args.output_dir) / "curves.png", dpi=150)
+    _draw(trainer.history, Path(args.output_dir) / "curves.png")
     print(json.dumps(last))
     print(f"wrote {METRICS}, curves.png and {newest_checkpoint(args.output_dir)}")
 
@@ -106,6 +101,19 @@ def bench(args: argparse.Namespace) -> None:
     measure(args.only, args.output)
 
 
+def _draw(history: list[dict], path: Path) -> None:
+    from grpo_lite.plotting import lines
+
+    evaluations = [record for record in history if "greedy_think_rate" in record]
+    curves = {"sampled": "sampled_accuracy", "greedy": "greedy_accuracy", "thinks": "sampled_think_rate"}
+    figure = lines(
+        [record["step"] for record in evaluations],
+        {name: [record[key] for record in evaluations] for name, key in curves.items()},
+        xlabel="step", ylabel="share of held-out problems",
+    )  # fmt: skip
+    figure.savefig(path, dpi=150)
+
+
 def _evaluate(model, tokenizer, task: str, config: GRPOConfig) -> dict:
     result = rollout.evaluate(model, tokenizer, REWARDS, make_problems(task, "test", HELD_OUT), config)
     names = {"greedy_accuracy": "greedy_accuracy", "sampled_accuracy": "sampled_accuracy",
@@ -132,7 +140,8 @@ def _load(path: str | Path) -> tuple:
     return load_base_model(newest_checkpoint(path) or path)
 
 
-TRAIN_OPTIONS = {
+# Settings of GRPOConfig by their names: a type or the list of choices, and what it is.
+TRAIN_OPTIONS: dict[str, tuple[Any, str]] = {
     "max_steps": (int, "updates of the weights"),
     "learning_rate": (float, "step size at its highest"),
     "num_generations": (int, "completions of each prompt, G"),
@@ -141,9 +150,14 @@ TRAIN_OPTIONS = {
     "num_iterations": (int, "updates with the same completions, mu"),
     "beta": (float, "weight of the KL penalty"),
     "epsilon": (float, "half-width of the clip range"),
+    "epsilon_high": (float, "its upper half-width; for cispo the cap of the ratio, needed"),
+    "delta": (float, "cap of the ratio for negative advantages, above 1"),
     "temperature": (float, "temperature of sampling"),
     "eval_steps": (int, "updates between two evaluations"),
     "save_steps": (int, "updates between two checkpoints"),
+    "loss_type": (list(ALGORITHMS), "what is minimised"),
+    "importance_sampling_level": (list(LEVELS), "one ratio a token or a completion"),
+    "scale_rewards": (["group", "batch", "none"], "whose spread advantages are divided by"),
 }
 
 
@@ -158,18 +172,21 @@ def _parser() -> argparse.ArgumentParser:
 
     def common(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--task", choices=list(TASKS), default="chain-sum", help="default: %(default)s")
-        sub.add_argument("--seed", type=_count, default=0, metavar="N", help="default: %(default)s")
+        sub.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
+        text = "of the processor; for a model this small more are slower; default: %(default)s"
+        sub.add_argument("--threads", type=_at_least(1), default=1, metavar="N", help=text)
 
     sub = command("train", train, "train from the base model")
     common(sub)
-    sub.add_argument("--output-dir", required=True, metavar="FOLDER", help="the same folder again goes on where it was")
+    text = "the same folder again goes on where it was"
+    sub.add_argument("--output-dir", required=True, type=_name, metavar="FOLDER", help=text)
     sub.add_argument("--model", default=BASE_MODEL, metavar="FOLDER", help="default: the base model that ships")
+    sub.add_argument("--use-cpu", action="store_true", help="stay on the CPU although there is an accelerator")
     for name, (kind, text) in TRAIN_OPTIONS.items():
-        default = RECIPE.get(name, GRPOConfig.__dataclass_fields__[name].default)
-        option = "--" + name.replace("_", "-")
-        sub.add_argument(option, type=kind, metavar="N" if kind is int else "X", help=f"{text}; default: {default}")
-    sub.add_argument("--loss-type", choices=list(ALGORITHMS), help=f"default: {GRPOConfig.loss_type}")
-    sub.add_argument("--scale-rewards", choices=["group", "batch", "none"], help="default: group")
+        default = RECIPE.get(name, getattr(GRPOConfig, name))
+        how = {"choices": kind} if isinstance(kind, list) else {"type": kind, "metavar": "N" if kind is int else "X"}
+        text += "" if default is None else f"; default: {default}"
+        sub.add_argument("--" + name.replace("_", "-"), help=text, **how)
 
     sub = command("eval", evaluate, "measure a model on held-out problems")
     sub.add_argument("model", nargs="?", default=BASE_MODEL, metavar="FOLDER", help="checkpoint or training folder")
@@ -178,22 +195,27 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("sample", sample, "show completions before and after, side by side")
     sub.add_argument("model", metavar="FOLDER", help="checkpoint or training folder")
     common(sub)
-    sub.add_argument("--problems", type=_count, default=4, metavar="N", help="default: %(default)s")
-    sub.add_argument("--completions", type=_group, default=4, metavar="N", help="of each problem; default: %(default)s")
+    sub.add_argument("--problems", type=_at_least(1), default=4, metavar="N", help="default: %(default)s")
+    sub.add_argument(
+        "--completions", type=_at_least(2), default=4, metavar="N", help="of each problem; default: %(default)s"
+    )
 
     sub = command("bench", bench, "measure speed and memory as ratios")
-    sub.add_argument("--only", metavar="PART", help="one part of the measurement")
-    sub.add_argument("--output", metavar="FILE", help="also write the table as Markdown")
+    sub.add_argument("--only", type=_name, metavar="PART", help="one part of the measurement")
+    sub.add_argument("--output", type=_name, metavar="FILE", help="also write the table as Markdown")
     return parser
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"write a whole number such as 4, not {text!r}")
-    return int(text)
+def _at_least(low: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"write a whole number of at least {low}, not {text!r}")
+        return int(text)
+
+    return number
 
 
-def _group(text: str) -> int:
-    if _count(text) < 2:
-        raise argparse.ArgumentTypeError(f"write 2 or more, not {text!r}: a group is sampled")
-    return int(text)
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("write a name, not ''")
+    return text

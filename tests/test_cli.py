@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from grpo_lite.cli import main
+from grpo_lite.cli import TRAIN_OPTIONS, main
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
 from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.records import read_lines
@@ -94,7 +94,8 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
 
     values = {"max_steps": 7, "learning_rate": 0.25, "num_generations": 4, "per_device_train_batch_size": 12,
               "gradient_accumulation_steps": 2, "num_iterations": 3, "beta": 0.5, "epsilon": 0.1, "temperature": 0.75,
-              "eval_steps": 8, "save_steps": 9, "loss_type": "bnpo", "scale_rewards": "batch", "seed": 6}  # fmt: skip
+              "epsilon_high": 0.3, "delta": 1.5, "eval_steps": 8, "save_steps": 9, "loss_type": "grpo", "seed": 6,
+              "importance_sampling_level": "sequence", "scale_rewards": "batch"}  # fmt: skip
     caught = []
 
     def stop(model, reward_funcs, args, rows, tokenizer, eval_dataset):
@@ -104,9 +105,11 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
     monkeypatch.setattr(grpo_lite.training.trainer, "GRPOTrainer", stop)
     argv = [x for name, value in values.items() for x in ("--" + name.replace("_", "-"), str(value))]
     with pytest.raises(SystemExit, match="enough seen"):
-        main(["train", "--task", "sort-digits", "--output-dir", str(tmp_path), *argv])
+        main(["train", "--task", "sort-digits", "--output-dir", str(tmp_path), "--use-cpu", *argv])
     ((args, rows, held_out),) = caught
+    assert set(TRAIN_OPTIONS) | {"seed"} == set(values)
     assert {name: getattr(args, name) for name in values} == values
+    assert args.use_cpu
     assert args.output_dir == str(tmp_path)
     assert {row["prompt"][-1] for row in [*rows, *held_out]} == {">"}
     assert not {row["prompt"] for row in rows} & {row["prompt"] for row in held_out}
@@ -209,7 +212,7 @@ WRONG = [
         2,
         ".*--task: invalid choice: 'sums' .*chain-sum.*sort-digits.*",
     ),
-    (["train", "--output-dir", "x", "--seed", "one"], 2, ".*--seed: write a whole number such as 4, not 'one'.*"),
+    (["train", "--output-dir", "x", "--seed", "one"], 2, ".*--seed: write a whole number of at least 0, not 'one'.*"),
     (["train", "--output-dir", "x", "--seed", "-1"], 2, ".*--seed.*"),
     (["train", "--output-dir", "x", "--max-steps", "many"], 2, ".*--max-steps: .*'many'.*"),
     (["train", "--output-dir", "x", "--learning-rate", "fast"], 2, ".*--learning-rate: .*'fast'.*"),
@@ -222,8 +225,21 @@ WRONG = [
     (["eval", "nowhere"], 1, r"grpo-lite eval: path must be a folder with a saved model .*'nowhere'"),
     (["sample"], 2, "grpo-lite sample: .*FOLDER; see grpo-lite sample --help"),
     (["sample", "nowhere"], 1, r"grpo-lite sample: path must be a folder with a saved model .*'nowhere'"),
-    (["sample", str(BASE_MODEL), "--problems", "0"], 1, ".*size must be a whole number of at least 1, got 0"),
-    (["sample", str(BASE_MODEL), "--completions", "1"], 2, ".*--completions: write 2 or more, not '1'.*"),
+    (["sample", str(BASE_MODEL), "--problems", "0"], 2, ".*--problems: write a whole number of at least 1, not '0'.*"),
+    (["eval", "--threads", "0"], 2, ".*--threads: write a whole number of at least 1, not '0'.*"),
+    (["train", "--output-dir", ""], 2, "grpo-lite train: .*--output-dir: write a name, not ''; see .*"),
+    (["bench", "--only", ""], 2, "grpo-lite bench: .*--only: write a name, not ''; see .*"),
+    (["train", "--output-dir", "x", "--loss-type", "cispo"], 1, ".*epsilon_high.*"),
+    (
+        ["train", "--output-dir", "x", "--loss-type", "gmpo", "--delta", "2"],
+        1,
+        ".*'gmpo' takes .*delta=2.0: leave it out",
+    ),
+    (
+        ["sample", str(BASE_MODEL), "--completions", "1"],
+        2,
+        ".*--completions: write a whole number of at least 2, not '1'.*",
+    ),
 ]
 
 

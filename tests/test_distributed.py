@@ -63,8 +63,8 @@ def both(tmp_path, work):
 def test_alone_nothing_is_exchanged():
     x = torch.tensor([1.0, 2.0])
     assert (distributed.rank(), distributed.world_size()) == (0, 1)
-    assert distributed.gather(x) is x
     assert distributed.gather_objects("a") == ["a"]
+    assert distributed.mean({"x": 0.1}) == {"x": 0.1}
     distributed.sum_([x])
     distributed.broadcast_([x])
     assert x.tolist() == [1.0, 2.0]
@@ -76,17 +76,17 @@ def test_exchange_by_hand(tmp_path):
     def work(rank):
         distributed.start(use_cpu=True)
         a, b = torch.tensor([1.0, 10.0]) * (rank + 1), torch.tensor([[5.0]], dtype=torch.float64) - rank
-        rows, own = torch.tensor([rank, rank + 0.5]), torch.tensor([7 + rank])
+        own = torch.tensor([7 + rank])
         distributed.sum_([a, b])
         distributed.broadcast_([own])
-        gathered = distributed.gather(rows), distributed.gather_objects({"rank": rank})
+        gathered = distributed.gather_objects({"rank": rank}), distributed.mean({"x": rank, "y": 3.0})
         return a, b, own, *gathered, distributed.rank(), distributed.world_size()
 
-    for rank, (a, b, own, rows, things, me, count) in enumerate(both(tmp_path, work)):
+    for rank, (a, b, own, things, means, me, count) in enumerate(both(tmp_path, work)):
         assert (a.tolist(), b.tolist(), own.tolist()) == ([3.0, 30.0], [[9.0]], [7])
         assert b.dtype == torch.float64
-        assert rows.tolist() == [0.0, 0.5, 1.0, 1.5]
         assert things == [{"rank": 0}, {"rank": 1}]
+        assert means == {"x": 0.5, "y": 3.0}
         assert (me, count) == (rank, 2)
 
 

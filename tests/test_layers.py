@@ -20,7 +20,7 @@ ALGORITHM = [
     {"loss"},
 ]
 REWARDS = [{"worker", "protocol"}, {"text"}, {"shaping", "answers", "programs"}]
-TRAINING = [{"config", "distributed"}, {"rollout", "terminal"}, {"batching", "records"}, {"checkpoint"}, {"trainer"}]
+TRAINING = [{"config", "distributed"}, {"rollout"}, {"batching", "records"}, {"checkpoint"}, {"terminal"}, {"trainer"}]
 EXPERIMENTS = [{"pretrain", "stepwise", "sweep"}, {"bench"}]
 # `combine_rewards` lives with the advantages and can also be had where it is looked for.
 ALLOWED = {("rewards", "advantages")}

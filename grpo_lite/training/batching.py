@@ -59,14 +59,8 @@ def stack(groups: list[Group], piece: slice = slice(None)) -> Rows:
 
 def logps_of(model: torch.nn.Module, rows: Rows, temperature: float) -> Float[Tensor, "B T"]:
     """Return the log-probs of the completions; the prompt of a group is read once."""
-    return completion_logps(
-        model,
-        rows.prompt_ids,
-        rows.ids,
-        prompt_mask=rows.prompt_mask,
-        completion_mask=rows.mask,
-        temperature=temperature,
-    )
+    masks = {"prompt_mask": rows.prompt_mask, "completion_mask": rows.mask}
+    return completion_logps(model, rows.prompt_ids, rows.ids, **masks, temperature=temperature)
 
 
 def _pad(parts: list[Tensor], left: bool = False) -> Tensor:

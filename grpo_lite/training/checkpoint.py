@@ -78,8 +78,7 @@ def load(trainer, path: Path) -> None:
 
 def newest_checkpoint(output_dir: str | Path) -> Path | None:
     """Return the finished checkpoint of the highest step."""
-    found = _checkpoints(Path(output_dir))
-    return found[-1] if found else None
+    return next(reversed(_checkpoints(Path(output_dir))), None)
 
 
 def resume_hint(output_dir: str | None) -> str:

@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from grpo_lite._checks import check_at_least, check_choice, check_count, check_temperature
-from grpo_lite.algorithms import ALGORITHMS
-from grpo_lite.ratio import LEVELS
+from grpo_lite.algorithms import check_loss_settings
 
 SCHEDULES = ("linear", "cosine", "constant")
 
@@ -99,19 +98,17 @@ class GRPOConfig:
     def __post_init__(self):
         if self.output_dir == "":
             raise ValueError("output_dir must name a folder, got '': None writes nothing")
-        for name, low in _COUNTS.items():
-            check_count(name, getattr(self, name), low)
-        for name in ("eval_steps", "save_total_limit"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name), 1)
-        for name in ("learning_rate", "weight_decay", "max_grad_norm", "beta", "epsilon"):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int or (field.type == int | None and value is not None):
+                check_count(field.name, value, _LOWEST.get(field.name, 1))
+        for name in ("learning_rate", "weight_decay", "max_grad_norm"):
             check_at_least(name, getattr(self, name), 0)
         if math.isinf(self.learning_rate):
             raise ValueError("learning_rate must be finite, got inf")
         check_temperature(self.temperature)
         check_choice("lr_scheduler_type", self.lr_scheduler_type, SCHEDULES)
-        check_choice("loss_type", self.loss_type, tuple(ALGORITHMS))
-        check_choice("importance_sampling_level", self.importance_sampling_level, LEVELS)
+        check_loss_settings(**{name: getattr(self, name) for name in _OF_THE_OBJECTIVE})
         check_choice("scale_rewards", self.scale_rewards, ("group", "batch", "none"))
         at_once, group = self.per_device_train_batch_size, self.num_generations
         if at_once % group and group % at_once:
@@ -137,7 +134,8 @@ class GRPOConfig:
 
     def loss_settings(self) -> dict:
         """Return the settings that `grpo_loss` takes by the same name."""
-        return {name: getattr(self, name) for name in _OF_THE_LOSS}
+        names = (*_OF_THE_OBJECTIVE, "use_bias_correction_kl", "max_completion_length")
+        return {name: getattr(self, name) for name in names}
 
     def fixed_settings(self) -> dict:
         """Return the settings that decide about the weights: a run that is resumed must have the same."""
@@ -155,22 +153,8 @@ class GRPOConfig:
         return self.learning_rate
 
 
-_COUNTS = {
-    "max_steps": 1,
-    "warmup_steps": 0,
-    "per_device_train_batch_size": 1,
-    "gradient_accumulation_steps": 1,
-    "num_generations": 2,
-    "max_completion_length": 1,
-    "num_iterations": 1,
-    "max_sampling_rounds": 1,
-    "per_device_eval_batch_size": 1,
-    "save_steps": 1,
-    "seed": 0,
-}
+_LOWEST = {"num_generations": 2, "warmup_steps": 0, "seed": 0}  # of the counts that do not start at 1
 
-_OF_THE_LOSS = ("beta", "epsilon", "epsilon_high", "delta", "loss_type", "importance_sampling_level",
-                "use_bias_correction_kl", "max_completion_length")  # fmt: skip
-
+_OF_THE_OBJECTIVE = ("loss_type", "importance_sampling_level", "beta", "epsilon", "epsilon_high", "delta")
 _CHANGEABLE = {"output_dir", "eval_steps", "per_device_eval_batch_size", "save_steps", "save_total_limit",
                "log_completions", "use_cpu", "disable_tqdm"}  # fmt: skip

@@ -57,15 +57,6 @@ def sum_(tensors: Iterable[Tensor]) -> None:
             tensor.copy_(part.view_as(tensor))
 
 
-def gather(rows: Tensor) -> Tensor:
-    """Put the rows of all processes below each other, in the order of the processes."""
-    if world_size() == 1:
-        return rows
-    parts = [torch.empty_like(rows) for _ in range(world_size())]
-    dist.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)
-
-
 def gather_objects(thing: object) -> list:
     """Return what each process hands in, in the order of the processes."""
     if world_size() == 1:

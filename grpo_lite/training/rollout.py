@@ -75,7 +75,7 @@ def sample_groups(
     size = args.num_generations
     inputs = _encode(model, tokenizer, rows, args)
     prompts = [ids[real] for ids, real in zip(inputs["prompt_ids"], inputs["prompt_mask"], strict=True)]
-    sampled = sample_group(model, **inputs, num_generations=size, temperature=args.temperature, generator=generator)
+    sampled = _draw(model, inputs, size, args, generator)
     completions, scores = _judge(tokenizer, reward_funcs, [row for row in rows for _ in range(size)], sampled)
     rewards = combine_rewards(scores, args.reward_weights)
     whole = mask_truncated(sampled.mask, sampled.ids, inputs["eos_token_id"])
@@ -137,7 +137,7 @@ def evaluate(
     for part in chunks(list(rows), args.per_device_eval_batch_size):
         inputs = _encode(model, tokenizer, part, args)
         greedy = greedy_decode(model, **inputs)
-        sampled = sample_group(model, **inputs, num_generations=1, temperature=args.temperature, generator=generator)
+        sampled = _draw(model, inputs, 1, args, generator)
         scores["greedy"].append(_judge(tokenizer, reward_funcs, part, greedy)[1])
         scores["sampled"].append(_judge(tokenizer, reward_funcs, part, sampled)[1])
         lengths += sampled.mask.sum(dim=1).tolist()
@@ -192,6 +192,17 @@ def _special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
     return sorted(ends), min(ends) if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 
+def _draw(model, inputs: dict, size: int, args: GRPOConfig, generator: torch.Generator) -> Completions:
+    try:
+        return sample_group(model, **inputs, num_generations=size, temperature=args.temperature, generator=generator)
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):  # what PyTorch calls it as it draws
+            raise
+        raise FloatingPointError(
+            "the probabilities of the model are not finite: the update before went too far, lower learning_rate"
+        ) from error
+
+
 def _judge(tokenizer, reward_funcs, rows: Sequence[Mapping], sampled: Completions) -> tuple[list, Tensor]:
     """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them."""
     prompts = [row["prompt"] for row in rows]
@@ -200,5 +211,4 @@ def _judge(tokenizer, reward_funcs, rows: Sequence[Mapping], sampled: Completion
     if not isinstance(prompts[0], str):
         completions = [[{"role": "assistant", "content": text}] for text in completions]
     columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
-    scores = score_completions(reward_funcs, prompts, completions, completion_ids=ids, **columns)
-    return completions, scores.to(sampled.ids.device)
+    return completions, score_completions(reward_funcs, prompts, completions, completion_ids=ids, **columns)

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees and presses while a run goes on."""
+"""What a person at a terminal sees and presses while a run goes on, and what a run says that went wrong."""
 
 import signal
 import threading
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from grpo_lite.training import distributed
+from grpo_lite.training.checkpoint import resume_hint
 from grpo_lite.training.config import GRPOConfig
 
 
@@ -42,3 +43,13 @@ def ctrl_c() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(pressed)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def naming_the_step(trainer) -> Iterator[None]:
+    """Say at which step numbers stopped to be finite, and where the run can go on."""
+    try:
+        yield
+    except FloatingPointError as error:
+        hint = resume_hint(trainer.args.output_dir)
+        raise FloatingPointError(f"step {trainer.step + 1}: {error} ({hint})") from error

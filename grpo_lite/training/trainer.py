@@ -8,8 +8,7 @@ written down (`records`, `checkpoint`), the progress bar and Ctrl-C (`terminal`)
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,7 +21,7 @@ from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.training import batching, checkpoint, distributed, records, rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.rollout import Group
-from grpo_lite.training.terminal import ctrl_c, progress_bar
+from grpo_lite.training.terminal import ctrl_c, naming_the_step, progress_bar
 
 
 class GRPOTrainer:
@@ -73,8 +72,6 @@ class GRPOTrainer:
         for name, rows in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
             if rows is not None and (len(rows) == 0 or "prompt" not in rows[0]):
                 raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows[:1])}")
-        nothing = torch.zeros(1, 1)  # settings that do not fit each other show now, not after the first sampling
-        grpo_loss(nothing, nothing, nothing[0], nothing == 0, ref_logps=nothing, **args.loss_settings())
         self.device = distributed.start(args.use_cpu)
         self.model = model.to(self.device).eval()
         distributed.broadcast_(model.state_dict().values())
@@ -101,7 +98,7 @@ class GRPOTrainer:
             checkpoint.resume(self, Path(args.output_dir))
         if args.eval_steps and not self.history:
             self.evaluate()
-        with progress_bar(args, self.step) as show, ctrl_c() as pressed, self._naming_the_step():
+        with progress_bar(args, self.step) as show, ctrl_c() as pressed, naming_the_step(self):
             while self.step < args.max_steps:
                 before, started = self.step, time.perf_counter()
                 sampled = self.sample()
@@ -142,11 +139,11 @@ class GRPOTrainer:
 
     def add_advantages(self, groups: list[Group]) -> list[Group]:
         """Compare each completion with its group, and ask the reference, if there is one, for its log-probs."""
-        size, own = self.args.num_generations, torch.cat([group.rewards for group in groups])
-        rewards = distributed.gather(own)  # scale_rewards="batch" divides by the spread of all of them
-        advantages = group_advantages(rewards, size, scale_rewards=self.args.scale_rewards)
-        first = len(own) * distributed.rank()
-        parts = advantages[first : first + len(own)].split(size)
+        own = torch.cat([group.rewards for group in groups])
+        rewards = torch.cat(distributed.gather_objects(own))  # scale_rewards="batch" divides by the spread of all
+        advantages = group_advantages(rewards, self.args.num_generations, scale_rewards=self.args.scale_rewards)
+        first = distributed.rank() * len(groups)
+        parts = advantages.to(self.device).split(self.args.num_generations)[first : first + len(groups)]
         groups = [group._replace(advantages=part) for group, part in zip(groups, parts, strict=True)]
         if self.reference:
             rows = [batching.stack([group]) for group in groups]
@@ -161,9 +158,8 @@ class GRPOTrainer:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.args.max_grad_norm or math.inf).item()
         if not math.isfinite(metrics["loss"]) or not math.isfinite(norm):
             raise FloatingPointError(
-                f"step {self.step + 1}: the loss is {metrics['loss']} and the length of the gradient {norm}; nothing "
-                f"was updated, the weights are those of step {self.step}. Look at the rewards and log-probs of this "
-                f"step, or lower learning_rate ({checkpoint.resume_hint(self.args.output_dir)})"
+                f"the loss is {metrics['loss']} and the length of the gradient {norm}; nothing was updated, the "
+                f"weights are those of step {self.step}: look at its rewards and log-probs, or lower learning_rate"
             )
         learning_rate = float(self.args.learning_rate_at(self.step))
         self.optimizer.param_groups[0]["lr"] = learning_rate
@@ -182,10 +178,9 @@ class GRPOTrainer:
         Returns:
             `loss`, `kl` and `clip_fraction` of the whole batch.
         """
-        counts = [sum(len(group.ids) for group in groups), sum(int(group.loss_mask.sum()) for group in groups)]
-        totals, measured = torch.tensor(counts, device=self.device), torch.zeros(3, device=self.device)
-        distributed.sum_([totals])
-        rows, tokens = totals.tolist()
+        counts = (sum(len(group.ids) for group in groups), sum(int(group.loss_mask.sum()) for group in groups))
+        rows, tokens = (sum(of_all) for of_all in zip(*distributed.gather_objects(counts), strict=True))
+        measured = torch.zeros(3, device=self.device)
         gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient  # to which backward() adds
@@ -243,19 +238,6 @@ class GRPOTrainer:
         """Write a checkpoint, from which a run goes on exactly as if it had not been stopped."""
         if self.args.output_dir:
             checkpoint.save(self, Path(self.args.output_dir))
-
-    @contextmanager
-    def _naming_the_step(self) -> Iterator[None]:
-        """Say which step it was when the model's probabilities are no numbers any more; PyTorch sees it as it draws."""
-        try:
-            yield
-        except RuntimeError as error:
-            if "probability tensor" not in str(error):
-                raise
-            raise FloatingPointError(
-                f"step {self.step + 1}: the probabilities of the model are not finite, the update before went too far: "
-                f"lower learning_rate ({checkpoint.resume_hint(self.args.output_dir)})"
-            ) from error
 
 
 def is_due(every: int | None, before: int, now: int) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,7 +17,7 @@ from grpo_lite._checks import (
     vocabulary_size,
     widen,
 )
-from grpo_lite.masking import position_ids
+from grpo_lite.reading import read
 
 
 class Completions(NamedTuple):
@@ -173,10 +173,11 @@ def _decode(
     attention_mask = check_prompt_mask(prompt_ids, prompt_mask)
     ids, mask, logps = [], [], []
     with _eval_mode(model):
-        logits, cache = _read(model, prompt_ids, attention_mask)
+        logits, memory = read(model, prompt_ids, attention_mask, logits_to_keep=1)
+        [cache] = memory.values()
         rows = torch.arange(len(prompt_ids), device=prompt_ids.device).repeat_interleave(num_generations)
         cache.reorder_cache(rows)
-        logits, attention_mask = logits[rows], attention_mask[rows]
+        logits, attention_mask = logits[rows, -1], attention_mask[rows]
         alive = torch.ones_like(attention_mask[:, 0])
         reading = torch.arange(len(alive), device=alive.device)
         while True:
@@ -195,20 +196,8 @@ def _decode(
                 cache.reorder_cache(kept)
                 reading = reading[kept]
             attention_mask = torch.cat([attention_mask, mask[-1][:, None]], dim=1)
-            logits[reading], cache = _read(model, ids[-1][reading, None], attention_mask[reading], cache)
-
-
-def _read(model, new_ids: Tensor, attention_mask: Tensor, cache=None) -> tuple[Tensor, Any]:
-    """Let the model read the newest tokens; return the logits of the next one and what it remembers."""
-    out = model(
-        input_ids=new_ids,
-        attention_mask=attention_mask.long(),
-        position_ids=position_ids(attention_mask)[:, -new_ids.shape[1] :],
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return out.logits[:, -1], out.past_key_values
+            new_ids = ids[-1][reading, None]
+            logits[reading] = read(model, new_ids, attention_mask[reading], logits_to_keep=1, **memory)[0][:, -1]
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -313,7 +313,10 @@ print(torch.stack(mask, dim=1))
 
 # %% tags=["result-cache"]
 with torch.no_grad():
-    cache = model(prompt, use_cache=True).past_key_values
+    out = model(prompt, use_cache=True)
+# transformers calls it `cache` from 5.24 on and `past_key_values` before
+CACHE = "cache" if hasattr(out, "cache") else "past_key_values"
+cache = out[CACHE]
 print("read once", list(cache.layers[0].keys.shape))
 cache.batch_repeat_interleave(8)
 print("copied   ", list(cache.layers[0].keys.shape))
@@ -394,9 +397,9 @@ def sample_group(
         positions = position_ids(seen)[:, -new_ids.shape[1] :]
         out = model(
             new_ids, attention_mask=seen.long(), position_ids=positions,
-            past_key_values=cache, use_cache=True,
+            use_cache=True, **{CACHE: cache},
         )  # fmt: skip
-        cache, logits = out.past_key_values, out.logits[:, -1]
+        cache, logits = out[CACHE], out.logits[:, -1]
         if step == 0:
             cache.batch_repeat_interleave(num_generations)
             logits = logits.repeat_interleave(num_generations, dim=0)

@@ -13,7 +13,7 @@ HOUSE = Path(grpo_lite.__file__).parent
 ALGORITHM = [
     {"_checks"},
     {"masking", "kl"},
-    {"chunked", "ratio", "advantages"},
+    {"chunked", "reading", "ratio", "advantages"},
     {"sampling", "logprobs", "objectives", "token_weights"},
     {"algorithms"},
     {"aggregation"},

@@ -7,6 +7,7 @@ import transformers
 from torch.testing import assert_close
 
 from grpo_lite import completion_logps, token_logps
+from grpo_lite.reading import memory_of
 from helpers.models import make_tiny_model
 
 T, F = True, False
@@ -198,7 +199,7 @@ def test_a_model_without_a_cache_to_share_reads_the_prompt_once_a_completion(kin
         model.forward = lambda use_cache, forward=model.forward, **inputs: forward(use_cache=False, **inputs)
     if kind == "an empty cache":
         nothing = transformers.DynamicCache(config=model.config)
-        model.register_forward_hook(lambda module, args, out: setattr(out, "past_key_values", nothing))
+        model.register_forward_hook(lambda module, args, out: setattr(out, *memory_of(out), nothing))
     if kind == "gradient checkpointing":
         model.gradient_checkpointing_enable()
         model.train()

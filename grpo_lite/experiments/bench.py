@@ -25,6 +25,7 @@ import torch
 from grpo_lite._checks import check_choice, check_installed
 from grpo_lite.experiments.stepwise import train_ours, train_trl
 from grpo_lite.logprobs import completion_logps
+from grpo_lite.reading import memory_of
 from grpo_lite.rewards.answers import math_reward
 from grpo_lite.rewards.programs import code_reward
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
@@ -136,10 +137,11 @@ def _floor(model, optimizer, batch: batching.Rows) -> None:
     length, rows = batch.ids.shape[1], torch.arange(len(batch.ids)) // (len(batch.ids) // len(batch.prompt_ids))
     with torch.no_grad():
         out = model(batch.prompt_ids, use_cache=True)
-        out.past_key_values.reorder_cache(rows)
+        [cache] = memory_of(out).values()
+        cache.reorder_cache(rows)
         token = torch.multinomial(out.logits[rows, -1].softmax(dim=-1), 1)
         for _ in range(length - 1):
-            out = model(token, past_key_values=out.past_key_values, use_cache=True)
+            out = model(token, use_cache=True, **memory_of(out))
             token = torch.multinomial(out.logits[:, -1].softmax(dim=-1), 1)
     whole = torch.cat([batch.prompt_ids[rows], batch.ids], dim=1)
     logits = model(whole, use_cache=False, logits_to_keep=length + 1).logits[:, :-1]

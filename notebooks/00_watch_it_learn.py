@@ -13,7 +13,7 @@
 # ---
 
 # %% [markdown]
-# # 00 Watch it learn
+# # Watch it learn
 #
 # A small language model does sums, and does them badly. We pay it for right answers and for nothing else, and within a hundred steps it finds out that thinking first pays.
 #
@@ -298,13 +298,13 @@ show(sample(base_model, problem), sample(sorter.model, problem))
 #
 # ## What happened in one step
 #
-# 1. The model wrote a **group** of 8 completions for each of 8 problems, and remembered how likely each token had been: [lesson 03](03_sampling_a_group.ipynb) and [lesson 04](04_token_logprobs.ipynb).
-# 2. A plain function read each text and paid 1 or 0: [lesson 02](02_rewards.ipynb).
-# 3. Each reward was compared with those of its own group, and what was better than its siblings got a plus, what was worse a minus: [lesson 05](05_group_advantages.ipynb).
-# 4. A loss was built that makes the tokens of a plus more likely and those of a minus less, with two brakes, neither of which acts in this run, the KL penalty and the clip: [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb) and [lesson 08](08_the_loss.ipynb).
-# 5. The optimiser moved the weights a little, and the next step began: [lesson 10](10_the_training_loop.ipynb) builds the whole loop.
+# 1. The model wrote a **group** of 8 completions for each of 8 problems, and remembered how likely each token had been: lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) and lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/).
+# 2. A plain function read each text and paid 1 or 0: lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/).
+# 3. Each reward was compared with those of its own group, and what was better than its siblings got a plus, what was worse a minus: lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/).
+# 4. A loss was built that makes the tokens of a plus more likely and those of a minus less, with two brakes, neither of which acts in this run, the KL penalty and the clip: lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/), lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) and lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/).
+# 5. The optimiser moved the weights a little, and the next step began: lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) builds the whole loop.
 #
-# [Lesson 01](01_the_map.ipynb) is the map of all this, and [lesson 09](09_the_original_replayed.ipynb) replays the notebook that the project grew from.
+# Lesson [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) is the map of all this, and lesson [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) replays the notebook that the project grew from.
 #
 # From a shell, `grpo-lite train --output-dir run` does the same with settings that climb faster, and `grpo-lite sample run` shows the completions before and after, side by side. [Train a model](../docs/training.md) says more.
 #
@@ -348,4 +348,4 @@ for completion in sample(show_off.model, test_problems[3:4])[0].completions:
 #
 # The method is GRPO, from [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). To let you watch, the learning rate rises slowly here, over the first 40 steps; with the settings of the command line the model thinks nearly always after 10.
 #
-# **Next:** [lesson 01](01_the_map.ipynb) draws the map: which models take part, and which piece of the formula does what.
+# **From here:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) shows which models take part, and which piece of the formula does what.

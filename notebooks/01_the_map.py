@@ -13,7 +13,7 @@
 # ---
 
 # %% [markdown]
-# # 01 The map
+# # The map
 #
 # The whole of GRPO once around, on a model small enough to watch every step. Afterwards each lesson takes one piece apart, and you know where it belongs.
 #
@@ -54,7 +54,7 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 #
 # The model that is being trained is called the **policy**, written $\pi_\theta$. It is a distribution over next tokens, and $\theta$ are its weights.
 #
-# Here is the whole picture. Some of its words come later in this lesson, and each box carries the number of the lesson that builds it.
+# Here is the whole picture. Some of its words come later in this lesson.
 
 # %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again."
 plotting.diagram("loop")
@@ -62,7 +62,7 @@ plotting.diagram("loop")
 # %% [markdown]
 # ## A model of our own
 #
-# This course grew out of a notebook ([lesson 09](09_the_original_replayed.ipynb) replays it), and here is the model of that notebook: a small GPT-2 with random weights, which knows nothing. Its vocabulary has 10 **tokens**. For us token 0 means *end*, and tokens 1 to 9 are the digits.
+# This course grew out of a notebook (lesson [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) replays it), and here is the model of that notebook: a small GPT-2 with random weights, which knows nothing. Its vocabulary has 10 **tokens**. For us token 0 means *end*, and tokens 1 to 9 are the digits.
 #
 # | setting | there | here | meaning |
 # |---|---|---|---|
@@ -114,7 +114,7 @@ print(group.mask)
 # %% [markdown]
 # Each row is a completion. The first one drew the end token at once. What stands behind it is padding, and the **mask** says so: True on tokens that count. The end token counts, since ending there was a choice of the model.
 #
-# **2. Reward.** A reward function reads text, so the tokens become text first. `grpo_lite.score_completions` calls the function, `grpo_lite.combine_rewards` makes one number for each completion ([lesson 02](02_rewards.ipynb)).
+# **2. Reward.** A reward function reads text, so the tokens become text first. `grpo_lite.score_completions` calls the function, `grpo_lite.combine_rewards` makes one number for each completion (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)).
 
 
 # %% tags=["result-rewards"]
@@ -163,7 +163,7 @@ out = grpo_lite.grpo_loss(logps_before, group.logps, advantages, group.mask)
 print("loss", round(abs(out.loss.item()), 6))
 
 # %% [markdown]
-# The loss is 0, and that is as it should be: the advantages of a group add up to zero. Its *gradient* is not zero ([lesson 08](08_the_loss.ipynb)).
+# The loss is 0, and that is as it should be: the advantages of a group add up to zero. Its *gradient* is not zero (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
 #
 # > The value of this loss never tells whether training goes well. Look at the rewards.
 #
@@ -303,19 +303,19 @@ print("GRPO, beta 0 ", sizes[0])
 #
 # $$d = \log \frac{\pi_{\text{ref}}(o_{i,t} \mid q, o_{i,<t})}{\pi_\theta(o_{i,t} \mid q, o_{i,<t})}$$
 #
-# Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** cuts the ratio off at $1 - \epsilon$ and $1 + \epsilon$, so that there is nothing to gain from moving further; what the min is for comes in lesson 07. The last term is 0 where policy and reference agree and positive elsewhere: moving away has a price. Then comes the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
+# Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** cuts the ratio off at $1 - \epsilon$ and $1 + \epsilon$, so that there is nothing to gain from moving further; what the min is for comes in lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/). The last term is 0 where policy and reference agree and positive elsewhere: moving away has a price. Then comes the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
 #
 # | in the formula | what it is | lesson | in the code |
 # |---|---|---|---|
-# | $r_i$ | reward of a completion | [02](02_rewards.ipynb) | `grpo_lite.score_completions`, `grpo_lite.combine_rewards` |
-# | $o_i$ | sampled completion | [03](03_sampling_a_group.ipynb) | `grpo_lite.sample_group` |
-# | $\log \pi$ | log-prob of a sampled token | [04](04_token_logprobs.ipynb) | `grpo_lite.completion_logps` |
-# | $\frac{1}{\lvert o_i \rvert} \sum_t$ | mean over the tokens that count | [04](04_token_logprobs.ipynb) | `grpo_lite.completion_mask`, `grpo_lite.masked_mean` |
-# | $\hat A_i$ | advantage | [05](05_group_advantages.ipynb) | `grpo_lite.group_advantages` |
-# | $\mathbb D_{\text{KL}}$ | distance from the reference | [06](06_kl.ipynb) | `grpo_lite.kl_k3` |
-# | $\rho_{i,t}$ | ratio, now to then | [07](07_ratio_and_clipping.ipynb) | `grpo_lite.importance_ratio` |
-# | $\min(\cdot, \operatorname{clip}(\cdot))$ | clipped objective | [07](07_ratio_and_clipping.ipynb) | `grpo_lite.clipped_surrogate` |
-# | $\mathcal L(\theta)$ | all of it | [08](08_the_loss.ipynb) | `grpo_lite.grpo_loss` |
+# | $r_i$ | reward of a completion | [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) | `grpo_lite.score_completions`, `grpo_lite.combine_rewards` |
+# | $o_i$ | sampled completion | [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) | `grpo_lite.sample_group` |
+# | $\log \pi$ | log-prob of a sampled token | [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) | `grpo_lite.completion_logps` |
+# | $\frac{1}{\lvert o_i \rvert} \sum_t$ | mean over the tokens that count | [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) | `grpo_lite.completion_mask`, `grpo_lite.masked_mean` |
+# | $\hat A_i$ | advantage | [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) | `grpo_lite.group_advantages` |
+# | $\mathbb D_{\text{KL}}$ | distance from the reference | [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) | `grpo_lite.kl_k3` |
+# | $\rho_{i,t}$ | ratio, now to then | [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) | `grpo_lite.importance_ratio` |
+# | $\min(\cdot, \operatorname{clip}(\cdot))$ | clipped objective | [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) | `grpo_lite.clipped_surrogate` |
+# | $\mathcal L(\theta)$ | all of it | [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) | `grpo_lite.grpo_loss` |
 #
 # ## By hand: two completions, two tokens each
 #
@@ -522,4 +522,4 @@ two_steps_repaired(group, advantages)
 #
 # GRPO comes from [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). PPO: [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
 #
-# **Next:** [lesson 02](02_rewards.ipynb) begins where you say what you want: the reward.
+# **From here:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) begins where you say what you want: the reward.

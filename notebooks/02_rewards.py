@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 02 Rewards
+# # Rewards
 #
 # A reward is a plain function: it reads a completion and returns a number. It is the only place where you say what you want, and the model will take you at your word.
 #
-# **Minutes:** 30 · **Needs:** [lesson 01](01_the_map.ipynb) · **Gives:** `grpo_lite.format_reward`, `grpo_lite.math_reward`, `grpo_lite.code_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`, and small rewards around them
+# **Minutes:** 30 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** `grpo_lite.format_reward`, `grpo_lite.math_reward`, `grpo_lite.code_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`, and small rewards around them
 
 # %% tags=["setup"]
 import sys
@@ -398,7 +398,7 @@ scores = score_completions(
 scores
 
 # %% [markdown]
-# The right column, 1, 0, 1, 0, holds the four rewards with which [lesson 05](05_group_advantages.ipynb) begins.
+# The right column, 1, 0, 1, 0, holds the four rewards with which lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) begins.
 
 # %% tags=["same-score_completions"]
 truths = ["7", None, "9", None]  # math_reward cannot judge without a truth
@@ -577,7 +577,7 @@ for hole, hack in hacks.items():
     print(f"{hole.__name__:11} {paid[0]:4} {paid[1]:6} {paid[2]:7}")
 
 # %% [markdown]
-# All five earned, the last one ten times as much as a right answer. After the repair none does, and the honest text is still paid. That third column matters: a reward that pays nobody cannot be hacked either. What a *trained* model makes of such holes is the matter of [lesson 16](16_when_rewards_lie.ipynb).
+# All five earned, the last one ten times as much as a right answer. After the repair none does, and the honest text is still paid. That third column matters: a reward that pays nobody cannot be hacked either. What a *trained* model makes of such holes is the matter of lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/).
 #
 # ## Shaping
 #
@@ -593,7 +593,7 @@ def tag_count_reward(completions, **columns):
 
 
 # %% [markdown]
-# **Repetition.** Of all runs of $n$ tokens, the share that stood there before costs points. Tokens are the pieces in which a model reads and writes ([lesson 03](03_sampling_a_group.ipynb)); they come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
+# **Repetition.** Of all runs of $n$ tokens, the share that stood there before costs points. Tokens are the pieces in which a model reads and writes (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/)); they come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
 
 
 # %% tags=["define-repetition_penalty_reward"]
@@ -693,4 +693,4 @@ numbers_in(minus, form), numbers_in("<answer>7 or 9</answer>", form)
 #
 # Rewards for the form, the right answer, tests of code and one language, by rules instead of a reward model: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948). The penalty for repetition: [Yeo et al. (arXiv:2502.03373)](https://arxiv.org/abs/2502.03373).
 #
-# **Next:** [lesson 03](03_sampling_a_group.ipynb) lets a model write the completions.
+# **From here:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) lets a model write the completions.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 03 Sampling a group
+# # Sampling a group
 #
 # GRPO learns from the differences between several answers to one question. This lesson draws those answers, one token at a time, and keeps for each token the probability with which it was really drawn.
 #
-# **Minutes:** 20 · **Needs:** [lesson 02](02_rewards.ipynb) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
+# **Minutes:** 20 · **Needs:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
 
 # %% tags=["setup"]
 import sys
@@ -287,7 +287,7 @@ decode(slow_ids)
 #
 # ## Each row stops at its own end
 #
-# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. Why the end token counts is the topic of exercise 3 and of [lesson 04](04_token_logprobs.ipynb).
+# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. Why the end token counts is the topic of exercise 3 and of lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/).
 #
 # In the loop, one boolean a row is enough: is it still alive? Here are two rows, `7.` and `12.`, drawn token by token.
 
@@ -371,7 +371,7 @@ for name, ids, tensors in (
 #
 # ## Put together
 #
-# Everything so far in one function: eval mode (the section on dropout says why), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. `seen` is the attention mask of all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, which is what the advantages of [lesson 05](05_group_advantages.ipynb) expect.
+# Everything so far in one function: eval mode (the section on dropout says why), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. `seen` is the attention mask of all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, which is what the advantages of lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) expect.
 
 
 # %%
@@ -502,7 +502,7 @@ plotting.bars(
 #
 # ## Scoring again gives the same numbers
 #
-# The log-probs were stored while sampling, with a cache, one token a step. The training pass reads prompt and completion in one go, with `grpo_lite.completion_logps` ([lesson 04](04_token_logprobs.ipynb) builds it). The two must agree, or the ratio does not start at 1.
+# The log-probs were stored while sampling, with a cache, one token a step. The training pass reads prompt and completion in one go, with `grpo_lite.completion_logps` (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) builds it). The two must agree, or the ratio does not start at 1.
 
 # %% tags=["result-score-again"]
 ragged_mask = ragged != PAD
@@ -644,4 +644,4 @@ torch.stack(suspicious_mask, dim=1)
 #
 # Sampling $G$ outputs from the old policy is line 7 of algorithm 1 in [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The transformer with its keys and values is from [Attention Is All You Need (arXiv:1706.03762)](https://arxiv.org/abs/1706.03762); top-p sampling is from [The Curious Case of Neural Text Degeneration (arXiv:1904.09751)](https://arxiv.org/abs/1904.09751).
 #
-# **Next:** [lesson 04](04_token_logprobs.ipynb) looks at the log-prob of a token from all sides: the shift, the mask and the memory.
+# **From here:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) looks at the log-prob of a token from all sides: the shift, the mask and the memory.

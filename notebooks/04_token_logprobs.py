@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 04 Token log-probs
+# # Token log-probs
 #
 # The loss never sees the model. It sees one number for each sampled token: the logarithm of the probability that the model gives it. This lesson computes that number, finds out which tokens count, and shows the ways in which it goes wrong without an error.
 #
-# **Minutes:** 25 · **Needs:** [lesson 03](03_sampling_a_group.ipynb) · **Gives:** `grpo_lite.token_logps`, `grpo_lite.completion_logps`, `grpo_lite.completion_mask`, `grpo_lite.masked_mean`
+# **Minutes:** 25 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) · **Gives:** `grpo_lite.token_logps`, `grpo_lite.completion_logps`, `grpo_lite.completion_mask`, `grpo_lite.masked_mean`
 
 # %% tags=["setup"]
 import sys
@@ -111,7 +111,7 @@ token_logps_in_a_loop(logits, ids)
 # %% [markdown]
 # ## Temperature comes before the softmax
 #
-# [Lesson 03](03_sampling_a_group.ipynb) drew at a temperature, so the score must use the same one. A temperature divides the logits. It is tempting to divide the finished log-probs instead, since they are numbers of the same kind.
+# Lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) drew at a temperature, so the score must use the same one. A temperature divides the logits. It is tempting to divide the finished log-probs instead, since they are numbers of the same kind.
 #
 # **Predict.** At temperature 2, what do the probabilities add up to if we divide the log-probs?
 
@@ -225,9 +225,9 @@ print("gather", numbers_kept(grpo_lite.token_logps))
 # 16,000 numbers or 16: the factor is the vocabulary. (The logits themselves stay, and half precision or another temperature costs one float32 copy of them.)
 
 # %% [markdown]
-# ## The model of lesson 03
+# ## A model that half knows its sums
 #
-# Now for real log-probs. Here is the pupil of [lesson 03](03_sampling_a_group.ipynb) again, which half knows its sums: one token for each symbol, `.` ends a completion and `_` pads.
+# Now for real log-probs. Here is the pupil of lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) again: one token for each symbol, `.` ends a completion and `_` pads.
 
 
 # %%
@@ -345,7 +345,7 @@ print("shifted,   position 5 moved:", bool(moved(shift=1)[4] > 0))
 # %% [markdown]
 # ## Score completions
 #
-# Prompt and completion go through the model in one pass. The shift is done once, here: `logits_to_keep` asks for the logits of the completion and of the one position before it, and the last of them is dropped. Attention mask and position ids take care of prompts that are padded on the left, as in [lesson 03](03_sampling_a_group.ipynb).
+# Prompt and completion go through the model in one pass. The shift is done once, here: `logits_to_keep` asks for the logits of the completion and of the one position before it, and the last of them is dropped. Attention mask and position ids take care of prompts that are padded on the left, as in lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/).
 
 
 # %% tags=["define-completion_logps"]
@@ -595,7 +595,7 @@ print(f"from {ratios.min():.2f} to {ratios.max():.2f}")
 print(f"outside 0.8 to 1.2: {((ratios - 1).abs() > 0.2).double().mean():.0%}")
 
 # %% [markdown]
-# The clip range of PPO and GRPO is usually 0.8 to 1.2 ([lesson 07](07_ratio_and_clipping.ipynb)). With dropout, more than a quarter of the tokens lie outside of it before anything has been learned. Call `model.eval()` before scoring, or set the dropout of the config to 0. Eval mode does not switch gradients off.
+# The clip range of PPO and GRPO is usually 0.8 to 1.2 (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). With dropout, more than a quarter of the tokens lie outside of it before anything has been learned. Call `model.eval()` before scoring, or set the dropout of the config to 0. Eval mode does not switch gradients off.
 #
 # ## Break it
 #
@@ -656,7 +656,7 @@ for name, curve in curves.items():
 # **1. Two numbers of a completion.** The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two gets smaller with every further token, whatever the text says?
 
 # %% [markdown] tags=["solution"]
-# The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift. The loss of [lesson 08](08_the_loss.ipynb) works with means over tokens too.
+# The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift. The loss of lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) works with means over tokens too.
 
 # %% [markdown]
 # **2. Find the bug.** A colleague asks for the logits of the T completion tokens, and shifts logits and ids by one as usual. No error appears. Which token is never trained?
@@ -696,4 +696,4 @@ for bytes_each in (2, 4):
 #
 # The symbol $\pi_\theta(o_{i,t} \mid q, o_{i,<t})$ for the probability that is scored here, and the sum over $t \le \lvert o_i \rvert$ that the mask cuts off, stand in equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Dropout is from [arXiv:1207.0580](https://arxiv.org/abs/1207.0580).
 #
-# **Next:** [lesson 05](05_group_advantages.ipynb) says in which direction each of these tokens is to be pushed.
+# **From here:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) says in which direction each of these tokens is to be pushed.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 05 Group-relative advantages
+# # Group-relative advantages
 #
 # How good is an answer? Better than its siblings, or worse. This lesson turns rewards into the signed numbers that push the model, and shows why GRPO needs no second network to do it.
 #
-# **Minutes:** 15 · **Needs:** [lesson 02](02_rewards.ipynb) · **Gives:** `grpo_lite.group_advantages`, `grpo_lite.leave_one_out_advantages`
+# **Minutes:** 15 · **Needs:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) · **Gives:** `grpo_lite.group_advantages`, `grpo_lite.leave_one_out_advantages`
 
 # %% tags=["setup"]
 import sys
@@ -288,7 +288,7 @@ assert not packaged.requires_grad
 #
 # ## When a completion has no reward
 #
-# A reward function may decline to judge (it returns `None`, and [lesson 02](02_rewards.ipynb) turns that into nan). Such a completion should neither be pushed nor serve as anybody's baseline. The packaged function leaves it out.
+# A reward function may decline to judge (it returns `None`, and lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) turns that into nan). Such a completion should neither be pushed nor serve as anybody's baseline. The packaged function leaves it out.
 
 # %% tags=["result-unscored"]
 grpo_lite.group_advantages(
@@ -346,4 +346,4 @@ print("correct   ", grpo_lite.group_advantages(rewards, 2, scale_rewards="none")
 #
 # The paper's equation has no `eps`; TRL adds 1e-4, and so do we. The advantage stands in [DeepSeekMath, section 4.1.2 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Leaving one out is the baseline of [RLOO (arXiv:2402.14740)](https://arxiv.org/abs/2402.14740).
 #
-# **Next:** [lesson 06](06_kl.ipynb) measures how far the policy has drifted from where it started.
+# **From here:** [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) measures how far the policy has drifted from where it started.

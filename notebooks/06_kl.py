@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 06 KL
+# # KL
 #
 # How far has the policy drifted from where it started? This lesson measures it from nothing but the sampled tokens, in three ways, and then shows that a good measurement may still be a poor loss.
 #
-# **Minutes:** 20 · **Needs:** [lesson 04](04_token_logprobs.ipynb) · **Gives:** `grpo_lite.kl_k1`, `grpo_lite.kl_k2`, `grpo_lite.kl_k3`
+# **Minutes:** 20 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) · **Gives:** `grpo_lite.kl_k1`, `grpo_lite.kl_k2`, `grpo_lite.kl_k3`
 
 # %% tags=["setup"]
 import sys
@@ -82,9 +82,9 @@ reference = torch.tensor([[0.5, 0.5], [0.75, 0.25]], dtype=torch.float64)
 #
 # ## One token is all we have
 #
-# The sum runs over the vocabulary. At every position it needs all the log-probs of both models, some hundred thousand each. [Lesson 04](04_token_logprobs.ipynb) took care to keep only one of them: that of the token that was sampled.
+# The sum runs over the vocabulary. At every position it needs all the log-probs of both models, some hundred thousand each. Lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) took care to keep only one of them: that of the token that was sampled.
 #
-# So we estimate. The sampled token is a draw from the policy, and KL is an average over such draws. We need a number for each token whose average is the KL. There are three well-known ones, after a note by John Schulman (2020). All start from the log-ratio of the sampled token, and all give one number for each token; how tokens are averaged over a completion is a matter for [lesson 08](08_the_loss.ipynb).
+# So we estimate. The sampled token is a draw from the policy, and KL is an average over such draws. We need a number for each token whose average is the KL. There are three well-known ones, after a note by John Schulman (2020). All start from the log-ratio of the sampled token, and all give one number for each token; how tokens are averaged over a completion is a matter for lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/).
 #
 # **k1** is the log-ratio itself:
 #
@@ -349,7 +349,7 @@ torch.testing.assert_close(k3_gradient, forward)
 #
 # $$\rho = \exp\big(\log\pi_\theta - \text{a frozen copy of } \log\pi_\theta\big)$$
 #
-# [Lesson 07](07_ratio_and_clipping.ipynb) builds this factor, the importance ratio. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts it on the KL term, and in `grpo_lite.grpo_loss` it is called `use_bias_correction_kl`. TRL 1.16 has it on by default; DeepSeekMath, and our default, have it off.
+# Lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) builds this factor, the importance ratio. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts it on the KL term, and in `grpo_lite.grpo_loss` it is called `use_bias_correction_kl`. TRL 1.16 has it on by default; DeepSeekMath, and our default, have it off.
 
 # %% tags=["result-bias-correction"]
 ratio = (leaf_logps - leaf_logps.detach()).exp()
@@ -514,7 +514,7 @@ print(f"k3, old tokens  {(old_logps.exp() * stale_k3).sum():.4f}")
 print(f"k3 × ratio      {(old_logps.exp() * ratio * stale_k3).sum():.4f}")
 
 # %% [markdown] tags=["solution"]
-# On somebody else's samples k3 is biased. The ratio repairs the value as well as the gradient: $\sum_v \pi_{\text{old}} \cdot \frac{\pi_\theta}{\pi_{\text{old}}} \cdot k_3 = \sum_v \pi_\theta \cdot k_3$. Why that works is the subject of the next lesson.
+# On somebody else's samples k3 is biased. The ratio repairs the value as well as the gradient: $\sum_v \pi_{\text{old}} \cdot \frac{\pi_\theta}{\pi_{\text{old}}} \cdot k_3 = \sum_v \pi_\theta \cdot k_3$. Why that works is the subject of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).
 
 # %% [markdown]
 # ## What to remember
@@ -525,4 +525,4 @@ print(f"k3 × ratio      {(old_logps.exp() * ratio * stale_k3).sum():.4f}")
 #
 # Sources: J. Schulman, *Approximating KL Divergence* (2020), for k1, k2 and k3; [DeepSeekMath, eq. 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) for k3 in GRPO; [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) for the ratio on it. The gradients we computed ourselves, above.
 #
-# **Next:** [lesson 07](07_ratio_and_clipping.ipynb) takes several steps on the same samples, and asks how far one may go.
+# **From here:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) takes several steps on the same samples, and asks how far one may go.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 07 Ratio and clipping
+# # Ratio and clipping
 #
 # Samples are expensive, so we want to take several steps with the same ones. The ratio keeps the second step honest, and the clip says how far to go. Four cases, one picture, and a `min` that is easy to get wrong.
 #
-# **Minutes:** 20 · **Needs:** [lesson 05](05_group_advantages.ipynb), [lesson 06](06_kl.ipynb) · **Gives:** `grpo_lite.importance_ratio`, `grpo_lite.clipped_surrogate`
+# **Minutes:** 20 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) · **Gives:** `grpo_lite.importance_ratio`, `grpo_lite.clipped_surrogate`
 
 # %% tags=["setup"]
 import sys
@@ -84,7 +84,7 @@ logps = torch.tensor([[0.75, 0.25], [0.25, 0.6]]).log()
 (logps - old_logps).exp()
 
 # %% [markdown]
-# Not a quotient of two exps: for a rare token that is 0/0, which is nan ([lesson 04](04_token_logprobs.ipynb)).
+# Not a quotient of two exps: for a rare token that is 0/0, which is nan (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # ## A plain loop
 
@@ -160,7 +160,7 @@ print("gradient", padded.grad)
 # |---|---|---|---|
 # | policy, $\pi_\theta$ | the model in training | every step | everywhere |
 # | old, $\pi_{\theta_{\text{old}}}$ | the policy that sampled this batch | every new batch | the ratio |
-# | reference, $\pi_{\text{ref}}$ | the model before training | never | the KL penalty of [lesson 06](06_kl.ipynb) |
+# | reference, $\pi_{\text{ref}}$ | the model before training | never | the KL penalty of lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) |
 #
 # **The ratio is between the policy and the old policy. The reference never enters it.** Exercise 2 shows what happens otherwise.
 #
@@ -651,4 +651,4 @@ for name, difference in (("same program ", 0.0), ("other program", 0.002)):
 #
 # Sources: the clipped objective is [PPO, eq. 7 (arXiv:1707.06347)](https://arxiv.org/abs/1707.06347), and stands for each token in [DeepSeekMath, eq. 3 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). `epsilon_high`: [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476). `delta`: [INTELLECT-2 (arXiv:2505.07291)](https://arxiv.org/abs/2505.07291). Sequence ratios: [GSPO (arXiv:2507.18071)](https://arxiv.org/abs/2507.18071).
 #
-# **Next:** [lesson 08](08_the_loss.ipynb) puts advantages, ratio, clip and KL together into one number with a gradient.
+# **From here:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) puts advantages, ratio, clip and KL together into one number with a gradient.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 08 The loss
+# # The loss
 #
 # Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
 #
-# **Minutes:** 20 · **Needs:** [lesson 04](04_token_logprobs.ipynb), [lesson 05](05_group_advantages.ipynb), [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb) · **Gives:** `grpo_lite.grpo_loss`
+# **Minutes:** 20 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/), [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/), [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) · **Gives:** `grpo_lite.grpo_loss`
 
 # %% tags=["setup"]
 import sys
@@ -167,7 +167,7 @@ print(loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta=0.04))
 #
 # `old_logps=None` means on-policy: the policy is its own old policy. Then the ratio is $\pi_\theta$ divided by a frozen copy of itself, which is 1 in value and still has a gradient.
 #
-# This is the loss of the paper. The packaged function has more settings: `loss_type`, `importance_sampling_level`, `use_bias_correction_kl` and the two numbers that some of them need. They belong to the relatives of GRPO, which [lesson 13](13_the_family.ipynb) builds from the same three pieces: a ratio, an objective, and a way to average. Their defaults are what you see here.
+# This is the loss of the paper. The packaged function has more settings: `loss_type`, `importance_sampling_level`, `use_bias_correction_kl` and the two numbers that some of them need. They belong to the relatives of GRPO, which lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) builds from the same three pieces: a ratio, an objective, and a way to average. Their defaults are what you see here.
 
 
 # %% tags=["define-grpo_loss"]
@@ -367,7 +367,7 @@ print(f"reinforce {reinforce:.4f}   {reinforce_gradient.norm():.4f}")
 torch.testing.assert_close(grpo_gradient, reinforce_gradient)
 
 # %% [markdown]
-# Two different values, one gradient, equal in every entry. On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline and the group's spread as unit. Ratio and clip begin to matter when the same samples are used for a second step ([lesson 07](07_ratio_and_clipping.ipynb)).
+# Two different values, one gradient, equal in every entry. On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline and the group's spread as unit. Ratio and clip begin to matter when the same samples are used for a second step (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 #
 # ## Only the mean per completion starts at 0
 #
@@ -401,7 +401,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 # | `bnpo`, `dapo` | 1/6 | 1/6 | all tokens that count |
 # | `dr_grpo` | 1/8 | 1/8 | $B$ × length limit |
 #
-# With `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Here it is enough to know which matrix they change: `grpo_lite.aggregate` is that matrix for every loss type, and [lesson 13](13_the_family.ipynb) goes through all of them.
+# With `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Here it is enough to know which matrix they change: `grpo_lite.aggregate` is that matrix for every loss type, and lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) goes through all of them.
 #
 # **Try it.** Change a length and the loss type. Which tokens of the *other* completions change their weight?
 #
@@ -510,7 +510,7 @@ for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
 #
 # ## The road of a batch
 #
-# All functions of lessons 02 to 08 stand on one road. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
+# All functions of the core path stand on one road. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
 
 # %% tags=["diagram", "figure-road"] alt="From top to bottom, the functions of grpo_lite and the shapes between them. sample_group takes prompt ids [N, P] and gives ids, mask and the old log-probs, [B, T] each. On the left, the ids go as text to score_completions, which gives [B, K]; combine_rewards makes [B] of it, group_advantages makes advantages [B]. On the right, completion_logps scores ids with the policy and, if beta is above 0, with the reference, [B, T] each. All meet inside grpo_loss: importance_ratio compares policy and old log-probs, clipped_surrogate takes ratio and advantages, kl_k3 compares policy and reference; each gives [B, T]. aggregate, with the mask, makes one number. Its backward pass leads to the policy."
 plotting.diagram("road")
@@ -559,7 +559,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# Nothing pushes on the end tokens any more, and the other tokens share the force among them. The model gets feedback on what it says and none on its decision to stop. The repair is `grpo_lite.completion_mask`, which finds the end by position ([lesson 04](04_token_logprobs.ipynb)).
+# Nothing pushes on the end tokens any more, and the other tokens share the force among them. The model gets feedback on what it says and none on its decision to stop. The repair is `grpo_lite.completion_mask`, which finds the end by position (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # ## Exercises
 #
@@ -655,4 +655,4 @@ print(grpo_lite.grpo_loss(zeros, None, advantages, long_mask, loss_type="bnpo").
 #
 # The loss is equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with the KL estimate of its equation 4. REINFORCE is due to Williams (1992); PPO's clip, which the loss inherits, to [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
 #
-# **Next:** [lesson 09](09_the_original_replayed.ipynb) returns to the notebook that this course grew from, reproduces its numbers, and repairs it.
+# **From here:** [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) returns to the notebook that this course grew from, reproduces its numbers, and repairs it.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 09 The original, replayed
+# # The original, replayed
 #
 # This course grew from one short Chinese notebook, *手撕grpo*, "GRPO torn apart by hand". Here we reproduce the tensors that it prints, then repair it, one number at a time.
 #
-# **Minutes:** 40 · **Needs:** [lesson 01](01_the_map.ipynb) to [lesson 08](08_the_loss.ipynb) · **Gives:** the bridge from the original notebook to `grpo_lite`
+# **Minutes:** 40 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** the bridge from the original notebook to `grpo_lite`
 
 # %% tags=["setup"]
 import sys
@@ -46,10 +46,10 @@ transformers.logging.set_verbosity_error()
 #
 # It also got right what is easiest to get wrong:
 #
-# - The surrogate takes the `min`, for advantages of both signs ([lesson 07](07_ratio_and_clipping.ipynb)).
-# - The KL estimate has the reference over the policy, and the right sign everywhere ([lesson 06](06_kl.ipynb)).
-# - There is no critic, and rewards are plain functions ([lesson 02](02_rewards.ipynb)).
-# - The minus sign stands in front of everything, and β · KL is subtracted inside ([lesson 08](08_the_loss.ipynb)).
+# - The surrogate takes the `min`, for advantages of both signs (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
+# - The KL estimate has the reference over the policy, and the right sign everywhere (lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/)).
+# - There is no critic, and rewards are plain functions (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)).
+# - The minus sign stands in front of everything, and β · KL is subtracted inside (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
 #
 # Then there are 27 things to improve. Some are deep, some are typing mistakes, and each taught us something. Finding them is how one learns.
 #
@@ -254,7 +254,7 @@ kls = (d.exp() - d - 1).mean(), grpo_lite.kl_k3(pi, pi_ref).mean()
 show("gradient in the reference", *(gradient_norm(x, reference) for x in kls))
 
 # %% [markdown]
-# Repair: `importance_ratio` and `kl_k3` detach what is constant ([lesson 07](07_ratio_and_clipping.ipynb)).
+# Repair: `importance_ratio` and `kl_k3` detach what is constant (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 #
 # **2. No shift.** The logits at position t predict token t + 1. The original scores token t with the logits at t, *after* the model has read it. Test: change token 7 of the first row. Does the distribution that scores it move?
 
@@ -267,7 +267,7 @@ moved = (after - before)[0].abs().amax(dim=-1)
 show("distribution moves by", moved[7], moved[6])
 
 # %% [markdown]
-# Unshifted, the model has seen the answer before it is asked. Repair: `completion_logps` shifts once, inside ([lesson 04](04_token_logprobs.ipynb)).
+# Unshifted, the model has seen the answer before it is asked. Repair: `completion_logps` shifts once, inside (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # **3. Dropout on.** A new model is in training mode, hence the twenty times False. How many ratios between two passes of the same model leave the clip range of the original?
 
@@ -283,7 +283,7 @@ for training in (True, False):
 show("ratios outside of 1 ± 0.01", *shares)
 
 # %% [markdown]
-# Nothing has been learned, and nearly every token is outside. Repair: `model.eval()` before scoring, or a dropout rate of 0 ([lesson 04](04_token_logprobs.ipynb)).
+# Nothing has been learned, and nearly every token is outside. Repair: `model.eval()` before scoring, or a dropout rate of 0 (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # **4. Greedy sampling.** `generate` without `do_sample=True` always takes the most likely token. Ask twice, and you get the same answer twice. Take the sum of the digits as a reward:
 
@@ -298,7 +298,7 @@ sums = greedy.sum(dim=1).float(), sampled.ids.sum(dim=1).float()
 show("advantages", *(grpo_lite.group_advantages(x, 2) for x in sums))
 
 # %% [markdown]
-# A group of copies has nothing to compare. Repair: `sample_group` ([lesson 03](03_sampling_a_group.ipynb)).
+# A group of copies has nothing to compare. Repair: `sample_group` (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/)).
 #
 # **5. No groups.** The four texts answer different prompts and are compared with each other; `grpo_samples_nums = 2` is never used. Suppose that the first two answered one prompt and the last two another:
 
@@ -307,7 +307,7 @@ together = grpo_lite.group_advantages(lengths, 4, eps=0.01)
 show("advantages", together, grpo_lite.group_advantages(lengths, 2))
 
 # %% [markdown]
-# The two in the middle change their sign. Repair: tell `group_advantages` the size of a group ([lesson 05](05_group_advantages.ipynb)).
+# The two in the middle change their sign. Repair: tell `group_advantages` the size of a group (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/)).
 #
 # **6. Unrelated response.** `response` is drawn at random. It does not continue `prompt`, it is not what was rewarded, and its two rows are not one group. Nor is anything updated: there is no optimiser and no loop, and the last heading, 采样 ("sampling"), is empty.
 
@@ -317,7 +317,7 @@ in_place = (response[:, :5] == prompt).sum(), (whole[:, :5] == pair).sum()
 show("prompt tokens in place, of 10", *in_place)
 
 # %% [markdown]
-# Repair: the loop at the end of this lesson ([lesson 03](03_sampling_a_group.ipynb)).
+# Repair: the loop at the end of this lesson (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/)).
 #
 # **7. Quotient of exponentials.** `pi.exp() / pi_old.exp()` divides two numbers that may both have become 0. A token of log-prob −110, the same before and after:
 
@@ -326,7 +326,7 @@ rare = torch.tensor([[-110.0]])
 show("ratio", rare.exp() / rare.exp(), grpo_lite.importance_ratio(rare, rare))
 
 # %% [markdown]
-# Repair: subtract first, one exponential after, also in the KL ([lesson 07](07_ratio_and_clipping.ipynb)).
+# Repair: subtract first, one exponential after, also in the KL (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 #
 # **8. Not runnable in order.** Run from top to bottom, In[66] multiplies two rows of ratios by *four* advantages, because `len_rewards` gets its two values only in In[77] (the `test_rewards` of In[65] are overwritten at once). And In[74] asks for a variable of In[78].
 
@@ -346,7 +346,7 @@ padding = torch.tensor([[end]]), torch.tensor([[0]])
 show(f"padding with {end} or 0", *(outcome(policy, x) for x in padding))
 
 # %% [markdown]
-# Repair: an end token inside of the vocabulary; `sample_group` refuses any other ([lesson 03](03_sampling_a_group.ipynb)).
+# Repair: an end token inside of the vocabulary; `sample_group` refuses any other (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/)).
 #
 # **10. Foreign reference.** The reference should be the policy as it was at the start. The original initialises a second model, with other random weights.
 
@@ -357,7 +357,7 @@ with torch.no_grad():
 show("KL at step 0", *kls)
 
 # %% [markdown]
-# A penalty pulls the policy towards the reference, whatever that is. Here it would pull towards noise. Repair: copy, then freeze ([lesson 06](06_kl.ipynb)).
+# A penalty pulls the policy towards the reference, whatever that is. Here it would pull towards noise. Repair: copy, then freeze (lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/)).
 #
 # ## 11 to 15: masks and loss
 #
@@ -376,7 +376,7 @@ with torch.no_grad():
 show("log-probs off by", *((x - alone).abs().max() for x in padded))
 
 # %% [markdown]
-# There are three things: what the model may look at (attention mask), the place of each token (position ids), and which tokens the loss counts (completion mask). Repair: `prompt_mask` gives the first two, `completion_mask` the third ([lesson 04](04_token_logprobs.ipynb)).
+# There are three things: what the model may look at (attention mask), the place of each token (position ids), and which tokens the loss counts (completion mask). Repair: `prompt_mask` gives the first two, `completion_mask` the third (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # **12. Constant length.** `len_oi` is a constant. With an end token in play, say 9, lengths differ:
 
@@ -385,7 +385,7 @@ ids = torch.tensor([[3, 9, 9, 9, 9], [4, 3, 8, 6, 9]])
 show("lengths", [5, 5], grpo_lite.completion_mask(ids, eos_token_id=9).sum(dim=1))
 
 # %% [markdown]
-# Divided by 5, a completion of 2 tokens weighs 2/5 of what it should. Repair: `completion_mask` for the length, `masked_mean` for the division ([lesson 04](04_token_logprobs.ipynb)).
+# Divided by 5, a completion of 2 tokens weighs 2/5 of what it should. Repair: `completion_mask` for the length, `masked_mean` for the division (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # **13. A name for two things.** The factor is `1 / group_num`, where `group_num` counts *rows*. The formula has $1/G$ there, for one group. With several prompts, dividing by all rows is right. But read the name as $G$ and divide by that: with three prompts the loss triples.
 
@@ -394,7 +394,7 @@ per_row = torch.tensor([0.2, 0.4, 0.1, 0.5, 0.3, 0.3])  # three prompts, G = 2
 show("mean over completions", per_row.sum() / 2, per_row.sum() / 6)
 
 # %% [markdown]
-# Repair: one name for one thing, B rows and G completions per prompt ([lesson 08](08_the_loss.ipynb)).
+# Repair: one name for one thing, B rows and G completions per prompt (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
 #
 # **14. Ratio to the reference.** The step-by-step part has `pi.exp() / pi_ref.exp()`. The ratio compares with the policy that *sampled*, and before the first update that is 1 for every token.
 
@@ -403,7 +403,7 @@ ratios = [grpo_lite.importance_ratio(pi, other).detach() for other in (pi_ref, p
 show("lowest and highest ratio", *(torch.stack(x.aminmax()) for x in ratios))
 
 # %% [markdown]
-# The function at the end of the original has it right. Repair: the old log-probs go into the ratio, the reference only into the KL ([lesson 07](07_ratio_and_clipping.ipynb)).
+# The function at the end of the original has it right. Repair: the old log-probs go into the ratio, the reference only into the KL (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 #
 # **15. Clip range of 0.01.** `epslion = 0.01`, and `beta` is 0.1 in the text and 0.01 in the code. How many of the ratios of the replay are outside?
 
@@ -412,11 +412,11 @@ outside = [int(((ratio - 1).abs() > epsilon).sum()) for epsilon in (0.01, 0.2)]
 show("ratios outside, of 20", *outside)
 
 # %% [markdown]
-# With 0.01 nearly every token is at its limit. (The 8 that remain are due to defect 14.) Repair: the default `epsilon=0.2`; DeepSeekMath reports $\beta = 0.04$ ([lesson 07](07_ratio_and_clipping.ipynb)).
+# With 0.01 nearly every token is at its limit. (The 8 that remain are due to defect 14.) Repair: the default `epsilon=0.2`; DeepSeekMath reports $\beta = 0.04$ (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 #
 # ## 16 to 19: advantages
 #
-# Where nothing else is said, the repair stands in [lesson 05](05_group_advantages.ipynb).
+# Where nothing else is said, the repair stands in lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/).
 #
 # **16. Stabiliser of 0.01.** It is there against division by zero, and it is added to *every* spread. Rewards of 0.05 and 0.06:
 
@@ -463,11 +463,11 @@ total = grpo_lite.combine_rewards(
 show("rewards", outcome(torch.tensor, only_sums(texts)), total)
 
 # %% [markdown]
-# Repair: one column per function, nan for None, and then their sum ([lesson 02](02_rewards.ipynb)).
+# Repair: one column per function, nan for None, and then their sum (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)).
 #
 # ## 20 to 27: rewards and the rest
 #
-# The repairs of 20 to 25 stand in [lesson 02](02_rewards.ipynb).
+# The repairs of 20 to 25 stand in lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/).
 #
 # **20. "code" and "coding".** The data calls the task `"code"`, the reward function asks for `"coding"`. It declines every time, and no error appears.
 
@@ -554,7 +554,7 @@ tokens = 8 * 512
 show("megabytes", tokens * 50257 * 4 / 1e6, tokens * 4 / 1e6)
 
 # %% [markdown]
-# Repair: `token_logps`, the chosen logit minus the log of the normaliser. The logits are still there; a second table of their size is saved ([lesson 04](04_token_logprobs.ipynb)).
+# Repair: `token_logps`, the chosen logit minus the log of the normaliser. The logits are still there; a second table of their size is saved (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # **27. Names.** `accury`, `rēward`, `epslion`, and `oi` for $o_i$. Harmless in a private variable. Among settings, a typing mistake should be an error and not a silent default:
 
@@ -564,7 +564,7 @@ misspelt = outcome(loss, pi, None, advantages, mask, epslion=0.1)
 show("epslion=0.1", outcome(dict, epslion=0.1), misspelt)
 
 # %% [markdown]
-# A `dict` of settings takes any name. Repair: settings are keywords, with the names of the paper and of TRL ([lesson 08](08_the_loss.ipynb)).
+# A `dict` of settings takes any name. Repair: settings are keywords, with the names of the paper and of TRL (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
 #
 # ## The original, repaired
 #
@@ -622,7 +622,7 @@ for number in range(2, 17):
         print(number, rewards.mean(), out.loss.detach(), out.kl)
 
 # %% [markdown]
-# One seed and a toy task, so read no more into it than this: the tiny model of the original learns what it is paid for. The loss is $\beta$ times the KL, and goes up ([lesson 08](08_the_loss.ipynb)).
+# One seed and a toy task, so read no more into it than this: the tiny model of the original learns what it is paid for. The loss is $\beta$ times the KL, and goes up (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
 #
 # ## Exercises
 #
@@ -658,4 +658,4 @@ print(first[0, -5:].detach())
 #
 # The loss and its parts: [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The format and accuracy rewards: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948).
 #
-# **Next:** [lesson 10](10_the_training_loop.ipynb) puts the loss into a loop that trains a model. Or take the original and repair it yourself, without looking.
+# **From here:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) puts the loss into a loop that trains a model. Or take the original and repair it yourself, without looking.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 10 The training loop
+# # The training loop
 #
-# Lessons 02 to 08 built every piece of GRPO. This one puts them in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, so that you know the curves when you meet them.
+# The core path built every piece of GRPO. This lesson puts them in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, so that you know the curves when you meet them.
 #
-# **Minutes:** 45 · **Needs:** [lesson 03](03_sampling_a_group.ipynb), [lesson 08](08_the_loss.ipynb) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
+# **Minutes:** 45 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
 # %% tags=["setup"]
 import sys
@@ -52,7 +52,7 @@ torch.set_num_threads(1)  # fastest for a model this small
 #
 # We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. No weight has moved yet. What has to stand around these functions so that a model gets better, and how do we notice when it does not?
 #
-# Model and task are those of [lesson 00](00_watch_it_learn.ipynb): a prompt asks for the last digit of a sum, a completion may write down running sums first, and only the final answer is paid.
+# Model and task are those of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): a prompt asks for the last digit of a sum, a completion may write down running sums first, and only the final answer is paid.
 
 # %%
 base, tokenizer = load_base_model()
@@ -116,7 +116,7 @@ args = grpo_lite.GRPOConfig(
 reward_funcs = [accuracy, think_rate]
 
 # %% [markdown]
-# Three of the four parts of a step need no gradient: sample a group for every prompt (lesson 03), score it (02), compare within the group (05). The result is a batch of facts. They do not change, however often we look at them.
+# Three of the four parts of a step need no gradient: sample a group for every prompt ([Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/)), score it ([Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)), compare within the group ([Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/)). The result is a batch of facts. They do not change, however often we look at them.
 
 
 # %%
@@ -172,7 +172,7 @@ def loss_of(model, batch, args):
 # %% [markdown]
 # ## What to write down
 #
-# The loss says nothing ([lesson 08](08_the_loss.ipynb)), so a run keeps a diary of other numbers. Most of them describe the batch and cost nothing.
+# The loss says nothing (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)), so a run keeps a diary of other numbers. Most of them describe the batch and cost nothing.
 #
 # The **entropy** says how undecided the policy is, in nats a token: the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
 
@@ -360,11 +360,11 @@ print("base   ", held_out(base))
 print("trained", held_out(model))
 
 # %% [markdown]
-# Greedy decoding calls the problem solved; of the samples, more than one in ten is still wrong. Training works on samples, so that is the number to watch ([lesson 00](00_watch_it_learn.ipynb) says why the greedy one jumps).
+# Greedy decoding calls the problem solved; of the samples, more than one in ten is still wrong. Training works on samples, so that is the number to watch (lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) says why the greedy one jumps).
 #
 # ## More than one update a batch
 #
-# Long completions are slow to sample ([lesson 07](07_ratio_and_clipping.ipynb)), so one would like to use each batch several times, say $\mu = 4$. In the loop only the number of turns changes. What makes it sound is that `roll_out` has **stored** the log-probs at which the tokens were drawn.
+# Long completions are slow to sample (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)), so one would like to use each batch several times, say $\mu = 4$. In the loop only the number of turns changes. What makes it sound is that `roll_out` has **stored** the log-probs at which the tokens were drawn.
 #
 # **Predict.** Suppose the old log-probs were computed again before each update, with the policy as it is then. What would the ratios be?
 
@@ -475,7 +475,7 @@ curves(RIGHT, ZERO_STD, ENTROPY, NORM, healthy=healthy, sick=sick)
 # %% [markdown]
 # The reward collapses within a few updates and does not come back. The second panel says why: every group agrees, since every answer is wrong: no advantages, no gradient, no way home. (AdamW goes on for a while in the old direction; that is why the entropy still climbs.) Shortening the gradient has not helped: AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate.
 #
-# **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep ([lesson 12](12_what_matters.ipynb)).
+# **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep (lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/)).
 #
 # ### 2. No spread in the groups
 #
@@ -498,7 +498,7 @@ print("cold   ", held_out(cold_model))
 #
 # ### 3. A reward that is hacked
 #
-# One line: pay for length, as [lesson 02](02_rewards.ipynb) warned. Accuracy is still watched, with weight 0.
+# One line: pay for length, as lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) warned. Accuracy is still watched, with weight 0.
 
 # %% alt="Three panels, healthy against sick. Right answers: the sick run rises to about 0.5 for a moment and falls to 0. Mean length: it follows the healthy run to 10 tokens, rests there for some ten updates, and then leaps to the limit of 16. Cut off at the limit: it leaps from 0 to 1 at the same moment."
 paid = replace(args, reward_weights=[0.0, 0.0, 1.0])
@@ -521,7 +521,7 @@ again.texts[::8]
 #
 # ### 4. End token masked out
 #
-# One line in the loss: `mask & (ids != EOS)`. It comes in by accident, where padding is the end token and the mask is made by comparing ids ([lesson 04](04_token_logprobs.ipynb)).
+# One line in the loss: `mask & (ids != EOS)`. It comes in by accident, where padding is the end token and the mask is made by comparing ids (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
 # **Predict.** The model gets no feedback on its decision to stop. Will completions get longer?
 
@@ -598,7 +598,7 @@ curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
 # | `clipped_ratio` rises | end token masked out; length is paid; length limit too short |
 # | `clip_fraction` exactly 0 although $\mu > 1$ | old log-probs not those of the sampling |
 # | `clip_fraction` above 0 at the first update on a batch | sampled and scored differently (temperature, dropout) |
-# | loss is 0, or rises | nothing: [lesson 08](08_the_loss.ipynb) |
+# | loss is 0, or rises | nothing: lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) |
 #
 # Two habits find most of these: look at completions, and change one thing at a time, with the same seed.
 #
@@ -658,4 +658,4 @@ for name, history in runs.items():
 #
 # The loop is algorithm 1 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with its outer loop over new references left out. Leaving out groups without spread, and sampling others in their place, is the dynamic sampling of [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476).
 #
-# **Next:** [lesson 11](11_ppo_and_grpo.ipynb) trains the same model with a critic, as PPO does, and puts the two side by side.
+# **From here:** [PPO and GRPO side by side](https://grpo-lite.github.io/grpo-lite/lessons/ppo_and_grpo/) trains the same model with a critic, as PPO does, and puts the two side by side.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 11 PPO and GRPO side by side
+# # PPO and GRPO side by side
 #
 # The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins. The last question has an answer that looks clear until one asks why.
 #
-# **Minutes:** 45 · **Needs:** [lesson 05](05_group_advantages.ipynb), [lesson 07](07_ratio_and_clipping.ipynb), [lesson 08](08_the_loss.ipynb) · **Gives:** PPO by hand, and what a critic is good for
+# **Minutes:** 45 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
 
 # %% tags=["setup"]
 import sys
@@ -49,7 +49,7 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# The task is the one of [lesson 00](00_watch_it_learn.ipynb): the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. The base model sometimes thinks first, with slips, and mostly guesses.
+# The task is the one of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. The base model sometimes thinks first, with slips, and mostly guesses.
 
 # %%
 base, tokenizer = load_base_model()
@@ -119,7 +119,7 @@ with torch.no_grad():
     print(Critic(base)(prompts, out.ids)[:2])
 
 # %% [markdown]
-# The slice is the shift of [lesson 04](04_token_logprobs.ipynb): the number that belongs to a token is read where the token is *predicted*, at the position before it. (All prompts have eight tokens here, so none is padded; padding on the right is never looked at.)
+# The slice is the shift of lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/): the number that belongs to a token is read where the token is *predicted*, at the position before it. (All prompts have eight tokens here, so none is padded; padding on the right is never looked at.)
 #
 # ## From values to advantages, by hand
 #
@@ -237,7 +237,7 @@ torch.testing.assert_close(
 # %% [markdown]
 # ## One loop for both
 #
-# What to expect comes from the "group", from a "critic", or, as a control for later, from "nothing": the advantage is then the reward itself. All else is shared: the number of completions, AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), no KL penalty and so no reference. Both average over all tokens of the batch, as PPO does (`"bnpo"` in [lesson 08](08_the_loss.ipynb)). With GRPO's mean over each completion first, the tokens of short completions weigh more, and a baseline would not quite drop out.
+# What to expect comes from the "group", from a "critic", or, as a control for later, from "nothing": the advantage is then the reward itself. All else is shared: the number of completions, AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), no KL penalty and so no reference. Both average over all tokens of the batch, as PPO does (`"bnpo"` in lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)). With GRPO's mean over each completion first, the tokens of short completions weigh more, and a baseline would not quite drop out.
 #
 # The critic learns from the squared difference between its value and a target, $\hat A_t + V(s_t)$. With $\lambda = 1$ that target is the reward of the completion.
 
@@ -487,7 +487,7 @@ plotting.lines(
 # %% [markdown]
 # The baseline that is right (dotted) is nearly twice as noisy as none. The best constant is a mean reward too, but one in which each completion counts with the squared length of its gradient (Greensmith, Bartlett and Baxter, JMLR 5, 2004). So it can be read as a share: three quarters of the completions are right, and they make about a sixth of the noise.
 #
-# This is no law. Where right and wrong completions have gradients of one length, the plain mean is the best constant, and in the small world of [lesson 14](14_bias_and_variance.ipynb) a baseline pays.
+# This is no law. Where right and wrong completions have gradients of one length, the plain mean is the best constant, and in the small world of lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) a baseline pays.
 #
 # If this is the reason, we can predict a failure. Pay −1 for a wrong answer and 0 for a right one. The task is the same, and so are the differences between any two completions. But to expect 0 is now to expect the best, like $b = 1$ before: the noisiest end of the picture.
 
@@ -595,7 +595,7 @@ print("rewards   ", with_penalty)
 print("advantages", gae(with_penalty, torch.zeros(1, 2), two, lam=1.0))
 
 # %% [markdown]
-# The first token's advantage is 0.75: it pays its own 0.05 and the 0.2 of the token after it, to which it has led. In the loss each token pays for itself alone. Note that it is k1 which is subtracted from the reward, the estimate that does nothing in a loss; [lesson 06](06_kl.ipynb) says why it is right here.
+# The first token's advantage is 0.75: it pays its own 0.05 and the 0.2 of the token after it, to which it has led. In the loss each token pays for itself alone. Note that it is k1 which is subtracted from the reward, the estimate that does nothing in a loss; lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) says why it is right here.
 #
 # ## When all are right
 #
@@ -708,4 +708,4 @@ print(gae(ends, values, ragged, lam=1.0)[ragged])
 #
 # Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). PPO with the KL in the reward: [InstructGPT (arXiv:2203.02155)](https://arxiv.org/abs/2203.02155). GRPO, and the reasons to drop the critic: [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Values by brute force: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
 #
-# **Next:** [lesson 12](12_what_matters.ipynb) turns every knob of GRPO, one at a time, and keeps what made no difference.
+# **From here:** [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) turns every knob of GRPO, one at a time, and keeps what made no difference.

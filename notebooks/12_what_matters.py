@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 12 What matters
+# # What matters
 #
 # GRPO has many settings, and for each there is somebody who swears by it. Here each one is changed alone, five times over, and judged on held-out problems. The lesson is about the settings, and as much about telling an effect from luck.
 #
-# **Minutes:** 60 · **Needs:** [lesson 05](05_group_advantages.ipynb), [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
+# **Minutes:** 60 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/), [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
 
 # %% tags=["setup"]
 import sys
@@ -297,7 +297,7 @@ print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
 #
 # ## Clip range
 #
-# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip ([lesson 07](07_ratio_and_clipping.ipynb)). So this axis has a base of its own, with $\mu = 4$. `clip_fraction` is the share of tokens that the clip switched off.
+# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). So this axis has a base of its own, with $\mu = 4$. `clip_fraction` is the share of tokens that the clip switched off.
 
 # %% alt="Held-out accuracy over 40 batches for the clip ranges 0.05, 0.2 and 0.5 at four updates a batch. The three curves lie within 0.1 of each other and most of their bands overlap; 0.5 is lowest from batch 10 on."
 picture(along("epsilon"), "0.2", "clip range ε")
@@ -331,7 +331,7 @@ print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 #
 # ## Group size
 #
-# 64 completions can be 32 prompts with two completions each, or two prompts with 32 each. A group in which all rewards are equal has no advantages ([lesson 05](05_group_advantages.ipynb)), and that happens more often in small groups. `frac_reward_zero_std` is the share of such groups.
+# 64 completions can be 32 prompts with two completions each, or two prompts with 32 each. A group in which all rewards are equal has no advantages (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/)), and that happens more often in small groups. `frac_reward_zero_std` is the share of such groups.
 #
 # **Predict.** With $G = 2$, which share of the groups teaches nothing? How much worse does the model learn?
 
@@ -368,7 +368,7 @@ picture(along("scale_rewards"), "group", "divided by the spread of")
 table(along("scale_rewards"), "group")
 
 # %% [markdown]
-# Nothing. [Lesson 05](05_group_advantages.ipynb) showed that dividing by the spread of the group nearly triples the weight of a lone right answer. In forty batches that makes no difference to the result which five seeds could show. Part of the reason is the optimiser: AdamW divides the gradient by its own recent size, so a factor that all advantages share cancels, and only the weights of the groups among each other are left.
+# Nothing. Lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) showed that dividing by the spread of the group nearly triples the weight of a lone right answer. In forty batches that makes no difference to the result which five seeds could show. Part of the reason is the optimiser: AdamW divides the gradient by its own recent size, so a factor that all advantages share cancels, and only the weights of the groups among each other are left.
 
 # %% [markdown]
 # ## All at once
@@ -579,4 +579,4 @@ for mu in (1, 8):
 #
 # > **Remember.** The learning rate comes first, and the sampling temperature second; the other settings are fine tuning, at least here. One training for each setting measures luck. Take several seeds, decide on the measure before looking, compare in pairs, print the interval, and count how many comparisons were made. Keep what made no difference.
 #
-# **Next:** [lesson 13](13_the_family.ipynb) takes the loss itself apart: the relatives of GRPO, and what each of them changes.
+# **From here:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) takes the loss itself apart: the relatives of GRPO, and what each of them changes.

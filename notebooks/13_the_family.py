@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 13 The family
+# # The family
 #
 # Dr. GRPO, DAPO, GSPO, CISPO, SAPO and a few more: each came with a paper and a notation of its own. Side by side they are one loss with three parts that can be exchanged.
 #
-# **Minutes:** 35 · **Needs:** [lesson 08](08_the_loss.ipynb) · **Gives:** `grpo_lite.aggregate`, `grpo_lite.cispo_objective`, `grpo_lite.sapo_objective`, `grpo_lite.vespo_objective`, `grpo_lite.gmpo_objective`, and the options around them
+# **Minutes:** 35 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.aggregate`, `grpo_lite.cispo_objective`, `grpo_lite.sapo_objective`, `grpo_lite.vespo_objective`, `grpo_lite.gmpo_objective`, and the options around them
 
 # %% tags=["setup"]
 import sys
@@ -42,7 +42,7 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## The question
 #
-# [Lesson 08](08_the_loss.ipynb) ended with one number made of four steps: a **ratio** for each token, an **objective** that says what is wanted of it, an **average** over tokens and completions, and a minus sign. Nearly every successor of GRPO changes one of the first three and keeps the rest.
+# Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) ended with one number made of four steps: a **ratio** for each token, an **objective** that says what is wanted of it, an **average** over tokens and completions, and a minus sign. Nearly every successor of GRPO changes one of the first three and keeps the rest.
 #
 # One batch will go through all of them: two completions of one prompt. The first is short and right, the second long and wrong. Since sampling, the policy has moved a little, and one token of each has moved a lot.
 
@@ -55,7 +55,7 @@ logps = old_logps + moved
 print(grpo_lite.importance_ratio(logps, old_logps, mask).numpy().round(2))
 
 # %% [markdown]
-# **Predict.** Both completions have an advantage of size 1. With the loss of lesson 08, which single token gets the largest push? Which tokens get none?
+# **Predict.** Both completions have an advantage of size 1. With the loss of lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/), which single token gets the largest push? Which tokens get none?
 #
 # ## Who is pushed how much
 #
@@ -163,7 +163,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Only the first treats tokens of short and long completions differently. The others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to the average step is computed in [lesson 14](14_bias_and_variance.ipynb).
+# Only the first treats tokens of short and long completions differently. The others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to the average step is computed in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/).
 
 # %% [markdown]
 # **Check yourself.** A right answer of 10 tokens and a wrong one of 1,000 share a group, with advantages +1 and −1 and ratio 1. With `dapo`, which of the two pushes more in total?
@@ -320,7 +320,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` of [lesson 07](07_ratio_and_clipping.ipynb) is for.
+# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) is for.
 
 # %% [markdown]
 # **Check yourself.** You sample anew for every update, $\mu = 1$, and change `loss_type` from `grpo` to `sapo`. What happens to the gradient?
@@ -611,4 +611,4 @@ print((-leaf.grad * 16)[mask].numpy().round(3))
 # - Names travel badly: `epsilon_high` is a width for most and a cap for CISPO, and `dapo` in a library is often its average alone.
 # - Each loss type is compared with TRL's own code, alone and with the options: [the table](../docs/parity.md).
 #
-# **Next:** [lesson 14](14_bias_and_variance.ipynb) finds out exactly which of these averages are right on average.
+# **From here:** [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) finds out exactly which of these averages are right on average.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 14 Bias and variance
+# # Bias and variance
 #
 # A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? Here both questions get exact answers, without one random number, in a world so small that everything that can happen fits into a list.
 #
-# **Minutes:** 35 · **Needs:** [lesson 05](05_group_advantages.ipynb), [lesson 06](06_kl.ipynb), [lesson 07](07_ratio_and_clipping.ipynb), [lesson 08](08_the_loss.ipynb) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
+# **Minutes:** 35 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/), [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
 
 # %% tags=["setup"]
 import sys
@@ -66,7 +66,7 @@ names = ["".join(".ab"[i] for i in row[m]) for row, m in zip(ids, mask, strict=T
 print(len(names), *names)
 
 # %% [markdown]
-# The policy is a table of logits, with one row for each prefix that can be continued and one column a token: 7 × 3 = 21 parameters. `place` says which row of the table predicts which token. Everything else is what [lesson 04](04_token_logprobs.ipynb) did.
+# The policy is a table of logits, with one row for each prefix that can be continued and one column a token: 7 × 3 = 21 parameters. `place` says which row of the table predicts which token. Everything else is what lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) did.
 
 # %% tags=["result-policy"]
 place = torch.tensor(
@@ -405,7 +405,7 @@ plotting.lines(
 #
 # ## The KL penalty
 #
-# Back to the 15 completions, with a reference. [Lesson 06](06_kl.ipynb) met three estimators of $\mathrm{KL}(\pi_\theta \Vert \pi_{\text{ref}})$ on single tokens. Here they are summed over the tokens of a completion, near the reference and far from it.
+# Back to the 15 completions, with a reference. Lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) met three estimators of $\mathrm{KL}(\pi_\theta \Vert \pi_{\text{ref}})$ on single tokens. Here they are summed over the tokens of a completion, near the reference and far from it.
 
 # %% tags=["result-kl-value"]
 elsewhere = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
@@ -472,14 +472,14 @@ for name, x in gradients.items():
 # %% [markdown]
 # - **k1 in the loss** averages to nothing at all: its gradient is the score itself, and scores average to 0, so there is no direction (`nan`). It adds noise and no leash.
 # - **k2**, and **k3 times the ratio** (TRL's `use_bias_correction_kl`, from DeepSeek-V3.2, [arXiv:2512.02556](https://arxiv.org/abs/2512.02556)), give the same average: the gradient of the KL of each next token. It misses one thing: that a changed token also changes which prefixes come up later. Hence 0.99 and not 1.
-# - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token ([lesson 06](06_kl.ipynb)). Near the reference the two are alike.
+# - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token (lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/)). Near the reference the two are alike.
 # - **k1 in the reward** is exact. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
 #
 # The best estimator of a number is not the best loss.
 #
 # ## Old samples
 #
-# With $\mu > 1$ the samples come from an older policy ([lesson 07](07_ratio_and_clipping.ipynb)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$ (`c`, from above).
+# With $\mu > 1$ the samples come from an older policy (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$ (`c`, from above).
 
 
 # %% tags=["result-old"]
@@ -637,4 +637,4 @@ for way in (median_of_others, median_of_group):
 #
 # The exact world is also what the tests of this site stand on: `tests/helpers/enumerable.py` and `tests/test_oracle.py` check the packaged baselines, the KL and every loss type in it.
 #
-# **Next:** [lesson 15](15_the_same_numbers_as_trl.ipynb) holds the package against TRL, and reads TRL's defaults.
+# **From here:** [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/) holds the package against TRL, and reads TRL's defaults.

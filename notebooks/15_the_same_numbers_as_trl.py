@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 15 The same numbers as TRL
+# # The same numbers as TRL
 #
 # Many people train with TRL. This lesson runs TRL's own code next to ours until every number agrees, and then reads its default settings, which are not those of the paper.
 #
-# **Minutes:** 25 · **Needs:** [lesson 08](08_the_loss.ipynb), [lesson 13](13_the_family.ipynb) · **Gives:** how to read a TRL configuration and know what will be computed
+# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/), [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) · **Gives:** how to read a TRL configuration and know what will be computed
 
 # %% tags=["setup"]
 import sys
@@ -53,13 +53,13 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## The question
 #
-# A library has options, versions and a history. Does `loss_type="grpo"` in TRL compute what [lesson 08](08_the_loss.ipynb) derived?
+# A library has options, versions and a history. Does `loss_type="grpo"` in TRL compute what lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) derived?
 #
 # > A copy of TRL's formula would prove nothing: the copy could repeat a misreading.
 #
 # So TRL itself has to run.
 #
-# Here is its trainer, on the small model and the chain sums of [lesson 00](00_watch_it_learn.ipynb). Everything in it is real.
+# Here is its trainer, on the small model and the chain sums of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/). Everything in it is real.
 
 # %%
 model, tokenizer = load_base_model()
@@ -168,14 +168,14 @@ for name, settings in cases.items():
 # %% [markdown]
 # **Check yourself.** Two programs score the same fresh samples, before any update, and print the same loss, 0.0000. Do they compute the same thing?
 #
-# <details class="wrong"><summary>Yes: the same value from the same samples</summary>At ratio 1 the advantages cancel in the value. The bug of exercise 2 in lesson 08 prints 0 too.</details>
+# <details class="wrong"><summary>Yes: the same value from the same samples</summary>At ratio 1 the advantages cancel in the value. The bug of exercise 2 in lesson <a href="https://grpo-lite.github.io/grpo-lite/lessons/the_loss/">The loss</a> prints 0 too.</details>
 # <details class="wrong"><summary>It does not matter: a loss of 0 teaches nothing</summary>Its value is 0, and its gradient is not.</details>
 # <details class="right"><summary>This cannot tell</summary>Compare gradients as well, and at ratios away from 1, as the cell above does. Only there are all branches taken.</details>
 
 # %% [markdown]
 # ## A whole step
 #
-# Now without replacing anything. TRL samples, scores and makes one update. We only listen to what it sampled, start from the same weights, and make the update by hand with the functions of lessons 02 to 08.
+# Now without replacing anything. TRL samples, scores and makes one update. We only listen to what it sampled, start from the same weights, and make the update by hand with the functions of the core path.
 
 # %%
 torch.set_default_dtype(torch.float32)
@@ -224,7 +224,7 @@ assert apart[gradient > 1e-6].max() < 1e-5
 #
 # ## What TRL's defaults compute
 #
-# `GRPOConfig()` without arguments is not the GRPO of DeepSeekMath ([arXiv:2402.03300](https://arxiv.org/abs/2402.03300)). The settings that decide about numbers, read from the installed version (`multi_objective_aggregation` chooses between the sum of rewards and the GDPO of [lesson 13](13_the_family.ipynb)):
+# `GRPOConfig()` without arguments is not the GRPO of DeepSeekMath ([arXiv:2402.03300](https://arxiv.org/abs/2402.03300)). The settings that decide about numbers, read from the installed version (`multi_objective_aggregation` chooses between the sum of rewards and the GDPO of lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/)):
 
 # %% tags=["result-defaults"]
 defaults = {f.name: f.default for f in dataclasses.fields(trl.GRPOConfig)}
@@ -398,7 +398,7 @@ print(*(bool((g - gradients[0]).abs().max() < 1e-12) for g in gradients))
 # Neither does: every ratio is 1 and inside of any range, and a sequence ratio, the mean over the tokens, has the gradient at 1 that the mean of the token ratios has.
 
 # %% [markdown]
-# 3. A run with `loss_type="cispo"` and everything else at TRL's defaults learns, and nothing looks wrong. What is the weight of every token? ([Lesson 13](13_the_family.ipynb) has the answer.)
+# 3. A run with `loss_type="cispo"` and everything else at TRL's defaults learns, and nothing looks wrong. What is the weight of every token? (Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) has the answer.)
 
 # %% [markdown] tags=["solution"]
 # `epsilon_high` is None and falls back to `epsilon`, 0.2. For CISPO it is the cap of the ratio itself, so every weight is 0.2 where the ratio is above it. AdamW divides a gradient by its own size and hides even the factor of five.
@@ -411,4 +411,4 @@ print(*(bool((g - gradients[0]).abs().max() < 1e-12) for g in gradients))
 # - A library's version belongs to a result: defaults have changed between versions of TRL.
 # - Where we differ from TRL on purpose is listed [beside the table](../docs/parity.md).
 #
-# **Next:** [lesson 16](16_when_rewards_lie.ipynb) trains on rewards that say something else than we mean.
+# **From here:** [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) trains on rewards that say something else than we mean.

@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 16 When rewards lie
+# # When rewards lie
 #
 # A reward function says what we can measure, and we hope that it is what we want. Training finds every difference between the two. Here a model is trained on three rewards that sound reasonable; each time the reward climbs and the model gets worse.
 #
-# **Minutes:** 30 · **Needs:** [lesson 02](02_rewards.ipynb), [lesson 10](10_the_training_loop.ipynb) · **Gives:** a table to fill in before any training, and the signs of a hacked reward
+# **Minutes:** 30 · **Needs:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/), [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a table to fill in before any training, and the signs of a hacked reward
 
 # %% tags=["setup"]
 import sys
@@ -46,7 +46,7 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# The task is the chain sum of [lesson 00](00_watch_it_learn.ipynb): after `3+9+4+1=` the right answer is 7, the last digit of the sum. The base model sometimes thinks, with slips, and mostly guesses. What is *wanted* is fixed for this whole lesson: right answers on problems that were kept from training. What is *paid* changes.
+# The task is the chain sum of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): after `3+9+4+1=` the right answer is 7, the last digit of the sum. The base model sometimes thinks, with slips, and mostly guesses. What is *wanted* is fixed for this whole lesson: right answers on problems that were kept from training. What is *paid* changes.
 #
 # Each problem comes with two forms of the truth: the digit, and a worked solution, as one finds it in many data sets.
 
@@ -252,11 +252,11 @@ for name, (model, history) in runs.items():
 #
 # **Close** ends with the same answer to every question. It is not stupid: given what it is paid, it is right.
 #
-# **Form** is the strangest. Nearly every completion thinks, and when the base model thought, it was right more than six times in ten ([lesson 00](00_watch_it_learn.ipynb)). Now it is right less than once in ten. Nothing *rewarded* the decline. But whenever a completion is paid, all of its tokens are praised, the slips too. Nothing holds the content in place, so it drifts. When every completion has the form, every group agrees, no gradient is left, so there is no way back.
+# **Form** is the strangest. Nearly every completion thinks, and when the base model thought, it was right more than six times in ten (lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/)). Now it is right less than once in ten. Nothing *rewarded* the decline. But whenever a completion is paid, all of its tokens are praised, the slips too. Nothing holds the content in place, so it drifts. When every completion has the form, every group agrees, no gradient is left, so there is no way back.
 #
 # > **A reward that ignores something does not leave it alone.**
 #
-# Only **exact** did what was wanted, with the same price on thinking. (A fourth kind, pay for length, is in [lesson 10](10_the_training_loop.ipynb).)
+# Only **exact** did what was wanted, with the same price on thinking. (A fourth kind, pay for length, is in lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/).)
 
 # %% [markdown]
 # **Check yourself.** In the *found* run the reward reaches nearly 1, on problems that were kept from training. What follows?
@@ -268,7 +268,7 @@ for name, (model, history) in runs.items():
 # %% [markdown]
 # ## Does a KL penalty help?
 #
-# It is often said that the penalty of [lesson 06](06_kl.ipynb) keeps the model from exploiting the reward. It keeps the model near the base model; that is not the same.
+# It is often said that the penalty of lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) keeps the model from exploiting the reward. It keeps the model near the base model; that is not the same.
 #
 # **Predict.** The reward is *found*. With a large enough $\beta$ the cheat is not learned. Is there a $\beta$ at which honest adding is?
 
@@ -436,4 +436,4 @@ print(mean_pay(all_ten, one_of_them, 0.0))
 #
 # The word "reward hacking" and a list of its kinds: [Amodei and others (arXiv:1606.06565)](https://arxiv.org/abs/1606.06565). Rewards by rule, which are harder to hack than learned ones and can be hacked as above: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948).
 #
-# **Next:** [lesson 17](17_to_trl.ipynb) takes these reward functions to TRL.
+# **From here:** [To TRL](https://grpo-lite.github.io/grpo-lite/lessons/to_trl/) takes these reward functions to TRL.

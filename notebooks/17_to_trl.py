@@ -13,11 +13,11 @@
 # ---
 
 # %% [markdown]
-# # 17 To TRL
+# # To TRL
 #
 # One day the model is too large for the trainer of this course. TRL's trainer takes the same reward functions and settings of the same names. Here both train on the same task, side by side, until you know what changes on the day you move.
 #
-# **Minutes:** 25 · **Needs:** [lesson 10](10_the_training_loop.ipynb), [lesson 15](15_the_same_numbers_as_trl.ipynb) · **Gives:** a script for TRL that you can read line by line
+# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/), [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/) · **Gives:** a script for TRL that you can read line by line
 
 # %% tags=["setup"]
 import sys
@@ -55,7 +55,7 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# In [lesson 10](10_the_training_loop.ipynb) a training was a record of settings, a model, a data set and two reward functions. Which of these must change for TRL?
+# In lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) a training was a record of settings, a model, a data set and two reward functions. Which of these must change for TRL?
 #
 # **Predict.** Four parts: settings, model, data, rewards. Which of them can be handed over as they are?
 #
@@ -90,7 +90,7 @@ for at_once, in_turn in ((64, 1), (32, 2), (8, 8)):
 # %% [markdown]
 # ## What is shared
 #
-# The settings that both know, under one name each. `loss_type` is written out because the defaults differ ([lesson 15](15_the_same_numbers_as_trl.ipynb)).
+# The settings that both know, under one name each. `loss_type` is written out because the defaults differ (lesson [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/)).
 
 # %%
 shared = {
@@ -110,7 +110,7 @@ problems = make_problems("chain-sum", "train", 5000)
 held_out = make_problems("chain-sum", "test", 300)
 
 # %% [markdown]
-# **Ours.** The trainer of lesson 10, with an evaluation every five updates.
+# **Ours.** The trainer of lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/), with an evaluation every five updates.
 
 
 # %%
@@ -218,7 +218,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Not on each other, but hardly further apart than two seeds of one trainer. (Even at update 0, where all four ask the same model, the two trainers differ by 0.04: their 300 answers are other draws.) Two seeds can rule out a large difference and no small one. The exact comparison is in [lesson 15](15_the_same_numbers_as_trl.ipynb): on the same completions, the numbers agree.
+# Not on each other, but hardly further apart than two seeds of one trainer. (Even at update 0, where all four ask the same model, the two trainers differ by 0.04: their 300 answers are other draws.) Two seeds can rule out a large difference and no small one. The exact comparison is in lesson [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/): on the same completions, the numbers agree.
 #
 # ## The two diaries
 #
@@ -240,7 +240,7 @@ for ours, theirs in NAMES.items():
     print(f"{ours:26}{a:7.3f}   {theirs:26}{b:7.3f}")
 
 # %% [markdown]
-# What you learned to read in lesson 10 you can read there. Two things to know: TRL's `entropy` is computed from all logits, ours is estimated from the tokens that were drawn; and with `logging_steps` above 1 TRL writes means over several updates.
+# What you learned to read in lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) you can read there. Two things to know: TRL's `entropy` is computed from all logits, ours is estimated from the tokens that were drawn; and with `logging_steps` above 1 TRL writes means over several updates.
 #
 # ## What a reward function is told
 #
@@ -303,7 +303,7 @@ except TypeError as error:
 # %% [markdown]
 # Loud, and at the first step. The next one is silent.
 #
-# **A reward that never fires.** The original notebook ([lesson 09](09_the_original_replayed.ipynb)) has a data set with two tasks, `"math"` and `"code"`, and a reward that asks for `"coding"`. It returns None for every row, which means *I cannot judge this one*. Here all rows are `"code"`, and both functions have the weight 1.
+# **A reward that never fires.** The original notebook (lesson [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/)) has a data set with two tasks, `"math"` and `"code"`, and a reward that asks for `"coding"`. It returns None for every row, which means *I cannot judge this one*. Here all rows are `"code"`, and both functions have the weight 1.
 #
 # **Predict.** What does TRL do with a function that never judges?
 
@@ -321,7 +321,7 @@ for record in log:
     assert record["reward"] == record["rewards/accuracy/mean"]
 
 # %% [markdown]
-# It trains on the other function alone. There is no error. The None in the log is all that tells, and in a dashboard it is an empty panel that nobody misses. (TRL warns when *all* functions return None for a row; not when one function returns it for all rows.) Before a run, call each reward function on a right and on a wrong completion of every task, as in [lesson 02](02_rewards.ipynb).
+# It trains on the other function alone. There is no error. The None in the log is all that tells, and in a dashboard it is an empty panel that nobody misses. (TRL warns when *all* functions return None for a row; not when one function returns it for all rows.) Before a run, call each reward function on a right and on a wrong completion of every task, as in lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/).
 #
 # ## Beyond one machine
 #
@@ -352,7 +352,7 @@ print(lr, [round(x, 2) for x in found])
 # **3. Which switch is it?** A colleague moves a run from here to TRL and leaves `loss_type` out. Prompts with long wrong answers now behave differently. Which two lines of the log would you compare first, and which lesson explains the difference?
 
 # %% [markdown] tags=["solution"]
-# `completions/mean_length` and `reward`. Without `loss_type` TRL takes `"dapo"`, where every token of the batch weighs the same, so a long wrong answer is pushed as hard a token as a short one, and in total much harder. [Lesson 13](13_the_family.ipynb) has the picture.
+# `completions/mean_length` and `reward`. Without `loss_type` TRL takes `"dapo"`, where every token of the batch weighs the same, so a long wrong answer is pushed as hard a token as a short one, and in total much harder. Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) has the picture.
 
 # %% [markdown]
 # ## What to remember
@@ -361,4 +361,4 @@ print(lr, [round(x, 2) for x in found])
 #
 # TRL is documented [here](https://huggingface.co/docs/trl/grpo_trainer); what it computes was checked against version 1.16.0. GRPO itself: [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300).
 #
-# **Next:** this is the last lesson. [Train a model](../docs/training.md) of your own, or go [beyond one machine](../docs/beyond.md).
+# **From here:** [Train a model](../docs/training.md) of your own, or go [beyond one machine](../docs/beyond.md).

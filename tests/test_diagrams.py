@@ -39,13 +39,13 @@ def words(root):
 
 
 def calls():
-    """Name of a diagram -> the cells that show it, as (lesson, cell of its notebook)."""
+    """Name of a diagram -> the cells that show it."""
     found = {}
     for script in SCRIPTS:
         for cell in stored(script).cells:
             if "diagram" in cell.metadata.get("tags", []):
                 name = re.fullmatch(r'plotting\.diagram\("([\w-]+)"\)', cell.source)[1]
-                found.setdefault(name, []).append((script.stem[:2], cell))
+                found.setdefault(name, []).append(cell)
     return found
 
 
@@ -77,7 +77,7 @@ def test_each_diagram_stands_in_a_lesson_with_its_own_description_as_its_text():
     shown = calls()
     assert sorted(shown) == NAMES
     for name, cells in shown.items():
-        for _, cell in cells:
+        for cell in cells:
             assert cell.metadata.alt == drawing(name).find("desc").text
             assert "".join(cell.outputs[0].data["image/svg+xml"]) == plotting.diagram(name).data, "run make notebooks"
 
@@ -182,29 +182,10 @@ def test_the_marks_of_the_loss_matrix_are_those_of_its_legend():
     assert legend == {"f1": "pushed up", "f0": "pushed down", "fc": "clipped: no push"}
 
 
-def test_the_functions_on_the_road_are_public_and_built_in_the_lessons_beside_them():
-    texts = list(drawing("road").iter("text"))
-    names = [text.text for text in texts if "f" in text.get("class", "").split()]
+def test_the_functions_on_the_road_are_public():
+    names = [text.text for text in drawing("road").iter("text") if "f" in text.get("class", "").split()]
     assert len(names) == 10
     assert set(names) <= set(grpo_lite.__all__)
-    numbers = [text.text for text in texts if re.fullmatch(r"\d\d", text.text)]
-    for name, number in zip(names, numbers, strict=True):
-        (script,) = (ROOT / "notebooks").glob(f"{number}_*.py")
-        assert f'"define-{name}"' in script.read_text(), name
-
-
-def test_the_lessons_named_in_the_loop_build_what_stands_beside_them():
-    texts = words(drawing("loop"))
-    beside = {texts[i - 1]: texts[i] for i in range(1, len(texts)) if re.fullmatch(r"\d\d", texts[i])}
-    built = {
-        "Sample G completions of each": "sample_group", "Rewards": "score_completions", "Log-probs": "completion_logps",
-        "Advantages": "group_advantages", "Ratio and clip": "clipped_surrogate", "KL penalty": "kl_k3",
-        "Loss": "grpo_loss",
-    }  # fmt: skip
-    assert set(beside) == set(built)
-    for label, number in beside.items():
-        (script,) = (ROOT / "notebooks").glob(f"{number}_*.py")
-        assert f'"define-{built[label]}"' in script.read_text(), label
 
 
 def test_the_models_of_ppo_and_grpo_are_as_many_as_the_headings_say():

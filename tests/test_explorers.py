@@ -462,5 +462,5 @@ def test_a_lesson_passes_an_explorer_through(tmp_path):
     assert "<group-explorer>" in notebook.cells[-1].source
     done = strict_build(tmp_path)
     assert done.returncode == 0, done.stdout
-    html = (tmp_path / "site/notebooks/01_one/index.html").read_text()
+    html = (tmp_path / "site/lessons/one/index.html").read_text()
     assert "<p><group-explorer>Eight <em>rewards</em>.</group-explorer></p>" in html

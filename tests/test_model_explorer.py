@@ -290,8 +290,8 @@ def test_reset_starts_the_same_groups_again_and_loads_nothing(page, loaded, aske
 
 
 @pytest.mark.site
-def test_lesson_00_asks_the_same_models(page):
-    page.goto("notebooks/00_watch_it_learn/")
+def test_a_lesson_asks_the_same_models(page):
+    page.goto("lessons/watch_it_learn/")
     page.get_by_role("button", name="Load the two models").click()
     page.get_by_role("button", name="Sample a group").click()
     assert shown(page.locator("model-explorer"), "trained")[0].count("<think>3267</think><answer>7</answer>") >= 6

@@ -10,16 +10,15 @@ import torch
 
 import grpo_lite as gl
 from grpo_lite.masking import position_ids
-from helpers.lessons import NUMBER, SCRIPTS, results, stored
+from helpers.lessons import NUMBER, lesson, results, stored
 from helpers.models import make_tiny_model
 
 T, F, nan = True, False, float("nan")
 
 
-def shown(lesson, tag):
+def shown(name, tag):
     """The numbers in the stored output of the cell `result-TAG` of a lesson; types and names of estimators are not."""
-    (script,) = [script for script in SCRIPTS if script.stem.startswith(lesson)]
-    text = re.sub(r"dtype=[\w.]+|grad_fn=\S+|\bk\d\b", "", results(stored(script))[f"result-{tag}"])
+    text = re.sub(r"dtype=[\w.]+|grad_fn=\S+|\bk\d\b", "", results(stored(lesson(name)))[f"result-{tag}"])
     return [float(n) for n in NUMBER.findall(text.replace("nan", "77777"))]
 
 
@@ -29,27 +28,27 @@ def numbers(*values):
     return flat.nan_to_num(nan=77777.0).tolist()
 
 
-def assert_shown(lesson, tag, *values, skip=0):
+def assert_shown(name, tag, *values, skip=0):
     """Compare with what a lesson shows, to the four decimals that it prints; `skip` numbers belong to labels."""
-    assert shown(lesson, tag)[skip:] == pytest.approx(numbers(*values), abs=6e-5)
+    assert shown(name, tag)[skip:] == pytest.approx(numbers(*values), abs=6e-5)
 
 
 class TestMap:
     def test_loss_by_hand(self):
         ratios, old = torch.tensor([[1.1, 1.3], [0.9, 1.0]]), torch.full((2, 2), -1.0)
         out = gl.grpo_loss(old + ratios.log(), old, torch.tensor([0.7071, -0.7071]), torch.ones(2, 2).bool())
-        assert_shown("01", "by-hand", out.loss)
+        assert_shown("the_map", "by-hand", out.loss)
 
     def test_advantages_of_the_first_group(self):
         rewards = [0.0, 2.0, 0.0, 1.0]
-        assert shown("01", "rewards")[-4:] == rewards
-        assert_shown("01", "advantages", gl.group_advantages(torch.tensor(rewards), 4))
+        assert shown("the_map", "rewards")[-4:] == rewards
+        assert_shown("the_map", "advantages", gl.group_advantages(torch.tensor(rewards), 4))
 
     def test_parameters_of_the_originals_config(self):
         from transformers import GPT2Config, GPT2LMHeadModel
 
         model = GPT2LMHeadModel(GPT2Config(vocab_size=10, n_embd=128, n_inner=256, n_layer=2, n_head=4, bos_token_id=0))
-        assert_shown("01", "parameters", model.num_parameters())
+        assert_shown("the_map", "parameters", model.num_parameters())
 
 
 class TestRewards:
@@ -59,23 +58,23 @@ class TestRewards:
         texts += [f"{think}\n<answer>7</answer>", f"{think}<answer>7</answer> or 9 or 3</answer>"]
         texts += ["<think></think><answer></answer>"]
         texts += ["<think>Hm</think><answer>9</answer><think>No</think><answer>7</answer>"]
-        assert_shown("02", "format-repaired", gl.format_reward(texts))
+        assert_shown("rewards", "format-repaired", gl.format_reward(texts))
         answers = [r"So \boxed{\frac{1}{2}}.", r"First \boxed{9}, no: \boxed{7}", r"\boxed{ 7 }", r"\boxed{7.0}"]
         answers += [r"\boxed{7}", "I do not know."]
         truths = [r"\frac{1}{2}", "7", "7", "7", 7, ""]
-        assert_shown("02", "boxed-repaired", gl.boxed_reward(answers, truths))
+        assert_shown("rewards", "boxed-repaired", gl.boxed_reward(answers, truths))
 
     def test_sums(self):
         two = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
         three = torch.tensor([[1.0, nan], [1.0, 0.0], [nan, nan]])
-        assert_shown("02", "combine", gl.combine_rewards(two, [0.2, 1.0]), gl.combine_rewards(three, [0.2, 1.0]))
+        assert_shown("rewards", "combine", gl.combine_rewards(two, [0.2, 1.0]), gl.combine_rewards(three, [0.2, 1.0]))
 
     def test_two_tasks(self):
         judged = torch.tensor([[1.0, nan], [0.0, nan], [nan, 1.0], [nan, 0.0]])
         rewards = torch.tensor([1.0, 0.0, 1.0, 0.0])
-        assert_shown("02", "two-tasks", judged, rewards, gl.group_advantages(rewards, 2))
+        assert_shown("rewards", "two-tasks", judged, rewards, gl.group_advantages(rewards, 2))
         judged[2:], rewards[2:] = nan, nan
-        assert_shown("02", "misspelt-task", judged, rewards, gl.group_advantages(rewards, 2))
+        assert_shown("rewards", "misspelt-task", judged, rewards, gl.group_advantages(rewards, 2))
 
     def test_shaping(self):
         honest = r"<think>3 + 4 = 7</think><answer>\boxed{7}</answer>"
@@ -84,7 +83,7 @@ class TestRewards:
         functions = [gl.tag_count_reward, gl.repetition_penalty_reward(8), gl.language_consistency_reward("LATIN")]
         ids = [[ord(character) for character in text] for text in texts]
         pay = gl.score_completions(functions, [""] * 4, texts, completion_ids=ids)
-        assert shown("02", "shaping") == pytest.approx(pay.T.flatten().tolist(), abs=0.0051)
+        assert shown("rewards", "shaping") == pytest.approx(pay.T.flatten().tolist(), abs=0.0051)
 
 
 class TestSampling:
@@ -93,11 +92,11 @@ class TestSampling:
         temperatures = [0.25, 0.5, 1.0, 2.0, 4.0]
         ids = torch.tensor([[0], [1]])
         rows = [[t, *gl.token_logps(logits, ids, temperature=t).exp().flatten().tolist()] for t in temperatures]
-        assert_shown("03", "temperature", rows)
+        assert_shown("sampling_a_group", "temperature", rows)
 
     def test_positions_of_padded_prompts(self):
         mask = torch.tensor([[0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]]).bool()
-        assert_shown("03", "position-ids", mask, position_ids(mask))
+        assert_shown("sampling_a_group", "position-ids", mask, position_ids(mask))
 
     def test_what_a_model_reads(self):
         """One prompt of 20 tokens, 8 completions of 6: the prompt once, then all but the last token of each row.
@@ -112,39 +111,39 @@ class TestSampling:
         prompt = torch.full((1, 20), 3)
         group = gl.sample_group(model, prompt, 8, max_new_tokens=6, eos_token_id=2, pad_token_id=2)
         assert group.ids.shape == (8, 6)
-        assert shown("03", "tokens-read")[2] == sum(read) == 20 + 8 * 5
+        assert shown("sampling_a_group", "tokens-read")[2] == sum(read) == 20 + 8 * 5
 
 
 class TestLogProbs:
     def test_two_by_two(self):
         logits = torch.tensor([[[0.0, 0.0], [0.0, 3.0]]])
-        assert_shown("04", "token-logps", gl.token_logps(logits, torch.tensor([[0, 1]])))
+        assert_shown("token_logprobs", "token-logps", gl.token_logps(logits, torch.tensor([[0, 1]])))
 
     def test_masked_means(self):
         x = torch.tensor([[1.0, 3.0, 100.0], [5.0, 5.0, 5.0]])
         mask = torch.tensor([[T, T, F], [F, F, F]])
-        assert_shown("04", "masked-mean", gl.masked_mean(x, mask, dim=1), gl.masked_mean(x, mask))
+        assert_shown("token_logprobs", "masked-mean", gl.masked_mean(x, mask, dim=1), gl.masked_mean(x, mask))
 
     def test_mask_by_position(self):
         rows = torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4], [2, 2, 2, 2]])
-        assert_shown("04", "mask-by-id", gl.completion_mask(rows, 2), skip=12)
+        assert_shown("token_logprobs", "mask-by-id", gl.completion_mask(rows, 2), skip=12)
 
 
 class TestAdvantages:
     def test_groups(self):
-        assert_shown("05", "two-prompts", gl.group_advantages(torch.tensor([3.0, 1.0, 10.0, 4.0]), 2))
-        assert_shown("05", "unscored", gl.group_advantages(torch.tensor([1.0, 0.0, nan, 1.0]), 4))
+        assert_shown("group_advantages", "two-prompts", gl.group_advantages(torch.tensor([3.0, 1.0, 10.0, 4.0]), 2))
+        assert_shown("group_advantages", "unscored", gl.group_advantages(torch.tensor([1.0, 0.0, nan, 1.0]), 4))
         one = torch.tensor([1.0] + [0.0] * 7)
         both = gl.group_advantages(one, 8)[:2], gl.group_advantages(one, 8, scale_rewards="none")[:2]
-        assert_shown("05", "one-right-of-eight", *both)
+        assert_shown("group_advantages", "one-right-of-eight", *both)
 
     def test_leave_one_out(self):
         rewards = torch.tensor([1.0, 0.0, 0.0, 0.0])
-        assert_shown("05", "leave-one-out", gl.leave_one_out_advantages(rewards, 4))
+        assert_shown("group_advantages", "leave-one-out", gl.leave_one_out_advantages(rewards, 4))
 
     def test_cost_of_eps(self):
         rows = [(eps, gl.group_advantages(torch.tensor([0.05, 0.06]), 2, eps=eps)) for eps in (0.01, 1e-4)]
-        assert_shown("05", "eps-cost", *(value for row in rows for value in row))
+        assert_shown("group_advantages", "eps-cost", *(value for row in rows for value in row))
 
 
 class TestKL:
@@ -157,7 +156,7 @@ class TestKL:
     def test_by_hand(self, kl):
         k = kl(self.policy.log(), self.reference.log())
         tag = f"{kl.__name__.removeprefix('kl_')}-by-hand"
-        assert_shown("06", tag, k, (self.policy * k).sum(dim=1))
+        assert_shown("kl", tag, k, (self.policy * k).sum(dim=1))
 
     def test_value_and_spread(self):
         p, rows = self.logps.exp(), []
@@ -165,7 +164,7 @@ class TestKL:
             k = kl(self.logps, self.ref_logps)
             mean = (p * k).sum()
             rows += [mean, (p * (k - mean) ** 2).sum().sqrt(), k.min()]
-        assert_shown("06", "value-and-spread", *rows)
+        assert_shown("kl", "value-and-spread", *rows)
 
     def test_expected_gradients(self):
         def pull(k):
@@ -174,7 +173,7 @@ class TestKL:
             return torch.autograd.grad((logps.exp().detach() * k(logps, self.ref_logps)).sum(), logits)[0]
 
         # Below k2 and k3 the lesson shows the exact gradient of the KL that each of them pulls along.
-        assert_shown("06", "gradients", *map(pull, (gl.kl_k1, gl.kl_k2, gl.kl_k2, gl.kl_k3, gl.kl_k3)))
+        assert_shown("kl", "gradients", *map(pull, (gl.kl_k1, gl.kl_k2, gl.kl_k2, gl.kl_k3, gl.kl_k3)))
 
 
 class TestRatio:
@@ -185,7 +184,7 @@ class TestRatio:
                 logp = torch.tensor([[r]]).log().requires_grad_()
                 value = gl.clipped_surrogate(gl.importance_ratio(logp, torch.zeros(1, 1)), torch.tensor([advantage]))
                 rows += [advantage, r, value, torch.autograd.grad(value.sum(), logp)[0]]
-        assert_shown("07", "case-table", *rows)
+        assert_shown("ratio_and_clipping", "case-table", *rows)
 
     def test_refinements(self):
         objective = [
@@ -197,13 +196,13 @@ class TestRatio:
                 (10.0, -1.0, {"delta": 4.0}),
             )
         ]
-        numbers_shown = shown("07", "refinements")
+        numbers_shown = shown("ratio_and_clipping", "refinements")
         assert [numbers_shown[i] for i in (3, 5, 10, 12)] == pytest.approx(objective)
 
     def test_sequence_ratio(self):
         ratios = torch.tensor([[1.5, 1.0, 0.9, 0.8]])
         sequence = gl.importance_ratio(ratios.log(), torch.zeros(1, 4), level="sequence")
-        assert_shown("07", "sequence-ratio", ratios, sequence)
+        assert_shown("ratio_and_clipping", "sequence-ratio", ratios, sequence)
 
 
 class TestLoss:
@@ -215,17 +214,19 @@ class TestLoss:
 
     def test_loss(self):
         out = gl.grpo_loss(self.logps, self.old, self.advantages, self.mask, ref_logps=self.ref, beta=0.04)
-        assert_shown("08", "vectorised", *out)
-        assert_shown("08", "loop", out.loss)
+        assert_shown("the_loss", "vectorised", *out)
+        assert_shown("the_loss", "loop", out.loss)
 
     def test_gradient_of_the_first_step(self):
         leaf = self.logps.clone().requires_grad_()
         out = gl.grpo_loss(leaf, None, self.advantages, self.mask)
         out.loss.backward()
-        assert_shown("08", "first-step", out.loss, leaf.grad)
+        assert_shown("the_loss", "first-step", out.loss, leaf.grad)
 
     def test_four_averages(self):
-        for loss_type, row in zip(("grpo", "bnpo", "dapo", "dr_grpo"), shown_pairs("08", "four-averages"), strict=True):
+        for loss_type, row in zip(
+            ("grpo", "bnpo", "dapo", "dr_grpo"), shown_pairs("the_loss", "four-averages"), strict=True
+        ):
             for sign, value in zip((1, -1), row, strict=True):
                 settings = {"loss_type": loss_type, "max_completion_length": 4}
                 out = gl.grpo_loss(self.logps, None, sign * self.advantages, self.mask, **settings)
@@ -238,7 +239,7 @@ class TestLoss:
         for i, (ratios, sign) in enumerate(zip(rows, (1, -1, -1, 1), strict=True)):
             advantage = sign * 0.5 / (3**-0.5 + 1e-4)
             pushes[i, : len(ratios)] = torch.tensor(ratios) * advantage / (4 * len(ratios))
-        *shown_pushes, clipped = shown("08", "who-is-pushed")
+        *shown_pushes, clipped = shown("the_loss", "who-is-pushed")
         assert shown_pushes == pytest.approx(numbers(pushes), abs=6e-5)
         assert clipped == pytest.approx(4 / 12, abs=6e-4)
 
@@ -291,13 +292,17 @@ class TestOriginal:
             out = gl.grpo_loss(policy, old, advantages, mask, ref_logps=reference, beta=0.01, epsilon=0.01)
             losses.append(out.loss.item())
         assert losses[-1] == pytest.approx(0.0352, abs=6e-5)
-        assert shown("09", "repetitions")[1::2] == pytest.approx(losses, abs=6e-5)
-        assert shown("09", "final-loss")[1] == 0.0352
+        assert shown("the_original_replayed", "repetitions")[1::2] == pytest.approx(losses, abs=6e-5)
+        assert shown("the_original_replayed", "final-loss")[1] == 0.0352
 
     def test_its_advantages(self):
-        assert_shown("09", "length-advantages", *[gl.group_advantages(LENGTHS, 4, eps=0.01)] * 2, 0.0)
+        assert_shown(
+            "the_original_replayed", "length-advantages", *[gl.group_advantages(LENGTHS, 4, eps=0.01)] * 2, 0.0
+        )
         formats = torch.tensor([1.0, 0.0, 1.0, 0.0])
-        assert_shown("09", "format-advantages", *[gl.group_advantages(formats, 4, eps=0.01)] * 2, 0.0)
+        assert_shown(
+            "the_original_replayed", "format-advantages", *[gl.group_advantages(formats, 4, eps=0.01)] * 2, 0.0
+        )
 
 
 LENGTHS = torch.tensor(

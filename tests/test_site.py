@@ -9,9 +9,10 @@ import pytest
 
 from helpers.built import ROOT, addresses, setting
 from helpers.explorers import tab_to
-from helpers.small_site import SOUND, SVG, code_cell, small_project, strict_build, svg_output, text_cell
+from helpers.lessons import SCRIPTS, key, lesson, stored
+from helpers.small_site import ONE, SOUND, SVG, code_cell, small_project, strict_build, svg_output, text_cell
 
-LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = [key(script) for script in SCRIPTS]
 PLOT = re.compile(r'<div class="nb-output nb-plot".*?</svg></div>', re.S)
 
 
@@ -156,44 +157,68 @@ def test_papers_and_names_of_the_package_become_links(references):
 @pytest.mark.slow
 def test_a_sound_site_passes_and_its_references_lead_somewhere(tmp_path):
     small_project(tmp_path, *SOUND)
+    with (tmp_path / "docs/index.md").open("a") as page:
+        page.write(f'\n<svg><a href="{ONE}"><text class="s number"></text></a></svg>\n\n')
+        page.write("<!-- the lessons, in the order of the menu -->\n")
     done = strict_build(tmp_path)
     assert done.returncode == 0, done.stdout
     api = (tmp_path / "site/api/kl/index.html").read_text()
-    assert 'href="../../notebooks/01_one/#define-kl_k3">01 One</a>' in api
-    lesson = (tmp_path / "site/notebooks/01_one/index.html").read_text()
-    assert 'href="../../api/kl/#grpo_lite.kl.kl_k3"><code>grpo_lite.kl_k3</code></a>' in lesson
-    assert 'href="../../">home</a>' in lesson
+    assert 'href="../../lessons/one/#define-kl_k3">01&nbsp;One</a>' in api
+    page = (tmp_path / "site/lessons/one/index.html").read_text()
+    assert 'href="../../api/kl/#grpo_lite.kl.kl_k3"><code>grpo_lite.kl_k3</code></a>' in page
+    assert 'href="../../">home</a>' in page
     home = (tmp_path / "site/index.html").read_text()
     assert 'aria-label="A plot"' in home
-    assert 'id="figure-one"' in lesson
-    served = tmp_path / "site/notebooks/01_one/01_one.ipynb"
+    assert '<a href="lessons/one/#define-kl_k3">to a cell</a>' in home
+    assert '<a href="lessons/one/">01&nbsp;One</a>' in home
+    assert '<a href="lessons/one/"><text class="s number">01</text></a>' in home
+    assert re.search(r'<h3 id="one"><a href="lessons/one/">01 One</a>.*</h3>\s*<p>What is one\?</p>', home)
+    assert "<strong>5 minutes.</strong> Needs nothing. Gives <a" in home
+    assert ">01 One</h1>" in page
+    assert 'id="figure-one"' in page
+    served = tmp_path / "site/lessons/one/01_one.ipynb"
     assert served.read_bytes() == (tmp_path / "notebooks/01_one.ipynb").read_bytes()
 
 
 @pytest.mark.slow
 def test_a_strict_build_refuses_each_planted_fault(tmp_path):
+    gone = ONE.replace("one", "gone")
     small_project(
         tmp_path,
-        text_cell("# 01 One\n\n## Why\n\n[a](02_gone.ipynb) [b](../docs/index.md#gone) [c](#nowhere) [d](../index.md)"),
-        text_cell("`grpo_lite.gone`"),
+        text_cell("# One\n\n## Why\n\n[a](02_two.ipynb) [b](../docs/index.md#gone) [c](#nowhere) [d](../index.md)"),
+        text_cell(f"`grpo_lite.gone` [e]({gone}) [One]({ONE}#lost) [Won]({ONE})"),
         code_cell("plot()", svg_output(), tags=["define-kl_k3"]),
         code_cell("pass", tags=["define-kl_k3"]),
     )
+    head = text_cell("# Two\n\n**Minutes:** 5 · **Needs:** nothing · **Gives:** nothing")
+    nbformat.write(nbformat.v4.new_notebook(cells=[head]), tmp_path / "notebooks/02_two.ipynb")
+    menu = tmp_path / "mkdocs.yml"
+    menu.write_text(menu.read_text().replace("- lessons/one.ipynb", "- lessons/two.ipynb\n  - lessons/one.ipynb"))
+    module = tmp_path / "grpo_lite/kl.py"
+    module.write_text(module.read_text().replace('"One"', '"Won"'))
+    with (tmp_path / "docs/index.md").open("a") as page:
+        page.write("\n<!-- the lessons, in the order of the menu -->\n")
     done = strict_build(tmp_path)
     assert done.returncode != 0
     for complaint in (
-        "'02_gone.ipynb', but the target 'notebooks/02_gone.ipynb' is not found",
+        "'02_two.ipynb', but the target 'lessons/02_two.ipynb' is not found",
         "does not contain an anchor '#gone'",
         "'#nowhere', but there is no such anchor",
         "'../index.md' leaves the notebooks",
+        "lessons/one.ipynb: there is no lesson at lessons/gone/",
+        "lessons/one/#lost', but there is no such anchor",
+        "lessons/one.ipynb: the link to lessons/one/ says 'Won' and not 'One'",
         "Could not find cross-reference target 'grpo_lite.gone'",
         "no alternative text",
         "no line '**Minutes:**",
         "define-kl_k3 stands on more than one cell",
-        "index.md: 01_one.ipynb: no cell with the tag figure-one draws a figure",
+        "index.md: no cell with the tag figure-one draws a figure",
+        "mkdocs.yml: the menu has 02 Two before 01 One",
+        "index.md: README.md has no question for Two",
+        'api/kl.md: there is no lesson "Won"',
     ):
-        assert complaint in done.stdout
-    assert "with 9 warnings" in done.stdout
+        assert complaint in done.stdout, complaint
+    assert "with 16 warnings" in done.stdout, done.stdout  # a docstring is shown twice, as text and in the source
 
 
 # The built pages in a browser
@@ -242,7 +267,7 @@ def offenders(visits, key, good):
 
 @pytest.mark.site
 def test_every_lesson_is_a_page(visits):
-    assert {f"notebooks/{name}/" for name in LESSONS} <= set(visits)
+    assert {f"lessons/{name}/" for name in LESSONS} <= set(visits)
 
 
 @pytest.mark.site
@@ -261,16 +286,16 @@ def test_no_page_scrolls_sideways_on_a_phone(visits):
 @pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_formulas_of_a_lesson_are_rendered(visits, name):
-    notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", 4)
+    notebook = stored(lesson(name))
     text = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     displayed = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S).count("$$") // 2
-    assert visits[f"notebooks/{name}/"]["formulas"] >= displayed
+    assert visits[f"lessons/{name}/"]["formulas"] >= displayed
 
 
 @pytest.mark.site
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_home_page_shows_the_curves_that_lesson_00_has_drawn(page, width):
-    notebook = nbformat.read(ROOT / "notebooks/00_watch_it_learn.ipynb", 4)
+def test_the_home_page_shows_the_curves_that_a_lesson_has_drawn(page, width):
+    notebook = stored(lesson("watch_it_learn"))
     [cell] = [cell for cell in notebook.cells if "figure-learning" in cell.metadata.get("tags", [])]
     page.set_viewport_size({"width": width, "height": 900})
     page.goto("")
@@ -278,8 +303,8 @@ def test_the_home_page_shows_the_curves_that_lesson_00_has_drawn(page, width):
     assert picture.is_visible()
     assert 330 <= picture.bounding_box()["width"] <= width
     drawn = picture.evaluate("svg => [...svg.querySelectorAll('path')].map(path => path.getAttribute('d'))")
-    stored = re.findall(r'<path (?:id="[^"]*" )?d="([^"]+)"', "".join(cell.outputs[0].data["image/svg+xml"]))
-    assert [path.split() for path in drawn] == [path.split() for path in stored]
+    kept = re.findall(r'<path (?:id="[^"]*" )?d="([^"]+)"', "".join(cell.outputs[0].data["image/svg+xml"]))
+    assert [path.split() for path in drawn] == [path.split() for path in kept]
 
 
 @pytest.mark.site
@@ -307,7 +332,7 @@ def test_search_and_menu_open_by_keyboard_on_a_phone(page):
     assert page.locator("#__drawer").is_checked()
     tab_to(page, ".md-nav__link[type=button]")  # a section of the menu
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="05 Group-relative advantages").first.wait_for()
+    page.get_by_role("link", name="Group-relative advantages").first.wait_for()
     tab_to(page, ".md-nav__title[type=button]")  # and back
     page.keyboard.press("Space")
     page.goto("")
@@ -322,7 +347,7 @@ def rare_word():
     sources = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("grpo_lite/**/*.py")]
     stems = {path.stem: set(re.findall(r"\b[a-z]{6}", path.read_text().lower())) for path in sources}
     for name in LESSONS:
-        notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", 4)
+        notebook = stored(lesson(name))
         lines = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").splitlines()
         text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", " ".join(line for line in lines if "$" not in line))
         elsewhere = set().union(*(found for stem, found in stems.items() if stem != name))
@@ -340,38 +365,40 @@ def test_search_finds_a_word_that_stands_only_in_a_notebook(page):
     page.keyboard.press("End")
     hit = page.locator(".md-search-result__item a").first
     hit.wait_for()
-    assert f"notebooks/{name}/" in hit.get_attribute("href")
+    assert f"lessons/{name}/" in hit.get_attribute("href")
 
 
 @pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_can_be_taken_along(page, name):
-    page.goto(f"notebooks/{name}/")
+    page.goto(f"lessons/{name}/")
     colab = page.get_by_role("link", name="Open in Colab").get_attribute("href")
     repository = urlsplit(setting("repo_url")).path
-    assert colab == f"https://colab.research.google.com/github{repository}/blob/main/notebooks/{name}.ipynb"
+    assert (
+        colab == f"https://colab.research.google.com/github{repository}/blob/main/notebooks/{lesson(name).stem}.ipynb"
+    )
     link = page.get_by_role("link", name="Download notebook")
     with page.expect_download() as download:
         link.click()
-    assert Path(download.value.path()).read_bytes() == (ROOT / f"notebooks/{name}.ipynb").read_bytes()
+    assert Path(download.value.path()).read_bytes() == lesson(name).with_suffix(".ipynb").read_bytes()
 
 
 @pytest.mark.site
 @pytest.mark.parametrize("i", range(len(LESSONS)))
 def test_previous_and_next_follow_the_lessons(page, i):
-    page.goto(f"notebooks/{LESSONS[i]}/")
+    page.goto(f"lessons/{LESSONS[i]}/")
     ends = {"prev": LESSONS[i - 1 : i], "next": LESSONS[i + 1 : i + 2]}
-    for direction, lesson in ends.items():
+    for direction, neighbour in ends.items():
         address = page.locator(f".md-footer__link--{direction}").evaluate("link => link.href")
-        if lesson:
-            assert address.endswith(f"/notebooks/{lesson[0]}/")
+        if neighbour:
+            assert address.endswith(f"/lessons/{neighbour[0]}/")
 
 
 @pytest.mark.site
 def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
     for name in LESSONS:
         page.emulate_media(media="screen")
-        page.goto(f"notebooks/{name}/")
+        page.goto(f"lessons/{name}/")
         folds = page.locator("details.solution")
         assert folds.count() > 0, name
         body = folds.first.locator(":scope > :not(summary)").first
@@ -382,7 +409,7 @@ def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
 
 @pytest.mark.site
 def test_an_answer_says_at_once_whether_it_is_right_and_why(page):
-    page.goto("notebooks/05_group_advantages/")
+    page.goto("lessons/group_advantages/")
     marks = {}
     for kind in ("right", "wrong"):
         option = page.locator(f"details.{kind}").first
@@ -401,7 +428,7 @@ def test_an_answer_says_at_once_whether_it_is_right_and_why(page):
 @pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_light(site, name):
-    html = (site / "notebooks" / name / "index.html").read_text()
+    html = (site / "lessons" / name / "index.html").read_text()
     assert ";base64," not in html
     assert len(PLOT.sub("", html).encode()) < 80_000
 
@@ -426,7 +453,7 @@ def test_no_source_became_a_fold(site):
 
 @pytest.mark.site
 def test_a_formula_says_what_its_symbols_mean(page):
-    page.goto("notebooks/07_ratio_and_clipping/", wait_until="networkidle")
+    page.goto("lessons/ratio_and_clipping/", wait_until="networkidle")
     note = page.locator(".symbols")
     formula = page.locator(".katex-display .katex.explained").first
     formula.evaluate("one => one.scrollIntoView({ block: 'center', behavior: 'instant' })")
@@ -434,7 +461,7 @@ def test_a_formula_says_what_its_symbols_mean(page):
     note.get_by_text("How much likelier a token has become.").wait_for()
     assert note.locator(".katex").count() > 3
     assert note.locator(".katex-error").count() == 0
-    note.get_by_role("link", name="Lesson 07").hover()  # the way to the note does not close it
+    note.get_by_role("link", name="Ratio and clipping").hover()  # the way to the note does not close it
     page.wait_for_timeout(600)
     assert note.is_visible()
     page.keyboard.press("Escape")
@@ -455,7 +482,7 @@ def test_a_formula_says_what_its_symbols_mean(page):
 def test_a_finger_opens_and_closes_the_note_on_symbols(browser, server):
     context = browser.new_context(base_url=server, viewport={"width": 390, "height": 844}, has_touch=True)
     tab = context.new_page()
-    tab.goto("notebooks/05_group_advantages/", wait_until="networkidle")
+    tab.goto("lessons/group_advantages/", wait_until="networkidle")
     formula = tab.locator(".katex.explained", has_text="G").first
     formula.evaluate("one => one.scrollIntoView({ block: 'center', behavior: 'instant' })")
     tab.wait_for_timeout(300)

@@ -1,4 +1,4 @@
-"""The sweep, the results that ship with the package, and the numbers of lesson 12 that come from them."""
+"""The sweep, the results that ship with the package, and the numbers that the lesson "What matters" makes of them."""
 
 import json
 import math
@@ -27,7 +27,7 @@ from grpo_lite.experiments.sweep import (
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
 from helpers.forked import python
-from helpers.lessons import NUMBER, SCRIPTS, stored
+from helpers.lessons import NUMBER, lesson, stored
 from helpers.lessons import results as shown_results
 
 LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_fraction")
@@ -228,7 +228,7 @@ class TestStored:
 
 
 class TestShown:
-    """What lesson 12 prints, computed again from the file in plain Python."""
+    """What the lesson "What matters" prints, computed again from the file in plain Python."""
 
     results = load_results()
 
@@ -254,8 +254,7 @@ class TestShown:
         return self.interval([self.average(r) - by_seed[r["seed"]] for r in runs])
 
     def lines(self, tag):
-        (script,) = [script for script in SCRIPTS if script.stem.startswith("12")]
-        return shown_results(stored(script))[f"result-{tag}"].splitlines()
+        return shown_results(stored(lesson("what_matters")))[f"result-{tag}"].splitlines()
 
     def numbers(self, text):
         return [float(x) for x in NUMBER.findall(text)]

@@ -6,18 +6,18 @@ code blocks.
 
 Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors; `raises-exception` marks an
 error or a warning that is meant; `diagram` leaves out the line of code that calls up a drawing; `figure-NAME` lets
-another page show the figure of a cell, by a line with `![](../notebooks/LESSON.ipynb#figure-NAME)`. Metadata: `alt`
+another page show the figure of a cell, by a line with `![](https://SITE/lessons/KEY/#figure-NAME)`. Metadata: `alt`
 describes a figure.
 """
 
 import itertools
-import json
 import logging
 import re
 from functools import partial
 from html import escape
 from pathlib import Path
 
+import lessons
 from bs4 import BeautifulSoup
 from cells import ANCHORS, borrowed_figure, render_cells, tags
 from markdown.extensions.toc import nest_toc_tokens, unique
@@ -30,20 +30,27 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 log = logging.getLogger("mkdocs.hooks.notebooks")
 
-FOLDER = "notebooks"
 META = "Minutes:"
-FIGURE = re.compile(rf"^!\[\]\((?:\.\./)+{FOLDER}/(?P<name>\w+\.ipynb)#(?P<tag>figure-[\w-]+)\)$", re.M)
+FIGURE = r"^!\[\]\({site}(?P<url>lessons/\w+/)#(?P<tag>figure-[\w-]+)\)$"
+OVERVIEW = "<!-- the lessons, in the order of the menu -->"
 
 
 def on_files(files, config):
-    """Mount the notebooks, which Colab and Jupyter want outside docs/."""
-    root = Path(config.config_file_path).resolve().parent / FOLDER
-    for path in sorted(root.glob("*.ipynb")):
-        plain = File.generated(config, f"{FOLDER}/{path.name}", abs_src_path=str(path))
-        page = NotebookFile(plain, config.use_directory_urls, config.site_dir)
-        page.abs_src_path = str(path)  # the wrapper forgets where a generated file comes from
-        files.append(page)
+    """Mount the notebooks, which Colab and Jupyter want outside docs/, at addresses without their numbers."""
+    lessons.LESSONS.clear()
+    for path in sorted((Path(config.config_file_path).resolve().parent / lessons.FOLDER).glob("*.ipynb")):
+        plain = File.generated(config, f"lessons/{path.name[3:]}", abs_src_path=str(path))
+        file = NotebookFile(plain, config.use_directory_urls, config.site_dir)
+        file.abs_src_path = str(path)  # the wrapper forgets where a generated file comes from
+        files.append(file)
+        lessons.enter(file)
     return files
+
+
+def on_nav(nav, config, files):
+    """Read the groups of the menu."""
+    lessons.GROUPS.clear()
+    lessons.group(nav, partial(log.warning, "mkdocs.yml: %s"))
 
 
 def on_pre_page(page, config, files):
@@ -54,21 +61,21 @@ def on_pre_page(page, config, files):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Let pages link to notebooks by the path that also works on GitHub, `../notebooks/NAME.ipynb` from docs/.
+    """Fill in what a page borrows from the lessons, so that there is no second copy to fall behind.
 
-    An image with such a path becomes the figure that the cell has drawn: there is no second copy to fall behind.
+    The overview of all, and, in the place of an image whose address is that of a cell, the figure that the cell draws.
     """
     numbers = itertools.count(1)
+    complain = partial(log.warning, "%s: %s", page.file.src_uri)
 
     def borrow(match):
-        file = files.get_file_from_path(f"{FOLDER}/{match['name']}")
-        cells = read_cells(file.abs_src_path) if file else []
-        complain = partial(log.warning, "%s: %s: %s", page.file.src_uri, match["name"])
+        lesson = lessons.LESSONS.get(match["url"])
+        cells = lessons.read_cells(lesson.file.abs_src_path) if lesson else []
         return borrowed_figure(cells, match["tag"], next(numbers), complain)
 
-    markdown = FIGURE.sub(borrow, markdown)
-    up = "../" * page.file.src_uri.count("/")
-    return markdown.replace(f"](../{up}{FOLDER}/", f"]({up}{FOLDER}/")
+    if OVERVIEW in markdown:
+        markdown = markdown.replace(OVERVIEW, lessons.overview(config, complain))
+    return re.sub(FIGURE.format(site=re.escape(lessons.site(config))), borrow, markdown, flags=re.M)
 
 
 def on_post_page(output, page, config):
@@ -91,8 +98,8 @@ def is_lesson(page):
 
 def render(page, config, files):
     """Stand-in for `Page.render`: fill in content, title, contents and what the strict check of anchors reads."""
-    lesson = Lesson(page, config, files)
-    cells = read_cells(page.file.abs_src_path)
+    lesson = LessonText(page, config, files)
+    cells = lessons.read_cells(page.file.abs_src_path)
     page.content = render_cells(cells, lesson.text, lesson.warn)
     page.title = lesson.title
     page.toc = get_toc(nest_toc_tokens(lesson.headings))
@@ -101,34 +108,18 @@ def render(page, config, files):
     lesson.check(cells)
 
 
-def read_cells(path):
-    """Cells of a notebook."""
-    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
-    for cell in cells:
-        _join_lines(cell)
-    return cells
-
-
-def _join_lines(cell):
-    """The file format stores text as lists of lines."""
-    cell["source"] = "".join(cell["source"])
-    for output in cell.get("outputs", []):
-        for holder, key in [(output, "text"), *((output.get("data", {}), name) for name in output.get("data", {}))]:
-            if isinstance(holder.get(key), list):
-                holder[key] = "".join(holder[key])
-
-
 class TextRenderer(IPythonRenderer):
     """The dialect of Jupyter, without the anchors that mkdocs-jupyter patches into its headings."""
 
     heading = HTMLRenderer.heading
 
 
-class Lesson:
+class LessonText:
     """The text of one notebook on its way to a page: headings, links and names are collected as cells pass by."""
 
     def __init__(self, page, config, files):
         self.page, self.config, self.files = page, config, files
+        self.number = lessons.LESSONS[page.file.url].number
         self.title = page.file.name
         self.headings: list[dict] = []
         self.ids: set[str] = set()
@@ -158,7 +149,8 @@ class Lesson:
         name, level = heading.get_text(), int(heading.name[1])
         heading["id"] = unique(self.slugify(name, "-"), self.ids)
         if level == 1:
-            self.title = name
+            self.title = name = f"{self.number} {name}"
+            heading.insert(0, f"{self.number} ")
         else:
             mark = soup.new_tag("a", href=f"#{heading['id']}", title="Permanent link", attrs={"class": "headerlink"})
             mark.string = "¶"
@@ -185,10 +177,10 @@ class Lesson:
 
     def take_along(self):
         """Links to the lesson in Colab and to its file."""
-        name = Path(self.page.file.src_uri).name
+        name = Path(self.page.file.abs_src_path).name
         colab = self.config.repo_url.replace("//github.com/", "//colab.research.google.com/github/").rstrip("/")
         return (
-            f'<p class="lesson-links"><a href="{colab}/blob/main/{FOLDER}/{name}">Open in Colab</a>'
+            f'<p class="lesson-links"><a href="{colab}/blob/main/{lessons.FOLDER}/{name}">Open in Colab</a>'
             f'<a href="{name}" download>Download notebook</a></p>'
         )
 

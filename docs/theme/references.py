@@ -4,12 +4,12 @@ A docstring says `Source: Authors, title, eq. N (arXiv:NNNN.NNNNN). Built in les
 it and puts the number of the lesson there, which stands in its file name and nowhere else.
 """
 
-import json
 import logging
 import re
+from functools import partial
 from html import escape, unescape
-from pathlib import Path
 
+import lessons
 from mkdocs.utils import get_relative_url
 
 log = logging.getLogger("mkdocs.hooks.references")
@@ -22,29 +22,10 @@ ENTRY_OR_LESSON = re.compile(
 
 LINK_OR_NAME = re.compile(r"<a\b.*?</a>|<code>(?P<name>grpo_lite(?:\.\w+)+)(?:\(\))?</code>", re.S)
 
-_lessons: dict[str, tuple[str, str, set[str]]] = {}
-"""Title of a lesson -> its number, its address and the names that it defines."""
-
-
-def on_files(files, config):
-    """Read which function is built where."""
-    _lessons.clear()
-    for file in files:
-        if file.src_uri.endswith(".ipynb"):
-            cells = json.loads(Path(file.abs_src_path).read_text(encoding="utf-8"))["cells"]
-            title = re.match(r"# (?:\d\d )?(.+)", "".join(cells[0]["source"]))[1]
-            _lessons[title] = (file.name[:2], file.url, defined_names(cells))
-    return files
-
-
-def defined_names(cells):
-    """Names in the `define-NAME` tags of a notebook."""
-    tags = [tag for cell in cells for tag in cell["metadata"].get("tags", [])]
-    return {tag.removeprefix("define-") for tag in tags if tag.startswith("define-")}
-
 
 def on_page_content(html, page, config, files):
     """Turn references into links."""
+    html = lessons.link(html, page, config, partial(log.warning, "%s: %s", page.file.src_uri))
     if page.file.src_uri.startswith(API):
         html = html.replace(
             '<details class="mkdocstrings-source"', '<details class="mkdocstrings-source" data-search-exclude'
@@ -68,12 +49,13 @@ def link_lessons(html, page):
             name = match["entry"].rpartition(".")[2]
             return match[0]
         title = " ".join(unescape(match["title"]).split())
-        if title not in _lessons:
+        lesson = next((lesson for lesson in lessons.LESSONS.values() if lesson.title == title), None)
+        if lesson is None:
             log.warning('%s: there is no lesson "%s"', page.file.src_uri, title)
             return match[0]
-        number, url, names = _lessons[title]
-        anchor = f"#define-{name}" if name in names else ""
-        return f'lesson <a href="{get_relative_url(url, page.url)}{anchor}">{number} {escape(title)}</a>'
+        anchor = f"#define-{name}" if name in lesson.builds else ""
+        url = get_relative_url(lesson.file.url, page.url)
+        return f'lesson <a href="{url}{anchor}">{lesson.number}&nbsp;{escape(title)}</a>'
 
     return ENTRY_OR_LESSON.sub(replace, html)
 

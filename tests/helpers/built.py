@@ -17,8 +17,8 @@ FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-co
 KINDS = [
     "",
     "lessons/",
-    "notebooks/07_ratio_and_clipping/",
-    "notebooks/10_the_training_loop/",
+    "lessons/ratio_and_clipping/",
+    "lessons/the_training_loop/",
     "explore/",
     "questions/",
 ]

@@ -4,10 +4,23 @@ import re
 
 import nbformat
 
-from helpers.built import ROOT
+from helpers.built import ROOT, setting
 
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
+SITE_URL = setting("site_url")
+LINK = re.compile(rf"\[([^\]]*)\]\({re.escape(SITE_URL)}lessons/(\w+)/")  # text, key
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
+
+
+def key(script):
+    """The name of a lesson without its number, which is only its place."""
+    return script.stem[3:]
+
+
+def lesson(name):
+    """The script of a lesson, wherever it stands."""
+    (script,) = [script for script in SCRIPTS if key(script) == name]
+    return script
 
 
 def stored(script):

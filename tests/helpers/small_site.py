@@ -8,8 +8,9 @@ import sys
 import nbformat
 import yaml
 
-from helpers.built import ROOT
+from helpers.built import ROOT, setting
 
+ONE = setting("site_url") + "lessons/one/"
 SVG = """<?xml version="1.0"?>
 <svg width="9" viewBox="0 0 9 9"><defs><clipPath id="p1"/></defs><g clip-path="url(#p1)"/></svg>"""
 KL = '''"""KL."""
@@ -42,7 +43,7 @@ def small_project(folder, *lesson_cells):
     for name in ("theme", "assets"):
         shutil.copytree(ROOT / "docs" / name, folder / "docs" / name, ignore=shutil.ignore_patterns("katex"))
     shutil.copy(ROOT / "mkdocs.yml", folder / "base.yml")
-    nav = ["index.md", "notebooks/01_one.ipynb", "api/kl.md"]
+    nav = ["index.md", {"Lessons": ["lessons/one.ipynb"]}, "api/kl.md"]
     (folder / "mkdocs.yml").write_text(yaml.safe_dump({"INHERIT": "base.yml", "nav": nav, "extra_css": []}))
     package, api, notebooks = (folder / name for name in ("grpo_lite", "docs/api", "notebooks"))
     for path in (package, api, notebooks):
@@ -51,9 +52,9 @@ def small_project(folder, *lesson_cells):
     (package / "kl.py").write_text(KL)
     (api / "kl.md").write_text("# KL\n\n::: grpo_lite.kl\n")
     (folder / "docs" / "index.md").write_text(
-        "# Home\n\n[to a cell](../notebooks/01_one.ipynb#define-kl_k3) and [a heading](notebooks/01_one.ipynb#why)\n\n"
-        "![](../notebooks/01_one.ipynb#figure-one)\n"
+        f"# Home\n\n[to a cell]({ONE}#define-kl_k3), [a heading]({ONE}#why) and [One]({ONE})\n\n![]({ONE}#figure-one)\n"
     )
+    (folder / "README.md").write_text(f"| [One]({ONE}) | What is one? |\n")
     notebook = nbformat.v4.new_notebook(cells=lesson_cells)
     nbformat.write(notebook, notebooks / "01_one.ipynb")
 
@@ -71,7 +72,7 @@ def strict_build(folder):
 
 
 SOUND = (
-    text_cell("# 01 One\n\nWhy?\n\n**Minutes:** 5 · **Needs:** nothing · **Gives:** `grpo_lite.kl_k3`"),
+    text_cell("# One\n\nWhy?\n\n**Minutes:** 5 · **Needs:** nothing · **Gives:** `grpo_lite.kl_k3`"),
     text_cell("## Why\n\n[home](../docs/index.md) and [the cell](#define-kl_k3)"),
     code_cell("plot()", svg_output(), tags=["define-kl_k3", "figure-one"], alt="A plot"),
 )

@@ -1,0 +1,125 @@
+"""What the build knows of the lessons, and the one place where they get their numbers.
+
+A lesson is a file `notebooks/NN_KEY.ipynb`, and its number stands in that name alone. Its page is `lessons/KEY/`, so
+that links survive a move. Texts call it by its title and link to that address in full, `[KL](https://SITE/lessons/kl/)`,
+which leads somewhere from Jupyter, Colab and GitHub too.
+"""
+
+import json
+import re
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
+
+FOLDER = "notebooks"
+HEAD = re.compile(r"\*\*Minutes:\*\* (?P<minutes>\d+) · \*\*Needs:\*\* (?P<needs>.+) · \*\*Gives:\*\* (?P<gives>.+)")
+LINK = r'<a\b(?P<before>[^>]*) href="{site}(?P<url>lessons/\w+/)(?P<anchor>#[^"]*)?"(?P<after>[^>]*)>(?P<text>.*?)</a>'
+PLACE = re.compile(r'(class="[^"]*\bnumber\b[^"]*"[^>]*>)(?=</)')
+
+
+class Lesson(NamedTuple):
+    """One lesson: its file on the site, its place, its title, its first cell and the names that it defines."""
+
+    file: File
+    number: str
+    title: str
+    head: str
+    builds: set[str]
+
+
+LESSONS: dict[str, Lesson] = {}
+"""Address -> lesson; filled when the build has found its files."""
+
+GROUPS: dict[str, list[Lesson]] = {}
+"""Group of the menu -> its lessons; filled when the build has read the menu."""
+
+
+def site(config):
+    """Address of the site as mkdocs.yml says it; `mkdocs serve` puts its own in the place of `config.site_url`."""
+    return config.user_configs[0]["site_url"]
+
+
+def read_cells(path):
+    """Cells of a notebook."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    for cell in cells:
+        _join_lines(cell)
+    return cells
+
+
+def _join_lines(cell):
+    """The file format stores text as lists of lines."""
+    cell["source"] = "".join(cell["source"])
+    for output in cell.get("outputs", []):
+        for holder, key in [(output, "text"), *((output.get("data", {}), name) for name in output.get("data", {}))]:
+            if isinstance(holder.get(key), list):
+                holder[key] = "".join(holder[key])
+
+
+def enter(file):
+    """Put the lesson of a file into the table."""
+    cells = read_cells(file.abs_src_path)
+    tags = [tag for cell in cells for tag in cell["metadata"].get("tags", [])]
+    builds = {tag.removeprefix("define-") for tag in tags if tag.startswith("define-")}
+    head = cells[0]["source"]
+    title = head.partition("\n")[0].removeprefix("# ")
+    LESSONS[file.url] = Lesson(file, Path(file.abs_src_path).name[:2], title, head, builds)
+
+
+def group(nav, warn):
+    """Read from the menu which lessons belong together, and whether it has them in the order of their numbers."""
+    for section in nav.items:
+        found = [LESSONS[item.url] for item in section.children or [] if item.is_page and item.url in LESSONS]
+        if found:
+            GROUPS[section.title] = found
+    for first, then in pairwise(lesson for lessons in GROUPS.values() for lesson in lessons):
+        if first.number >= then.number:
+            warn(f"the menu has {first.number} {first.title} before {then.number} {then.title}")
+
+
+def link(html, page, config, warn):
+    """Make links within the site of the full addresses of lessons, with the number before a text that is the title.
+
+    A drawing has no room for titles; there an empty element of the class `number` is filled.
+    """
+
+    def replace(match):
+        lesson = LESSONS.get(match["url"])
+        if lesson is None:
+            warn(f"there is no lesson at {match['url']}")
+            return match[0]
+        title, text, anchor = escape(lesson.title, quote=False), match["text"], match["anchor"] or ""
+        if title.lower() not in text.lower() and not anchor and not PLACE.search(text):
+            warn(f"the link to {match['url']} says {text!r} and not {title!r}")
+        if anchor:  # is checked with those that MkDocs has found itself
+            page.links_to_anchors.setdefault(lesson.file, {})[anchor[1:]] = match["url"] + anchor
+        text = f"{lesson.number}&nbsp;{text}" if text == title else PLACE.sub(rf"\g<1>{lesson.number}", text)
+        url = get_relative_url(lesson.file.url, page.url) + anchor
+        return f'<a{match["before"]} href="{url}"{match["after"]}>{text}</a>'
+
+    return re.sub(LINK.format(site=re.escape(site(config))), replace, html, flags=re.S)
+
+
+def overview(config, warn):
+    """Markdown that presents all lessons, by the groups of the menu; the questions are those of README.md."""
+    readme = (Path(config.config_file_path).parent / "README.md").read_text(encoding="utf-8")
+    row = re.compile(rf"^\| \[.+\]\({re.escape(site(config))}(lessons/\w+/)\) \| (.+) \|$", re.M)
+    questions = dict(row.findall(readme))
+    parts = []
+    for title, lessons in GROUPS.items():
+        parts.append(f"## {title}")
+        for lesson in lessons:
+            facts, question = HEAD.search(lesson.head), questions.get(lesson.file.url)
+            if not question:
+                warn(f"README.md has no question for {lesson.title}")
+            elif facts:
+                parts += [
+                    f"### [{lesson.number} {lesson.title}]({site(config)}{lesson.file.url}) {{#{lesson.file.name}}}",
+                    question,
+                    f"**{facts['minutes']} minutes.** Needs {facts['needs']}. Gives {facts['gives']}.",
+                ]
+    return "\n\n".join(parts)

@@ -88,6 +88,7 @@ def test_each_diagram_stands_in_a_lesson_with_its_own_description_as_its_text():
 def test_all_have_the_same_style_so_that_two_can_stand_on_one_page():
     assert {style(name) for name in NAMES} == {style("loop")}
     rules = re.findall(r"^(.+?)\{", style("loop"), re.M)
+    assert len(rules) == style("loop").count("{") > 0
     assert all(part.split()[0] == ".diagram" for rule in rules for part in rule.split(","))
 
 
@@ -119,10 +120,13 @@ def test_a_diagram_is_legible_on_a_phone(name):
 def test_every_colour_follows_the_scheme_and_has_a_mid_tone_to_fall_back_on(name):
     css = (ROOT / "docs/assets/stylesheets/site.css").read_text()
     tones = {*plotting.COLORS.values(), "#787878", "none"}
-    for value in DECLARED.findall(style(name)):
+    declared = DECLARED.findall(style(name))
+    assert declared
+    for value in declared:
         variable = re.fullmatch(r"var\((--[\w-]+),(#\w{6}|none)\)", value)
         assert value == "none" or (f"{variable[1]}:" in css and variable[2] in tones), value
     ours = re.findall(r"var\(--c-(\w+),(#\w+)\)", style(name))
+    assert len(ours) == style(name).count("var(--c-") > 0
     roles = {"ref": "reference", "pos": "positive", "neg": "negative", "clip": "clipped"}
     assert all(color == plotting.COLORS[roles.get(role, role)] for role, color in ours)
     known = set(re.findall(r"\.([a-z]\w*)", style(name))) | {"row"}

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.training import distributed
 from helpers import forked
-from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, model_of, odd, only_some, records, weights
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, identical, model_of, odd, only_some, records, weights
 
 GRADIENTS = {
     "grpo": {"loss_type": "grpo"},
@@ -136,8 +136,8 @@ def trained(tmp_path_factory):
 
 def test_both_end_with_the_same_weights_and_have_moved(trained):
     (first, second), _ = trained
-    assert all(map(torch.equal, first[0], second[0]))
-    assert not any(map(torch.equal, first[0], weights(model_of())))
+    assert all(identical(first[0], second[0]))
+    assert not any(identical(first[0], weights(model_of())))
 
 
 def test_each_samples_its_own_completions_of_its_own_prompts(trained):
@@ -207,7 +207,7 @@ def test_stopped_and_started_again_is_the_run_that_was_not(harm, tmp_path, train
     (whole, _), folder = trained
     for found, step in both(tmp_path, go_on):
         assert step == 4
-        assert all(map(torch.equal, found, whole[0]))
+        assert all(identical(found, whole[0]))
     assert records(tmp_path / "run") == records(folder)
 
 

@@ -137,6 +137,7 @@ def test_every_public_name_has_a_place_in_the_api_pages():
 
 def test_the_address_of_the_repository_is_the_one_of_mkdocs_yml():
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert "mkdocs.yml" in files
     for file in files:
         if file.endswith((".py", ".md", ".yml", ".toml", ".html", ".ipynb", ".cff")):
             for address in re.findall(r"https://github\.com/grpo-lite[\w./-]*", (ROOT / file).read_text()):

@@ -19,7 +19,7 @@ from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.records import read_lines
 from helpers import forked
 from helpers.models import make_tiny_model
-from helpers.runs import ROWS, SETTINGS, TOKENIZER, odd, records, weights
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, identical, odd, records, weights
 
 RUN = SETTINGS | {
     "per_device_train_batch_size": 16,
@@ -175,7 +175,7 @@ def test_killed_while_a_checkpoint_is_saved_a_second_time(tmp_path):
     run.train()
     expected = make_run(None, max_steps=2, output_dir=None)
     expected.train()
-    assert all(map(torch.equal, weights(run.model), weights(expected.model)))
+    assert all(identical(weights(run.model), weights(expected.model)))
 
 
 def test_what_is_no_finished_checkpoint_is_not_read(tmp_path, whole):
@@ -211,7 +211,7 @@ def test_a_finished_run_started_again_does_nothing(tmp_path, whole):
     from safetensors.torch import load_model
 
     load_model(saved, whole / "checkpoint-7" / "model.safetensors")
-    assert all(map(torch.equal, weights(run.model), weights(saved)))
+    assert all(identical(weights(run.model), weights(saved)))
 
 
 def test_a_checkpoint_is_a_model_of_transformers(whole):
@@ -229,7 +229,7 @@ def test_other_settings_are_refused_by_name(tmp_path, whole):
         run.train()
     assert "(learning_rate: 0.003 there, 0.5 here, beta: 0.1 there, 0.2 here)" in str(error.value)
     assert "choose another output_dir" in str(error.value)
-    assert all(map(torch.equal, weights(run.model), start))
+    assert all(identical(weights(run.model), start))
 
     args = GRPOConfig(**RUN | {"output_dir": str(whole)})
     other = GRPOTrainer(make_tiny_model("gpt2", len(SYMBOLS)), odd, args, ROWS[1:], TOKENIZER, eval_dataset=ROWS[:2])
@@ -253,7 +253,7 @@ def test_settings_may_be_numbers_of_numpy_and_tuples(tmp_path):
     first.train()
     again = make_run(tmp_path, learning_rate=1e-3, epsilon=0.1, reward_weights=[1.0])
     again.train()
-    assert all(map(torch.equal, weights(first.model), weights(again.model)))
+    assert all(identical(weights(first.model), weights(again.model)))
 
 
 class Interrupt:

@@ -15,7 +15,7 @@ from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
-from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, model_of, odd, only_some, weights
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, identical, model_of, odd, only_some, weights
 
 LOSS_TYPES = ["grpo", "bnpo", "dr_grpo", "dapo"]
 
@@ -206,7 +206,7 @@ def test_when_all_groups_agree_nothing_is_read_and_the_gradient_is_zero():
     trainer.model.register_forward_pre_hook(lambda *args: pytest.fail("there is nothing to learn here"))
     metrics = trainer.update(groups)
     assert (metrics["grad_norm"], metrics["loss"]) == (0, 0)
-    assert all(map(torch.equal, weights(trainer.model), before))
+    assert all(identical(weights(trainer.model), before))
     assert trainer.step == 1
 
 
@@ -230,8 +230,8 @@ def test_the_reference_is_frozen_and_there_is_none_without_a_penalty():
     trainer = make_trainer(beta=0.1)
     start, reference = weights(trainer.model), trainer.reference
     history = trainer.train()
-    assert all(map(torch.equal, weights(reference), start))
-    assert not any(map(torch.equal, weights(trainer.model), start))
+    assert all(identical(weights(reference), start))
+    assert not any(identical(weights(trainer.model), start))
     assert not any(p.requires_grad for p in reference.parameters())
     kl = [record["kl"] for record in history]
     assert abs(kl[0]) < 1e-12  # the policy still is the reference
@@ -352,7 +352,7 @@ def test_a_batch_that_nobody_can_judge_teaches_nothing(tmp_path):
     before = weights(trainer.model)
     (record,) = trainer.train()
     assert (record["reward"], record["rewards/blind"], record["frac_reward_zero_std"]) == (None, None, 1.0)
-    assert all(map(torch.equal, weights(trainer.model), before))
+    assert all(identical(weights(trainer.model), before))
     for name in ("metrics.jsonl", "completions.jsonl"):  # strict JSON has no word for nan
         for line in (tmp_path / name).read_text().splitlines():
             assert json.loads(line, parse_constant=pytest.fail)
@@ -583,7 +583,7 @@ def test_what_is_not_finite_stops_the_run_and_spares_weights_and_checkpoint(harm
     healthy, through = make_trainer(output_dir=str(tmp_path), save_steps=1), make_trainer()
     assert [record["step"] for record in healthy.train()] == [1, 2, 3]
     through.train()
-    assert all(map(torch.equal, weights(healthy.model), weights(through.model)))
+    assert all(identical(weights(healthy.model), weights(through.model)))
 
 
 def test_a_model_that_has_flown_off_is_named_by_step_and_not_by_torch():
@@ -651,9 +651,9 @@ def test_a_seed_gives_the_same_weights_to_the_bit_and_another_seed_others():
     runs = [make_trainer(seed=seed) for seed in (1, 1, 2)]
     records = [[{k: v for k, v in r.items() if k != "tokens_per_second"} for r in run.train()] for run in runs]
     first, again, other = (weights(run.model) for run in runs)
-    assert all(map(torch.equal, first, again))
+    assert all(identical(first, again))
     assert records[0] == records[1]
-    assert not any(map(torch.equal, first, other))
+    assert not any(identical(first, other))
 
 
 def test_global_random_numbers_are_neither_used_nor_moved():
@@ -664,7 +664,7 @@ def test_global_random_numbers_are_neither_used_nor_moved():
     torch.manual_seed(1)
     assert torch.equal(after, torch.rand(3))
     two.train()
-    assert all(map(torch.equal, weights(one.model), weights(two.model)))
+    assert all(identical(weights(one.model), weights(two.model)))
 
 
 def test_it_trains_outside_of_the_main_thread():

@@ -2,6 +2,7 @@
 
 import json
 
+import torch
 from torch.testing import assert_close
 
 from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
@@ -43,6 +44,12 @@ def assert_same(ours, expected, tolerance=1e-9):
     assert any(x.abs().max() > 1e-4 for x in expected)  # something to compare
     for mine, theirs in zip(ours, expected, strict=True):
         assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
+
+
+def identical(ours, theirs):
+    """For each tensor whether it is the same in both; there are as many, and some."""
+    assert len(ours) == len(theirs) > 0
+    return list(map(torch.equal, ours, theirs))
 
 
 def records(folder):

@@ -1,14 +1,17 @@
-"""The benchmark: each part runs on tiny sizes, its arithmetic is right, and the page shows what it measures."""
+"""The benchmark: what is divided by what, each part on tiny sizes, and the page shows what is measured.
 
-import itertools
+The directions are tested with a clock that stands still unless the work in question moves it.
+"""
+
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from grpo_lite import _checks, completion_logps
-from grpo_lite.experiments import bench, stepwise
+from grpo_lite.experiments import bench, scoring, stepwise
 from grpo_lite.tasks import load_base_model
 from grpo_lite.training import batching
 
@@ -16,110 +19,227 @@ ROOT = Path(__file__).parents[1]
 TINY = {"per_device_train_batch_size": 8, "num_generations": 4}
 
 
-def check(rows, part, count):
-    assert [row.part for row in rows] == [part] * count
-    for row in rows:
-        assert 0 < row.low <= row.ratio <= row.high < float("inf")
+class StandIn:
+    """A clock for `time.perf_counter`, moved by hand."""
+
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        for module in (bench, stepwise, scoring):
+            monkeypatch.setattr(module.time, "perf_counter", lambda: self.now)
+
+    def passes(self, seconds, result=None):
+        """Something to call that takes so many seconds."""
+
+        def work(*args, **kwargs):
+            self.now += seconds
+            return result
+
+        return work
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return StandIn(monkeypatch)
+
+
+class TestDirections:
+    """Each ratio is ours divided by theirs, by durations that are given."""
+
+    def test_of_a_step(self, clock, monkeypatch):
+        monkeypatch.setattr(bench.GRPOTrainer, "train", clock.passes(2.0))
+        monkeypatch.setattr(bench, "model_alone", clock.passes(5.0))
+
+        def train_trl(after_update, reward, settings):
+            assert settings["max_steps"] == 3
+            assert not any(after_update(None, number, 8.0) for number in (1, 2, 3))
+
+        monkeypatch.setattr(bench, "train_trl", train_trl)
+        turns = bench.step(rounds=3, **TINY)
+        assert turns == [{"one step / TRL's": (2.0, 8.0), "one step / the model's calls alone": (2.0, 5.0)}] * 3
+        assert [row.ratio for row in bench.summary("step", turns)] == [0.25, 0.4]
+
+    def test_of_learning(self, monkeypatch):
+        def race(train, target, settings):
+            assert (target, settings["max_steps"]) == (0.9, 120)
+            return {bench.train_ours: (30.0, 10), bench.train_trl: (120.0, 12)}[train]
+
+        monkeypatch.setattr(bench, "_race", race)
+        turn = {"time to 90% accuracy / TRL's": (30.0, 120.0), "updates until then / TRL's": (10, 12)}
+        assert bench.learning(seeds=2, target=0.9) == [turn, turn]
+
+    def test_of_memory(self, monkeypatch):
+        def in_new_process(work, width, plain, tokens):
+            assert (work, tokens) == (scoring.scoring_cost, 64)
+            return (1000 * width, 9.0) if plain else (100 * width, 3.0)
+
+        monkeypatch.setattr(scoring, "in_new_process", in_new_process)
+        turn = {}
+        for width in (8, 16):
+            turn[f"memory of scoring / with all logits, width {width}"] = (100 * width, 1000 * width)
+            turn[f"time of scoring / with all logits, width {width}"] = (3.0, 9.0)
+        assert bench.memory(widths=(8, 16), runs=2, tokens=64) == [turn, turn]
+
+    def test_of_rewards(self, clock, monkeypatch):
+        def code_reward(completions, tests, entry_points, interpreter):
+            assert len(completions) == len(tests) == len(entry_points)
+            clock.now += {"monty": 0.002, "cpython": 0.05}[interpreter] * len(completions)
+
+        def math_reward(completions, ground_truth):
+            assert len(completions) == len(ground_truth)
+            clock.now += 0.004 * len(completions)
+
+        monkeypatch.setattr(bench, "code_reward", code_reward)
+        monkeypatch.setattr(bench, "math_reward", math_reward)
+        turns = bench.rewards(rounds=2, programs=30, calls=5)
+        ratios = {row.what: row.ratio for row in bench.summary("rewards", turns)}
+        assert len(turns) == 2
+        assert ratios == {
+            "one program of three tests / a millisecond": pytest.approx(2.0),
+            "one program / in processes of CPython": pytest.approx(0.04),
+            "one math answer / a millisecond": pytest.approx(4.0),
+        }
+
+    def test_of_the_plain_way_to_score(self, monkeypatch):
+        """It is the one that does without `completion_logps`."""
+        called = []
+        monkeypatch.setattr(scoring, "completion_logps", lambda *a: called.append(a) or completion_logps(*a))
+        scoring.scoring_cost(8, plain=True, tokens=32, vocabulary=50)
+        assert called == []
+        scoring.scoring_cost(8, plain=False, tokens=32, vocabulary=50)
+        assert len(called) == 1
+
+
+class TestSummary:
+    def test_a_ratio_is_the_median_over_turns(self):
+        def ratio(*pairs):
+            (row,) = bench.summary("part", [{"x / y": pair} for pair in pairs])
+            return row
+
+        assert ratio((1.0, 2.0), (4.0, 2.0), (3.0, 2.0)) == ("part", "x / y", 1.5, 0.5, 2.0, None, 3.0)
+        # Turn by turn: the ratio of the medians would be 2 here.
+        assert ratio((1.0, 1.0), (2.0, 1.0), (30.0, 10.0)).ratio == 2.0
+        assert ratio((1.0, 5.0), (10.0, 2.0), (10.0, 20.0)).ratio == 0.5
+
+    def test_goals_stand_behind_the_labels_that_they_belong_to(self):
+        labels = ["one step / TRL's", "updates until then / TRL's"]
+        rows = bench.summary("part", [dict.fromkeys(labels, (1.0, 4.0))])
+        assert [(row.what, row.goal) for row in rows] == list(zip(labels, [0.75, None], strict=True))
+
+    def test_of_nothing(self):
+        assert bench.summary("part", []) == []
+
+
+class TestClock:
+    def test_stands_still_while_it_reports(self, clock):
+        laps = []
+        lap = stepwise.Clock(lambda *seen: laps.append(seen) or clock.passes(50.0)() or seen[1] == 2).lap
+        clock.now += 3.0
+        assert not lap("model", 1)
+        clock.now += 4.0
+        assert lap("model", 2)
+        assert laps == [("model", 1, 3.0), ("model", 2, 4.0)]
+
+    def test_a_step_is_one_update_and_takes_what_the_trainer_takes(self, clock, monkeypatch):
+        trainer = bench._trainer(bench.STEP | TINY)
+        sample = trainer.sample
+        monkeypatch.setattr(trainer, "sample", lambda: clock.passes(7.0)() or sample())
+        assert [bench._one_step(trainer) for _ in range(2)] == [7.0, 7.0]
+        assert trainer.step == 2
+
+    def test_a_race_counts_what_the_clock_gives_and_evaluates_every_second_update(self, monkeypatch):
+        accuracies = iter([0.5, 0.96])
+        monkeypatch.setattr(bench.rollout, "evaluate", lambda *args: {"sampled_accuracy": next(accuracies)})
+
+        def train(after_update, reward, settings):
+            stops = [after_update(None, number, float(number)) for number in (1, 2, 3, 4)]
+            assert stops == [False, False, False, True]
+
+        assert bench._race(train, 0.95, {"max_steps": 4}) == (10.0, 4)
+
+    def test_a_race_that_does_not_reach_its_target_says_so(self, monkeypatch):
+        monkeypatch.setattr(bench.rollout, "evaluate", lambda *args: {"sampled_accuracy": 0.5})
+
+        def train(after_update, reward, settings):
+            assert not any(after_update(None, number, 1.0) for number in (1, 2))
+
+        with pytest.raises(ValueError, match="in reach of 2 updates, got 0.95 and 0.5"):
+            bench._race(train, 0.95, {"max_steps": 2})
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 class TestParts:
+    def check(self, part, turns, count):
+        assert len(turns) == count
+        for row in bench.summary(part, turns):
+            assert 0 < row.low <= row.ratio <= row.high < float("inf")
+
     def test_step(self):
-        check(bench.step(rounds=2, **TINY), "step", 2)
+        self.check("step", bench.step(rounds=2, **TINY), 2)
 
     def test_learning(self):
-        check(bench.learning(seeds=2, target=0.05, **TINY), "learning", 3)
-
-    def test_learning_says_if_the_target_was_not_reached(self):
-        with pytest.raises(ValueError, match="in reach of 2 updates, got 1.1 and 0"):
-            bench.learning(seeds=1, target=1.1, max_steps=2, **TINY)
+        self.check("learning", bench.learning(seeds=2, target=0.05, **TINY), 2)
 
     def test_memory(self):
-        check(bench.memory(widths=(8, 16), runs=1, tokens=64, vocabulary=500), "memory", 4)
-
-    def test_memory_is_that_of_the_new_process_alone(self):
-        held_here = torch.ones(2 * 10**8)  # 800 MB
-        taken, _ = bench._fresh("score(width=8, plain=False, tokens=64, vocabulary=500)")
-        assert taken < 3 * 10**8 < held_here.nbytes
-
-    def test_scaling(self, monkeypatch):
-        trainers, one_step = [], bench._one_step
-        monkeypatch.setattr(bench, "_one_step", lambda trainer: trainers.append(trainer) or one_step(trainer))
-        monkeypatch.setattr(bench, "_fresh", lambda call, processes: processes)
-        check(bench.scaling(rounds=2, runs=1, sizes=(2, 4), lengths=(3, 20)), "scaling", 3)
-        last = {(t.args.num_generations, t.args.max_completion_length): t.history[-1] for t in trainers}
-        assert [last[16, length]["completions/mean_length"] for length in (3, 20)] == [3, 20]
-        assert all(record["frac_reward_zero_std"] == 0 for record in last.values())
+        torch.ones(2 * 10**8)  # 800 MB that this process has held, and a new one has not
+        (turn,) = bench.memory(widths=(8,), runs=1, tokens=512, vocabulary=40_000)
+        ours, plain = turn["memory of scoring / with all logits, width 8"]
+        logits = 512 * 40_000 * 4
+        assert logits < plain < 8e8
+        assert ours < plain - logits
 
     def test_rewards(self, monkeypatch):
         paid, code_reward = [], bench.code_reward
         monkeypatch.setattr(bench, "code_reward", lambda *a, **k: paid.append(code_reward(*a, **k)) or paid[-1])
-        check(bench.rewards(rounds=2, programs=3, calls=1), "rewards", 3)
+        self.check("rewards", bench.rewards(rounds=2, programs=3, calls=1), 2)
         assert paid == [[1.0], [1.0], [1.0] * 3, [1.0], [1.0] * 3, [1.0]]  # what is timed is judged right
 
-    def test_two_processes_share_a_step(self):
-        assert bench._fresh("share(2, rounds=1)", processes=2) > 0
+    @pytest.mark.parametrize("train", [stepwise.train_ours, stepwise.train_trl])
+    def test_both_trainers_get_the_same_work(self, train):
+        batches, laps = [], []
 
-    def test_both_trainers_get_the_same_work(self):
-        for train in (stepwise.train_ours, stepwise.train_trl):
-            batches, laps = [], []
+        def reward(completions, ground_truth, **columns):
+            batches.append(len(completions))
+            return [float(len(text)) for text in completions]
 
-            def reward(completions, ground_truth, batches=batches, **columns):
-                batches.append(len(completions))
-                return [float(len(text)) for text in completions]
+        def stop_after_three(model, number, seconds):
+            laps.append((number, seconds > 0))
+            return number == 3
 
-            def stop_after_three(model, number, seconds, laps=laps):
-                laps.append((number, seconds > 0))
-                return number == 3
-
-            train(stop_after_three, reward, bench.LEARNING | TINY | {"seed": 0})
-            assert batches == [8, 8, 8]
-            assert laps == [(1, True), (2, True), (3, True)]
+        train(stop_after_three, reward, bench.LEARNING | TINY | {"seed": 0})
+        assert batches == [8, 8, 8]
+        assert laps == [(1, True), (2, True), (3, True)]
 
 
-def test_the_plain_update_is_the_cross_entropy_of_the_completion_tokens():
+class TestMemory:
+    def test_is_left_out_where_there_is_no_proc(self, monkeypatch, tmp_path, capsys):
+        monkeypatch.setattr(scoring, "STATUS", tmp_path / "status")
+        assert bench.memory() == []
+        assert "only Linux has: left out" in capsys.readouterr().err
+
+    def test_what_is_held_is_read_in_bytes(self, monkeypatch, tmp_path):
+        (tmp_path / "status").write_text("Name:\tpython\nVmHWM:\t  900 kB\nVmRSS:\t  700 kB\nSpeculation:\ta: b\n")
+        monkeypatch.setattr(scoring, "STATUS", tmp_path / "status")
+        assert (scoring.resident("VmRSS"), scoring.resident("VmHWM")) == (700 * 1024, 900 * 1024)
+
+
+def test_the_model_alone_updates_by_the_cross_entropy_of_the_completion_tokens():
     model, tokenizer = load_base_model()
-    trainer = bench._trainer(bench._every_second, bench.STEP | TINY)
+    trainer = bench._trainer(bench.STEP | TINY)
     batch = batching.stack(trainer.sample())
     assert not batch.mask.all()
     logps = completion_logps(model, batch.prompt_ids, batch.ids, completion_mask=batch.mask)
     weights = list(model.parameters())
     expected = torch.autograd.grad(-logps[batch.mask].mean(), weights)
     before = [weight.detach().clone() for weight in weights]
-    bench._floor(model, torch.optim.SGD(weights, lr=1.0), batch)
+    stepwise.model_alone(model, torch.optim.SGD(weights, lr=1.0), batch)
     for old, new, gradient in zip(before, weights, expected, strict=True):
         torch.testing.assert_close(old - new, gradient, atol=2e-6, rtol=1e-4)
 
 
-def test_the_clock_stands_still_while_it_reports(monkeypatch):
-    now = itertools.accumulate([100.0, 3.0, 50.0, 4.0, 60.0])  # start; update, report; update, report
-    monkeypatch.setattr(stepwise.time, "perf_counter", lambda: next(now))
-    laps = []
-    clock = stepwise.Clock(lambda model, number, seconds: laps.append(seconds) or number == 2)
-    assert not clock.lap(None, 1)
-    assert clock.lap(None, 2)
-    assert laps == [3.0, 4.0]
-
-
-def test_a_race_counts_what_the_clock_gives_and_evaluates_every_second_update(monkeypatch):
-    accuracies = iter([0.5, 0.96])
-    monkeypatch.setattr(bench.rollout, "evaluate", lambda *args: {"sampled_accuracy": next(accuracies)})
-
-    def train(after_update, reward, settings):
-        stops = [after_update(None, number, float(number)) for number in (1, 2, 3, 4)]
-        assert stops == [False, False, False, True]
-        return 7.0
-
-    assert bench._race(train, 0.95, {"max_steps": 4}) == (10.0, 4, 7.0)
-
-
-def test_a_ratio_is_the_median_over_pairs():
-    row = bench._compare("part", "what", [1.0, 4.0, 3.0], [2.0, 2.0, 2.0], goal=2.0)
-    assert row == ("part", "what", 1.5, 0.5, 2.0, 2.0, 3.0)
-    # Pair by pair: the ratio of the medians would be 2 here.
-    assert bench._compare("part", "what", [1.0, 2.0, 30.0], [1.0, 1.0, 10.0]).ratio == 2.0
-    assert bench._compare("part", "what", [1.0, 10.0, 10.0], [5.0, 2.0, 20.0]).ratio == 0.5
+def test_no_group_agrees_on_a_reward_for_every_second_completion():
+    groups = bench._trainer(bench.STEP | TINY).sample()
+    assert [group.rewards.tolist() for group in groups] == [[0.0, 1.0, 0.0, 1.0]] * 2
 
 
 def test_table():
@@ -131,31 +251,49 @@ def test_table():
     ]
 
 
-def test_main_writes_table_and_json(monkeypatch, tmp_path, capsys):
-    row = bench.Row("step", "x / y", 0.5, 0.25, 1.0, 0.75, 3.0)
-    monkeypatch.setattr(bench, "PARTS", {"step": lambda: [row], "memory": lambda: [row._replace(part="memory")]})
-    bench.main(only="memory", output=str(tmp_path / "bench.md"))
-    text = (tmp_path / "bench.md").read_text()
-    assert capsys.readouterr().out == text
-    assert "| memory | x / y | 0.50 |" in text
-    assert "| step |" not in text
-    content = json.loads((tmp_path / "bench.json").read_text())
-    assert content["rows"] == [{**row._asdict(), "part": "memory"}]
-    assert content["machine"] in text
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def leave_the_test_process_as_it_is(self, monkeypatch):
+        self.cores = []
+        monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: self.cores.append(cores), raising=False)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5}, raising=False)
+        monkeypatch.setattr(os, "environ", dict(os.environ))
+        monkeypatch.setattr(
+            bench, "PARTS", {"step": lambda: [{"s / t": (1, 4)}], "memory": lambda: [{"m / n": (3, 2)}]}
+        )
 
+    def test_writes_table_and_json(self, tmp_path, capsys):
+        bench.main(output=str(tmp_path / "bench.md"))
+        text = (tmp_path / "bench.md").read_text()
+        assert capsys.readouterr().out == text
+        assert text.splitlines()[2:4] == [
+            "| step | s / t | 0.25 | 0.25 to 0.25 |  |",
+            "| memory | m / n | 1.50 | 1.50 to 1.50 |  |",
+        ]
+        content = json.loads((tmp_path / "bench.json").read_text())
+        assert [bench.Row(**row) for row in content["rows"]] == [
+            ("step", "s / t", 0.25, 0.25, 0.25, None, 1),
+            ("memory", "m / n", 1.5, 1.5, 1.5, None, 3),
+        ]
+        assert text.endswith(f"\n\n{content['machine']}\n")
 
-def test_an_unknown_part_is_refused():
-    with pytest.raises(
-        ValueError, match="--only must be one of 'step', 'learning', 'memory', 'scaling', 'rewards', got 'speed'"
-    ):
-        bench.main(only="speed")
+    def test_keeps_to_one_core_and_measures_one_part(self, capsys):
+        bench.main(only="memory")
+        assert self.cores == [{3}]
+        out = capsys.readouterr().out
+        assert "m / n" in out
+        assert "s / t" not in out
 
+    @pytest.mark.parametrize("only", ["speed", ""])
+    def test_an_unknown_part_is_refused(self, only):
+        with pytest.raises(ValueError, match=f"--only must be one of 'step', 'memory', got '{only}'"):
+            bench.main(only=only)
 
-def test_a_missing_trl_names_the_extra(monkeypatch):
-    _checks.check_installed.cache_clear()
-    monkeypatch.setattr(_checks, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"grpo-lite\[train,test\]"):
-        bench.main()
+    def test_a_missing_trl_names_the_extra(self, monkeypatch):
+        _checks.check_installed.cache_clear()
+        monkeypatch.setattr(_checks, "find_spec", lambda name: None)
+        with pytest.raises(ImportError, match=r"grpo-lite\[train,test\]"):
+            bench.main()
 
 
 def test_the_stored_table_has_the_rows_that_are_measured(monkeypatch):
@@ -163,21 +301,20 @@ def test_the_stored_table_has_the_rows_that_are_measured(monkeypatch):
     monkeypatch.setattr(bench, "train_trl", lambda after_update, reward, settings: after_update(None, 1, 1.0))
     monkeypatch.setattr(bench, "_one_step", lambda trainer: 1.0)
     monkeypatch.setattr(bench, "_seconds", lambda work: 1.0)
-    monkeypatch.setattr(bench, "_race", lambda *args: (1.0, 1, 1.0))
-    monkeypatch.setattr(bench, "_fresh", lambda call, processes=1: [1, 1.0] if call.startswith("score") else 1.0)
-    rows = [row for part in bench.PARTS.values() for row in part()]
-    labels = [f"| {row.part} | {row.what} |" for row in rows]
-    lines = (ROOT / "grpo_lite" / "data" / "bench.md").read_text().splitlines()
-    assert lines[:2] == bench.table([]).splitlines()
-    shown = [line for line in lines[2:] if line.startswith("|")]
-    assert [line[: len(label)] for line, label in zip(shown, labels, strict=True)] == labels
-    stored = json.loads((ROOT / "grpo_lite" / "data" / "bench.json").read_text())
+    monkeypatch.setattr(bench, "_race", lambda *args: (1.0, 1))
+    monkeypatch.setattr(scoring, "in_new_process", lambda *args: (1, 1.0))
+    rows = [row for name, part in bench.PARTS.items() for row in bench.summary(name, part())]
+    stored = json.loads((ROOT / "grpo_lite/data/bench.json").read_text())
     stored_rows = [bench.Row(**row) for row in stored["rows"]]
-    assert bench.table(stored_rows).splitlines()[2:] == shown
-    assert stored["machine"] == lines[-1]
+    assert [(row.part, row.what, row.goal) for row in stored_rows] == [(row.part, row.what, row.goal) for row in rows]
+    assert set(bench.GOALS) == {row.what for row in rows if row.goal is not None}
+    text = f"{bench.table(stored_rows)}\n\n{stored['machine']}\n"
+    assert (ROOT / "grpo_lite/data/bench.md").read_text() == text
 
 
 def test_the_page_shows_the_stored_table_and_the_command():
-    page = (ROOT / "docs" / "speed.md").read_text()
+    page = (ROOT / "docs/speed.md").read_text()
     assert '--8<-- "grpo_lite/data/bench.md"' in page
     assert "make bench" in page
+    (parts,) = [line.split("one part: ")[1] for line in page.splitlines() if "one part: " in line]
+    assert parts.replace(" or ", ", ").split(", ") == list(bench.PARTS)

@@ -21,7 +21,7 @@ ALGORITHM = [
 ]
 REWARDS = [{"worker", "protocol"}, {"text"}, {"shaping", "answers", "programs"}]
 TRAINING = [{"config", "distributed"}, {"rollout"}, {"batching", "records"}, {"checkpoint"}, {"terminal"}, {"trainer"}]
-EXPERIMENTS = [{"pretrain", "stepwise", "sweep"}, {"bench"}]
+EXPERIMENTS = [{"pretrain", "scoring", "stepwise", "sweep"}, {"bench"}]
 # `combine_rewards` lives with the advantages and can also be had where it is looked for.
 ALLOWED = {("rewards", "advantages")}
 

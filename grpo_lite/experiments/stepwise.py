@@ -1,4 +1,4 @@
-"""Our trainer and TRL's under the same settings, stopped after each update by a clock, for `bench`."""
+"""What `bench` times: our trainer and TRL's under the same settings, stopped after each update, and the model alone."""
 
 import tempfile
 import time
@@ -7,7 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import torch
+
+from grpo_lite.reading import memory_of
 from grpo_lite.tasks import load_base_model, make_problems
+from grpo_lite.training import batching
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.trainer import GRPOTrainer
 
@@ -27,8 +31,8 @@ class Clock:
         return stop
 
 
-def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict) -> float:
-    """Train until `after_update` says stop, and return the seconds of the set-up."""
+def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict) -> None:
+    """Train until `after_update` says stop."""
 
     class Stop(Exception):
         pass
@@ -41,17 +45,14 @@ def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict) -> f
 
     model, tokenizer = load_base_model()
     problems = make_problems("chain-sum", "train", 5000)
-    started = time.perf_counter()
     args = GRPOConfig(**settings, eval_steps=1, disable_tqdm=True, use_cpu=True)
     trainer = Watched(model, reward, args, problems, tokenizer)
     clock = Clock(after_update)
-    set_up = clock.since - started
     with suppress(Stop):
         trainer.train()
-    return set_up
 
 
-def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict) -> float:
+def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict) -> None:
     """Do the same with TRL's trainer: no logging, no checkpoints, float32."""
     import transformers
     from datasets import Dataset
@@ -67,7 +68,6 @@ def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict) -> fl
     problems = Dataset.from_list(make_problems("chain-sum", "train", 5000))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        started = time.perf_counter()
         args = TheirConfig(
             **settings, loss_type="grpo", output_dir=folder, use_cpu=True, bf16=False, gradient_checkpointing=False,
             report_to=[], logging_strategy="no", save_strategy="no", disable_tqdm=True,
@@ -77,6 +77,22 @@ def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict) -> fl
         )
         trainer.remove_callback(transformers.PrinterCallback)
         clock = Clock(after_update)
-        set_up = clock.since - started
         trainer.train()
-    return set_up
+
+
+def model_alone(model, optimizer, batch: batching.Rows) -> None:
+    """Decode as many tokens as the batch has, then update once on the batch, each completion behind its own prompt."""
+    length, rows = batch.ids.shape[1], torch.arange(len(batch.ids)) // (len(batch.ids) // len(batch.prompt_ids))
+    with torch.no_grad():
+        out = model(batch.prompt_ids, use_cache=True)
+        [cache] = memory_of(out).values()
+        cache.reorder_cache(rows)
+        token = torch.multinomial(out.logits[rows, -1].softmax(dim=-1), 1)
+        for _ in range(length - 1):
+            out = model(token, use_cache=True, **memory_of(out))
+            token = torch.multinomial(out.logits[:, -1].softmax(dim=-1), 1)
+    whole = torch.cat([batch.prompt_ids[rows], batch.ids], dim=1)
+    logits = model(whole, use_cache=False, logits_to_keep=length + 1).logits[:, :-1]
+    torch.nn.functional.cross_entropy(logits[batch.mask], batch.ids[batch.mask]).backward()
+    optimizer.step()
+    optimizer.zero_grad()

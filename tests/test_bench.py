@@ -226,7 +226,7 @@ class TestMemory:
 def test_the_model_alone_updates_by_the_cross_entropy_of_the_completion_tokens():
     model, tokenizer = load_base_model()
     trainer = bench._trainer(bench.STEP | TINY)
-    batch = batching.stack(trainer.sample())
+    batch = batching.stack(trainer.add_advantages(trainer.sample()))
     assert not batch.mask.all()
     logps = completion_logps(model, batch.prompt_ids, batch.ids, completion_mask=batch.mask)
     weights = list(model.parameters())

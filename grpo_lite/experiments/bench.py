@@ -126,7 +126,7 @@ def step(rounds: int = 20, **smaller: Any) -> list[Turn]:
 
     def take_turns(their_model, number: int, trl: float) -> bool:
         ours = _one_step(trainer)
-        batch = batching.stack(trainer.sample())
+        batch = batching.stack(trainer.add_advantages(trainer.sample()))
         alone = _seconds(lambda: model_alone(model, optimizer, batch))
         turns.append({"one step / TRL's": (ours, trl), "one step / the model's calls alone": (ours, alone)})
         return False

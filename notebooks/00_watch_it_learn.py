@@ -91,7 +91,7 @@ base_model, tokenizer = load_base_model()
 
 def sample(model, problems):
     args, rewards = GRPOConfig(**SETTINGS), [accuracy, think_rate]
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(model.device).manual_seed(0)
     return sample_groups(model, tokenizer, rewards, problems, args, generator)
 
 

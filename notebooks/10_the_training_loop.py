@@ -112,6 +112,7 @@ args = grpo_lite.GRPOConfig(
     max_completion_length=16,
     reward_weights=[1.0, 0.0],  # right answers are paid; thinking is watched
     seed=0,
+    use_cpu=True,  # as our own loop does, also where there is a GPU
 )
 reward_funcs = [accuracy, think_rate]
 

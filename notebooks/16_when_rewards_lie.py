@@ -234,7 +234,7 @@ def says(model, count=5):
     ids = tokenizer(prompts, return_tensors="pt")["input_ids"]
     out = grpo_lite.greedy_decode(
         model,
-        ids,
+        ids.to(model.device),
         max_new_tokens=16,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

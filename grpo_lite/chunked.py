@@ -1,7 +1,6 @@
 """Log-probs straight from hidden states: where the vocabulary is large, the logits never exist all at once."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from grpo_lite._checks import widen
+from grpo_lite.reading import eval_mode
 
 SLICES = 64  # The vocabulary is walked through in so many steps; one of them exists at a time.
 
@@ -96,7 +96,7 @@ def linear_head(model: torch.nn.Module, ids: Int[Tensor, "1 1"]) -> torch.nn.Lin
     """Return the last layer of a model whose logits are what that layer gives and nothing more, None for any other.
 
     Some models cap or scale their logits after the last layer (Gemma 2, Cohere, Granite), and a hook or an adapter may
-    change it. To leave such a step out would be silently wrong, so the model reads one token and is compared.
+    change it. To leave such a step out would be silently wrong, so the model reads one token both ways.
 
     Args:
         model: a model of transformers, or one that is called like it.
@@ -107,37 +107,16 @@ def linear_head(model: torch.nn.Module, ids: Int[Tensor, "1 1"]) -> torch.nn.Lin
     """
     get_head = getattr(model, "get_output_embeddings", None)
     head = get_head() if get_head else None
-    # A compiled model does not notice new hooks. Autocast would treat the backward pass unlike the forward pass.
+    # Compiled, the parts of a model are not what runs. Autocast would treat the backward pass unlike the forward pass.
     if type(head) is not torch.nn.Linear or hasattr(model, "_orig_mod") or torch.is_autocast_enabled(ids.device.type):
         return None
-    with torch.no_grad(), head_inputs(head) as seen:
-        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits
-    if [(x.dtype, x.dim()) for x in seen] != [(head.weight.dtype, 3)]:
+    with torch.no_grad(), eval_mode(model):  # dropout would make the two differ
+        logits, hidden = (
+            part(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)[0]
+            for part in (model, getattr(model, "base_model", model))
+        )
+    if hidden.shape[-1] != head.in_features or hidden.dtype != head.weight.dtype:
         return None
-    expected = torch.nn.functional.linear(seen[0], head.weight, head.bias).to(logits.dtype)
+    expected = torch.nn.functional.linear(hidden, head.weight, head.bias).to(logits.dtype)
     # All zeros would be the same after scaling them.
     return head if torch.equal(logits, expected) and logits.any() else None
-
-
-@contextmanager
-def head_inputs(head: torch.nn.Linear | None) -> Iterator[list[Tensor]]:
-    """Collect what a model hands to its last layer, which sees no more than one token meanwhile; None collects nothing.
-
-    Args:
-        head: the last layer.
-
-    Yields:
-        The list that fills up, one [B, T, H] tensor a forward pass, with gradient to the model.
-    """
-    seen: list[Tensor] = []
-
-    def keep(head, args):
-        seen.extend(args)
-        return tuple(x[:1, ..., -1:, :] for x in args)
-
-    handle = None if head is None else head.register_forward_pre_hook(keep)
-    try:
-        yield seen
-    finally:
-        if handle is not None:
-            handle.remove()

@@ -15,7 +15,7 @@ from grpo_lite._checks import (
     vocabulary_size,
     widen,
 )
-from grpo_lite.chunked import head_inputs, linear_head, linear_logps
+from grpo_lite.chunked import linear_head, linear_logps
 from grpo_lite.reading import read
 
 LARGE = 2**24  # So many logits (64 MB in float32) are no longer computed all at once.
@@ -124,7 +124,7 @@ def completion_logps(
     completion_mask = _check_completion_mask(completion_ids, completion_mask)
     large = completion_ids.numel() * (vocabulary_size(model) or 0) >= LARGE
     head = linear_head(model, completion_ids[:1, :1]) if large else None
-    outputs = _outputs(model, head, prompt_ids, completion_ids, prompt_mask, completion_mask)
+    outputs = _outputs(model, head is not None, prompt_ids, completion_ids, prompt_mask, completion_mask)
     if head is None:
         logps = token_logps(outputs, completion_ids, temperature=temperature)
         return torch.where(completion_mask, logps, 0)
@@ -133,28 +133,23 @@ def completion_logps(
     return logps.new_zeros(completion_ids.shape).masked_scatter(completion_mask, logps)
 
 
-def _outputs(model, head, prompt_ids, completion_ids, prompt_mask, completion_mask) -> Tensor:
-    """Return the logits that predict the completions; given the `head`, what it would compute them from."""
+def _outputs(model, hidden, prompt_ids, completion_ids, prompt_mask, completion_mask) -> Tensor:
+    """Return the logits that predict the completions, or the hidden states that these would come from."""
     group, length = len(completion_ids) // len(prompt_ids), completion_ids.shape[1]
     rows = torch.arange(len(completion_ids), device=prompt_ids.device) // group
     whole_mask = torch.cat([prompt_mask[rows], completion_mask], dim=1)
-    with head_inputs(head) as seen:
-
-        def one_reading(ids, mask, keep, **settings):
-            logits, memory = read(model, ids, mask, logits_to_keep=keep, **settings)
-            return (seen.pop()[:, -keep:] if head else logits), memory
-
-        if group > 1:
-            first, memory = one_reading(prompt_ids, prompt_mask, 1)
-            [cache] = memory.values()
-            if _is_shareable(cache, prompt_ids.shape[1]):
-                if length == 1:
-                    return first[rows]
-                cache.reorder_cache(rows)
-                rest, _ = one_reading(completion_ids[:, :-1], whole_mask[:, :-1], length - 1, **memory)
-                return torch.cat([first[rows], rest], dim=1)
-        whole_ids = torch.cat([prompt_ids[rows], completion_ids], dim=1)
-        return one_reading(whole_ids, whole_mask, length + 1, use_cache=False)[0][:, :-1]
+    if group > 1:
+        first, memory = read(model, prompt_ids, prompt_mask, keep=1, hidden=hidden)
+        [cache] = memory.values()
+        if _is_shareable(cache, prompt_ids.shape[1]):
+            if length == 1:
+                return first[rows]
+            cache.reorder_cache(rows)
+            so_far = whole_mask[:, :-1]
+            rest, _ = read(model, completion_ids[:, :-1], so_far, keep=length - 1, hidden=hidden, **memory)
+            return torch.cat([first[rows], rest], dim=1)
+    whole_ids = torch.cat([prompt_ids[rows], completion_ids], dim=1)
+    return read(model, whole_ids, whole_mask, keep=length + 1, hidden=hidden, use_cache=False)[0][:, :-1]
 
 
 def _is_shareable(cache, length: int) -> bool:

@@ -1,5 +1,7 @@
 """One forward pass of a language model: it reads the newest tokens and remembers them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,7 +16,8 @@ def read(
     new_ids: Int[Tensor, "B T"],
     attention_mask: Bool[Tensor, "B P"],
     *,
-    logits_to_keep: int,
+    keep: int,
+    hidden: bool = False,
     use_cache: bool = True,
     **memory: Any,
 ) -> tuple[Tensor, dict[str, Any]]:
@@ -24,31 +27,33 @@ def read(
         model: a causal language model of transformers, or one that is called like it.
         new_ids: the tokens that it has not read yet.
         attention_mask: True on real tokens, of all that it has read and of the new ones.
-        logits_to_keep: K, at how many of the last tokens logits are wanted.
+        keep: K, how many of the last tokens are wanted.
+        hidden: whether what the last layer reads is wanted in place of its logits.
         use_cache: whether it shall remember what it reads.
         memory: what an earlier reading returned.
 
     Returns:
-        The logits, [B, K, V], and what the model remembers now (`memory_of`).
+        The logits, [B, K, V], or the hidden states, [B, K, H], and what the model remembers now (`memory_of`).
 
     Example:
         >>> from transformers import GPT2Config, GPT2LMHeadModel
         >>> config = GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
         >>> model, ids = GPT2LMHeadModel(config), torch.tensor([[1, 2, 3]])
-        >>> _, memory = read(model, ids[:, :2], ids[:, :2] > 0, logits_to_keep=1)
-        >>> logits, _ = read(model, ids[:, 2:], ids > 0, logits_to_keep=1, **memory)
+        >>> _, memory = read(model, ids[:, :2], ids[:, :2] > 0, keep=1)
+        >>> logits, _ = read(model, ids[:, 2:], ids > 0, keep=1, **memory)
         >>> logits.shape
         torch.Size([1, 1, 10])
     """
-    out = model(
+    reader: Any = model.base_model if hidden else model
+    out = reader(
         input_ids=new_ids,
         attention_mask=attention_mask.long(),
         position_ids=position_ids(attention_mask)[:, -new_ids.shape[1] :],
-        logits_to_keep=logits_to_keep,
         use_cache=use_cache,
+        **({} if hidden else {"logits_to_keep": keep}),
         **memory,
     )
-    return out.logits[:, -logits_to_keep:], memory_of(out)
+    return (out.last_hidden_state if hidden else out.logits)[:, -keep:], memory_of(out)
 
 
 def memory_of(out: Any) -> dict[str, Any]:
@@ -58,3 +63,15 @@ def memory_of(out: Any) -> dict[str, Any]:
     """
     name = "cache" if hasattr(out, "cache") else "past_key_values"
     return {name: getattr(out, name, None)}
+
+
+@contextmanager
+def eval_mode(model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout off for a while, and give each part back the mode in which it came."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,7 +1,6 @@
 """Sample a group: G completions of each prompt, with the log-probs they were sampled at."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,7 +16,7 @@ from grpo_lite._checks import (
     vocabulary_size,
     widen,
 )
-from grpo_lite.reading import read
+from grpo_lite.reading import eval_mode, read
 
 
 class Completions(NamedTuple):
@@ -172,8 +171,8 @@ def _decode(
     check_ids("pad_token_id", pad_id[None, None], vocabulary_size(model))
     attention_mask = check_prompt_mask(prompt_ids, prompt_mask)
     ids, mask, logps = [], [], []
-    with _eval_mode(model):
-        logits, memory = read(model, prompt_ids, attention_mask, logits_to_keep=1)
+    with eval_mode(model):
+        logits, memory = read(model, prompt_ids, attention_mask, keep=1)
         [cache] = memory.values()
         rows = torch.arange(len(prompt_ids), device=prompt_ids.device).repeat_interleave(num_generations)
         cache.reorder_cache(rows)
@@ -197,7 +196,7 @@ def _decode(
                 reading = reading[kept]
             attention_mask = torch.cat([attention_mask, mask[-1][:, None]], dim=1)
             new_ids = ids[-1][reading, None]
-            logits[reading] = read(model, new_ids, attention_mask[reading], logits_to_keep=1, **memory)[0][:, -1]
+            logits[reading] = read(model, new_ids, attention_mask[reading], keep=1, **memory)[0][:, -1]
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -210,14 +209,3 @@ def _most_likely(logits: Tensor) -> tuple[Tensor, Tensor]:
     logits = widen(logits)
     highest, token = logits.max(dim=-1)
     return token, highest - logits.logsumexp(dim=-1)
-
-
-@contextmanager
-def _eval_mode(model: torch.nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -13,7 +13,8 @@ HOUSE = Path(grpo_lite.__file__).parent
 ALGORITHM = [
     {"_checks"},
     {"masking", "kl"},
-    {"chunked", "reading", "ratio", "advantages"},
+    {"reading", "ratio", "advantages"},
+    {"chunked"},
     {"sampling", "logprobs", "objectives", "token_weights"},
     {"algorithms"},
     {"aggregation"},

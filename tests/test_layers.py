@@ -1,8 +1,11 @@
 """The rooms of the house: which file may import which, and that none is missing from the picture."""
 
 import ast
+import re
 import sys
+from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -87,6 +90,47 @@ def test_imports_point_one_way(path):
 
 def test_the_plan_has_every_room():
     assert set(storeys()) == {name_of(path) for path in files()}
+
+
+PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "architecture.svg"
+
+
+def drawn():
+    """Name in the picture -> where it stands, as (x, y); files of a wing carry its name."""
+    places, wing = {}, ""
+    for element in ElementTree.fromstring(PICTURE.read_text()).iter():
+        kind, place = element.get("class"), (float(element.get("x", 0)), float(element.get("y", 0)))
+        if kind == "h":
+            wing = element.text if element.text.endswith("/") else ""
+            places[element.text] = place
+        elif element.tag.endswith("rect") and element.get("height") == "24":
+            wing = ""  # a file with a box of its own
+        elif kind == "d":
+            places[wing.replace("/", ".") + element.text] = place
+    return places
+
+
+def test_the_picture_has_every_file():
+    folders = {"the algorithm", "rewards/", "training/", "experiments/"}
+    assert set(drawn()) - folders == set(storeys()) - {name.rstrip("/") for name in folders} - {""} | {
+        "rewards.judges/"
+    }
+
+
+def test_in_the_picture_a_file_stands_below_what_it_may_import():
+    height = {name: y for name, (_, y) in drawn().items()}
+    for below, above in pairwise(ALGORITHM):
+        assert max(height[name] for name in below) < min(height[name] for name in above)
+    assert height["loss"] < height["training/"] < height["experiments/"] < height["cli"] < height["__main__"]
+    assert max(height[name] for name in height if name.startswith("rewards.")) < height["tasks"] < height["training/"]
+
+
+def test_the_steps_in_the_picture_are_those_of_the_page():
+    steps = re.findall(r'class="s m"[^>]*>(\d)<', PICTURE.read_text())
+    page = (PICTURE.parents[1] / "architecture.md").read_text()
+    assert sorted(steps) == re.findall(r"^(\d)\. \*\*", page, re.M)
+    for name in re.findall(r"^\| .+? \| `([\w/]+\.py)`", page, re.M):
+        assert (HOUSE / name).exists(), name
 
 
 def test_judges_know_nothing_of_the_package():

@@ -18,11 +18,14 @@ NAMES = ["loop", "loss-matrix", "ppo-grpo", "road", "shift"]
 DECLARED = re.compile(r"(?:fill|stroke):([^;}]+)")
 
 every_diagram = pytest.mark.parametrize("name", NAMES)
+# And one that only the site shows.
+every_drawing = pytest.mark.parametrize("name", [*NAMES, "architecture"])
 
 
 def drawing(name):
     """The elements of the file as it is, its name space left out."""
-    text = (plotting.DIAGRAMS / f"{name}.svg").read_text()
+    folder = plotting.DIAGRAMS if name in NAMES else ROOT / "docs" / "assets"
+    text = (folder / f"{name}.svg").read_text()
     return ElementTree.fromstring(text.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
 
 
@@ -86,13 +89,13 @@ def test_each_diagram_stands_in_a_lesson_with_its_own_description_as_its_text():
 
 
 def test_all_have_the_same_style_so_that_two_can_stand_on_one_page():
-    assert {style(name) for name in NAMES} == {style("loop")}
+    assert {style(name) for name in [*NAMES, "architecture"]} == {style("loop")}
     rules = re.findall(r"^(.+?)\{", style("loop"), re.M)
     assert len(rules) == style("loop").count("{") > 0
     assert all(part.split()[0] == ".diagram" for rule in rules for part in rule.split(","))
 
 
-@every_diagram
+@every_drawing
 def test_a_diagram_is_named_and_its_ids_are_its_own(name):
     root = drawing(name)
     assert (root.get("class"), root.get("role")) == ("diagram", "img")
@@ -101,7 +104,7 @@ def test_a_diagram_is_named_and_its_ids_are_its_own(name):
     assert len(root.find("title").text) < 60 < len(root.find("desc").text)
 
 
-@every_diagram
+@every_drawing
 def test_a_diagram_is_legible_on_a_phone(name):
     root = drawing(name)
     left, top, width, height = (float(n) for n in root.get("viewBox").split())
@@ -116,7 +119,7 @@ def test_a_diagram_is_legible_on_a_phone(name):
         assert "matrix" not in element.get("transform", "")
 
 
-@every_diagram
+@every_drawing
 def test_every_colour_follows_the_scheme_and_has_a_mid_tone_to_fall_back_on(name):
     css = (ROOT / "docs/assets/stylesheets/site.css").read_text()
     tones = {*plotting.COLORS.values(), "#787878", "none"}

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast browser screenshots notebooks colab parity bench models mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks colab parity bench models mutants check clean
 
 install: .venv/installed
 
@@ -28,6 +28,15 @@ test: install
 
 test-fast: install
 	$(BIN)/python -m pytest -q -m 'not site and not slow'
+
+# The oldest versions that pyproject.toml allows and the newest that pip finds, each in an environment of its own under
+# build/. Another Python: make test-newest PYTHON=python3.13.
+test-oldest test-newest:
+	$(PYTHON) tests/versions.py $(@:test-%=%)
+
+# What an installer gets: the wheel, in an environment with nothing else, away from the repository.
+wheel:
+	$(PYTHON) tests/wheel.py
 
 # The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm, as does the linter of `check`.
 browser: install tests/node_modules/installed

@@ -3,6 +3,7 @@
 import inspect
 import re
 import subprocess
+import tomllib
 
 import pytest
 
@@ -142,6 +143,19 @@ def test_the_address_of_the_repository_is_the_one_of_mkdocs_yml():
         if file.endswith((".py", ".md", ".yml", ".toml", ".html", ".ipynb", ".cff")):
             for address in re.findall(r"https://github\.com/grpo-lite[\w./-]*", (ROOT / file).read_text()):
                 assert address.rstrip(".").removesuffix(".git").startswith(setting("repo_url")), file
+
+
+def test_actions_are_named_by_commit():
+    """A tag can be moved to other code, a commit cannot."""
+    used = [line for file in (ROOT / ".github").rglob("*.yml") for line in re.findall(r"uses: (.*)", file.read_text())]
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[\d.]+", line)] == []
+
+
+def test_the_site_that_a_package_index_names_is_the_one_of_mkdocs_yml():
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"({setting('site_url')})" in about["readme"]["text"]
+    assert about["urls"]["Repository"] == setting("repo_url")
 
 
 def test_whatever_says_how_to_install_the_package_says_where_it_is():

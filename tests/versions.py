@@ -1,0 +1,68 @@
+"""Run the package's tests and three lessons with the oldest versions that pyproject.toml allows, or with the newest.
+
+Each has an environment of its own under build/, without TRL and the site. torch is the one of constraints.txt in both:
+its other versions bring gigabytes of CUDA, so its lower bound is not run here. Usage: `make test-oldest`, or
+`python tests/versions.py oldest`.
+"""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = ["train", "rewards"]
+TOOLS = ["beartype", "hypothesis", "pytest", "pytest-xdist", "ipykernel", "nbclient"]
+LESSONS = ["03_sampling_a_group", "04_token_logprobs", "06_kl"]
+WITHOUT = ["config", "cli"]  # a table of TRL's settings; a command line that is installed
+
+
+def oldest():
+    """The lower bounds of pyproject.toml as exact versions, torch's apart."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = project["dependencies"] + sum((project["optional-dependencies"][extra] for extra in EXTRAS + ["plot"]), [])
+    return [line.replace(">=", "==") for line in needed if ">=" in line and not line.startswith("torch")]
+
+
+def tests():
+    """The tests of the algorithm and of its two wings: those that are called like a module there."""
+    modules = [path.stem for room in ("", "rewards", "training") for path in (ROOT / "grpo_lite" / room).glob("*.py")]
+    files = [ROOT / "tests" / f"test_{name}.py" for name in sorted(set(modules) - set(WITHOUT))]
+    return [str(file) for file in files if file.exists()]
+
+
+def make_environment(home, versions):
+    """An environment with these versions, made anew when they change."""
+    torch = next(line for line in (ROOT / "constraints.txt").read_text().split() if line.startswith("torch=="))
+    pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--upgrade", "--disable-pip-version-check"]
+    if not (home / "bin" / "pytest").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+    # torch by itself: where a wheel for plain CPUs lies at hand, its local version keeps out the one with CUDA.
+    subprocess.run([*pip, torch], check=True)
+    subprocess.run([*pip, "--editable", f"{ROOT}[{','.join(EXTRAS)}]", torch, *versions, *TOOLS], check=True)
+
+
+def main(which):
+    """Make the environment, run the tests and the lessons there, say what they ran with."""
+    home = ROOT / "build" / which
+    make_environment(home, oldest() if which == "oldest" else [])
+    python = home / "bin" / "python"
+    show = (
+        "import platform, sys; from importlib.metadata import version as v; print('Python', platform.python_version(), "
+    )
+    show += "*(f'{name} {v(name)}' for name in sys.argv[1:]), sep=', ')"
+    subprocess.run([python, "-c", show, "torch", "transformers", "jaxtyping", "matplotlib", "numpy"], check=True)
+    # Old libraries name each other's past in DeprecationWarnings, which a reader never sees. FutureWarnings are seen.
+    quiet = ["-W", "ignore::DeprecationWarning"] if which == "oldest" else []
+    subprocess.run([python, "-m", "pytest", "-q", "-n", "2", "-m", "not slow", *quiet, *tests()], cwd=ROOT, check=True)
+    run = "import nbformat, sys; from nbclient import NotebookClient as Client; "
+    run += "lesson = nbformat.read(sys.argv[1], 4); Client(lesson, kernel_name='python3').execute(); "
+    run += "said = [o.text for c in lesson.cells for o in c.get('outputs', []) if o.get('name') == 'stderr']; "
+    run += "sys.exit(''.join(said))"
+    for lesson in LESSONS:
+        print(lesson, flush=True)
+        subprocess.run([python, "-c", run, f"{lesson}.ipynb"], cwd=ROOT / "notebooks", check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -74,8 +74,13 @@ for name, values in sweep.AXES.items():
 #
 # **Predict.** All five end at about 90 % right. How far apart are the best and the worst?
 
+
 # %% tags=["result-five-seeds"]
-base = sweep.select(results)
+def runs_with(**changes):
+    return [run for run in results if run["settings"] == sweep.BASE | changes]
+
+
+base = runs_with()
 last = [run["sampled_accuracy"][-1] for run in base]
 print("seed", *(f"{run['seed']:6}" for run in base))
 print("last", *(f"{x:6.3f}" for x in last))
@@ -104,7 +109,7 @@ print("last", *(f"{x:6.3f}" for x in last))
 T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 
 
-def interval_in_a_loop(values):
+def interval(values):
     n, mean, squares = len(values), 0.0, 0.0
     for x in values:
         mean += x / n
@@ -115,18 +120,16 @@ def interval_in_a_loop(values):
 
 
 for n in (2, 3, 5):
-    mean, half = interval_in_a_loop(last[:n])
+    mean, half = interval(last[:n])
     print(f"{n} seeds: {mean:.3f} ± {half:.3f}")
 
 # %% [markdown]
-# Two seeds say next to nothing, although their values lie close together. Three look better than five: the first three happened to agree, and the fourth did not. An interval is a random thing itself, and the 95 % are about many of them. The packaged `sweep.interval` computes the same.
+# Two seeds say next to nothing, although their values lie close together. Three look better than five: the first three happened to agree, and the fourth did not. An interval is a random thing itself, and the 95 % are about many of them.
 
 # %% [markdown] tags=["detail"]
 # Is the factor worth the trouble? Draw five normal numbers, twenty thousand times, and count how often the interval contains the true mean, 0.
 
 # %% tags=["result-coverage", "detail"]
-torch.testing.assert_close(sweep.interval(last), interval_in_a_loop(last))
-
 draws = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
 mean, s = draws.mean(dim=1), draws.std(dim=1)
 for factor in (1.96, 2.776):
@@ -156,7 +159,7 @@ def final(run):
 
 
 for measure in (average, final):
-    mean, half = sweep.interval([measure(run) for run in base])
+    mean, half = interval([measure(run) for run in base])
     print(f"{measure.__name__:8} {mean:.3f} ± {half:.3f}")
 
 # %% [markdown]
@@ -172,12 +175,12 @@ for measure in (average, final):
 # %% tags=["result-pairs"]
 def difference(runs, others, measure=average):
     pairs = zip(runs, others, strict=True)
-    return sweep.interval([measure(run) - measure(other) for run, other in pairs])
+    return interval([measure(run) - measure(other) for run, other in pairs])
 
 
 for beta in (0.0, 0.01, 0.2):
-    runs = sweep.select(results, beta=beta)
-    mean, half = sweep.interval([average(run) for run in runs])
+    runs = runs_with(beta=beta)
+    mean, half = interval([average(run) for run in runs])
     apart, pair = difference(runs, base)
     print(f"{beta:4}: {mean:.3f} ± {half:.3f}   minus base {apart:+.3f} ± {pair:.3f}")
 
@@ -191,8 +194,7 @@ for beta in (0.0, 0.01, 0.2):
 def along(axis):
     others = sweep.ALONG.get(axis, {})
     return {
-        nice(value): sweep.select(results, **others, **{axis: value})
-        for value in sweep.AXES[axis]
+        nice(value): runs_with(**others, **{axis: value}) for value in sweep.AXES[axis]
     }
 
 
@@ -205,7 +207,7 @@ def picture(settings, base_name, title):
     rows = {}
     for label, runs in settings.items():
         columns = zip(*(run["sampled_accuracy"] for run in runs), strict=True)
-        rows[label] = [sweep.interval(column) for column in columns]
+        rows[label] = [interval(column) for column in columns]
     colors = ["other", "third", "fourth", "fifth"]
     others = [label for label in settings if label != base_name]
     return plotting.lines(
@@ -222,7 +224,7 @@ def picture(settings, base_name, title):
 def table(settings, base_name):
     print("         average         minus base         last")
     for label, runs in settings.items():
-        cells = [sweep.interval([m(run) for run in runs]) for m in (average, final)]
+        cells = [interval([m(run) for run in runs]) for m in (average, final)]
         whole, last = (f"{mean:.3f} ± {half:.3f}" for mean, half in cells)
         apart, half = difference(runs, settings[base_name])
         against = f"{apart:+.3f} ± {half:.3f} {'*' if abs(apart) > half else ''}"
@@ -252,7 +254,7 @@ table(along("learning_rate"), "2e-4")
 # Nothing else in this lesson comes near it. With a quarter of the base's learning rate the model is only at 0.70 when the base is at 0.90. With 2.5 times the rate it learns faster and ends no higher. With five times the rate it jumps ahead in the first five batches and then hardly gets on. And with fifteen times the rate nothing is left: at the end, not one completion is right in any of the five trainings. This is what happened to the first of them, evaluation by evaluation:
 
 # %% tags=["result-collapse"]
-dead = sweep.select(results, learning_rate=3e-3)
+dead = runs_with(learning_rate=3e-3)
 for name in ("frac_reward_zero_std", "mean_length", "greedy_accuracy"):
     print(f"{name:21}", *(f"{x:6.2f}" for x in dead[0][name][1:]))
 
@@ -279,9 +281,9 @@ table(along("num_iterations"), "1")
 # %% alt="Held-out accuracy over 40 batches. Four updates at 5e-5 lie almost on one update at 2e-4. Four updates at 2e-4 and one update at 5e-4 lie close together, well above the other two in the first ten batches. All four end at about 0.9."
 reuse = {
     "1 × 2e-4": base,
-    "4 × 2e-4": sweep.select(results, num_iterations=4),
-    "4 × 5e-5": sweep.select(results, num_iterations=4, learning_rate=5e-5),
-    "1 × 5e-4": sweep.select(results, learning_rate=5e-4),
+    "4 × 2e-4": runs_with(num_iterations=4),
+    "4 × 5e-5": runs_with(num_iterations=4, learning_rate=5e-5),
+    "1 × 5e-4": runs_with(learning_rate=5e-4),
 }
 picture(reuse, "1 × 2e-4", "updates × learning rate")
 
@@ -319,7 +321,7 @@ picture(along("temperature"), "1.0", "temperature of training")
 # %% tags=["result-temperature"]
 table(along("temperature"), "1.0")
 watch(along("temperature"), "frac_reward_zero_std")
-apart, half = difference(sweep.select(results, temperature=1.5), base, final)
+apart, half = difference(runs_with(temperature=1.5), base, final)
 print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 
 # %% [markdown]
@@ -443,10 +445,7 @@ alike = {
     "none": {"scale_rewards": "none"},
 }
 for seed in range(5):
-    ends = {
-        name: final(sweep.select(results, **change)[seed])
-        for name, change in alike.items()
-    }
+    ends = {name: final(runs_with(**change)[seed]) for name, change in alike.items()}
     best, worst = max(ends, key=ends.get), min(ends, key=ends.get)
     print(f"{seed}: best {best} {ends[best]:.3f}, worst {worst} {ends[worst]:.3f}")
 
@@ -467,7 +466,7 @@ live = {
 }
 at_20 = sweep.BATCHES.index(20)
 stored = {
-    name: [run["sampled_accuracy"][at_20] for run in sweep.select(results, **change)]
+    name: [run["sampled_accuracy"][at_20] for run in runs_with(**change)]
     for name, change in changes.items()
 }
 ends = {name: [final(run) for run in runs] for name, runs in live.items()}
@@ -476,7 +475,7 @@ for name in changes:
 
 # %% alt="Two rows with two dots each, stored and live, and their intervals. Base: 0.82 stored, 0.84 live. lr 5e-5: 0.52 stored, 0.51 live. The intervals of the two rows are far apart."
 both = {"stored, 5 seeds": stored, "live, 3 seeds": ends}
-both = {who: [sweep.interval(x[name]) for name in changes] for who, x in both.items()}
+both = {who: [interval(x[name]) for name in changes] for who, x in both.items()}
 plotting.intervals(
     {who: [mean for mean, _ in row] for who, row in both.items()},
     {who: [half for _, half in row] for who, row in both.items()},
@@ -486,7 +485,7 @@ plotting.intervals(
 
 # %%
 for name in changes:
-    (mean, _), (again, _) = sweep.interval(stored[name]), sweep.interval(ends[name])
+    (mean, _), (again, _) = interval(stored[name]), interval(ends[name])
     assert abs(mean - again) < 0.12
 assert min(ends["base"]) > max(ends["lr 5e-5"])
 
@@ -564,9 +563,9 @@ def suspicious_interval(runs):
 
 
 for mu in (1, 8):
-    runs = sweep.select(results, num_iterations=mu)
+    runs = runs_with(num_iterations=mu)
     mean, half = suspicious_interval(runs)
-    ours = sweep.interval([final(run) for run in runs])[1]
+    ours = interval([final(run) for run in runs])[1]
     print(f"mu {mu}: {mean:.3f} ± {half:.3f}, ours ± {ours:.3f}")
 
 # %% [markdown] tags=["solution"]

@@ -71,7 +71,7 @@ def storeys():
 
     rewards = wing("rewards", REWARDS, {"_checks"})
     may["tasks"] = rewards
-    may["plotting"] = {"_checks"}
+    may |= {"_axes": {"_checks"}, "plotting": {"_axes", "_checks"}}
     training = wing("training", TRAINING, algorithm | rewards)
     experiments = wing("experiments", EXPERIMENTS, training | {"tasks", "training"})
     may["cli"] = experiments | {"plotting"}

@@ -46,14 +46,12 @@ def test_names_of_lines_that_end_together_do_not_overlap():
     assert all(b - a > 0.1 for a, b in zip(heights, heights[1:], strict=False))
 
 
-def test_bars_show_values_and_errors():
-    figure = plotting.bars(
-        {"a": [1.0, -2.0], "b": [3.0, 4.0]}, ["x", "y"], ylabel="points", errors={"a": [0.1, 0.2]}, by_sign=True
-    )
+def test_bars_show_values_and_signs():
+    figure = plotting.bars({"a": [1.0, -2.0], "b": [3.0, 4.0]}, ["x", "y"], ylabel="points", by_sign=True)
     assert [bar.get_height() for bar in figure.axes[0].patches] == [1.0, -2.0, 3.0, 4.0]
     colors = [bar.get_facecolor()[:3] for bar in figure.axes[0].patches]
-    assert colors[0] != colors[1]
-    assert colors[0] == colors[2]
+    roles = ["positive", "negative", "positive", "positive"]
+    assert colors == [pytest.approx(to_rgb(plotting.COLORS[role])) for role in roles]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["x", "y"]
 
 

@@ -7,17 +7,15 @@ lesson "What matters" reads the results.
 
 import argparse
 import dataclasses
-import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import torch
 
-from grpo_lite._checks import check_choice
 from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
@@ -25,7 +23,7 @@ from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.records import append_line, read_lines
 from grpo_lite.training.trainer import GRPOTrainer
 
-STORED = Path(__file__).parents[1] / "data" / "sweep.jsonl"
+STORED = Path(str(files("grpo_lite") / "data" / "sweep.jsonl"))
 
 BASE: dict[str, Any] = {
     "num_generations": 8,
@@ -60,11 +58,9 @@ FIXED: dict[str, Any] = {
     "reward_weights": [1.0, 0.0],
     "lr_scheduler_type": "constant",
     "per_device_eval_batch_size": 500,
+    "disable_tqdm": True,
 }
 HELD_OUT = 200
-
-# 97.5 % point of Student's t for 1, 2, 3, ... degrees of freedom.
-_T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145]
 
 
 def grid() -> list[dict[str, Any]]:
@@ -110,53 +106,37 @@ def run(settings: Mapping[str, Any], seed: int, *, batches: Sequence[int] = BATC
     """
     settings = BASE | dict(settings)
     model, tokenizer = load_base_model()
-    updates = settings["num_iterations"]
-    args = GRPOConfig(**FIXED | settings | {"seed": seed, "max_steps": max(1, batches[-1] * updates)})
+    args = GRPOConfig(**FIXED | settings | {"seed": seed})
     judge = dataclasses.replace(args, temperature=1.0)
     rewards: list[RewardFunc] = [accuracy, think_rate]  # right answers are paid; thinking is watched
     trainer = GRPOTrainer(model, rewards, args, make_problems("chain-sum", "train", 5000), tokenizer)
     held_out = make_problems("chain-sum", "test", HELD_OUT)
-    record = {"settings": settings, "seed": seed, "torch": torch.__version__, "threads": torch.get_num_threads()}
     points = []
-    for before, now in zip([0, *batches], batches, strict=False):
-        flat, clipped = [], []
-        for _ in range(now - before):
-            groups = trainer.add_advantages(trainer.select_groups(trainer.sample()))
-            flat += [not group.has_spread for group in groups]
-            clipped += [trainer.update(groups)["clip_fraction"] for _ in range(updates)]
+    for batch in batches:
+        before = len(trainer.history)
+        if batch > 0:
+            trainer.args = dataclasses.replace(args, max_steps=batch * settings["num_iterations"])
+            trainer.train()
+        since = trainer.history[before:]
         found = rollout.evaluate(model, tokenizer, rewards, held_out, judge)
-        points.append(
-            {
-                "sampled_accuracy": found["sampled_accuracy"],
-                "greedy_accuracy": found["greedy_accuracy"],
-                "think_rate": found["sampled_think_rate"],
-                "mean_length": found["mean_length"],
-                "frac_reward_zero_std": fmean(flat) if flat else None,
-                "clip_fraction": fmean(clipped) if clipped else None,
-            }
-        )
-    rounded = [{name: x if x is None else round(x, 4) for name, x in point.items()} for point in points]
-    return record | {"batches": list(batches)} | {name: [point[name] for point in rounded] for name in rounded[0]}
+        found["think_rate"] = found["sampled_think_rate"]
+        point: dict[str, float | None] = {
+            name: found[name] for name in ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length")
+        }
+        for name in ("frac_reward_zero_std", "clip_fraction"):
+            point[name] = fmean(record[name] for record in since) if since else None
+        points.append({name: x if x is None else round(x, 4) for name, x in point.items()})
+    record = {"settings": settings, "seed": seed, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    return record | {"batches": list(batches)} | {name: [point[name] for point in points] for name in points[0]}
 
 
 def sweep(
     path: str | Path, settings: Iterable[Mapping[str, Any]], seeds: Iterable[int], *, batches: Sequence[int] = BATCHES
 ) -> list[dict[str, Any]]:
-    """Run every setting with every seed and add each finished run to a file; what stands there is not run again.
+    """Run every setting with every seed and add each finished run to a file of JSON lines; return all that it holds.
 
-    One seed after the other, so that a file that is not yet complete has all settings. A kill loses the run under way:
-    of a line that was cut off, nothing is kept.
-
-    Args:
-        path: a file of JSON lines; it need not exist.
-        settings: what differs from `BASE`, one dict a setting.
-        seeds: the seeds.
-        batches: as in `run`.
-
-    Returns:
-        All runs in the file, also those that were there before.
-
-    Source: our own. Used in lesson "What matters".
+    What stands there is not run again; a kill loses the run under way. One seed after the other, so that a file that
+    is not yet complete has all settings.
 
     Example:
         >>> import tempfile
@@ -165,11 +145,12 @@ def sweep(
         1 of 1: beta=0.04, seed 0: sampled 0.31 -> 0.31
     """
     path = Path(path)
-    _drop_cut_line(path)
-    done = [_key(record["settings"], record["seed"], record["batches"]) for record in read_lines(path)]
+    if path.exists():  # what a kill has left of a line is taken away: the next one would be written behind it
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    done = [(record["settings"], record["seed"], record["batches"]) for record in read_lines(path)]
     wanted = [(BASE | dict(change), seed) for seed in seeds for change in settings]
     for number, (setting, seed) in enumerate(wanted, start=1):
-        if _key(setting, seed, batches) in done:
+        if (setting, seed, list(batches)) in done:
             continue
         record = run(setting, seed, batches=batches)
         append_line(path, record)
@@ -179,81 +160,14 @@ def sweep(
     return read_lines(path)
 
 
-def load_results(path: str | Path = STORED) -> list[dict[str, Any]]:
-    """Read the results of a sweep.
-
-    Args:
-        path: a file that `sweep` has written; the default is the one that ships with the package.
-
-    Returns:
-        One record a run, as `run` makes it.
-
-    Raises:
-        ValueError: there is no such file.
-
-    Source: our own. Used in lesson "What matters".
+def load_results() -> list[dict[str, Any]]:
+    """Read the results that ship with the package: one record a run, as `run` makes it, seed by seed.
 
     Example:
-        >>> sorted(load_results()[0])[:3]
-        ['batches', 'clip_fraction', 'frac_reward_zero_std']
+        >>> len(load_results()), load_results()[0]["settings"] == BASE
+        (110, True)
     """
-    if not Path(path).exists():
-        raise ValueError(f"path must be a file with the results of a sweep, got {str(path)!r}: sweep() writes one")
-    return read_lines(Path(path))
-
-
-def select(results: Iterable[Mapping[str, Any]], **changes) -> list[Mapping[str, Any]]:
-    """Take the runs of one setting, by seed.
-
-    Args:
-        results: records of runs.
-        changes: what differs from `BASE`.
-
-    Returns:
-        The runs with exactly this setting.
-
-    Raises:
-        ValueError: a name that was not swept, or a setting without a run.
-
-    Source: our own. Used in lesson "What matters".
-
-    Example:
-        >>> [run["seed"] for run in select(load_results(), beta=0.04)][:5]
-        [0, 1, 2, 3, 4]
-    """
-    for name in changes:
-        check_choice("changes", name, tuple(BASE))
-    found = [record for record in results if record["settings"] == BASE | changes]
-    if not found:
-        raise ValueError(f"changes must be a setting that was run, got {changes}: grid() lists the settings")
-    return sorted(found, key=lambda record: record["seed"])
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    r"""Return the mean of a few independent runs and the half-width of its 95 % interval, by Student's t.
-
-    $\bar x \pm t \, s / \sqrt n$, with $s$ the standard deviation over $n - 1$ and $t$ the 97.5 % point of Student's
-    distribution with $n - 1$ degrees of freedom. It takes the values for normal, which near an accuracy of 1 they are
-    not quite.
-
-    Args:
-        values: one number a run, 2 to 15 of them.
-
-    Returns:
-        Mean and half-width.
-
-    Raises:
-        ValueError: fewer than 2 values or more than 15.
-
-    Source: Student, The probable error of a mean, Biometrika 6 (1908). Built in lesson "What matters".
-
-    Example:
-        >>> tuple(round(x, 3) for x in interval([0.90, 0.92, 0.91, 0.89, 0.93]))
-        (0.91, 0.02)
-    """
-    if not 2 <= len(values) <= len(_T) + 1:
-        raise ValueError(f"values must hold 2 to {len(_T) + 1} runs, got {len(values)}: one run has no spread")
-    return fmean(values), _T[len(values) - 2] * stdev(values) / math.sqrt(len(values))
+    return read_lines(STORED)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -272,16 +186,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = args.output or STORED
         sweep(path, grid(), SEEDS)
     print(f"wrote {path}")
-
-
-def _key(settings: Mapping[str, Any], seed: int, batches: Sequence[int]) -> str:
-    return json.dumps([settings, seed, list(batches)], sort_keys=True)
-
-
-def _drop_cut_line(path: Path) -> None:
-    """Take away what a kill has left of a line, or the next line would be written behind it."""
-    if path.exists():
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
 if __name__ == "__main__":

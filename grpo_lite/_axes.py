@@ -1,0 +1,68 @@
+"""What the figures of `plotting` share: colours, empty panels, logarithmic axes, and the names of what is drawn."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from grpo_lite._checks import check_installed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = {
+    "policy": "#3d85c6",
+    "old": "#b7791f",
+    "reference": "#9966cc",
+    "positive": "#1b998b",
+    "negative": "#d9603b",
+    "clipped": "#808080",
+    "other": "#c2558e",
+    "third": "#5b9632",
+    "fourth": "#a0694c",
+    "fifth": "#918b17",
+}
+_CYCLE = [COLORS[role] for role in ("policy", "other", "third", "fourth", "fifth")]  # the last four stand for nothing
+
+
+def color_of(name: str, k: int, colors: Mapping[str, str] | None) -> str:
+    color = (colors or {}).get(name, name)
+    return COLORS.get(color, color if color != name else _CYCLE[k % len(_CYCLE)])
+
+
+def figure_of(panels: int, height: float = 2.9) -> "tuple[Figure, list[Axes]]":
+    check_installed("matplotlib", "plotting needs matplotlib", "plot")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, height * panels), layout="constrained")
+    return figure, list(figure.subplots(panels, 1, squeeze=False, sharex=True)[:, 0])
+
+
+def scale(ax: "Axes", log: str) -> None:
+    from matplotlib.ticker import LogFormatter
+
+    for name in log:
+        ax.set(**{f"{name}scale": "log"})
+        axis = {"x": ax.xaxis, "y": ax.yaxis}[name]
+        axis.set_major_formatter("{x:g}")  # small raised exponents are not legible on a phone
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+
+
+def name_groups(ax: "Axes", count: int) -> None:
+    if count > 1:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 3), borderaxespad=0.2)
+
+
+def name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
+    """Write each name beside the end of its line, and push names apart that would overlap."""
+    ax.autoscale_view()  # the limits are otherwise found at drawing time, too late for the line below
+    to_axes = ax.transData - ax.transAxes
+    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for line in drawn]
+    upwards = sorted(range(len(drawn)), key=lambda k: (ends[k], -k))
+    floor, ceiling = -1.0, 1.0
+    for k in upwards:
+        ends[k] = max(ends[k], floor)
+        floor = ends[k] + 0.12
+    for k in reversed(upwards):
+        y = min(ends[k], ceiling)
+        ceiling = y - 0.12
+        ax.text(1.02, y, names[k], color=drawn[k].get_color(), transform=ax.transAxes, va="center", fontsize=10)

@@ -134,7 +134,7 @@ def position_ids(attention_mask: Bool[Tensor, "B P"]) -> Int[Tensor, "B P"]:
 def masked_difference(x: Float[Tensor, "B T"], y: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
     """Subtract log-probs, `y` as a constant, and give exactly 0 where the mask is False.
 
-    Masked entries are replaced before the subtraction: inf - inf under the mask would give a nan gradient.
+    What stands under the mask, inf or nan, reaches neither the value nor the gradient.
 
     Args:
         x: log-probs, nats; the gradient goes here.
@@ -148,4 +148,4 @@ def masked_difference(x: Float[Tensor, "B T"], y: Float[Tensor, "B T"], mask: Bo
         >>> masked_difference(torch.tensor([[-1.0, 9.0]]), torch.tensor([[-3.0, 1.0]]), torch.tensor([[True, False]]))
         tensor([[2., 0.]])
     """
-    return widen(torch.where(mask, x, 0)) - widen(torch.where(mask, y.detach(), 0))
+    return torch.where(mask, widen(x) - widen(y.detach()), 0)

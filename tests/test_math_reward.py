@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 import warnings
+from fractions import Fraction
 
 import psutil
 import pytest
 
 from grpo_lite import _checks, math_reward, score_completions
 from grpo_lite.rewards import answers
+from grpo_lite.rewards.answers import explain_math
 from grpo_lite.rewards.worker import Worker
 
 # Section: truth, answers that are right, answers that are wrong. Each answer stands in a box.
@@ -32,7 +34,7 @@ TABLE = {
         (0, ["0.0", "-0"], ["0.0000004", "1"]),
         (r"6.6 \times 10^{-34}", [r"6.6 \cdot 10^{-34}"], [r"9.1 \times 10^{-31}", "0", "0.0", "6.6"]),
         (r"100\,000", ["100000", "100,000"], ["0", "100"]),
-        (1500, [r"1.5 \times 10^3", "1,500"], ["1.5", "1,5", "1 500"]),
+        (1500, [r"1.5 \times 10^3", "1,500", "1 500"], ["1.5", "1,5", "15 00"]),
     ],
     "percent": [
         (r"50\%", ["50%", "50 percent", "0.5", "1/2", "50"], ["5%", "5", "500"]),
@@ -66,7 +68,7 @@ TABLE = {
         ("5 hours", ["5 hour", "5 Hours", "5"], ["5 minutes"]),
         (r"90^\circ", ["90", "90°", "90 degrees"], ["9"]),
         ("3t", ["3t", "3 t"], ["3", "3h"]),
-        ("100_2", ["100_{2}"], ["100_3", "100", "4"]),
+        ("100_2", ["100_{2}", "100"], ["100_3", "4"]),
     ],
     "latex": [
         (r"\sqrt{50}", [r"5\sqrt{2}", r"5\sqrt 2", r"\sqrt{50}"], ["7.07", "50", r"\sqrt{51}"]),
@@ -96,13 +98,25 @@ TABLE = {
     "still to be worked out": [
         (
             156,
-            ["156", "x = 156"],
-            ["12*13", r"12 \times 13", "(12)(13)", r"12 \cdot 13 = 156", "312/2", r"\frac{312}{2}", "312:2", "100+56"]
+            ["156", "x = 156", r"12 \cdot 13 = 156"],
+            [
+                "12*13",
+                r"12 \times 13",
+                "(12)(13)",
+                r"12 \cdot 14 = 156",
+                "312/2",
+                "(312)/(2)",
+                r"\frac{{312}}{{2}}",
+                r"312 \over 2",
+                r"\frac{312}{2}",
+                "312:2",
+                "100+56",
+            ]
             + ["157-1", "156+0", "156^1", "156/1", "2x = 156", "1 = 156", "156 = 1", "156 + x - x", r"156\frac{x}{x}"]
             + [r"156(\sin^2 1 + \cos^2 1)", r"156 e^0", r"\int_0^{156} 1 dx", r"\sum_{i=1}^{156} 1", r"\max(1, 156)"],
         ),
         (2, [], [r"\sqrt{4}", r"\log_2 4", "2!", r"\binom{2}{1}", r"|-2|", r"10 \div 5", r"\lfloor 2.5 \rfloor"]),
-        (10, [], [r"\binom{5}{2}"]),
+        (10, [], [r"\binom{5}{2}", r"\dbinom{5}{2}"]),
         (18, [], [r"2 \cdot 3^2"]),
         (25, [], ["12 13", "(12)(13)", "12(13)", r"12\,13"]),
         (6, [], ["2 3", "2(3)", r"2\ 3"]),
@@ -142,6 +156,10 @@ PLACES = [
     ("7", 0.0),
     ("The answer is 7", 0.0),
     ("", 0.0),
+    (r"\fbox{7}", 1.0),
+    (r"$\boxed 7$", 1.0),
+    (r"\boxed {7}", 1.0),
+    (r"\boxed 8", 0.0),
     ("<think>a</think><answer>7</answer>", 1.0),
     ("<think>a</think><answer>x = 7</answer>", 1.0),
     ("<answer>8</answer><answer>7</answer>", 1.0),
@@ -207,12 +225,56 @@ def test_none_where_there_is_no_truth():
 
 
 def test_a_truth_that_is_not_mathematics_is_none_whatever_the_answer_with_one_warning():
-    texts = [r"\boxed{7}", "", r"\boxed{0.\overline{3}}", r"\boxed{1/0}", r"\boxed{7 8}", r"\boxed{7}"]
-    truths = [r"0.\overline{3}", r"0.\overline{3}", "1/0", "", "7 8", 7]  # 7 8: one number, a sum or a product?
-    with pytest.warns(UserWarning, match=r"cannot read .*overline.*, '1/0', '', '7 8': the reward is None") as caught:
+    texts = [r"\boxed{4}", "", r"\boxed{The answer is 4}", r"\boxed{1/0}", r"\boxed{7 8}", r"\boxed{7}"]
+    truths = ["The answer is 4", "The answer is 4", "1/0", "", "7 8", 7]  # 7 8: one number, a sum or a product?
+    answers._WARNED.clear()
+    with pytest.warns(
+        UserWarning, match=r"cannot read .*The answer is 4', '1/0', '', '7 8': the reward is None"
+    ) as found:
         rewards = math_reward(texts, ground_truth=truths)
     assert rewards == [None, None, None, None, None, 1.0]
-    assert len(caught) == 1
+    assert len(found) == 1
+    assert (
+        math_reward(texts, ground_truth=truths) == rewards
+    )  # a warning is an error here: the same truths are quiet now
+
+
+def test_numbers_of_every_kind_are_truths():
+    truths = [Fraction(1, 2), 10**40, Fraction(6, 3), 2.5, -3]
+    assert (
+        math_reward([r"\boxed{0.5}", rf"\boxed{{{10**40}}}", r"\boxed{2}", r"\boxed{5/2}", r"\boxed{-3}"], truths)
+        == [1.0] * 5
+    )
+    assert math_reward([r"\boxed{0.6}", rf"\boxed{{{10**40 + 1}}}"], truths[:2]) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "why", "reward"),
+    [
+        ("5 cm", "5 km", "the unit is km and not cm", 0.0),
+        ("156", "12*13", "the answer is still to be worked out", 0.0),
+        ("7", "x = 8 = 7", "what stands before the equals sign is no name, and not equal", 0.0),
+        ("2x + y = 3", "3", "the truth is an equation, the answer is none", 0.0),
+        ("y = 2x", "y = 3x", "the values differ", 0.0),
+        ("2x + y = 3", "2x + y = 4", "the values differ", 0.0),
+        ("2x + y = 3", "2x = y", "the equations differ", 0.0),
+        ("7", "7 8", "the answer cannot be read as one value", 0.0),
+        ("7", "", "there is no answer: neither a box nor <answer>...</answer>", 0.0),
+        ("It is 7", "7", "the truth cannot be read as one value", None),
+        ("0.5", r"\frac12", "equal", 1.0),
+    ],
+)
+def test_a_verdict_is_explained(truth, answer, why, reward):
+    verdict = explain_math(rf"\boxed{{{answer}}}", truth)
+    assert verdict[:3] == (reward, why, answer)
+    assert bool(verdict.read_truth) == (reward is not None)
+
+
+def test_what_was_read_is_shown():
+    assert explain_math(r"\boxed{x = 1 + 4 = 5 \text{ km}}", "[0, 1)")[3:] == (
+        "Interval.Ropen(0, 1)",
+        "x = 1 + 4 = 5 [km]",
+    )
 
 
 def test_it_follows_the_protocol():
@@ -232,9 +294,10 @@ def test_it_follows_the_protocol():
         (lambda: math_reward(["a"], [7, 8]), r"ground_truth must be a list with one entry a completion \(1\), got 2"),
         (lambda: math_reward(["a"], [float("nan")]), r"ground_truth must hold texts, finite numbers or None, got nan"),
         (lambda: math_reward(["a"], [["7"]]), r"ground_truth must hold texts, finite numbers or None, got \['7'\]"),
+        (lambda: math_reward(["a"], [True]), r"ground_truth must hold texts, finite numbers or None, got True"),
         (lambda: math_reward([None], [7]), r"a completion must be a str or a chat list .* got None"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_a_wrong_call_says_so(call, message):
     with pytest.raises(ValueError, match=message):
@@ -275,6 +338,7 @@ def test_what_takes_too_long_earns_nothing_and_the_next_answer_is_judged(name, t
 
 @pytest.mark.slow
 def test_a_truth_that_takes_too_long_is_none():
+    answers._WARNED.clear()
     with pytest.warns(UserWarning, match="cannot read"):
         assert math_reward([r"\boxed{7}"] * 2, [SLOW["brackets"], "7"]) == [None, 1.0]
 
@@ -295,10 +359,10 @@ w.main()
 
 @pytest.mark.slow
 def test_what_python_cannot_stop_ends_the_worker(monkeypatch, tmp_path):
-    change = "w.is_right = lambda truth, answer: answer == '7' or sum(range(10**13 * len(answer))) > 0"  # a loop in C
+    change = "w.refusal = lambda gold, value: '' if value.value == 7 else sum(range(10**13 * int(value.value)))"  # in C
     monkeypatch.setattr(answers, "_WORKER", Worker(str(changed_worker(tmp_path, change))))
     start = time.monotonic()
-    assert math_reward([r"\boxed{7}", r"\boxed{loop}", r"\boxed{7}"], [7] * 3) == [1.0, 0.0, 1.0]
+    assert math_reward([r"\boxed{7}", r"\boxed{8}", r"\boxed{7}"], [7] * 3) == [1.0, 0.0, 1.0]
     assert time.monotonic() - start < 40
 
 
@@ -311,7 +375,7 @@ def test_what_python_cannot_stop_ends_the_worker(monkeypatch, tmp_path):
     ],
 )
 def test_the_worker_cannot_run_text_or_write_a_file(monkeypatch, tmp_path, deed, reward):
-    change = f"def attempt(truth, answer):\n    {deed}\n    return True\nw.is_right = attempt"
+    change = f"def attempt(gold, answer):\n    {deed}\n    return ''\nw.refusal = attempt\nw.read = lambda text: text"
     monkeypatch.setattr(answers, "_WORKER", Worker(str(changed_worker(tmp_path, change))))
     assert math_reward([rf"\boxed{{{tmp_path}/mark}}"], [7]) == [reward]
 
@@ -419,3 +483,26 @@ HOW
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" and time.monotonic() < until:
             time.sleep(0.05)
         assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"  # not ours to bury
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_it_starts_leaves_no_stale_line(monkeypatch):
+    math_reward([r"\boxed{7}"], [7])
+    answers._WORKER._end()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        math_reward([r"\boxed{7}"], [7])
+    assert math_reward([r"\boxed{7}", r"\boxed{8}"], [7, 7]) == [1.0, 0.0]
+
+
+def test_a_worker_that_is_killed_over_an_answer_twice_makes_it_none(monkeypatch, tmp_path):
+    change = "import os, signal\nw.refusal = lambda gold, value: os.kill(os.getpid(), signal.SIGKILL)"
+    monkeypatch.setattr(answers, "_WORKER", Worker(str(changed_worker(tmp_path, change))))
+    assert explain_math(r"\boxed{7}", 7)[:2] == (None, "something ended the judge twice")
+
+
+def test_without_clocks_of_cpu_time_the_one_on_the_wall_counts(monkeypatch, tmp_path):
+    change = "del w.signal.setitimer; w.sys.modules['resource'] = None"  # as on Windows
+    monkeypatch.setattr(answers, "_WORKER", Worker(str(changed_worker(tmp_path, change))))
+    monkeypatch.setattr(answers, "_SECONDS", 4.0)
+    assert math_reward([r"\boxed{7}", r"\boxed{9^{9^{9^9}}}", r"\boxed{7}"], [7] * 3) == [1.0, 0.0, 1.0]

@@ -207,7 +207,7 @@ def test_a_worker_that_hangs_is_replaced(monkeypatch):
 def test_an_interrupt_leaves_no_answer_for_the_next_question(monkeypatch):
     run_program(GOOD, "f", CASES)
 
-    monkeypatch.setattr(programs._WORKER, "_stream", _Interrupted(programs._WORKER._stream))
+    monkeypatch.setattr(programs._WORKER, "_from", _Interrupted(programs._WORKER._from))
     with pytest.raises(KeyboardInterrupt):
         run_program("def f(x): return 7", "f", CASES)
     monkeypatch.undo()
@@ -218,7 +218,7 @@ class _Interrupted:
     """A stream on which Ctrl-C is pressed while the answer is awaited."""
 
     def __init__(self, stream):
-        self.write, self.flush, self.close = stream.write, stream.flush, stream.close
+        self.close = stream.close
 
     def readline(self):
         raise KeyboardInterrupt

@@ -4,6 +4,7 @@ import re
 import reprlib
 from collections.abc import Sequence
 from decimal import Decimal
+from numbers import Rational
 
 from grpo_lite._checks import is_finite
 from grpo_lite.rewards.protocol import Completion, check_column, texts
@@ -156,7 +157,9 @@ def as_text(truth: object) -> str:
     """Write a truth as text: 2.5 as "2.5", a text as it is."""
     if isinstance(truth, str):
         return truth
-    if not is_finite(truth):
+    if isinstance(truth, Rational) and not isinstance(truth, bool):
+        return str(truth)  # an int of any size, a Fraction
+    if isinstance(truth, bool) or not is_finite(truth):
         raise ValueError(f"ground_truth must hold texts, finite numbers or None, got {reprlib.repr(truth)}")
     return format(Decimal(str(truth)), "f")
 

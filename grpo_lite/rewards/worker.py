@@ -3,11 +3,11 @@
 import atexit
 import json
 import os
-import socket
+import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+import time
 from importlib.resources import files
 from typing import Any
 
@@ -15,8 +15,8 @@ from typing import Any
 class Worker:
     """One process, started when the first question comes and again after it died or was too slow.
 
-    Questions and answers are lines of JSON. It needs no event loop, no signal and no thread of its own, so that it
-    works in threads and in notebooks. After a fork the copy starts its own process; each ends with the one it serves.
+    Questions and answers are lines of JSON. It needs no event loop and no signal, so that it works in threads and in
+    notebooks. After a fork the copy starts its own process; each ends with the one it serves.
 
     Args:
         script: the file in `judges` that it runs. It prints "ready", then one line for each line that it reads. It is
@@ -31,57 +31,79 @@ class Worker:
             os.register_at_fork(after_in_child=self._forget)
         atexit.register(self._end)
 
-    def ask(self, question: object, seconds: float) -> Any:
-        """Return the answer, or None if the process died over the question or took longer than so many seconds."""
-        line = json.dumps(question)
+    def ask(self, question: object, seconds: float, late: Any = None) -> Any:
+        """Return the answer, `late` if it takes longer than so many seconds, None if the process dies over it twice."""
+        line = json.dumps(question).encode() + b"\n"
         with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
             try:
-                self._socket.settimeout(seconds)
-                self._stream.write(f"{line}\n")
-                self._stream.flush()
-                return json.loads(self._stream.readline())
-            except (OSError, ValueError):  # too late; gone; gone in the middle of a line
-                self._end()
+                for _ in range(2):  # once more, if something else ended the process
+                    if self._process is None or self._process.poll() is not None:
+                        self._start()
+                    begin = time.monotonic()
+                    if answer := self._exchange(line, seconds):
+                        return json.loads(answer)
+                    if self._end() == -getattr(signal, "SIGVTALRM", 0) or time.monotonic() - begin >= seconds:
+                        return late
                 return None
-            except BaseException:  # an interrupt: the answer would otherwise be taken for that of the next question
+            except BaseException:  # an interrupt: what is still to come would be taken for the next question's answer
                 self._end()
                 raise
 
+    def _exchange(self, line: bytes, seconds: float) -> bytes:
+        """Write a question and read a line, which is empty if the process ends before."""
+        clock = threading.Timer(seconds, _stop, [self._process])
+        clock.daemon = True
+        clock.start()
+        try:
+            while line:  # a write that a signal interrupts may write a part
+                line = line[self._to.write(line) :]
+            answer = self._from.readline()
+        except OSError:  # it has ended
+            answer = b""
+        clock.cancel()
+        return answer if answer.endswith(b"\n") else b""
+
     def _start(self) -> None:
         self._end()
-        self._socket, theirs = socket.socketpair()
-        self._stream = self._socket.makefile("rw", encoding="utf-8")
         path = os.pathsep.join(folder for folder in sys.path if folder)  # "" is the folder that one stands in
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", self._script],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                env={"PYTHONPATH": path},
-            )
-        if self._stream.readline() != "ready\n":
+        needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # by Python on Windows
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", self._script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": path, **needed},
+            bufsize=0,  # a copy of this process must not write what it found in a buffer
+        )
+        assert self._process.stdin is not None  # for mypy
+        assert self._process.stdout is not None
+        self._to, self._from = self._process.stdin, self._process.stdout
+        if self._from.readline().strip() != b"ready":
             self._end()
             raise OSError(f"{self._script} must start in a process of its own, see its error above")
 
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.terminate()  # and not kill at once: it may have a folder to remove or a process to end
-            try:
-                self._process.wait(2.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            with suppress(OSError):  # a question that the process did not live to read
-                self._stream.close()
-            self._socket.close()
-            self._process = None
+    def _end(self) -> int | None:
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        _stop(process)
+        self._to.close()
+        self._from.close()
+        return process.returncode
 
     def _forget(self) -> None:
         """Let go of what belongs to the process that this one was forked from."""
         self._lock = threading.Lock()  # another thread may have held it
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
-            self._socket.close()
+            self._to.close()
+            self._from.close()
             self._process = None
+
+
+def _stop(process: subprocess.Popen) -> None:
+    process.terminate()  # and not kill at once: it may have a folder to remove or a process to end
+    try:
+        process.wait(2.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,56 +1,85 @@
 r"""The judge behind `math_reward`: mathematics that a model wrote, read and compared in a process of its own.
 
-Run as a script by `grpo_lite.rewards.answers`. It reads lines [truth, answer] in JSON and prints a line {"reward": ...}
-for each: 1.0, 0.0, or null if the truth is not mathematics. math-verify does the mathematics; what is added here are
-the cases in which it calls two answers equal that are not.
+Run as a script by `grpo_lite.rewards.answers`. It reads lines [truth, answer] in JSON and prints a line for each: the
+reward (1.0, 0.0, or null if the truth cannot be read), the rule that decided, and what was read as truth and as answer.
+How models write is a table, `writing.toml`. Plain numbers are read and compared here; the parser of math-verify reads
+everything else. Two expressions are equal if they have the same values at points: what a simplification rounds away
+cannot make them equal.
 """
 
+import itertools
 import json
 import logging
-import math
 import re
-import resource
 import signal
 import sys
+import tomllib
+import unicodedata
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 import sympy
-import sympy.physics.units  # simplify loads it late, when Python's eval is gone
-from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, _Latex2Sympy, normalize_latex
+import sympy.physics.units  # sympy loads it late, when it may not run text any more
+from latex2sympy2_extended import NormalizationConfig, latex2sympy
 from math_verify import verify
-from math_verify.grader import (
-    is_equation,
-    is_relation,
-    should_treat_as_complex,
-    take_first_relation,
-    take_last_relation,
-)
 from sympy.core.function import AppliedUndef
+from sympy.core.relational import Relational
 from sympy.parsing import sympy_parser
 
 CPU_SECONDS = 2.0  # for one answer; CPU time, so that a busy machine does not change a reward
 MEMORY = 2 * 1024**3
-
-# Units and mixed numbers are read below: math-verify drops the t of 5t as a unit, and reads 7 8 as 7 + 8.
-NORMALIZATION = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
-
-FUNCTIONS = {"sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "log", "ln", "exp", "pi"}
-LEFT_ALONE = {"and", "or", "inf", "infinity", "percent", "percentage", "pct"}
-WORD = re.compile(r"\\[A-Za-z]+(?:\s*\{[A-Za-z ./]*\})?|(?<![A-Za-z])(?:[A-Za-z]{3,}|cm|mm|km|kg|mg|ml|ft|lb|ln|pi|no)")
-MIXED = re.compile(r"(?<![\d.,^])(\d+)\s*(?:\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}|\s(\d+)/(\d+))")
-UNIT = re.compile(
-    r"(?<=[\d}])((?:[\s~]|\\,|\\ )*(?:\\(?:text|mathrm|mbox)\s*\{(?![^}]*\b(?:or|and|not)\b)[A-Za-z ./]*\}\s*)+)"
-    r"(?:\^\s*\{?(\d)\}?)?$"
+PARSER = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
+WRITING = tomllib.loads((Path(__file__).parent / "writing.toml").read_text("utf-8"))
+RULES = [(re.compile(pattern), text) for piece in WRITING["piece"] for pattern, text in piece["rules"]]
+SCALES, SIGNS = WRITING["scales"], str.maketrans(WRITING["signs"])
+OUTSIDE = r"(?![^(\[{]*[)\]}])"  # what stands in no bracket
+THOUSANDS = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:,\d{{3}})+(?!\d|,\d){OUTSIDE}")
+SEVERAL = re.compile(rf"[,;]{OUTSIDE}|\b(?:or|and)\b|<|>|\\[lgn]e(?![a-z])|!=")
+NUMBER = re.compile(
+    r"([+-]?)\s*(?:(?:(\d+)\s+)?(\d+)\s*(?:/|:(?![0-5]\d$))\s*(\d+)"  # a fraction, a mixed number; 3:30 is a time
+    r"|(\d+\.?\d*|\.\d+)(?:\\(?:overline|bar|dot)\s*\{?(\d+)\}?)?"  # a decimal, maybe one that repeats
+    r"(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{?\s*([+-]?\d{1,5})\s*\}?|[eE]([+-]?\d{1,5}))?"
+    r"|10\s*\^\s*\{?\s*([+-]?\d{1,5})\s*\}?)"
 )
-BASE = re.compile(r"\d\s*_\s*\{?\s*(\w+)")
-NUMBER = re.compile(r"(?:Integer|Float) \('?[0-9.eE+-]+'? \)")  # as sympy writes 5 and 0.5 before it runs them
-run_python = sympy_parser.eval_expr
-FRACTION = re.compile(r"(?:\\[dt]?frac\s*\{\s*)?(\d+)(?:\s*[/:÷]\s*|\s*\\div\s*|\s*\}\s*\{\s*)(\d+)")
+MIXED = re.compile(r"(?<![\d.^_])(\d+)(?:\s*\\frac\{(\d+)\}\{(\d+)\}|\s+(\d+)/(\d+))")
+FOLDED = re.compile(r"(\d+)\)?(?:\s*(?:/|:|\\div)\s*|\}\s*\{)\(?(\d+)")
+PREFIXES, PREFIXED, OTHERS = ([names.split() for names in group] for group in WRITING["units"].values())
+UNITS = {name: names[0] for names in PREFIXED + OTHERS for name in names}
+for prefix, names in itertools.product(PREFIXES, PREFIXED):  # km, kilometer, 千米
+    UNITS |= {prefix[1 if name.isascii() else -1] + name: prefix[0] + names[0] for name in names[1:]}
+    UNITS[prefix[0] + names[0]] = prefix[0] + names[0]
+LONG = "|".join(
+    re.escape(name) for name in sorted(UNITS, key=len, reverse=True) if not re.fullmatch("[A-Za-z23]", name)
+)
+UNIT = re.compile(
+    rf'[\s"]*(?!/|per(?![a-z]))((?:\\?(?:(?<![A-Za-z])(?=[A-Za-z])(?i:{LONG})(?:e?s)?(?![A-Za-z])|(?![A-Za-z])(?:{LONG})'
+    r'|(?<=["/°])\s*[A-Za-z](?![A-Za-z]))(?:[\s"]*\^\s*\{?\s*\d+\s*\}?)?[\s"]*)+)$'
+)
+FACTORS = {"%": sympy.Rational(1, 100), "°": sympy.pi / 180}
+ORDERED = (sympy.Tuple, sympy.Interval, sympy.MatrixBase)
+UNORDERED = (sympy.FiniteSet, sympy.Union, sympy.And, sympy.Or)
+POINTS = [sympy.Rational(*point) for point in ((17, 5), (29, 23), (-7, 3), (-31, 11), (5, 1), (12, 1))]
+SAFE = re.compile(r"(?:Integer|Float) \('?[0-9.eE+-]+'? \)(?:/Integer \([0-9]+ \))?")  # as sympy writes 5, 0.5, 3/2
+RUN = sympy_parser.eval_expr
 
 
 class TooLong(BaseException):
     """An answer has used up its time. Not an Exception: sympy catches those and goes on."""
+
+
+class Reading(NamedTuple):
+    """What was understood: the names before an equals sign, the value behind it, its unit, and if it is a result."""
+
+    names: list[str]
+    value: sympy.Basic
+    unit: str
+    finished: bool
+
+    def __str__(self) -> str:
+        """Write it for `explain_math`."""
+        return " = ".join([*self.names, str(self.value)]) + (f" [{self.unit}]" if self.unit else "")
 
 
 def main() -> None:
@@ -58,20 +87,23 @@ def main() -> None:
     give_up_what_no_judge_needs()
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps({"reward": judge(*json.loads(line))}), flush=True)
+        print(json.dumps(judge(*json.loads(line))), flush=True)
 
 
 def give_up_what_no_judge_needs() -> None:
     """Limit memory, files to write, children and time, and take Python's eval away from sympy."""
-    signal.signal(signal.SIGPROF, stop)
-    signal.signal(signal.SIGVTALRM, signal.SIG_DFL)  # ends the process, also in the middle of a huge power
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends this process itself
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF, signal.SIGVTALRM})
-    for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NPROC, 0)):
-        with suppress(ValueError, OSError):  # macOS refuses some
-            resource.setrlimit(limit, (value, value))
     sympy_parser.eval_expr = only_numbers
     logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends this process itself
+    with suppress(ImportError):  # Windows has none of it: there the one who asks watches the clock
+        import resource
+
+        signal.signal(signal.SIGPROF, stop)
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)  # ends the process, also in the middle of a huge power
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF, signal.SIGVTALRM})
+        for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NPROC, 0)):
+            with suppress(ValueError, OSError):  # macOS refuses some
+                resource.setrlimit(limit, (value, value))
 
 
 def stop(*_) -> None:
@@ -81,81 +113,145 @@ def stop(*_) -> None:
 
 def only_numbers(code: str, *names):
     """Stand in for the one place where sympy runs text as Python: it makes numbers there, and nothing else."""
-    if not NUMBER.fullmatch(code):
+    if not SAFE.fullmatch(code):
         raise ValueError("text is not run")
-    return run_python(code, *names)
+    return RUN(code, *names)
 
 
-def judge(truth: str, answer: str) -> float | None:
-    """Compare within the time limit: 1.0, 0.0, or None if the truth cannot be read."""
-    gold = None
+def set_clock(seconds: float) -> None:
+    """Start the two clocks of CPU time, one that raises and one that ends the process; 0 stops them."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds and seconds + 1)
+
+
+def judge(truth: str, answer: str) -> list:
+    """Compare within the time limit."""
+    reward, whose, shown = None, "truth", ["", ""]
     try:
-        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-        signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS + 1)
+        set_clock(CPU_SECONDS)
         gold = read(truth)
-        return None if gold is None else float(is_right(truth, answer))
-    except (Exception, TooLong):
-        return None if gold is None else 0.0
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        reward, whose, shown[0] = 0.0, "answer", str(gold)
+        value = read(in_light_of(truth, answer))
+        shown[1] = str(value)
+        why = refusal(gold, value)
+        reward = 0.0 if why else 1.0
+    except TooLong:
+        why = f"the {whose} takes too long to read or to compare"
+    except Exception:  # whatever a parser may meet in a model's text
+        why = f"the {whose} cannot be read as one value" if not shown[1] else "the two cannot be compared"
+    set_clock(0)
+    return [reward, why or "equal", *shown]
 
 
-class Reader(_Latex2Sympy):
-    """The parser of math-verify, which reads 7 8 as 7 + 8."""
+def tidy(text: str) -> str:
+    """Write signs and words as LaTeX, and leave out what changes how an answer looks and not what it says."""
+    text = re.sub(r"(?<=\d)\s?(m[²³]|m/s[²³]?)(?!\w)", r'"\1"', text)  # the one unit of one letter that stands bare
+    text = re.sub("[⁰¹²³⁴-⁹⁻ⁿ]+", lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
+    text = unicodedata.normalize("NFKC", re.sub("[¼-¾⅐-⅞]", r" \g<0>", text)).translate(SIGNS).strip()
+    text = THOUSANDS.sub(lambda m: m[0].replace(",", ""), text)
+    for pattern, replacement in RULES:
+        text = pattern.sub(replacement, text)
+    text = text.lstrip(" ,;:").rstrip(" .,;:")
+    return text[1:-1] if re.fullmatch(r"\{[^{}]*(\{[^{}]*\}[^{}]*)*\}", text) else text
 
-    def convert_postfix_list(self, arr, i=0):
-        """Multiply what stands side by side, if it is not two numbers."""
-        first = super().convert_postfix_list(arr[i : i + 1])
-        if i == len(arr) - 1:
-            return first
-        rest = self.convert_postfix_list(arr, i + 1)
-        if isinstance(first, sympy.Number) and isinstance(rest, sympy.Number):
-            raise ValueError("two numbers side by side may be one, a sum or a product")
-        matrices = isinstance(first, sympy.MatrixBase) or isinstance(rest, sympy.MatrixBase)
-        return self.mat_mul_flat(first, rest) if matrices else self.mul_flat(first, rest)
+
+def in_light_of(truth: str, answer: str) -> str:
+    """Read (B) 12 as B if the truth is an option, AC as A, C if it is some, and 3,14 as 3.14 if it has a point."""
+    gold, text = tidy(truth).replace('"', "").strip("() "), tidy(answer).replace('"', "")
+    option = re.fullmatch(r"\(?([A-J])\s*(?:[).:](.*)|\))?", text, re.DOTALL)
+    if re.fullmatch("[A-J]", gold) and option and not re.search(r"\b[A-J]\b", option[2] or ""):
+        return option[1]
+    if re.fullmatch(r"[A-J](\s*(,|and)\s*[A-J])+", gold) and re.fullmatch("[A-J]{2,}", text):
+        return ",".join(text)
+    return text.replace(",", ".") if "." in gold and re.fullmatch(r"-?\d+,(?!\d{3}$)\d+", text) else answer
 
 
 @lru_cache(maxsize=512)  # a group repeats its truth
-def read(text: str) -> sympy.Basic | None:
-    """Parse one answer, LaTeX or plain, as it is written: 12*13 stays a product."""
-    text = normalize_latex(UNIT.sub("", as_latex(text)), NORMALIZATION)
-    text = MIXED.sub(lambda m: mixed(*(int(group) for group in m.groups() if group)), text)
-    text = re.sub(r"(?<=\d)i\b", " i", text)  # 3i as 3 times the imaginary unit
-    try:
-        value = Reader(is_real=not should_treat_as_complex(text)).parse(text)
-        return None if value.has(sympy.nan, sympy.zoo) else value
-    except Exception:  # whatever a parser may meet in a model's text
+def read(text: str) -> Reading:
+    """Read one answer, LaTeX or plain. ValueError: it is no answer, or not one."""
+    head, about, rough = tidy(text).partition(r"\approx")
+    exactly = not about or is_name(head)  # x = 1/3 is about 0.33, and not: x is about 0.33
+    text = f"{head}={rough}" if about and exactly else head
+    single = "!=" not in text and (text.count("=") == 1 or not SEVERAL.search(text))
+    *names, text = re.split(r"=(?![^{]*\})", text) if single else [text]
+    text, unit = split_unit(text)
+    value = next((found for found in (number(text), ratio(text), words(text)) if found is not None), None)
+    value, finished = (value, True) if value is not None else parse(text)
+    if not exactly and not abs(value - number(rough)) * 10 ** places(number(rough)) < 1:
+        raise ValueError("two candidates")
+    return Reading([name.strip() for name in names], value, unit, finished)
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """Cut a known unit off, and give its name: square feet and ft^2 are ft2. Other words stay."""
+    text = re.sub(r"^\s*(?:US)?([$€£¥₹])\s*(.*)", r"\2\1", text)
+    found = UNIT.search(text)
+    if not found or not text[: found.start()].strip('" '):
+        return text, ""
+    name = re.sub(r"(?i)\b(square|sq|cubic|cu|平方|立方)\.?\s*([a-z一-鿿]+)", r"\2 \1", found[1])
+    known = []
+    for word in re.findall(r"[^\W\d_]+|[^\w\s\"^{}\\]|\d+", name):
+        forms = word, word.lower(), word.lower().removesuffix("s"), word.lower().removesuffix("es")
+        known.append(next((UNITS[form] for form in forms if form in UNITS), word * word.isdigit()))
+    return (text[: found.start()], "".join(known)) if all(known) else (text, "")
+
+
+def number(text: str) -> sympy.Rational | None:
+    """Read a number that is written out: 5, 1/2, 2 1/2, 0.25, 1.5*10^3, 2 million; 12/3 is still to be worked out."""
+    text = re.sub(r"^\(([^()]*)\)$", r"\1", re.sub(r'["\s]+', " ", text).strip())
+    if scaled := re.fullmatch(rf"(.*\d)\s*({'|'.join(SCALES)})s?", text):
+        value = number(scaled[1])
+        return None if value is None else value * SCALES[scaled[2]]
+    found = NUMBER.fullmatch(re.sub(r"\\frac ?\{ ?(-?\d+) ?\} ?\{ ?(\d+) ?\}", r" \1/\2", text).strip())
+    if not found:
         return None
+    sign, whole, top, bottom, decimal, again, *powers = found.groups()
+    if bottom and (int(bottom) == 0 or int(top) % int(bottom) == 0 or (whole and int(top) > int(bottom))):
+        return None
+    value = int(whole or 0) + sympy.Rational(int(top), int(bottom)) if bottom else sympy.Rational(decimal or 1)
+    if again:
+        value += sympy.Rational(int(again), (10 ** len(again) - 1) * 10 ** len(decimal.partition(".")[2]))
+    return value * sympy.Integer(10) ** int(next(filter(None, powers), 0)) * (-1 if sign == "-" else 1)
 
 
-def is_right(truth: str, answer: str) -> bool:
-    """Whether the answer is a finished one, of the kind of the truth, and equal to it."""
-    gold, value = read(truth), read(answer)
-    if value is None or not same_unit(truth, answer) or not comparable(gold, value):
-        return False
-    if is_unfinished(answer, value) and not is_unfinished(truth, gold):
-        return False
-    if isinstance(gold, sympy.Eq) and isinstance(value, sympy.Eq):
-        gold, value = with_complex_symbols(gold), with_complex_symbols(value)
-    places = decimal_places(gold, value)
-    return verify(gold, value, float_rounding=places, numeric_precision=100, timeout_seconds=None)
+def ratio(text: str) -> sympy.Tuple | None:
+    """Read 2:3:5."""
+    parts = [x for part in text.split(":") if (x := number(part)) is not None]
+    whole = 2 < len(parts) == text.count(":") + 1
+    return sympy.Tuple(sympy.Symbol(":"), *(x / parts[0] for x in parts)) if whole else None
 
 
-def as_latex(text: str) -> str:
-    """Turn plain words and signs into LaTeX; letters of a word would be a product, and blue would equal lube."""
-    text = text.strip().strip("$*").rstrip(".").replace("°", r"^\circ").replace("–", "-").replace("**", "^")
-    text = re.sub(r"(?<=\d)\\,(?=\d{3}(?!\d))", "", text)  # 1\,000 is a thousand
-    text = re.sub(r"\\(?:text|math)[a-z]*\s*\{([^{}A-Za-z]*)\}", r"\1", text)  # a number in bold
-    text = re.sub(r"\\?sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
-    return WORD.sub(lambda m: word(m[0]), text)
+def words(text: str) -> sympy.Symbol | None:
+    """Read what is no mathematics, such as yes, June 20, AB, 3:30 or 1, 2, ..., n: equal if it is written the same."""
+    if re.search(r"\\[lc]?dots|\.\.\.|^\d+:\d\d$", text):
+        return sympy.Symbol(re.sub(r"\\[lc]?dots", "...", re.sub(r"\s", "", text)))
+    text = text.replace('"', " ").strip(" .!")
+    if re.search(r"(?i)\b(?:is|are|answer|equals|see)\b", text) or len(
+        re.findall(r"[A-Za-z]{2,}", text)
+    ) > 5 > text.count("\\"):
+        raise ValueError("a sentence")
+    word = r"(?<![A-Za-z\d])(?!and\b)[A-Za-z]{3}|^no$|^on$|^[A-Z]{2,}$"
+    if not re.fullmatch(r"[\w ,.'()?!-]+", text) or not re.search(word, text):
+        return None
+    found = [word.removesuffix("s") for word in re.findall(r"\w+", text.lower())]
+    return sympy.Symbol(" ".join(found).replace("doe not exist", "dne") + " ")
 
 
-def word(text: str) -> str:
-    """Mark a word as one, a function as a function."""
-    if text.startswith("\\") or text.lower() in LEFT_ALONE:
-        return text
-    return f"\\{text} " if text in FUNCTIONS else rf"\text{{{text}}}"
+def parse(text: str) -> tuple[sympy.Basic, bool]:
+    """Read an expression, and whether it is a result: with nothing left to work out, such as 2*3 or 12/2."""
+    text = MIXED.sub(lambda m: mixed(*(int(x) for x in m.groups() if x)), text.replace('"', " "))
+    if re.search(r"(?<![_^\d])\d+\s+\d", text):
+        raise ValueError("two numbers side by side may be one, a sum or a product")
+    text = re.sub(r"(?<![_^\d.])([\d.]+)\s*(?=\()|(\))\s*(?=\(?\d|\\frac)", r"\1\2\\cdot ", text)  # 2(3) is 6, not 5
+    raw = latex2sympy(re.sub(r"(?<=\d)i(?![a-z])", " i", text), is_real=True, normalization_config=PARSER)
+    folded = any(int(bottom) and int(top) % int(bottom) == 0 for top, bottom in FOLDED.findall(text))
+    folded = folded or bool(re.search(r"\\(?:binom|gcd|lcm|det|Gamma)|vmatrix", text))
+    value = exact(raw)
+    if isinstance(value, sympy.FiniteSet) and all(isinstance(x, (Relational, sympy.And)) for x in value):
+        if not value.atoms(sympy.Eq):
+            value = (sympy.Or if " or " in text else sympy.And)(*value)
+    return value, not (folded or isinstance(value, sympy.Rational) or unfinished(raw))  # number() reads the finished
 
 
 def mixed(whole: int, top: int, bottom: int) -> str:
@@ -163,72 +259,178 @@ def mixed(whole: int, top: int, bottom: int) -> str:
     return rf"\frac{{{whole * bottom + top}}}{{{bottom}}}"
 
 
-def same_unit(truth: str, answer: str) -> bool:
-    """A unit may be left out; two different ones, or another base of numbers, are not the same."""
-    units = {unit(truth), unit(answer)} - {""}
-    return len(units) < 2 and BASE.findall(truth) == BASE.findall(answer)
-
-
-def unit(text: str) -> str:
-    """Return the unit behind an answer, "" if there is none."""
-    found = UNIT.search(as_latex(text))
-    if not found:
-        return ""
-    words = re.findall(r"\{([^}]*)\}", found[1])
-    return "".join(words).replace(" ", "").lower().rstrip("s") + (found[2] or "")
-
-
-def comparable(gold: sympy.Basic, value: sympy.Basic) -> bool:
-    """A number wants a number, an equation must name it (x = 5, not 2x = 5), and (1, 2) is not {1, 2}."""
-    if is_relation(value) and not is_relation(gold):
-        if not is_equation(value) or not isinstance(take_first_relation(value).lhs, (sympy.Symbol, AppliedUndef)):
-            return False
-        value = take_last_relation(value).rhs
-    if is_numeral(gold):
-        return is_numeral(value)
-    ordered = [isinstance(x, (sympy.Interval, sympy.Tuple)) for x in (gold, value)]
-    braces = [isinstance(x, sympy.FiniteSet) for x in (gold, value)]
-    return not (ordered[0] and braces[1] or braces[0] and ordered[1])
-
-
-def is_unfinished(text: str, value: sympy.Basic) -> bool:
-    """Whether a part is still to be worked out: 12*13, 312/2, sqrt(4), but not 1/2, sqrt(3), 5%, 3*10^8."""
-    whole = [int(bottom) > 0 and int(top) % int(bottom) == 0 for top, bottom in FRACTION.findall(text)]
-    if any(whole) or r"\binom" in text:  # the parser has worked these out already
-        return True
+def unfinished(value: sympy.Basic) -> bool:
+    """Whether something is still to be worked out in what was parsed: 2*3, 3!, sqrt(4), but not 1/2, sqrt(3), -2x."""
     nodes = sympy.preorder_traversal(value)
     for node in nodes:
-        if is_numeral(node):
-            nodes.skip()
-        elif isinstance(node, sympy.Expr) and node.is_number and isinstance(node.doit(), sympy.Number):
-            return True
-        elif isinstance(node, (sympy.Add, sympy.Mul)):
-            signs = [-1] if node.is_Mul else []  # -2x is -1 times 2 times x
-            if sum(isinstance(arg, sympy.Number) and arg not in signs for arg in node.args) > 1:
+        if isinstance(node, sympy.Pow) and node.exp == -1 and isinstance(node.base, sympy.Integer):
+            nodes.skip()  # a denominator
+        elif isinstance(node, sympy.Expr) and not isinstance(node, sympy.Number):
+            plain = [arg for arg in node.args if isinstance(arg, sympy.Number) and not (arg == -1 and node.is_Mul)]
+            if isinstance(node, (sympy.Add, sympy.Mul)) and len(plain) > 1:
+                return True
+            if node.is_number and isinstance(node.doit(), sympy.Number):
                 return True
     return False
 
 
-def is_numeral(node: sympy.Basic) -> bool:
-    """Whether this is a plain number, with a percent sign or a power of ten at most."""
-    if isinstance(node, sympy.Mul) and len(node.args) == 2:
-        first, second = node.args
-        power_of_ten = isinstance(second, sympy.Pow) and second.base == 10 and isinstance(second.exp, sympy.Integer)
-        return isinstance(first, sympy.Number) and (isinstance(second, sympy.UnevaluatedExpr) or power_of_ten)
-    return isinstance(node, sympy.Number)
+def exact(value: sympy.Basic) -> sympy.Basic:
+    """Write decimals as fractions, f(2) as a symbol, and i as the imaginary unit where it is no index."""
+    if value.has(sympy.nan, sympy.zoo):
+        raise ValueError("no number")
+    table = {node: sympy.Symbol(str(node)) for node in value.atoms(AppliedUndef, sympy.Symbol)}
+    table |= {node: sympy.Rational(str(node)) for node in value.atoms(sympy.Float)}
+    if not value.has(sympy.Sum, sympy.Product):
+        table |= {node: sympy.I for node in table if str(node) == "i"}
+    return value.xreplace(table) if table else value
 
 
-def with_complex_symbols(equation: sympy.Eq) -> sympy.Basic:
-    """Let every equation have its solutions: without any, x^2 + 1 = 0 and x^2 + 2 = 0 would have the same."""
-    return equation.xreplace({symbol: sympy.Symbol(symbol.name) for symbol in equation.free_symbols})
+def is_name(text: str) -> bool:
+    """Whether this may stand before an equals sign to say what is equal: x_1, f(2), m + n, but not 2x."""
+    return bool(text.strip()) and not re.search(
+        r"\d", re.sub(r"[_^]\s*(\{[^{}]*\}|\w)|(?<=[A-Za-z}])\s*\([^()]*\)", "", text)
+    )
 
 
-def decimal_places(*values: sympy.Basic) -> int:
-    """Six significant digits of the smallest number, and never fewer than six places: 1e-7 is not 0."""
-    nodes = [node for value in values for node in sympy.preorder_traversal(value)]
-    sizes = [abs(node.evalf(15)) for node in nodes if isinstance(node, sympy.Expr) and node.is_number]
-    logs = [sympy.log(size, 10).evalf(5) for size in sizes if size.is_finite and size != 0]
-    return max([6] + [5 - math.floor(x) for x in logs if x.is_finite])
+def refusal(gold: Reading, value: Reading) -> str:
+    """Say why the answer is not the truth, "" if it is."""
+    if gold.unit and value.unit and gold.unit != value.unit:
+        return f"the unit is {value.unit} and not {gold.unit}"
+    if gold.finished and not value.finished:
+        return "the answer is still to be worked out"
+    if gold.names and not value.names and not is_name(gold.names[0]):
+        return "the truth is an equation, the answer is none"
+    if gold.names and value.names:
+        left, other = expression(gold.names[0]), expression(value.names[0])
+        if not same(left, other):
+            return "" if proportional(left - gold.value, other - value.value) else "the equations differ"
+    for place, name in enumerate(value.names):  # x = 5+6 = 11 and 5+6 = 11, but not 2x = 11 nor x = 12 = 11
+        if not (is_name(name) or place == 0 and gold.names):
+            step = expression(name)
+            if not (same(step, value.value) or place and step.free_symbols):
+                return "what stands before the equals sign is no name, and not equal"
+    pairs, unit = [(gold.value, value.value)], gold.unit or value.unit
+    if gold.unit != value.unit and unit in FACTORS:  # 50% is 0.5; it is 50 as well, where there is no confusion
+        factors = [FACTORS[unit] if reading.unit else 1 for reading in (gold, value)]
+        pairs = pairs * bool(unit != "%" or gold.value > 1) + [(gold.value * factors[0], value.value * factors[1])]
+    return "" if any(same(*pair) for pair in pairs) else "the values differ"
+
+
+def expression(text: str) -> sympy.Basic:
+    """Read a part of a chain of equals signs."""
+    value = number(split_unit(text)[0])
+    return parse(split_unit(text)[0])[0] if value is None else value
+
+
+def same(gold: sympy.Basic, value: sympy.Basic) -> bool:
+    """Whether two values are equal and of one kind: (1, 2) is not {1, 2}, and x = 1 not y = 1."""
+    gold, value = (x.args[0] if isinstance(x, sympy.FiniteSet) and len(x) == 1 else x for x in (gold, value))
+    if isinstance(gold, sympy.Eq) != isinstance(value, sympy.Eq):  # x = 1 is 1
+        gold, value = (x.rhs if isinstance(x, sympy.Eq) and x.lhs.is_Symbol else x for x in (gold, value))
+
+    def both(*kinds) -> bool:
+        return isinstance(gold, kinds) and isinstance(value, kinds)
+
+    if gold == value:
+        return True
+    if both(Relational):
+        gold, value = (x.reversed if isinstance(x, (sympy.Gt, sympy.Ge)) else x for x in (gold, value))
+        signed = isinstance(gold, (sympy.Lt, sympy.Le))
+        return type(gold) is type(value) and proportional(gold.lhs - gold.rhs, value.lhs - value.rhs, signed)
+    if any(both(kind) for kind in UNORDERED) and in_any_order(gold.args, value.args):
+        return True
+    if both(sympy.And, sympy.Or) and gold.free_symbols != value.free_symbols:
+        return False
+    gold, value = (region(x) if isinstance(x, (Relational, sympy.And, sympy.Or)) else x for x in (gold, value))
+    if both(*ORDERED):
+        mine, theirs = entries(gold, value), entries(value, gold)
+        return len(mine) == len(theirs) and all(map(same, mine, theirs))
+    if both(sympy.Set):
+        return not both(sympy.FiniteSet, sympy.Interval) and verify(gold, value, timeout_seconds=None)
+    if both(sympy.Expr) and gold.is_number and value.is_number:
+        return rounds(value, gold) if gold.is_Rational and not value.is_Rational else same_number(gold, value)
+    return both(sympy.Expr) and agree(gold, value)
+
+
+def in_any_order(gold: tuple, value: tuple) -> bool:
+    """Whether each has its match. Where x and y are asked for, an answer must name them."""
+    rest = list(value)
+    if len({x.lhs.name[0] for x in gold if isinstance(x, sympy.Eq) and x.lhs.is_Symbol}) > 1:
+        rest = [x for x in rest if isinstance(x, sympy.Eq)]
+    for x in gold:
+        match = next((y for y in rest if same(x, y)), None)
+        if match is None:
+            return False
+        rest.remove(match)
+    return len(gold) == len(value)
+
+
+def region(value: sympy.Basic) -> sympy.Set | None:
+    """Turn solved inequalities of one symbol into a set; x < 1, x > 2 can only mean one or the other."""
+    solved = all(
+        {x.lhs.is_Symbol, x.rhs.is_Symbol} == {x.lhs.is_number, x.rhs.is_number} for x in value.atoms(Relational)
+    )
+    if not solved or len(value.free_symbols) != 1 or isinstance(value, sympy.Eq):
+        return None
+    found = value.as_set()
+    return sympy.Union(*(x.as_set() for x in value.args)) if found is sympy.S.EmptySet else found
+
+
+def entries(value: sympy.Basic, other: sympy.Basic) -> list:
+    """List what is compared in order. A column of numbers is compared with a tuple, which may look like an interval."""
+    if isinstance(value, sympy.MatrixBase):
+        return [*value.flat(), *([] if 1 in value.shape and not isinstance(other, sympy.MatrixBase) else value.shape)]
+    if isinstance(value, sympy.Interval):
+        bounds = [value.left_open, value.right_open]
+        return [value.start, value.end, *(bounds if isinstance(other, sympy.Interval) or not all(bounds) else [])]
+    return list(value.args)
+
+
+def pairs_of_values(gold: sympy.Expr, value: sympy.Expr) -> list[tuple]:
+    """Put numbers in for the symbols, and keep the points where both are numbers, real if no i is written."""
+    symbols, pairs = sorted(gold.free_symbols | value.free_symbols, key=str), []
+    for turn in range(len(POINTS)):
+        point = {symbol: POINTS[(turn + i) % len(POINTS)] + i // len(POINTS) for i, symbol in enumerate(symbols)}
+        pair = gold.subs(point), value.subs(point)
+        sizes = [x.evalf(15) for x in pair]
+        if all(x.is_finite and (x.is_real or gold.has(sympy.I) or value.has(sympy.I)) for x in sizes):
+            pairs.append(pair)
+    return pairs
+
+
+def agree(gold: sympy.Expr, value: sympy.Expr) -> bool:
+    """Whether two expressions have the same values."""
+    pairs = pairs_of_values(gold, value)
+    return len(pairs) > 1 and all(same_number(*pair) for pair in pairs)
+
+
+def proportional(gold: sympy.Expr, value: sympy.Expr, signed: bool = False) -> bool:
+    """Whether one is a multiple of the other, a positive one if the sign counts."""
+    ratios = [x / y for x, y in pairs_of_values(gold, value) if x != 0 and y != 0]
+    return len(ratios) > 1 and all(same_number(ratios[0], x) for x in ratios) and not (signed and ratios[0] < 0)
+
+
+def same_number(gold: sympy.Expr, value: sympy.Expr) -> bool:
+    """Whether two numbers are equal, or one of them is the other rounded."""
+    if gold.is_infinite or value.is_infinite:
+        return gold.doit() == value.doit()
+    if gold == value or rounds(gold, value) or rounds(value, gold):
+        return True
+    difference = (gold - value).doit()
+    return bool(abs(difference.evalf(15, maxn=300)) <= (0 if difference.is_Rational else 1e-200 * abs(gold.evalf(15))))
+
+
+def rounds(exactly: sympy.Expr, decimal: sympy.Expr) -> bool:
+    """Whether a decimal has six places and six digits at least, and is the other number rounded to them."""
+    digits = places(decimal) if decimal.is_Rational else 0
+    error = abs((exactly - decimal).evalf(15, maxn=300)) * 10**digits if 6 <= digits <= 40 else sympy.oo
+    return bool(error <= sympy.Rational(1, 2) and abs(decimal) * 10**digits >= 10**5)
+
+
+def places(decimal: sympy.Rational) -> int:
+    """Count the places behind the point, 0 if they do not end."""
+    powers = sympy.factorint(decimal.q, limit=5)
+    return max(powers.values(), default=0) if powers.keys() <= {2, 5} else 0
 
 
 if __name__ == "__main__":

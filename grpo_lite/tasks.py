@@ -11,14 +11,14 @@ import hashlib
 import random
 import re
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from grpo_lite._checks import check_choice, check_count, check_installed
 from grpo_lite.rewards.protocol import Completion, texts
 
-BASE_MODEL = Path(__file__).parent / "data" / "base"
-SPLITS = ("train", "test")
+BASE_MODEL = Path(str(files("grpo_lite") / "data" / "base"))
 
 # Settings under which both tasks are learnt, as names of GRPOConfig.
 RECIPE: dict[str, Any] = {
@@ -38,15 +38,10 @@ _ANSWER = re.compile(r"<answer>([0-9]*)</answer>$")
 
 
 class Task(NamedTuple):
-    """A kind of problem.
+    """A kind of problem: how one is drawn, and what the base model has seen of it."""
 
-    Attributes:
-        draw: makes one problem, a prompt and its right answer.
-        demonstrate: writes one imperfect completion of a prompt, for the making of the base model.
-    """
-
-    draw: Callable[[random.Random], tuple[str, str]]
-    demonstrate: Callable[[str, random.Random], str]
+    draw: Callable[[random.Random], tuple[str, str]]  # a prompt and its right answer
+    demonstrate: Callable[[str, random.Random], str]  # an imperfect completion of a prompt
 
 
 def load_base_model(path: str | Path = BASE_MODEL) -> tuple:
@@ -100,19 +95,17 @@ def make_problems(task: str, split: str, size: int, *, seed: int = 0) -> list[di
         [{'prompt': '8+7+6+4=', 'ground_truth': '5'}, {'prompt': '7+8+4+0=', 'ground_truth': '9'}]
     """
     check_choice("task", task, tuple(TASKS))
-    check_choice("split", split, SPLITS)
+    check_choice("split", split, ("train", "test"))
     check_count("size", size, 1)
     rng = random.Random(seed)
     problems: dict[str, str] = {}
-    draws = 0
-    while len(problems) < size:
+    for _ in range(1000 + 200 * size):
         prompt, answer = TASKS[task].draw(rng)
         if is_held_out(prompt) == (split == "test"):
             problems[prompt] = answer
-        draws += 1
-        if draws > 1000 + 200 * size:
-            raise ValueError(f"size must be at most what {task!r} {split!r} holds, about {len(problems)}, got {size}")
-    return [{"prompt": prompt, "ground_truth": answer} for prompt, answer in problems.items()]
+        if len(problems) == size:
+            return [{"prompt": prompt, "ground_truth": answer} for prompt, answer in problems.items()]
+    raise ValueError(f"size must be at most what {task!r} {split!r} holds, about {len(problems)}, got {size}")
 
 
 def is_held_out(prompt: str) -> bool:

@@ -55,6 +55,30 @@ def test_bars_show_values_and_signs():
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["x", "y"]
 
 
+def test_the_bars_of_a_label_stand_side_by_side_around_it():
+    figure = plotting.bars({"a": [1.0, 2.0], "b": [3.0, 4.0]}, ["x", "y"], ylabel="points", colors={"b": "old"})
+    spans = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in figure.axes[0].patches]
+    (a_low, a_high), (_, next_high), (b_low, b_high), _ = spans
+    assert -0.5 < a_low < a_high < 0 < b_low < b_high < 0.5 < next_high < 1
+    roles = ["policy", "policy", "old", "old"]
+    colors = [bar.get_facecolor()[:3] for bar in figure.axes[0].patches]
+    assert colors == [pytest.approx(to_rgb(plotting.COLORS[role])) for role in roles]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["a", "b"]
+
+
+def test_a_logarithmic_height_and_no_legend_for_one_group():
+    (ax,) = plotting.bars({"a": [1.0, 100.0]}, ["x", "y"], ylabel="points", log=True).axes
+    assert (ax.get_yscale(), ax.get_legend()) == ("log", None)
+
+
+def test_a_curve_has_the_colour_of_its_role_or_the_one_that_is_given_and_is_dashed_on_demand():
+    curves = {name: [0.0, 1.0] for name in ("reference", "mine", "free")}
+    figure = plotting.lines([0, 1], curves, xlabel="x", ylabel="y", colors={"mine": "#123456"}, dashed=["mine"])
+    drawn = figure.axes[0].lines
+    assert [line.get_color() for line in drawn] == [plotting.COLORS["reference"], "#123456", plotting.COLORS["third"]]
+    assert [line.get_linestyle() for line in drawn] == ["-", "--", "-"]
+
+
 def test_a_band_lies_around_its_curve():
     figure = plotting.lines(
         [0, 1, 2], {"a": [1.0, 2.0, 3.0], "b": [0.0, 0.0, 0.0]}, errors={"a": [0.5, 0.0, 0.25]}, xlabel="x", ylabel="y"

@@ -189,6 +189,28 @@ def test_what_is_no_finished_checkpoint_is_not_read(tmp_path, whole):
     assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name_and_the_name_after(tmp_path, monkeypatch):
+    """Without it, a loss of power can leave a folder with its final name and empty files in it."""
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def note_fsync(descriptor):
+        events.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def note_replace(draft, final):
+        events.append(Path(final).name)
+        replace(draft, final)
+
+    run = make_run(tmp_path)
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    run.save()
+    final = tmp_path / "checkpoint-0"
+    renamed = events.index("checkpoint-0")
+    assert {path.stat().st_ino for path in [*final.iterdir(), final]} <= set(events[:renamed])
+    assert tmp_path.stat().st_ino in events[renamed + 1 :]
+
+
 def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     path = tmp_path / "metrics.jsonl"
     assert read_lines(path) == []

@@ -524,6 +524,21 @@ def test_evaluation_by_hand():
     assert rollout.evaluate(model, tokenizer, [right, think_rate], rows, args) == result
 
 
+def test_evaluation_samples_at_the_temperature_and_with_the_seed_of_its_settings():
+    model, tokenizer = load_base_model()
+    rows = make_problems("chain-sum", "test", 30)
+
+    def length(completions, **columns):
+        return [float(len(text)) for text in completions]
+
+    def found(**settings):
+        return rollout.evaluate(model, tokenizer, length, rows, GRPOConfig(max_completion_length=16, **settings))
+
+    cold, warm, other = found(temperature=1e-4), found(), found(seed=7)
+    assert cold["sampled_length"] == cold["greedy_length"] == warm["greedy_length"]  # hardly a draw any more
+    assert len({cold["sampled_length"], warm["sampled_length"], other["sampled_length"]}) == 3
+
+
 def test_evaluations_stand_among_the_updates():
     rows = [{"prompt": "1=", "pays": True}, {"prompt": "2=", "pays": True}]
     args = GRPOConfig(**SETTINGS | {"max_steps": 5, "eval_steps": 2, "num_iterations": 2})

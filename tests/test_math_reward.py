@@ -9,14 +9,19 @@ import threading
 import time
 import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import psutil
 import pytest
 
+from answers_table import PAGE, PAIRS, PIECES, ours, with_table
 from grpo_lite import _checks, math_reward, score_completions
 from grpo_lite.rewards import answers
 from grpo_lite.rewards.answers import explain_math
 from grpo_lite.rewards.worker import Worker
+
+# Reward, truth and answer of pairs from public bug reports about judges, and more of their kinds.
+MANY = [line.split("\t") for line in (Path(__file__).parent / "answers.tsv").read_text("utf-8").splitlines()]
 
 # Section: truth, answers that are right, answers that are wrong. Each answer stands in a box.
 TABLE = {
@@ -218,6 +223,29 @@ def test_where_nothing_is_in_dispute_trl_says_the_same():
     ours = math_reward(texts, ground_truth=truths)
     assert ours == accuracy_reward([[{"content": text}] for text in texts], truths)
     assert ours == [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+
+
+def test_each_piece_has_pairs_that_it_makes_equal_and_pairs_that_it_leaves_different():
+    assert [(t, a) for (t, a, wanted), got in zip(PAIRS, ours(PAIRS), strict=True) if got != wanted] == []
+    assert len(PAIRS) > 90
+    assert all(len(piece["equal"]) > 3 and len(piece["different"]) > 3 for piece in PIECES)
+
+
+def test_the_table_on_the_page_is_what_both_judges_say():
+    page = PAGE.read_text("utf-8")
+    assert with_table(page) == page
+
+
+@pytest.mark.slow
+def test_pairs_of_many_kinds():
+    wrong = [
+        row
+        for row, got in zip(
+            MANY, math_reward([rf"\boxed{{{a}}}" for _, _, a in MANY], [t for _, t, _ in MANY]), strict=True
+        )
+        if str(got) != row[0]
+    ]
+    assert wrong == []
 
 
 def test_none_where_there_is_no_truth():

@@ -194,7 +194,8 @@ def split_unit(text: str) -> tuple[str, str]:
     for word in re.findall(r"[^\W\d_]+|[^\w\s\"^{}\\]|\d+", name):
         forms = word, word.lower(), word.lower().removesuffix("s"), word.lower().removesuffix("es")
         known.append(next((UNITS[form] for form in forms if form in UNITS), word * word.isdigit()))
-    return (text[: found.start()], "".join(known)) if all(known) else (text, "")
+    unit = "".join(known) if all(known) else ""
+    return (text[: found.start()], unit) if unit != "base" and unit.strip("23/") else (text, "")
 
 
 def number(text: str) -> sympy.Rational | None:
@@ -324,7 +325,10 @@ def expression(text: str) -> sympy.Basic:
 
 def same(gold: sympy.Basic, value: sympy.Basic) -> bool:
     """Whether two values are equal and of one kind: (1, 2) is not {1, 2}, and x = 1 not y = 1."""
-    gold, value = (x.args[0] if isinstance(x, sympy.FiniteSet) and len(x) == 1 else x for x in (gold, value))
+    alone = (
+        isinstance(x, sympy.FiniteSet) and len(x) == 1 and not isinstance(x.args[0], sympy.Set) for x in (gold, value)
+    )
+    gold, value = (x.args[0] if single else x for x, single in zip((gold, value), alone, strict=True))  # {5} is 5
     if isinstance(gold, sympy.Eq) != isinstance(value, sympy.Eq):  # x = 1 is 1
         gold, value = (x.rhs if isinstance(x, sympy.Eq) and x.lhs.is_Symbol else x for x in (gold, value))
 

@@ -25,9 +25,10 @@ def make_tokenizer():
     tokenizer = Tokenizer(models.WordLevel({symbol: i for i, symbol in enumerate(SYMBOLS)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"</?[a-z]+>|."), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", padding_side="left", model_max_length=64
-    )
+    # transformers 4 adds token types to these names, and GPT-2 would add an embedding for them.
+    names = ["input_ids", "attention_mask"]
+    special = {"pad_token": "<pad>", "eos_token": "<eos>", "padding_side": "left"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, model_input_names=names, **special)
 
 
 def make_model(tokenizer):

@@ -52,7 +52,7 @@ def loss_in_a_loop(logps, old, advantages, mask, ref, beta, low, high, delta, lo
 @pytest.mark.parametrize("loss_type", LOSS_TYPES)
 @given(
     seed=st.integers(0, 10**6),
-    beta=st.sampled_from([0.0, 0.04, 1.0]),
+    beta=st.sampled_from([0.0, 1e-3, 0.04, 1.0]),
     low=st.sampled_from([0.0, 0.1, 0.2]),
     high=st.sampled_from([0.2, 0.28]),
     delta=st.sampled_from([None, 1.1, 2.0]),
@@ -239,3 +239,20 @@ def test_no_token_at_all_gives_zero():
         out.loss.backward()
         assert [x.item() for x in out] == [0.0] * 4
         assert leaf.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_gradient_of_the_corrected_penalty_by_hand(level):
+    # Of ratio * (e^d - d - 1), d = ref - logp: ratio * (e^d - d - 1) + ratio * (1 - e^d) = -ratio * d.
+    logps = torch.tensor([[-1.0, math.inf]], dtype=torch.float64, requires_grad=True)
+    old = torch.tensor([[-1.0 - math.log(1.5), math.nan]], dtype=torch.float64)
+    ref = torch.tensor([[-0.7, math.nan]], dtype=torch.float64)
+    settings = {"ref_logps": ref, "beta": 0.5, "use_bias_correction_kl": True, "importance_sampling_level": level}
+    out = grpo_loss(logps, old, torch.zeros(1, dtype=torch.float64), torch.tensor([[T, F]]), **settings)
+    out.loss.backward()
+    assert out.kl.item() == pytest.approx(1.5 * (math.exp(0.3) - 0.3 - 1))
+    assert logps.grad.tolist() == [[pytest.approx(-0.5 * 1.5 * 0.3), 0.0]]
+
+
+def test_a_clip_range_of_zero_above_is_not_the_one_below():
+    assert clipped_surrogate(torch.tensor([[1.1]]), torch.ones(1), epsilon=0.2, epsilon_high=0.0).item() == 1.0

@@ -1,12 +1,17 @@
-"""Other machines: Windows, without fork, resource limits and open folders; a GPU, to which the trainer moves."""
+"""Other machines: Windows, without fork, resource limits and open folders; a GPU; a Mac's GPU, without float64."""
 
 import re
 import subprocess
 import sys
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from grpo_lite import GRPOConfig, GRPOTrainer
 from helpers.built import ROOT
+from helpers.models import make_tiny_model
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, model_of, odd
 
 # torch and transformers are loaded first: they look after themselves.
 WINDOWS = """
@@ -20,14 +25,18 @@ for name in ("SIGPROF", "SIGVTALRM", "SIGALRM", "SIGKILL", "setitimer", "pthread
     delattr(signal, name)
 for name in ("resource", "fcntl", "pwd", "termios"):
     sys.modules[name] = None
-open_file = os.open
+open_file, fsync = os.open, os.fsync
 
 def open_no_folder(path, *given, **settings):
     if os.path.isdir(path):
         raise PermissionError(13, "Permission denied", path)
     return open_file(path, *given, **settings)
 
-os.open = open_no_folder
+def fsync_writable(descriptor):
+    os.write(descriptor, b"")  # refused, as there, if it is open for reading only
+    fsync(descriptor)
+
+os.open, os.fsync = open_no_folder, fsync_writable
 torch.set_num_threads(1)
 """
 USE = """
@@ -78,3 +87,35 @@ def test_a_lesson_follows_its_model_to_the_device_of_the_trainer(script):
     assert "torch.Generator()" not in code
     for name in re.findall(r"(\w+) = tokenizer\(.*return_tensors", code):
         assert re.search(rf"\b{name}\.to\(\w+\.device\)", code), name
+
+
+class WithoutFloat64(TorchDispatchMode):
+    """Stands in for a device that has no float64: whatever makes such a tensor is refused."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **kwargs or {})
+        for x in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(x, torch.Tensor) and x.dtype in (torch.float64, torch.complex128):
+                raise TypeError(f"{function}: Cannot convert a tensor to float64, which this device does not have")
+        return out
+
+
+@pytest.mark.parametrize("loss_type", ["grpo", "bnpo", "dr_grpo", "dapo"])
+def test_training_needs_no_float64(loss_type, tmp_path):
+    settings = {"loss_type": loss_type, "beta": 0.1, "num_iterations": 2, "eval_steps": 1, "save_steps": 1,
+                "output_dir": str(tmp_path), "log_completions": True, "mask_truncated_completions": True}  # fmt: skip
+    args = GRPOConfig(**SETTINGS | settings | {"max_steps": 2})
+    for _ in range(2):  # the second time it goes on from the checkpoint, and finds nothing to do
+        model = make_tiny_model("gpt2", len(TOKENIZER)).float()
+        with WithoutFloat64():
+            trainer = GRPOTrainer(model, odd, args, ROWS, TOKENIZER, eval_dataset=ROWS)
+            trainer.train()
+        assert trainer.step == 2
+        assert "sampled_odd" in trainer.history[-1]
+
+
+def test_the_stand_in_refuses_float64():
+    with WithoutFloat64(), pytest.raises(TypeError, match="Cannot convert a tensor to float64"):
+        torch.zeros(2).double()
+    with WithoutFloat64(), pytest.raises(TypeError, match="Cannot convert a tensor to float64"):
+        GRPOTrainer(model_of(), odd, GRPOConfig(**SETTINGS), ROWS, TOKENIZER).train()  # its weights are float64

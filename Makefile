@@ -14,6 +14,7 @@ install: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lessons,test,docs,check]'
+	$(BIN)/grpo-lite sandbox
 	touch $@
 
 site: install

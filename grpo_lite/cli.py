@@ -1,4 +1,4 @@
-"""The command line: `grpo-lite train | eval | sample | bench`, the same as `python -m grpo_lite`.
+"""The command line: `grpo-lite train | eval | sample | bench | sandbox`, the same as `python -m grpo_lite`.
 
 Every command is one function here; what they do stands in the module they call.
 """
@@ -101,6 +101,14 @@ def bench(args: argparse.Namespace) -> None:
     measure(args.only, args.output)
 
 
+def sandbox(args: argparse.Namespace) -> None:
+    """Build the sandbox for programs ahead of its first use."""
+    from grpo_lite.rewards.sandbox import cache_folder, load
+
+    load()
+    print(f"the sandbox for programs is in {cache_folder()}")
+
+
 def _draw(history: list[dict], path: Path) -> None:
     from grpo_lite.plotting import lines
 
@@ -163,7 +171,7 @@ TRAIN_OPTIONS: dict[str, tuple[Any, str]] = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="grpo-lite", description="Train and look at small models with GRPO, on a plain CPU.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | eval | sample | bench")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | eval | sample | bench | sandbox")
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=run.__doc__)
@@ -203,6 +211,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("bench", bench, "measure speed and memory as ratios")
     sub.add_argument("--only", type=_name, metavar="PART", help="one part of the measurement")
     sub.add_argument("--output", type=_name, metavar="FILE", help="also write the table as Markdown")
+
+    command("sandbox", sandbox, "build the sandbox for programs ahead of its first use")
     return parser
 
 

@@ -327,9 +327,9 @@ with warnings.catch_warnings(action="ignore"):
 #
 # ## Programs: run them
 #
-# Whether a program is right, its text does not say. One has to run it, and it was written by a model that is paid for whatever passes. **Such code never runs in your own process.** `grpo_lite.code_reward` runs it in a sandbox, an interpreter that has no files, no network and little time to offer, and compares what comes back outside of it.
+# Whether a program is right, its text does not say. One has to run it, and it was written by a model that is paid for whatever passes. **Such code never runs in your own Python.** `grpo_lite.code_reward` runs it in a sandbox: a whole Python, built to compute on a memory of its own and to reach nothing else, no file and no network. What comes back is compared outside of it. (The sandbox is built on first use, in about half a minute.)
 #
-# Which part of a completion is the program? The last block between ```` ```python ```` and ```` ``` ````, after the thinking. What was only thought does not count.
+# Which part of a completion is the program? The last block between ```` ```python ```` and ```` ``` ```` that defines the function, after the thinking. What was only thought does not count, nor does an example of use.
 
 
 # %% tags=["result-extract"]
@@ -352,7 +352,7 @@ programs = {
     "half right": "def add(a, b):\n    return a + abs(b)",
     "endless": "def add(a, b):\n    while True: pass",
     "reads a file": "def add(a, b):\n    return open('/etc/passwd').read()",
-    "generator": "def add(a, b):\n    def both(): yield a + b\n    return next(both())",
+    "says True": "def add(a, b):\n    return True",
 }
 texts = [fenced(code) for code in programs.values()]
 paid = grpo_lite.code_reward(texts, tests=[tests] * 6, entry_point=["add"] * 6)
@@ -361,14 +361,19 @@ for (name, code), reward in zip(programs.items(), paid, strict=True):
     print(f"{name:13} {reward!s:5} {result.status:12} {result.passed}")
 
 # %% [markdown]
-# All tests or nothing; `partial_credit=True` would pay the half. The endless loop was stopped after a second, and the file was out of reach. The last program is right, but this small interpreter lacks generators: *unsupported* is not *wrong*, so the reward is `None`. The reason can be read:
+# All tests or nothing; `partial_credit=True` would pay the half. The endless loop was stopped at its limit, and the file was out of reach. `True` is not 1. The reason of a verdict can be read:
 
 # %% tags=["result-reason"]
-run_program(programs["generator"], "add", tests).message.split(": ")[-1]
+run_program(programs["half right"], "add", tests).message
 
 # %% [markdown]
-# `None` is also a place to hide. A completion that is not judged is not pushed, while an honest mistake is pushed down, so a model may drift towards programs that cannot be judged. Watch their share, or let `interpreter="cpython"` run the whole language, in a slower and weaker sandbox.
-#
+# Many tasks ask for a program that reads and prints. Its tests hold a text to read and the text to print, and there is no function to name:
+
+# %% tags=["result-reads-and-prints"]
+adder = "a, b = map(int, input().split())\nprint(a + b)"
+run_program(adder, None, [{"input": "2 3", "output": "5"}]).status
+
+# %% [markdown]
 # ## The protocol
 #
 # So that functions can be mixed, they all follow one protocol. It is that of TRL, a library for this kind of training, so the same functions work there.

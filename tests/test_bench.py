@@ -80,9 +80,9 @@ class TestDirections:
         assert bench.memory(widths=(8, 16), runs=2, tokens=64) == [turn, turn]
 
     def test_of_rewards(self, clock, monkeypatch):
-        def code_reward(completions, tests, entry_points, interpreter):
+        def code_reward(completions, tests, entry_points):
             assert len(completions) == len(tests) == len(entry_points)
-            clock.now += {"monty": 0.002, "cpython": 0.05}[interpreter] * len(completions)
+            clock.now += 0.002 * len(completions)
 
         def math_reward(completions, ground_truth):
             assert len(completions) == len(ground_truth)
@@ -90,12 +90,11 @@ class TestDirections:
 
         monkeypatch.setattr(bench, "code_reward", code_reward)
         monkeypatch.setattr(bench, "math_reward", math_reward)
-        turns = bench.rewards(rounds=2, programs=30, calls=5)
+        turns = bench.rewards(rounds=2, programs=30)
         ratios = {row.what: row.ratio for row in bench.summary("rewards", turns)}
         assert len(turns) == 2
         assert ratios == {
             "one program of three tests / a millisecond": pytest.approx(2.0),
-            "one program / in processes of CPython": pytest.approx(0.04),
             "one math answer / a millisecond": pytest.approx(4.0),
         }
 
@@ -191,8 +190,8 @@ class TestParts:
     def test_rewards(self, monkeypatch):
         paid, code_reward = [], bench.code_reward
         monkeypatch.setattr(bench, "code_reward", lambda *a, **k: paid.append(code_reward(*a, **k)) or paid[-1])
-        self.check("rewards", bench.rewards(rounds=2, programs=3, calls=1), 2)
-        assert paid == [[1.0], [1.0], [1.0] * 3, [1.0], [1.0] * 3, [1.0]]  # what is timed is judged right
+        self.check("rewards", bench.rewards(rounds=2, programs=3), 2)
+        assert paid == [[1.0], [1.0] * 3, [1.0] * 3]  # what is timed is judged right
 
     @pytest.mark.parametrize("train", [stepwise.train_ours, stepwise.train_trl])
     def test_both_trainers_get_the_same_work(self, train):

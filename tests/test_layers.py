@@ -22,11 +22,12 @@ ALGORITHM = [
     {"aggregation"},
     {"loss"},
 ]
-REWARDS = [{"worker", "protocol"}, {"text"}, {"shaping", "answers", "programs"}]
+REWARDS = [{"worker", "sandbox", "protocol"}, {"text"}, {"shaping", "answers", "programs"}]
 TRAINING = [{"config", "distributed"}, {"rollout"}, {"batching", "records"}, {"checkpoint"}, {"terminal"}, {"trainer"}]
 EXPERIMENTS = [{"pretrain", "scoring", "stepwise", "sweep"}, {"bench"}]
-# `combine_rewards` lives with the advantages and can also be had where it is looked for.
-ALLOWED = {("rewards", "advantages")}
+# `combine_rewards` lives with the advantages and can also be had where it is looked for; the sandbox is compiled and
+# run with one configuration.
+ALLOWED = {("rewards", "advantages"), ("rewards.sandbox", "rewards.judges.build_sandbox")}
 
 
 def files():

@@ -23,7 +23,7 @@ def test_import_loads_torch_and_nothing_heavier():
     packages = {name.split(".")[0] for name in loaded.split()}
     assert "grpo_lite" in packages
     heavy = {"transformers", "accelerate", "matplotlib", "IPython", "datasets", "trl", "beartype", "pandas",
-             "math_verify", "sympy", "pydantic_monty"}  # fmt: skip
+             "math_verify", "sympy", "wasmtime", "componentize_py"}  # fmt: skip
     assert not packages & heavy
 
 
@@ -38,8 +38,8 @@ CONTRACT = {
     "format_reward": "(completions, *, prefill='', **columns)",
     "boxed_reward": "(completions, ground_truth, **columns)",
     "math_reward": "(completions, ground_truth, **columns)",
-    "code_reward": "(completions, tests, entry_point, *, partial_credit=False, interpreter='monty', seconds=1.0, "
-    "**columns)",
+    "code_reward": "(completions, tests, entry_point=None, *, partial_credit=False, seconds=1.0, "
+    "rel_tol=1e-06, **columns)",
     "score_completions": "(reward_funcs, prompts, completions, **columns)",
     "combine_rewards": "(rewards, weights=None)",
     "group_advantages": "(rewards, num_generations, *, scale_rewards='group', eps=0.0001)",

@@ -268,16 +268,14 @@ for _advantages in (gl.group_advantages, gl.leave_one_out_advantages):
 ADVANTAGES_AND_REWARDS += [
     (lambda: gl.math_reward(["a"], [7, 8]), r"ground_truth must be a list with one entry a completion \(1\), got 2"),
     (
-        lambda: gl.code_reward(["a"], [None], None),
+        lambda: gl.code_reward(["a"], [None], "f"),
         r"entry_point must be a list with one entry a completion \(1\), got a",
     ),
     (lambda: gl.code_reward("abc", [None], [None]), r"completions must be a list .* got a str"),
     (lambda: gl.boxed_reward("abc", ["7"]), r"completions must be a list .* got a str"),
     (lambda: gl.code_reward(["a"], [None], [None], seconds=0), r"seconds must be above 0, got 0"),
-    (
-        lambda: gl.code_reward(["a"], [None], [None], interpreter="python"),
-        r"interpreter must be one of .* got 'python'",
-    ),
+    (lambda: gl.code_reward(["a"], [None], rel_tol=-1), r"rel_tol must lie between 0 and 1, got -1"),
+    (lambda: gl.code_reward(["a"], [None], seconds=float("inf")), r"seconds must lie between 0 and 3600, got inf"),
     (lambda: gl.repetition_penalty_reward(0), r"ngram_size must be a whole number of at least 1, got 0"),
     (lambda: gl.tag_count_reward("abc"), r"completions must be a list .* got a str"),
     (lambda: gl.language_consistency_reward("English"), r"script must be the first word of .* got 'English'"),

@@ -49,7 +49,7 @@ GOALS = {
     "memory of scoring / with all logits, width 512": 1 / 8,
     "time of scoring / with all logits, width 128": 1.2,
     "time of scoring / with all logits, width 512": 1.2,
-    "one program of three tests / a millisecond": 1.0,
+    "one program of three tests / a millisecond": 6.5,  # 150 a second
 }
 
 
@@ -193,29 +193,27 @@ def memory(widths: Sequence[int] = (128, 512), runs: int = 3, **smaller: int) ->
 # Rewards.
 
 
-def rewards(rounds: int = 7, programs: int = 200, calls: int = 20) -> list[Turn]:
-    """Compare scoring a program of three tests, and a math answer, with a millisecond; and the two interpreters."""
+def rewards(rounds: int = 7, programs: int = 200) -> list[Turn]:
+    """Compare scoring a program of three tests, and a math answer, with a millisecond."""
     texts = [f"```python\ndef f(x):\n    return x + {n}\n```" for n in range(programs)]
     tests = [[{"args": [x], "expected": x + n} for x in range(3)] for n in range(programs)]
 
-    def program(interpreter: str, n: int) -> float:
-        return _seconds(lambda: code_reward(texts[:n], tests[:n], ["f"] * n, interpreter=interpreter)) / n
+    def program(n: int) -> float:
+        return _seconds(lambda: code_reward(texts[:n], tests[:n], ["f"] * n)) / n
 
     def answer(turn: int) -> float:
         new = range(turn * programs, (turn + 1) * programs)  # texts that were read before are read faster
         boxes, truths = [rf"\boxed{{\frac{{{n}}}{{7}}}}" for n in new], [f"{n}/7" for n in new]
         return _seconds(lambda: math_reward(boxes, ground_truth=truths)) / programs
 
-    program("monty", 1), program("cpython", 1), answer(0)  # the processes are started here, once
-    turns = []
-    for turn in range(1, rounds + 1):
-        ours = program("monty", programs)
-        turns.append({
-            "one program of three tests / a millisecond": (ours, 1e-3),
-            "one program / in processes of CPython": (ours, program("cpython", calls)),
+    program(1), answer(0)  # the sandbox is loaded here, and the process that reads mathematics started
+    return [
+        {
+            "one program of three tests / a millisecond": (program(programs), 1e-3),
             "one math answer / a millisecond": (answer(turn), 1e-3),
-        })  # fmt: skip
-    return turns
+        }
+        for turn in range(1, rounds + 1)
+    ]
 
 
 # What the parts share.

@@ -1,0 +1,212 @@
+"""What runs inside the sandbox: one case of one program, from JSON to JSON.
+
+Built into a WebAssembly component by `build_sandbox.py`, which imports this file and keeps the memory as it is then: a
+module that a program may import must have been imported here. The component has no imports of its own: no clock, no
+file, no socket, nothing to ask the host for. What follows answers for those, so that an honest program meets an
+ordinary Python. It guards nothing: whoever gets around it finds nothing behind it. No expected value comes in here.
+"""
+
+# mypy: ignore-errors
+# as it puts functions of its own in the place of those of Python
+
+import _random
+import builtins
+import errno
+import functools
+import gc
+import importlib
+import io
+import os
+import random
+import sys
+import threading
+import time
+import types
+from json import dumps, loads
+
+MODULES = """abc argparse array ast base64 binascii bisect calendar cmath cmd codecs collections.abc colorsys
+contextlib contextvars copy csv dataclasses datetime decimal difflib dis encodings.ascii encodings.idna
+encodings.latin_1 encodings.rot_13 encodings.utf_16 encodings.utf_32 encodings.hex_codec enum fileinput fnmatch
+fractions getopt glob graphlib hashlib heapq hmac html html.parser importlib.resources inspect ipaddress itertools
+keyword linecache locale logging math numbers operator pathlib pickle platform posixpath pprint queue re reprlib
+sched secrets shlex shutil signal statistics string struct tempfile textwrap timeit token tokenize tomllib traceback
+types typing unicodedata unittest unittest.mock urllib.parse uuid warnings weakref xml.etree.ElementTree zlib
+zoneinfo _pylong _strptime wit_world componentize_py_types""".split()
+
+now = 946_684_800.0  # the first of January 2000
+
+
+def look_at_the_clock(pause: float = 1e-3) -> float:
+    """Let a millisecond pass at each look, so that a loop that waits for its time to be over ends."""
+    global now
+    now += max(0.0, pause)
+    return now
+
+
+def no_such_file(path="", *args, **kwargs):
+    """Do as an empty machine does."""
+    raise FileNotFoundError(errno.ENOENT, "there are no files in the sandbox", path)
+
+
+def open_stream(file, mode="r", *args, **kwargs):
+    """Open one of the standard streams by its number, as fast readers do; there is nothing else to open."""
+    if file not in (0, 1, 2) or isinstance(file, bool):
+        no_such_file(file)
+    stream = (sys.__stdin__, sys.__stdout__, sys.__stderr__)[file]
+    return stream.buffer if "b" in mode else stream
+
+
+class Stream(io.TextIOWrapper):
+    """A standard stream in memory."""
+
+    def __init__(self, number: int, content: str = ""):
+        super().__init__(io.BytesIO(content.encode("utf-8", "replace")), "utf-8", "replace")
+        self.number, self.mode = number, "w" if number else "r"
+
+    def fileno(self) -> int:
+        """Return the number that the stream has everywhere."""
+        return self.number
+
+
+def read_line(prompt="", /):
+    """Do what `input` does."""
+    if prompt != "":
+        print(prompt, end="")
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError("EOF when reading a line")
+    return line.removesuffix("\n")
+
+
+def take_the_place_of_the_machine() -> None:
+    """Put the functions above where programs look for them."""
+    sys.argv = ["program"]
+    sys.maxsize = 2**63 - 1  # which programs take for infinity, and is smaller in WebAssembly
+    for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
+        setattr(time, name, look_at_the_clock)
+        setattr(time, f"{name}_ns", lambda: round(look_at_the_clock() * 1e9))
+    time.sleep = look_at_the_clock
+    gmtime, strftime, asctime = time.gmtime, time.strftime, time.asctime
+    time.localtime = time.gmtime = lambda seconds=None: gmtime(look_at_the_clock() if seconds is None else seconds)
+    time.strftime = lambda form, moment=None: strftime(form, moment or time.gmtime())
+    time.asctime = lambda moment=None: asctime(moment or time.gmtime())
+    time.ctime = lambda seconds=None: asctime(time.gmtime(seconds))
+    for module in (os, sys.modules["posix"]):
+        for name in "open stat lstat listdir scandir mkdir rmdir remove unlink rename readlink chdir utime".split():
+            setattr(module, name, no_such_file)
+        module.access = lambda *args, **kwargs: False
+        module.getcwd = lambda: "/"
+        module.urandom = lambda n: bytes(n)
+        module._exit = sys.exit
+        module.read = lambda number, n: open_stream(number, "b").read(n)
+        module.write = lambda number, data: open_stream(number, "b").write(data)
+        module.fstat = lambda number: types.SimpleNamespace(st_size=open_stream(number, "b").getbuffer().nbytes)
+        module.isatty = lambda number: False
+    builtins.open = io.open = open_stream
+    builtins.input = read_line
+    seed = random.Random.seed
+    random.Random.seed = lambda self, a=None, version=2: seed(self, 0 if a is None else a, version)
+    random.Random.__new__ = lambda cls, *args, **kwargs: _random.Random.__new__(cls, 0)
+    random.seed, random._urandom = random._inst.seed, os.urandom
+    # A program starts a thread for the sake of a larger stack. It has its work done at once.
+    threading.Thread.start = threading.Thread.run
+    threading.Thread.join = lambda self, timeout=None: None
+    threading.stack_size = lambda size=0: 0
+    functools._lru_cache_wrapper = cached
+    sys.setrecursionlimit(2 * sys.getrecursionlimit())  # for those two calls where there was one
+
+
+def cached(function, maxsize, typed, info):
+    """Do what `lru_cache` does, in Python: calls that nest through C need a stack that is small here."""
+    results = {}
+
+    def wrapper(*args, **kwargs):
+        key = (cached, args, *kwargs.items()) if kwargs else args
+        if key not in results:
+            result = function(*args, **kwargs)
+            if maxsize == 0:
+                return result
+            results[key] = result
+        return results[key]
+
+    wrapper.cache_clear = results.clear
+    return wrapper
+
+
+@functools.lru_cache(1)
+def compiled(code: str):
+    """Compile a program once for all its cases."""
+    # No file can have this name. For another one Python would look, to show the line of a syntax error.
+    return compile(code, "\ud800", "exec", dont_inherit=True)
+
+
+def run_module(code: str, name: str) -> dict:
+    """Run a program as a module of its own and return its names."""
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compiled(code), module.__dict__)
+    return module.__dict__
+
+
+def find(names: dict, entry_point: str):
+    """Find a function, or the method of a class, an instance of which is made without arguments."""
+    first, *rest = entry_point.replace("()", "").split(".")
+    if first not in names and hasattr(names.get("Solution"), first):
+        first, rest = "Solution", [first]
+    if first not in names:
+        raise NameError(f"name {first!r} is not defined by the program")
+    found = names[first]
+    for name in rest:
+        found = getattr(found() if isinstance(found, type) else found, name)
+    return found
+
+
+def call(code: str, entry_point: str, args: list) -> str:
+    """Return what a function returns, as JSON."""
+    try:
+        names = run_module(code, "__main__")
+    except BaseException:  # an example of use that needs an input, say: no fault of the function
+        names = run_module(code, "program")
+    return dumps(find(names, entry_point)(*args))
+
+
+def run_script(code: str) -> str:
+    """Return what a program prints."""
+    out = sys.__stdout__
+    try:
+        run_module(code, "__main__")
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
+    for stream in (sys.stdout, out):  # a program may have put its own on top
+        stream.flush()
+    return out.buffer.getvalue().decode("utf-8", "replace")
+
+
+class WitWorld:
+    """What the component exports."""
+
+    def run(self, job: str) -> str:
+        """Run one case; return "+" and what came out, or "-" and what went wrong."""
+        code, entry_point, case = loads(job)
+        sys.stdin = sys.__stdin__ = Stream(0, case if entry_point is None else "")
+        sys.stdout = sys.__stdout__ = Stream(1)
+        sys.stderr = sys.__stderr__ = Stream(2)
+        random.seed(0)
+        sys.path.clear()  # what was not imported at the build cannot be had
+        try:
+            return "+" + (run_script(code) if entry_point is None else call(code, entry_point, case))
+        except BaseException as error:
+            text = f"-{type(error).__name__}: {error}"[:300].replace("(\ud800, line", "(line")
+            return text.encode("utf-8", "replace").decode()
+        finally:
+            gc.collect()
+
+
+if sys.platform == "wasi":  # and not where a test imports this
+    for name in ("_datetime", "_zoneinfo"):  # those in Python ask `time`, which can be set
+        sys.modules[name] = None
+    for name in MODULES:
+        importlib.import_module(name)
+    take_the_place_of_the_machine()
+    gc.collect()
+    gc.freeze()

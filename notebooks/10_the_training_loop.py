@@ -117,7 +117,7 @@ args = grpo_lite.GRPOConfig(
 reward_funcs = [accuracy, think_rate]
 
 # %% [markdown]
-# Three of the four parts of a step need no gradient: sample a group for every prompt ([Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/)), score it ([Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)), compare within the group ([Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/)). The result is a batch of facts. They do not change, however often we look at them.
+# Three of the four parts of a step need no gradient: sample a group for every prompt, score it, compare within the group. The result is a batch of facts. They do not change, however often we look at them.
 
 
 # %%
@@ -173,7 +173,7 @@ def loss_of(model, batch, args):
 # %% [markdown]
 # ## What to write down
 #
-# The loss says nothing (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)), so a run keeps a diary of other numbers. Most of them describe the batch and cost nothing.
+# The loss says nothing, so a run keeps a diary of other numbers. Most of them describe the batch and cost nothing.
 #
 # The **entropy** says how undecided the policy is, in nats a token: the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
 
@@ -205,7 +205,7 @@ def describe(batch, args):
 # | `clip_fraction` | share of tokens that the clip has switched off | 0 for $\mu = 1$, above 0 for $\mu > 1$ |
 # | `kl` | distance from the reference, if $\beta > 0$ | grows slowly |
 #
-# The names are TRL's, but for `clip_fraction`, which its log calls `clip_ratio/region_mean`. Do not confuse it with `clipped_ratio`, which is about completions that are too long.
+# The names are TRL's, but for `clip_fraction`, which its log calls `clip_ratio/region_mean`.
 #
 # ## The loop
 #
@@ -361,11 +361,11 @@ print("base   ", held_out(base))
 print("trained", held_out(model))
 
 # %% [markdown]
-# Greedy decoding calls the problem solved; of the samples, more than one in ten is still wrong. Training works on samples, so that is the number to watch (lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) says why the greedy one jumps).
+# Greedy decoding calls the problem solved; of the samples, more than one in ten is still wrong. Training works on samples, so that is the number to watch.
 #
 # ## More than one update a batch
 #
-# Long completions are slow to sample (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)), so one would like to use each batch several times, say $\mu = 4$. In the loop only the number of turns changes. What makes it sound is that `roll_out` has **stored** the log-probs at which the tokens were drawn.
+# Long completions are slow to sample, so one would like to use each batch several times, say $\mu = 4$. In the loop only the number of turns changes. What makes it sound is that `roll_out` has **stored** the log-probs at which the tokens were drawn.
 #
 # **Predict.** Suppose the old log-probs were computed again before each update, with the policy as it is then. What would the ratios be?
 
@@ -476,7 +476,7 @@ curves(RIGHT, ZERO_STD, ENTROPY, NORM, healthy=healthy, sick=sick)
 # %% [markdown]
 # The reward collapses within a few updates and does not come back. The second panel says why: every group agrees, since every answer is wrong: no advantages, no gradient, no way home. (AdamW goes on for a while in the old direction; that is why the entropy still climbs.) Shortening the gradient has not helped: AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate.
 #
-# **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep (lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/)).
+# **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep.
 #
 # ### 2. No spread in the groups
 #
@@ -522,7 +522,7 @@ again.texts[::8]
 #
 # ### 4. End token masked out
 #
-# One line in the loss: `mask & (ids != EOS)`. It comes in by accident, where padding is the end token and the mask is made by comparing ids (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
+# One line in the loss: `mask & (ids != EOS)`. It comes in by accident, where padding is the end token and the mask is made by comparing ids.
 #
 # **Predict.** The model gets no feedback on its decision to stop. Will completions get longer?
 

@@ -70,11 +70,11 @@ def test_a_lesson_moves_by_one_rename_and_one_line_of_the_menu(tmp_path):
     )
     assert ">99 Group-relative advantages</h1>" in page
     assert "/blob/main/notebooks/99_" in page
-    assert '<a href="lessons/group_advantages/">99&nbsp;Group-relative advantages</a>' in home
-    assert '<a href="../group_advantages/">99&nbsp;Group-relative advantages</a>' in other
+    assert '<a href="lessons/group_advantages/">99\N{NO-BREAK SPACE}Group-relative advantages</a>' in home
+    assert '<a href="../group_advantages/">99\N{NO-BREAK SPACE}Group-relative advantages</a>' in other
     assert re.search(r'<a href="group_advantages/" data-needs="\w+">.*?number"[^>]*>99</text>', overview)
     assert re.findall(r'<h3 id="(\w+)">', overview)[-1] == "group_advantages"
-    assert '#define-group_advantages">99&nbsp;Group-relative advantages</a>' in entry
+    assert '#define-group_advantages">99\N{NO-BREAK SPACE}Group-relative advantages</a>' in entry
 
     subprocess.run("git init --quiet && git add --all", shell=True, cwd=tmp_path, check=True)
     tests = [

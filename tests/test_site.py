@@ -163,14 +163,14 @@ def test_a_sound_site_passes_and_its_references_lead_somewhere(tmp_path):
     done = strict_build(tmp_path)
     assert done.returncode == 0, done.stdout
     api = (tmp_path / "site/api/kl/index.html").read_text()
-    assert 'href="../../lessons/one/#define-kl_k3">01&nbsp;One</a>' in api
+    assert 'href="../../lessons/one/#define-kl_k3">01\N{NO-BREAK SPACE}One</a>' in api
     page = (tmp_path / "site/lessons/one/index.html").read_text()
     assert 'href="../../api/kl/#grpo_lite.kl.kl_k3"><code>grpo_lite.kl_k3</code></a>' in page
     assert 'href="../../">home</a>' in page
     home = (tmp_path / "site/index.html").read_text()
     assert 'aria-label="A plot"' in home
     assert '<a href="lessons/one/#define-kl_k3">to a cell</a>' in home
-    assert '<a href="lessons/one/">01&nbsp;One</a>' in home
+    assert '<a href="lessons/one/">01\N{NO-BREAK SPACE}One</a>' in home
     assert '<a href="lessons/one/"><text class="s number">01</text></a>' in home
     assert re.search(r'<h3 id="one"><a href="lessons/one/">01 One</a>.*</h3>\s*<p>What is one\?</p>', home)
     assert "<strong>5 minutes.</strong> Needs nothing. Gives <a" in home
@@ -350,7 +350,7 @@ def rare_word():
         notebook = stored(lesson(name))
         lines = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").splitlines()
         text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", " ".join(line for line in lines if "$" not in line))
-        elsewhere = set().union(*(found for stem, found in stems.items() if stem != name))
+        elsewhere = set().union(*(found for stem, found in stems.items() if stem != lesson(name).stem))
         own = [word for word in re.findall(r"\b[a-z]{8,}\b", text) if word[:6] not in elsewhere]
         if own:
             return name, own[0]

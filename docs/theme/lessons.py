@@ -97,7 +97,9 @@ def link(html, page, config, warn):
             warn(f"the link to {match['url']} says {text!r} and not {title!r}")
         if anchor:  # is checked with those that MkDocs has found itself
             page.links_to_anchors.setdefault(lesson.file, {})[anchor[1:]] = match["url"] + anchor
-        text = f"{lesson.number}&nbsp;{text}" if text == title else PLACE.sub(rf"\g<1>{lesson.number}", text)
+        text = (
+            f"{lesson.number}\N{NO-BREAK SPACE}{text}" if text == title else PLACE.sub(rf"\g<1>{lesson.number}", text)
+        )
         url = get_relative_url(lesson.file.url, page.url) + anchor
         return f'<a{match["before"]} href="{url}"{match["after"]}>{text}</a>'
 

@@ -55,7 +55,7 @@ def link_lessons(html, page):
             return match[0]
         anchor = f"#define-{name}" if name in lesson.builds else ""
         url = get_relative_url(lesson.file.url, page.url)
-        return f'lesson <a href="{url}{anchor}">{lesson.number}&nbsp;{escape(title)}</a>'
+        return f'lesson <a href="{url}{anchor}">{lesson.number}\N{NO-BREAK SPACE}{escape(title)}</a>'
 
     return ENTRY_OR_LESSON.sub(replace, html)
 

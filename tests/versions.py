@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ["train", "rewards"]
 TOOLS = ["beartype", "hypothesis", "pytest", "pytest-xdist", "ipykernel", "nbclient"]
-LESSONS = ["03_sampling_a_group", "04_token_logprobs", "06_kl"]
+LESSONS = ["sampling_a_group", "token_logprobs", "kl"]
 WITHOUT = ["config", "cli"]  # TRL stands beside the settings; the command line has to be installed
 
 
@@ -65,7 +65,8 @@ def main(which):
     run += "sys.exit(''.join(said))"
     for lesson in LESSONS:
         print(lesson, flush=True)
-        subprocess.run([python, "-c", run, f"{lesson}.ipynb"], cwd=ROOT / "notebooks", check=True)
+        (path,) = (ROOT / "notebooks").glob(f"[0-9][0-9]_{lesson}.ipynb")
+        subprocess.run([python, "-c", run, path.name], cwd=path.parent, check=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def table():
     less = sum(mine == 0.0 and other == 1.0 for mine, other in verdicts)
     lines.append(
         f"Of these {len(PAIRS)} pairs, TRL's `accuracy_reward` pays {less} that are different, and does not pay {more} "
-        "that are equal. They were picked to show where a judge goes wrong, so this says nothing about a usual data set.\n"
+        "that are equal. They were picked to show where a judge goes wrong, so this says nothing about a usual "
+        "data set.\n"
     )
     return "\n".join(lines)
 

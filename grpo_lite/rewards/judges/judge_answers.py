@@ -148,11 +148,12 @@ def tidy(text: str) -> str:
     """Write signs and words as LaTeX, and leave out what changes how an answer looks and not what it says."""
     text = re.sub(r"(?<=\d)\s?(m[²³]|m/s[²³]?)(?!\w)", r'"\1"', text)  # the one unit of one letter that stands bare
     text = re.sub("[⁰¹²³⁴-⁹⁻ⁿ]+", lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
-    text = unicodedata.normalize("NFKC", re.sub("[¼-¾⅐-⅞]", r" \g<0>", text)).translate(SIGNS).strip()
+    text = re.sub("[¼-¾⅐-⅞]", r" \g<0>", text).translate(SIGNS)
+    text = unicodedata.normalize("NFKC", text).replace("\u2044", "/").strip()  # ½ is 1, this sign and 2 then
     text = THOUSANDS.sub(lambda m: m[0].replace(",", ""), text)
     for pattern, replacement in RULES:
         text = pattern.sub(replacement, text)
-    text = text.lstrip(" ,;:").rstrip(" .,;:")
+    text = re.sub(r"(?<!\.)\.$", "", text.strip(" ,;:")).rstrip()
     return text[1:-1] if re.fullmatch(r"\{[^{}]*(\{[^{}]*\}[^{}]*)*\}", text) else text
 
 
@@ -303,6 +304,8 @@ def refusal(gold: Reading, value: Reading) -> str:
         return "the truth is an equation, the answer is none"
     if gold.names and value.names:
         left, other = expression(gold.names[0]), expression(value.names[0])
+        if left.is_Symbol and gold.value.is_number and left not in (other, value.value):
+            return "the truth is solved, the answer is not"
         if not same(left, other):
             return "" if proportional(left - gold.value, other - value.value) else "the equations differ"
     for place, name in enumerate(value.names):  # x = 5+6 = 11 and 5+6 = 11, but not 2x = 11 nor x = 12 = 11

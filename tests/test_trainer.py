@@ -316,6 +316,24 @@ def test_reward_functions_see_what_was_sampled_and_their_own_columns():
     assert pays == [known[prompt] for prompt in prompts]
 
 
+def test_tags_that_are_special_tokens_are_judged_and_end_and_padding_are_not():
+    seen = []
+
+    def look(completions, **columns):
+        seen.append(completions)
+        return odd(completions)
+
+    special = make_tokenizer()
+    special.add_tokens(["<answer>", "</answer>"], special_tokens=True)
+    assert special.decode(special("<answer>7")["input_ids"], skip_special_tokens=True) == "7"
+    for tokenizer in (TOKENIZER, special):
+        make_trainer(look, tokenizer=tokenizer).sample()
+    plain, judged = seen
+    assert judged == plain
+    assert any("<answer>" in text for text in plain)
+    assert not any("<eos>" in text or "<pad>" in text for text in plain)
+
+
 def half_blind(completions, **columns):
     """Cannot judge every other completion."""
     return [1.0 if i % 4 else None for i in range(len(completions))]

@@ -76,9 +76,10 @@ def sample_groups(
     inputs = _encode(model, tokenizer, rows, args)
     prompts = [ids[real] for ids, real in zip(inputs["prompt_ids"], inputs["prompt_mask"], strict=True)]
     sampled = _draw(model, inputs, size, args, generator)
-    completions, scores = _judge(tokenizer, reward_funcs, [row for row in rows for _ in range(size)], sampled)
+    ends, repeated = inputs["eos_token_id"], [row for row in rows for _ in range(size)]
+    completions, scores = _judge(tokenizer, reward_funcs, ends, repeated, sampled)
     rewards = combine_rewards(scores, args.reward_weights)
-    whole = mask_truncated(sampled.mask, sampled.ids, inputs["eos_token_id"])
+    whole = mask_truncated(sampled.mask, sampled.ids, ends)
     ended = whole.any(dim=1)
     loss_mask = whole if args.mask_truncated_completions else sampled.mask
     groups = []
@@ -138,8 +139,8 @@ def evaluate(
         inputs = _encode(model, tokenizer, part, args)
         greedy = greedy_decode(model, **inputs)
         sampled = _draw(model, inputs, 1, args, generator)
-        scores["greedy"].append(_judge(tokenizer, reward_funcs, part, greedy)[1])
-        scores["sampled"].append(_judge(tokenizer, reward_funcs, part, sampled)[1])
+        scores["greedy"].append(_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, greedy)[1])
+        scores["sampled"].append(_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, sampled)[1])
         lengths += sampled.mask.sum(dim=1).tolist()
     means = {
         f"{kind}_{name_of(func)}": mean
@@ -203,11 +204,16 @@ def _draw(model, inputs: dict, size: int, args: GRPOConfig, generator: torch.Gen
         ) from error
 
 
-def _judge(tokenizer, reward_funcs, rows: Sequence[Mapping], sampled: Completions) -> tuple[list, Tensor]:
-    """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them."""
+def _judge(tokenizer, reward_funcs, ends, rows: Sequence[Mapping], sampled: Completions) -> tuple[list, Tensor]:
+    """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them.
+
+    Of special tokens only those that mark begin, end and padding are left out: a tag such as `<think>` may be one too.
+    """
     prompts = [row["prompt"] for row in rows]
     ids = [row[:length] for row, length in zip(sampled.ids.tolist(), sampled.mask.sum(dim=1).tolist(), strict=True)]
-    completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    marks |= set(ends) & set(tokenizer.all_special_ids)
+    completions = tokenizer.batch_decode([[i for i in row if i not in marks] for row in ids])
     if not isinstance(prompts[0], str):
         completions = [[{"role": "assistant", "content": text}] for text in completions]
     columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}

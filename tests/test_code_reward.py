@@ -1,5 +1,6 @@
 """The reward for programs: which text is the program, what is paid, and everything that a hostile program may try."""
 
+import json
 import os
 import tempfile
 from collections import Counter
@@ -428,6 +429,14 @@ def test_a_program_that_reads_and_prints():
     assert code_reward(texts, tests=[script, script, CASES], entry_point=["", None, "f"]) == [1.0, 0.0, 1.0]
     columns = '{"inputs": ["1\\n", "5\\n"], "outputs": ["2\\n", "6\\n"]}'
     assert code_reward(texts[:1], tests=[columns]) == [1.0]
+
+
+PROGRAMS = json.loads(Path(__file__).with_name("programs.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("row", PROGRAMS, ids=[row["name"] for row in PROGRAMS])
+def test_a_right_program_is_paid(row):
+    assert code_reward([block(row["program"])], [row["tests"]], ["f"]) == [1.0]
 
 
 def test_the_tolerance_is_settable():

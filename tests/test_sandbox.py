@@ -357,6 +357,14 @@ def test_a_case_that_breaks_the_sandbox_leaves_the_others_alone():
     )  # fmt: skip
 
 
+def test_a_case_that_breaks_the_sandbox_gets_no_time_back():
+    code = "import io\ndef f():\n    for _ in range(10**5): pass\n    io.FileIO('x')"
+    shared = Sandbox(0.02)
+    statuses = [shared.run(code, "f", [])[0] for _ in range(20)]
+    assert statuses == ["error"] * statuses.count("error") + ["timeout"] * statuses.count("timeout")
+    assert 1 < statuses.count("error") < 19
+
+
 def test_cases_share_no_globals_no_luck_and_no_output():
     code = "import random\nseen = []\ndef f(x):\n    seen.append(x)\n    return [len(seen), random.random()]"
     number = json.loads(Sandbox(1.0).run(code, "f", [0])[1])
@@ -503,7 +511,9 @@ def test_the_file_is_built_once_and_a_damaged_one_again(copied, tmp_path, capfd)
     assert run_program(GOOD, "f", CASES) == RIGHT
     assert len(copied) == 1
     whole = file.read_bytes()
-    for damage in (whole[:-1], whole[: 10**6], b"", bytes([whole[0] ^ 1]) + whole[1:]):
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for damage in (whole[:-1], whole[: 10**6], b"", flipped):
         file.unlink()
         file.write_bytes(damage)
         sandbox.load.cache_clear()

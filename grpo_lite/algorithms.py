@@ -97,6 +97,7 @@ ALGORITHMS = {
     "vespo": Algorithm(_vespo, _VESPO, None, "sum by total"),
     "gmpo": Algorithm(_gmpo, ("epsilon", "epsilon_high", "keep"), _in_logarithms, "mean of row means"),
 }
+"""The loss types by name."""
 
 
 def check_loss_settings(

@@ -153,7 +153,7 @@ def differences(loss_type, settings, num_generations, seed=0):
 def worst(loss_type, option):
     """The largest differences of an option alone, for groups of 2, 3, 8 and 16, and with each other option."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # both warn of unusual pairs
+        warnings.filterwarnings("ignore", "importance_sampling_level=", UserWarning)  # of unusual pairs
         found = [differences(loss_type, OPTIONS[option][0], g, seed=g) for g in (2, 3, 8, 16)]
         for g, other in zip(itertools.cycle((2, 5, 8)), partners(loss_type, option)):
             found.append(differences(loss_type, OPTIONS[option][0] | OPTIONS[other][0], g))

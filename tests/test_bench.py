@@ -166,7 +166,6 @@ class TestClock:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
 class TestParts:
     def check(self, part, turns, count):
         assert len(turns) == count

@@ -15,9 +15,9 @@ import yaml
 
 import grpo_lite
 from helpers.answering import save_policy
+from helpers.trl_trainer import OLD_NAMES
 
-# What TRL does with transformers is theirs to mend: transformers renames gradient checkpointing.
-pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+pytestmark = OLD_NAMES
 
 CONFIGS = Path(__file__).parents[1] / "docs" / "configs"
 PAGE = CONFIGS.parent / "beyond.md"

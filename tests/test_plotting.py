@@ -150,7 +150,7 @@ def test_curves_without_a_role_take_no_colour_that_has_one():
 
 
 @pytest.mark.parametrize(
-    ("values", "seen"), [([1e-5, 5.0], ["1e−05", "0.0001", "0.1", "1"]), ([0.9, 10.0], ["1", "2", "3", "4", "6", "10"])]
+    ("values", "seen"), [([1e-5, 5.0], ["1e-05", "0.0001", "0.1", "1"]), ([0.9, 10.0], ["1", "2", "3", "4", "6", "10"])]
 )
 def test_a_logarithmic_axis_has_numbers_without_raised_exponents(values, seen):
     figure = plotting.lines([0, 1], {"a": values}, xlabel="x", ylabel="y", log="y")
@@ -159,7 +159,7 @@ def test_a_logarithmic_axis_has_numbers_without_raised_exponents(values, seen):
     low, high = ax.get_ylim()
     ticks = [tick for tick in ax.get_yticklabels(which="both") if low <= tick.get_position()[1] <= high]
     assert [ax.get_yscale(), ax.get_xscale()] == ["log", "linear"]
-    assert set(seen) <= {tick.get_text() for tick in ticks}
+    assert set(seen) <= {tick.get_text().replace("−", "-") for tick in ticks}  # a hyphen up to matplotlib 3.8
 
 
 def contrast(color, background):

@@ -235,13 +235,14 @@ def test_half_precision_models_give_float32_log_probs():
     assert group.logps.dtype == torch.float32
 
 
-@pytest.mark.filterwarnings("ignore:.*BLOOM:FutureWarning")  # of transformers 4, about what Bloom does not look at
 @pytest.mark.parametrize("family", ["Qwen2", "GPTNeoX", "OPT", "Bloom", "Gemma", "Qwen3Next"])
 def test_other_families_of_models(family):
     """Rotary, learned and ALiBi positions, and a hybrid of attention and linear layers; with padding, scoring again
     must give the log-probs of sampling."""
     import transformers
 
+    if family == "Bloom" and transformers.__version__ < "5":
+        pytest.skip("the Bloom of transformers 4 refuses logits_to_keep")
     sizes = {
         "vocab_size": 12,
         "hidden_size": 16,

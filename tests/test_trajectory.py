@@ -16,9 +16,9 @@ import torch
 
 import grpo_lite
 from helpers.models import make_tiny_model
-from helpers.trl_trainer import make_trainer
+from helpers.trl_trainer import OLD_NAMES, make_trainer
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, OLD_NAMES]
 
 LEARNING_RATE, STEPS, BETA = 1e-2, 4, 0.04
 # What the two are told apart from loss_type and beta, which TRL's GMPO trainer does not have or has otherwise.

@@ -28,8 +28,9 @@ from grpo_lite import (
 )
 from grpo_lite.tasks import load_base_model, make_problems
 from helpers.answering import ADD, FORMATTED, MULTIPLY, make_tokenizer, save_policy
+from helpers.trl_trainer import OLD_NAMES
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, OLD_NAMES]
 
 PAGE = Path(__file__).parents[1] / "docs" / "beyond.md"
 G, LIMIT = 32, 3  # completions a prompt, answers a completion

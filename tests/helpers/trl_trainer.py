@@ -10,9 +10,15 @@ numbers.
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from helpers.models import make_tiny_model
+
+# transformers has renamed gradient checkpointing, and TRL uses the names of before, which is theirs to mend.
+OLD_NAMES = pytest.mark.filterwarnings(
+    "ignore:`(is_)?gradient_checkpointing(_enable|_disable)?` is deprecated:FutureWarning"
+)
 
 
 def make_trainer(output_dir: str, algorithm: str = "grpo", model=None, **settings):

@@ -218,8 +218,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _at_least(low: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"write a whole number of at least {low}, not {text!r}")
+        if not text.isdecimal() or not low <= int(text[:20]) < 2**31:  # more overflows in PyTorch
+            raise argparse.ArgumentTypeError(f"write a whole number of at least {low} and below 2**31, not {text!r}")
         return int(text)
 
     return number

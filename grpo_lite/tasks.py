@@ -38,10 +38,11 @@ _ANSWER = re.compile(r"<answer>([0-9]*)</answer>$")
 
 
 class Task(NamedTuple):
-    """A kind of problem: how one is drawn, and what the base model has seen of it."""
+    """A kind of problem: how one is drawn, what the base model has seen of it, and how many there are."""
 
     draw: Callable[[random.Random], tuple[str, str]]  # a prompt and its right answer
     demonstrate: Callable[[str, random.Random], str]  # an imperfect completion of a prompt
+    holds: dict[str, int]  # different problems in each split
 
 
 def load_base_model(path: str | Path = BASE_MODEL) -> tuple:
@@ -95,17 +96,18 @@ def make_problems(task: str, split: str, size: int, *, seed: int = 0) -> list[di
         [{'prompt': '8+7+6+4=', 'ground_truth': '5'}, {'prompt': '7+8+4+0=', 'ground_truth': '9'}]
     """
     check_choice("task", task, tuple(TASKS))
-    check_choice("split", split, ("train", "test"))
+    draw, _, holds = TASKS[task]
+    check_choice("split", split, tuple(holds))
     check_count("size", size, 1)
+    if size > holds[split]:
+        raise ValueError(f"size must be at most {holds[split]}, what {task!r} {split!r} holds, got {size}")
     rng = random.Random(seed)
     problems: dict[str, str] = {}
-    for _ in range(1000 + 200 * size):
-        prompt, answer = TASKS[task].draw(rng)
+    while len(problems) < size:
+        prompt, answer = draw(rng)
         if is_held_out(prompt) == (split == "test"):
             problems[prompt] = answer
-        if len(problems) == size:
-            return [{"prompt": prompt, "ground_truth": answer} for prompt, answer in problems.items()]
-    raise ValueError(f"size must be at most what {task!r} {split!r} holds, about {len(problems)}, got {size}")
+    return [{"prompt": prompt, "ground_truth": answer} for prompt, answer in problems.items()]
 
 
 def is_held_out(prompt: str) -> bool:
@@ -192,6 +194,6 @@ def _demonstrate_sorting(prompt: str, rng: random.Random) -> str:
 
 
 TASKS = {
-    "chain-sum": Task(_draw_chain_sum, _demonstrate_chain_sum),
-    "sort-digits": Task(_draw_digits, _demonstrate_sorting),
+    "chain-sum": Task(_draw_chain_sum, _demonstrate_chain_sum, {"train": 8980, "test": 1020}),
+    "sort-digits": Task(_draw_digits, _demonstrate_sorting, {"train": 89_848, "test": 10_152}),
 }

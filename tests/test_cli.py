@@ -212,7 +212,11 @@ WRONG = [
         2,
         ".*--task: invalid choice: 'sums' .*chain-sum.*sort-digits.*",
     ),
-    (["train", "--output-dir", "x", "--seed", "one"], 2, ".*--seed: write a whole number of at least 0, not 'one'.*"),
+    (
+        ["train", "--output-dir", "x", "--seed", "one"],
+        2,
+        ".*--seed: write a whole number of at least 0 .*, not 'one'.*",
+    ),
     (["train", "--output-dir", "x", "--seed", "-1"], 2, ".*--seed.*"),
     (["train", "--output-dir", "x", "--max-steps", "many"], 2, ".*--max-steps: .*'many'.*"),
     (["train", "--output-dir", "x", "--learning-rate", "fast"], 2, ".*--learning-rate: .*'fast'.*"),
@@ -225,8 +229,15 @@ WRONG = [
     (["eval", "nowhere"], 1, r"grpo-lite eval: path must be a folder with a saved model .*'nowhere'"),
     (["sample"], 2, "grpo-lite sample: .*FOLDER; see grpo-lite sample --help"),
     (["sample", "nowhere"], 1, r"grpo-lite sample: path must be a folder with a saved model .*'nowhere'"),
-    (["sample", str(BASE_MODEL), "--problems", "0"], 2, ".*--problems: write a whole number of at least 1, not '0'.*"),
-    (["eval", "--threads", "0"], 2, ".*--threads: write a whole number of at least 1, not '0'.*"),
+    (
+        ["sample", str(BASE_MODEL), "--problems", "0"],
+        2,
+        ".*--problems: write a whole number of at least 1 .*, not '0'.*",
+    ),
+    (["sample", str(BASE_MODEL), "--problems", "1021"], 1, "grpo-lite sample: size must be at most 1020, .* got 1021"),
+    (["sample", str(BASE_MODEL), "--problems", "9" * 20], 2, ".*--problems: .* below .*, not '9{20}'; see .*"),
+    (["sample", str(BASE_MODEL), "--seed", "9" * 20], 2, ".*--seed: .* below .*, not '9{20}'; see .*"),
+    (["eval", "--threads", "0"], 2, ".*--threads: write a whole number of at least 1 .*, not '0'.*"),
     (["train", "--output-dir", ""], 2, "grpo-lite train: .*--output-dir: write a name, not ''; see .*"),
     (["bench", "--only", ""], 2, "grpo-lite bench: .*--only: write a name, not ''; see .*"),
     (["train", "--output-dir", "x", "--loss-type", "cispo"], 1, ".*epsilon_high.*"),
@@ -238,7 +249,7 @@ WRONG = [
     (
         ["sample", str(BASE_MODEL), "--completions", "1"],
         2,
-        ".*--completions: write a whole number of at least 2, not '1'.*",
+        ".*--completions: write a whole number of at least 2 .*, not '1'.*",
     ),
 ]
 

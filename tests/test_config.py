@@ -14,12 +14,12 @@ def test_defaults_are_those_of_trl_but_for_the_documented_ones():
 
     theirs = {field.name: field.default for field in fields(TRLConfig)}
     ours = {field.name: field.default for field in fields(GRPOConfig)}
-    documented = {"max_steps", "loss_type", "use_bias_correction_kl"}
-    ours_alone = {"max_sampling_rounds"}
-    computed_there = {"eval_steps", "output_dir", "per_device_eval_batch_size", "disable_tqdm", "epsilon_high"}
-    assert ours_alone == set(ours) - set(theirs)
-    for name in set(ours) - documented - ours_alone - computed_there:
-        assert ours[name] == theirs[name], name
+    documented = {"max_steps": 100, "loss_type": "grpo", "use_bias_correction_kl": False}
+    ours_alone = {"max_sampling_rounds": 1}
+    computed_there = {"eval_steps": None, "output_dir": None, "per_device_eval_batch_size": 64, "disable_tqdm": None,
+                      "epsilon_high": None}  # fmt: skip
+    assert set(ours_alone) == set(ours) - set(theirs)
+    assert ours == {name: theirs.get(name) for name in ours} | documented | ours_alone | computed_there
     for name in documented:
         assert ours[name] != theirs[name], f"{name} is TRL's: take the remark out of the docstring"
 
@@ -27,6 +27,8 @@ def test_defaults_are_those_of_trl_but_for_the_documented_ones():
 def test_a_setting_cannot_be_changed_by_accident():
     with pytest.raises(FrozenInstanceError):
         GRPOConfig().learning_rate = 1.0
+    with pytest.raises(TypeError):
+        GRPOConfig("run")  # by position, where another setting may come to stand
 
 
 # completions at once, accumulated, G -> completions and prompts in a step
@@ -43,6 +45,7 @@ def test_sizes_of_a_step(at_once, accumulated, group, completions, prompts):
 
 # setting, value that is refused, what the message must show
 REFUSED = [
+    ({"output_dir": ""}, "output_dir must name a folder, got ''"),
     ({"max_steps": 0}, "max_steps must be a whole number of at least 1, got 0"),
     ({"max_steps": 2.5}, "max_steps must be a whole number of at least 1, got 2.5"),
     ({"warmup_steps": -1}, "warmup_steps .* at least 0, got -1"),
@@ -131,6 +134,13 @@ def test_every_setting_either_decides_about_the_weights_or_does_not():
     assert set(GRPOConfig().fixed_settings()) == set(DECIDE)
     for name, value in DECIDE.items():
         assert replace(GRPOConfig(), **{name: value}).fixed_settings() != GRPOConfig().fixed_settings(), name
+
+
+def test_the_loss_takes_its_settings_by_their_names():
+    assert GRPOConfig(**DECIDE | {"loss_type": "luspo"}).loss_settings() == {
+        "loss_type": "luspo", "importance_sampling_level": "sequence", "beta": 0.1, "epsilon": 0.1, "epsilon_high": 0.3,
+        "delta": 2.0, "use_bias_correction_kl": True, "max_completion_length": 9,
+    }  # fmt: skip
 
 
 def test_the_recipe_is_one_of_eight_groups():

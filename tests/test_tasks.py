@@ -78,6 +78,7 @@ def test_the_split_is_the_same_everywhere_and_for_ever():
 def test_one_problem_in_ten_is_held_out(task, count):
     assert sum(map(held_out, EVERY_PROMPT[task])) == count
     assert sum(map(is_held_out, EVERY_PROMPT[task])) == count
+    assert TASKS[task].holds == {"train": len(EVERY_PROMPT[task]) - count, "test": count}
     assert count / len(EVERY_PROMPT[task]) == pytest.approx(0.1, abs=0.01)
 
 
@@ -101,7 +102,8 @@ def test_a_seed_draws_the_same_problems_again_and_another_draws_others():
         (("chain", "train", 1), "task .*chain-sum.*sort-digits.*chain"),
         (("chain-sum", "eval", 1), "split .*train.*test.*eval"),
         (("chain-sum", "test", 0), "size must be a whole number of at least 1, got 0"),
-        (("chain-sum", "test", 1021), "size must be at most what 'chain-sum' 'test' holds, about 1020, got 1021"),
+        (("chain-sum", "test", 1021), "size must be at most 1020, what 'chain-sum' 'test' holds, got 1021"),
+        (("sort-digits", "train", 10**20), "size must be at most 89848, what 'sort-digits' 'train' holds, got 1000"),
     ],
 )
 def test_problems_that_there_are_not(arguments, message):

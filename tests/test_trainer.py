@@ -147,8 +147,9 @@ EVERY_LOSS = {name: {"loss_type": name} for name in ALGORITHMS} | {
 
 @pytest.mark.parametrize("name", EVERY_LOSS)
 def test_accumulated_gradient_is_that_of_one_large_batch(name):
-    """With ragged lengths, groups in agreement, truncated completions, ratios off 1 and a KL penalty."""
-    settings = EVERY_LOSS[name] | {"num_iterations": 2, "beta": 0.3, "mask_truncated_completions": True}
+    """With ragged lengths, groups in agreement, truncated completions, ratios off 1, a KL penalty and a temperature."""
+    settings = EVERY_LOSS[name] | {"num_iterations": 2, "beta": 0.3, "mask_truncated_completions": True,
+                                  "temperature": 0.8}  # fmt: skip
     first = make_trainer(only_some, **settings)
     groups = first.add_advantages(first.sample())
     assert len({group.ids.shape[1] for group in groups}) > 1 or len(set(groups[0].mask.sum(dim=1).tolist())) > 1

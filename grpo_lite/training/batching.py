@@ -31,14 +31,11 @@ class Rows(NamedTuple):
 def micro_batches(groups: list[Group], size: int) -> Iterator[Rows]:
     """Cut a batch into parts of `size` completions: whole groups, or pieces of one group."""
     per_group = len(groups[0].ids) if groups else 1
-    if size < per_group:
-        for group in groups:
-            for start in range(0, per_group, size):
-                yield stack([group], slice(start, start + size))
-    else:
-        # By length, so that short completions are not padded to the length of long ones.
-        by_length = sorted(groups, key=lambda group: group.ids.shape[1])
-        yield from map(stack, chunks(by_length, size // per_group))
+    # By length, so that short completions are not padded to the length of long ones.
+    by_length = sorted(groups, key=lambda group: group.ids.shape[1])
+    for part in chunks(by_length, max(1, size // per_group)):
+        for start in range(0, per_group, size):
+            yield stack(part, slice(start, start + size))
 
 
 def stack(groups: list[Group], piece: slice = slice(None)) -> Rows:

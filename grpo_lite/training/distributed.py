@@ -1,8 +1,9 @@
 """Several processes that train one model: who am I, and how gradients and numbers are put together.
 
 `accelerate launch` and `torchrun` start the same script several times and number the processes in environment
-variables. Each process samples and scores its own prompts; what they share is one sum of gradients an update. With one
-process every function here returns its argument.
+variables. Each process samples and scores its own prompts. In each update they add up their gradients, in one message;
+besides they exchange few numbers: rewards and the wish to stop once a batch, in each update how many completions and
+tokens the loss divides by and what is recorded. With one process every function here returns its argument.
 """
 
 import atexit

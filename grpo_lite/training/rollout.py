@@ -166,18 +166,20 @@ def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict
     is_chat = not isinstance(prompts[0], str)
     if is_chat:
         prompts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
-    encoded = tokenizer(prompts, add_special_tokens=not is_chat, padding=True, padding_side="left", return_tensors="pt")
-    longest, width = getattr(model.config, "max_position_embeddings", None) or math.inf, encoded["input_ids"].shape[1]
+    ids = tokenizer(prompts, add_special_tokens=not is_chat)["input_ids"]
+    longest, width = getattr(model.config, "max_position_embeddings", None) or math.inf, max(map(len, ids))
     if width + args.max_completion_length > longest:
         raise ValueError(
             f"prompt and completion must fit into the model's {longest} positions, got a prompt of {width} tokens and "
             f"max_completion_length={args.max_completion_length}: shorten one of them"
         )
     ends, pad = _special_ids(model, tokenizer)
+    missing = [width - len(row) for row in ids]  # padded here: many tokenizers have no padding token
+    padded = torch.tensor([[pad] * n + row for n, row in zip(missing, ids, strict=True)], dtype=torch.long)
     device = next(model.parameters()).device
     return {
-        "prompt_ids": encoded["input_ids"].to(device),
-        "prompt_mask": encoded["attention_mask"].bool().to(device),
+        "prompt_ids": padded.to(device),
+        "prompt_mask": (torch.arange(width) >= torch.tensor(missing)[:, None]).to(device),
         "max_new_tokens": args.max_completion_length,
         "eos_token_id": ends,
         "pad_token_id": pad,

@@ -6,6 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
+from grpo_lite.training.rollout import Group
 from helpers.models import make_tiny_model
 
 TOKENIZER = make_tokenizer()
@@ -34,6 +35,24 @@ def only_some(completions, pays, **columns):
 
 def model_of(kind="gpt2", seed=0):
     return make_tiny_model(kind, len(SYMBOLS), seed)
+
+
+def group_of(lengths, ended, scores, rewards, logps=-0.5, advantages=None):
+    """A group whose completions have these lengths; each of their tokens has the same log-prob."""
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return Group(
+        prompt="größer?",
+        prompt_ids=torch.tensor([3, 4]),
+        ids=mask.cumsum(dim=1) * mask,
+        mask=mask,
+        loss_mask=mask & torch.tensor(ended)[:, None],
+        logps=torch.where(mask, logps, 0.0),
+        ended=torch.tensor(ended),
+        completions=[f"text {i}" for i in range(len(lengths))],
+        scores=torch.tensor(scores),
+        rewards=torch.tensor(rewards),
+        advantages=None if advantages is None else torch.tensor(advantages),
+    )
 
 
 def weights(model):

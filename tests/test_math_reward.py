@@ -375,7 +375,8 @@ def changed_worker(tmp_path, change):
     """Write a script that is the worker, but for a change to its module w."""
     script = tmp_path / "worker.py"
     script.write_text(f"""
-import importlib.util
+import importlib.util, os, sys
+sys.path.insert(0, os.path.dirname({answers._WORKER._script!r}))
 spec = importlib.util.spec_from_file_location("w", {answers._WORKER._script!r})
 w = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(w)

@@ -68,7 +68,7 @@ class Worker:
         path = os.pathsep.join(folder for folder in sys.path if folder)  # "" is the folder that one stands in
         needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # by Python on Windows
         self._process = subprocess.Popen(
-            [sys.executable, "-P", self._script],
+            [sys.executable, self._script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"PYTHONPATH": path, **needed},

@@ -2,61 +2,26 @@ r"""The judge behind `math_reward`: mathematics that a model wrote, read and com
 
 Run as a script by `grpo_lite.rewards.answers`. It reads lines [truth, answer] in JSON and prints a line for each: the
 reward (1.0, 0.0, or null if the truth cannot be read), the rule that decided, and what was read as truth and as answer.
-How models write is a table, `writing.toml`. Plain numbers are read and compared here; the parser of math-verify reads
-everything else. Two expressions are equal if they have the same values at points: what a simplification rounds away
-cannot make them equal.
+Two expressions are equal if they have the same values at points: what a simplification rounds away cannot make them
+equal.
 """
 
-import itertools
 import json
 import logging
 import re
 import signal
 import sys
-import tomllib
-import unicodedata
 from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
 
 import sympy
 import sympy.physics.units  # sympy loads it late, when it may not run text any more
-from latex2sympy2_extended import NormalizationConfig, latex2sympy
 from math_verify import verify
-from sympy.core.function import AppliedUndef
+from read_answers import Reading, is_name, places, read, tidy  # its neighbour: a script finds what lies beside it
 from sympy.core.relational import Relational
 from sympy.parsing import sympy_parser
 
 CPU_SECONDS = 2.0  # for one answer; CPU time, so that a busy machine does not change a reward
 MEMORY = 2 * 1024**3
-PARSER = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
-WRITING = tomllib.loads((Path(__file__).parent / "writing.toml").read_text("utf-8"))
-RULES = [(re.compile(pattern), text) for piece in WRITING["piece"] for pattern, text in piece["rules"]]
-SCALES, SIGNS = WRITING["scales"], str.maketrans(WRITING["signs"])
-OUTSIDE = r"(?![^(\[{]*[)\]}])"  # what stands in no bracket
-THOUSANDS = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:,\d{{3}})+(?!\d|,\d){OUTSIDE}")
-SEVERAL = re.compile(rf"[,;]{OUTSIDE}|\b(?:or|and)\b|<|>|\\[lgn]e(?![a-z])|!=")
-NUMBER = re.compile(
-    r"([+-]?)\s*(?:(?:(\d+)\s+)?(\d+)\s*(?:/|:(?![0-5]\d$))\s*(\d+)"  # a fraction, a mixed number; 3:30 is a time
-    r"|(\d+\.?\d*|\.\d+)(?:\\(?:overline|bar|dot)\s*\{?(\d+)\}?)?"  # a decimal, maybe one that repeats
-    r"(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{?\s*([+-]?\d{1,5})\s*\}?|[eE]([+-]?\d{1,5}))?"
-    r"|10\s*\^\s*\{?\s*([+-]?\d{1,5})\s*\}?)"
-)
-MIXED = re.compile(r"(?<![\d.^_])(\d+)(?:\s*\\frac\{(\d+)\}\{(\d+)\}|\s+(\d+)/(\d+))")
-FOLDED = re.compile(r"(\d+)\)?(?:\s*(?:/|:|\\div)\s*|\}\s*\{)\(?(\d+)")
-PREFIXES, PREFIXED, OTHERS = ([names.split() for names in group] for group in WRITING["units"].values())
-UNITS = {name: names[0] for names in PREFIXED + OTHERS for name in names}
-for prefix, names in itertools.product(PREFIXES, PREFIXED):  # km, kilometer, 千米
-    UNITS |= {prefix[1 if name.isascii() else -1] + name: prefix[0] + names[0] for name in names[1:]}
-    UNITS[prefix[0] + names[0]] = prefix[0] + names[0]
-LONG = "|".join(
-    re.escape(name) for name in sorted(UNITS, key=len, reverse=True) if not re.fullmatch("[A-Za-z23]", name)
-)
-UNIT = re.compile(
-    rf'[\s"]*(?!/|per(?![a-z]))((?:\\?(?:(?<![A-Za-z])(?=[A-Za-z])(?i:{LONG})(?:e?s)?(?![A-Za-z])|(?![A-Za-z])(?:{LONG})'
-    r'|(?<=["/°])\s*[A-Za-z](?![A-Za-z]))(?:[\s"]*\^\s*\{?\s*\d+\s*\}?)?[\s"]*)+)$'
-)
 FACTORS = {"%": sympy.Rational(1, 100), "°": sympy.pi / 180}
 ORDERED = (sympy.Tuple, sympy.Interval, sympy.MatrixBase)
 UNORDERED = (sympy.FiniteSet, sympy.Union, sympy.And, sympy.Or)
@@ -67,19 +32,6 @@ RUN = sympy_parser.eval_expr
 
 class TooLong(BaseException):
     """An answer has used up its time. Not an Exception: sympy catches those and goes on."""
-
-
-class Reading(NamedTuple):
-    """What was understood: the names before an equals sign, the value behind it, its unit, and if it is a result."""
-
-    names: list[str]
-    value: sympy.Basic
-    unit: str
-    finished: bool
-
-    def __str__(self) -> str:
-        """Write it for `explain_math`."""
-        return " = ".join([*self.names, str(self.value)]) + (f" [{self.unit}]" if self.unit else "")
 
 
 def main() -> None:
@@ -144,19 +96,6 @@ def judge(truth: str, answer: str) -> list:
     return [reward, why or "equal", *shown]
 
 
-def tidy(text: str) -> str:
-    """Write signs and words as LaTeX, and leave out what changes how an answer looks and not what it says."""
-    text = re.sub(r"(?<=\d)\s?(m[²³]|m/s[²³]?)(?!\w)", r'"\1"', text)  # the one unit of one letter that stands bare
-    text = re.sub("[⁰¹²³⁴-⁹⁻ⁿ]+", lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
-    text = re.sub("[¼-¾⅐-⅞]", r" \g<0>", text).translate(SIGNS)
-    text = unicodedata.normalize("NFKC", text).replace("\u2044", "/").strip()  # ½ is 1, this sign and 2 then
-    text = THOUSANDS.sub(lambda m: m[0].replace(",", ""), text)
-    for pattern, replacement in RULES:
-        text = pattern.sub(replacement, text)
-    text = re.sub(r"(?<!\.)\.$", "", text.strip(" ,;:")).rstrip()
-    return text[1:-1] if re.fullmatch(r"\{[^{}]*(\{[^{}]*\}[^{}]*)*\}", text) else text
-
-
 def in_light_of(truth: str, answer: str) -> str:
     """Read (B) 12 as B if the truth is an option, AC as A, C if it is some, and 3,14 as 3.14 if it has a point."""
     gold, text = tidy(truth).replace('"', "").strip("() "), tidy(answer).replace('"', "")
@@ -168,132 +107,6 @@ def in_light_of(truth: str, answer: str) -> str:
     return text.replace(",", ".") if "." in gold and re.fullmatch(r"-?\d+,(?!\d{3}$)\d+", text) else answer
 
 
-@lru_cache(maxsize=512)  # a group repeats its truth
-def read(text: str) -> Reading:
-    """Read one answer, LaTeX or plain. ValueError: it is no answer, or not one."""
-    head, about, rough = tidy(text).partition(r"\approx")
-    exactly = not about or is_name(head)  # x = 1/3 is about 0.33, and not: x is about 0.33
-    text = f"{head}={rough}" if about and exactly else head
-    single = "!=" not in text and (text.count("=") == 1 or not SEVERAL.search(text))
-    *names, text = re.split(r"=(?![^{]*\})", text) if single else [text]
-    text, unit = split_unit(text)
-    value = next((found for found in (number(text), ratio(text), words(text)) if found is not None), None)
-    value, finished = (value, True) if value is not None else parse(text)
-    if not exactly and not abs(value - number(rough)) * 10 ** places(number(rough)) < 1:
-        raise ValueError("two candidates")
-    return Reading([name.strip() for name in names], value, unit, finished)
-
-
-def split_unit(text: str) -> tuple[str, str]:
-    """Cut a known unit off, and give its name: square feet and ft^2 are ft2. Other words stay."""
-    text = re.sub(r"^\s*(?:US)?([$€£¥₹])\s*(.*)", r"\2\1", text)
-    found = UNIT.search(text)
-    if not found or not text[: found.start()].strip('" '):
-        return text, ""
-    name = re.sub(r"(?i)\b(square|sq|cubic|cu|平方|立方)\.?\s*([a-z一-鿿]+)", r"\2 \1", found[1])
-    known = []
-    for word in re.findall(r"[^\W\d_]+|[^\w\s\"^{}\\]|\d+", name):
-        forms = word, word.lower(), word.lower().removesuffix("s"), word.lower().removesuffix("es")
-        known.append(next((UNITS[form] for form in forms if form in UNITS), word * word.isdigit()))
-    unit = "".join(known) if all(known) else ""
-    return (text[: found.start()], unit) if unit != "base" and unit.strip("23/") else (text, "")
-
-
-def number(text: str) -> sympy.Rational | None:
-    """Read a number that is written out: 5, 1/2, 2 1/2, 0.25, 1.5*10^3, 2 million; 12/3 is still to be worked out."""
-    text = re.sub(r"^\(([^()]*)\)$", r"\1", re.sub(r'["\s]+', " ", text).strip())
-    if scaled := re.fullmatch(rf"(.*\d)\s*({'|'.join(SCALES)})s?", text):
-        value = number(scaled[1])
-        return None if value is None else value * SCALES[scaled[2]]
-    found = NUMBER.fullmatch(re.sub(r"\\frac ?\{ ?(-?\d+) ?\} ?\{ ?(\d+) ?\}", r" \1/\2", text).strip())
-    if not found:
-        return None
-    sign, whole, top, bottom, decimal, again, *powers = found.groups()
-    if bottom and (int(bottom) == 0 or int(top) % int(bottom) == 0 or (whole and int(top) > int(bottom))):
-        return None
-    value = int(whole or 0) + sympy.Rational(int(top), int(bottom)) if bottom else sympy.Rational(decimal or 1)
-    if again:
-        value += sympy.Rational(int(again), (10 ** len(again) - 1) * 10 ** len(decimal.partition(".")[2]))
-    return value * sympy.Integer(10) ** int(next(filter(None, powers), 0)) * (-1 if sign == "-" else 1)
-
-
-def ratio(text: str) -> sympy.Tuple | None:
-    """Read 2:3:5."""
-    parts = [x for part in text.split(":") if (x := number(part)) is not None]
-    whole = 2 < len(parts) == text.count(":") + 1
-    return sympy.Tuple(sympy.Symbol(":"), *(x / parts[0] for x in parts)) if whole else None
-
-
-def words(text: str) -> sympy.Symbol | None:
-    """Read what is no mathematics, such as yes, June 20, AB, 3:30 or 1, 2, ..., n: equal if it is written the same."""
-    if re.search(r"\\[lc]?dots|\.\.\.|^\d+:\d\d$", text):
-        return sympy.Symbol(re.sub(r"\\[lc]?dots", "...", re.sub(r"\s", "", text)))
-    text = text.replace('"', " ").strip(" .!")
-    if re.search(r"(?i)\b(?:is|are|answer|equals|see)\b", text) or len(
-        re.findall(r"[A-Za-z]{2,}", text)
-    ) > 5 > text.count("\\"):
-        raise ValueError("a sentence")
-    word = r"(?<![A-Za-z\d])(?!and\b)[A-Za-z]{3}|^no$|^on$|^[A-Z]{2,}$"
-    if not re.fullmatch(r"[\w ,.'()?!-]+", text) or not re.search(word, text):
-        return None
-    found = [word.removesuffix("s") for word in re.findall(r"\w+", text.lower())]
-    return sympy.Symbol(" ".join(found).replace("doe not exist", "dne") + " ")
-
-
-def parse(text: str) -> tuple[sympy.Basic, bool]:
-    """Read an expression, and whether it is a result: with nothing left to work out, such as 2*3 or 12/2."""
-    text = MIXED.sub(lambda m: mixed(*(int(x) for x in m.groups() if x)), text.replace('"', " "))
-    if re.search(r"(?<![_^\d])\d+\s+\d", text):
-        raise ValueError("two numbers side by side may be one, a sum or a product")
-    text = re.sub(r"(?<![_^\d.])([\d.]+)\s*(?=\()|(\))\s*(?=\(?\d|\\frac)", r"\1\2\\cdot ", text)  # 2(3) is 6, not 5
-    raw = latex2sympy(re.sub(r"(?<=\d)i(?![a-z])", " i", text), is_real=True, normalization_config=PARSER)
-    folded = any(int(bottom) and int(top) % int(bottom) == 0 for top, bottom in FOLDED.findall(text))
-    folded = folded or bool(re.search(r"\\(?:binom|gcd|lcm|det|Gamma)|vmatrix", text))
-    value = exact(raw)
-    if isinstance(value, sympy.FiniteSet) and all(isinstance(x, (Relational, sympy.And)) for x in value):
-        if not value.atoms(sympy.Eq):
-            value = (sympy.Or if " or " in text else sympy.And)(*value)
-    return value, not (folded or isinstance(value, sympy.Rational) or unfinished(raw))  # number() reads the finished
-
-
-def mixed(whole: int, top: int, bottom: int) -> str:
-    """Write a mixed number as one fraction."""
-    return rf"\frac{{{whole * bottom + top}}}{{{bottom}}}"
-
-
-def unfinished(value: sympy.Basic) -> bool:
-    """Whether something is still to be worked out in what was parsed: 2*3, 3!, sqrt(4), but not 1/2, sqrt(3), -2x."""
-    nodes = sympy.preorder_traversal(value)
-    for node in nodes:
-        if isinstance(node, sympy.Pow) and node.exp == -1 and isinstance(node.base, sympy.Integer):
-            nodes.skip()  # a denominator
-        elif isinstance(node, sympy.Expr) and not isinstance(node, sympy.Number):
-            plain = [arg for arg in node.args if isinstance(arg, sympy.Number) and not (arg == -1 and node.is_Mul)]
-            if isinstance(node, (sympy.Add, sympy.Mul)) and len(plain) > 1:
-                return True
-            if node.is_number and isinstance(node.doit(), sympy.Number):
-                return True
-    return False
-
-
-def exact(value: sympy.Basic) -> sympy.Basic:
-    """Write decimals as fractions, f(2) as a symbol, and i as the imaginary unit where it is no index."""
-    if value.has(sympy.nan, sympy.zoo):
-        raise ValueError("no number")
-    table = {node: sympy.Symbol(str(node)) for node in value.atoms(AppliedUndef, sympy.Symbol)}
-    table |= {node: sympy.Rational(str(node)) for node in value.atoms(sympy.Float)}
-    if not value.has(sympy.Sum, sympy.Product):
-        table |= {node: sympy.I for node in table if str(node) == "i"}
-    return value.xreplace(table) if table else value
-
-
-def is_name(text: str) -> bool:
-    """Whether this may stand before an equals sign to say what is equal: x_1, f(2), m + n, but not 2x."""
-    return bool(text.strip()) and not re.search(
-        r"\d", re.sub(r"[_^]\s*(\{[^{}]*\}|\w)|(?<=[A-Za-z}])\s*\([^()]*\)", "", text)
-    )
-
-
 def refusal(gold: Reading, value: Reading) -> str:
     """Say why the answer is not the truth, "" if it is."""
     if gold.unit and value.unit and gold.unit != value.unit:
@@ -303,14 +116,14 @@ def refusal(gold: Reading, value: Reading) -> str:
     if gold.names and not value.names and not is_name(gold.names[0]):
         return "the truth is an equation, the answer is none"
     if gold.names and value.names:
-        left, other = expression(gold.names[0]), expression(value.names[0])
+        left, other = read(gold.names[0]).value, read(value.names[0]).value
         if left.is_Symbol and gold.value.is_number and left not in (other, value.value):
             return "the truth is solved, the answer is not"
         if not same(left, other):
             return "" if proportional(left - gold.value, other - value.value) else "the equations differ"
     for place, name in enumerate(value.names):  # x = 5+6 = 11 and 5+6 = 11, but not 2x = 11 nor x = 12 = 11
         if not (is_name(name) or place == 0 and gold.names):
-            step = expression(name)
+            step = read(name).value
             if not (same(step, value.value) or place and step.free_symbols):
                 return "what stands before the equals sign is no name, and not equal"
     pairs, unit = [(gold.value, value.value)], gold.unit or value.unit
@@ -318,12 +131,6 @@ def refusal(gold: Reading, value: Reading) -> str:
         factors = [FACTORS[unit] if reading.unit else 1 for reading in (gold, value)]
         pairs = pairs * bool(unit != "%" or gold.value > 1) + [(gold.value * factors[0], value.value * factors[1])]
     return "" if any(same(*pair) for pair in pairs) else "the values differ"
-
-
-def expression(text: str) -> sympy.Basic:
-    """Read a part of a chain of equals signs."""
-    value = number(split_unit(text)[0])
-    return parse(split_unit(text)[0])[0] if value is None else value
 
 
 def same(gold: sympy.Basic, value: sympy.Basic) -> bool:
@@ -432,12 +239,6 @@ def rounds(exactly: sympy.Expr, decimal: sympy.Expr) -> bool:
     digits = places(decimal) if decimal.is_Rational else 0
     error = abs((exactly - decimal).evalf(15, maxn=300)) * 10**digits if 6 <= digits <= 40 else sympy.oo
     return bool(error <= sympy.Rational(1, 2) and abs(decimal) * 10**digits >= 10**5)
-
-
-def places(decimal: sympy.Rational) -> int:
-    """Count the places behind the point, 0 if they do not end."""
-    powers = sympy.factorint(decimal.q, limit=5)
-    return max(powers.values(), default=0) if powers.keys() <= {2, 5} else 0
 
 
 if __name__ == "__main__":

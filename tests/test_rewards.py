@@ -77,6 +77,7 @@ BOXED = [
     (r"\boxed{0.00001}", 1e-5, 1.0),
     (r"\boxed{None}", None, None),  # nothing to compare with
     (r"\boxed{2}", 2, 1.0),  # a number as truth
+    (r"\boxed{1" + "0" * 300 + "}", 1e300, 1.0),
     (r"\boxed{}", "", 0.0),  # an empty box earns nothing, even for an empty truth
     (r"\boxed{ }", "", 0.0),
     ("no box", "", 0.0),
@@ -174,6 +175,11 @@ MESSAGES = {
     "parts": (message([{"type": "text", "text": r"So \box"}, {"type": "text", "text": "ed{7}"}]), r"So \boxed{7}"),
     "a picture among parts": (message([{"type": "image"}, {"type": "text", "text": r"\boxed{7}"}]), r"\boxed{7}"),
     "no parts": (message([]), ""),
+    "a part that is no text": (
+        message([{"type": "text", "text": 5}, {"type": "text", "text": r"\boxed{7}"}]),
+        r"\boxed{7}",
+    ),
+    "what a function has answered": (message(r"\boxed{7}", role="function", name="add"), ""),
 }
 
 

@@ -328,6 +328,10 @@ ADVANTAGES_AND_REWARDS += [
         lambda: gl.boxed_reward([r"\boxed{2}"], torch.tensor([2.0])),
         r"ground_truth must hold texts, finite numbers or None",
     ),
+    (
+        lambda: gl.boxed_reward([r"\boxed{2}"], [10**5000]),
+        r"finite numbers or None, got a number of more than 4,300 digits",
+    ),
     (lambda: gl.boxed_reward([r"\boxed{2}"], [NAN]), r"ground_truth must hold texts, finite numbers or None"),
     (lambda: gl.boxed_reward([r"\boxed{2}"], [["2"]]), r"ground_truth must hold texts, finite numbers or None"),
     (lambda: gl.soft_overlong_reward(0, 1), r"max_completion_length must be a whole number of at least 1, got 0"),

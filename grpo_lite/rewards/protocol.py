@@ -87,10 +87,11 @@ def _text(completion: Completion) -> str:
     if isinstance(completion, list) and completion and isinstance(completion[-1], dict):
         message = completion[-1]
         text = message.get("content", 0)
-        if text is None or message.get("role") == "tool" or (text == 0 and "tool_calls" in message):
+        if text is None or message.get("role") in ("tool", "function") or (text == 0 and "tool_calls" in message):
             text = ""
         elif isinstance(text, list) and all(isinstance(part, dict) for part in text):
-            text = "".join(part.get("text") or "" for part in text)
+            words = [part.get("text") for part in text]
+            text = "".join(word for word in words if isinstance(word, str))
     if not isinstance(text, str):
         raise ValueError(
             "a completion must be a str or a chat list [{'role': ..., 'content': ...}] with text content, "

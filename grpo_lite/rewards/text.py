@@ -1,12 +1,13 @@
 r"""Rewards that look at the text alone: its length, its form, what stands in its box."""
 
+import math
 import re
 import reprlib
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
-from numbers import Rational
+from numbers import Rational, Real
 
-from grpo_lite._checks import is_finite
 from grpo_lite.rewards.protocol import Completion, check_column, texts
 
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
@@ -157,11 +158,14 @@ def as_text(truth: object) -> str:
     """Write a truth as text: 2.5 as "2.5", a text as it is."""
     if isinstance(truth, str):
         return truth
-    if isinstance(truth, Rational) and not isinstance(truth, bool):
-        return str(truth)  # an int of any size, a Fraction
-    if isinstance(truth, bool) or not is_finite(truth):
-        raise ValueError(f"ground_truth must hold texts, finite numbers or None, got {reprlib.repr(truth)}")
-    return format(Decimal(str(truth)), "f")
+    with suppress(ValueError):  # Python writes no number of more than 4,300 digits
+        if isinstance(truth, Rational) and not isinstance(truth, bool):
+            return str(truth)  # an int, a Fraction
+        if isinstance(truth, Real) and not isinstance(truth, bool) and math.isfinite(truth):
+            return format(Decimal(str(truth)), "f")
+    too_long = isinstance(truth, Rational) and not isinstance(truth, bool)
+    got = "a number of more than 4,300 digits: write it as text" if too_long else reprlib.repr(truth)
+    raise ValueError(f"ground_truth must hold texts, finite numbers or None, got {got}")
 
 
 def _same_answer(answer: str, truth: str) -> bool:

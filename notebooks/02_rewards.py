@@ -37,7 +37,8 @@ import torch
 
 import grpo_lite
 from grpo_lite import plotting
-from grpo_lite.rewards.programs import extract_program, run_program
+from grpo_lite.rewards.programs import run_program
+from grpo_lite.rewards.text import extract_program
 
 plotting.use_site_style()
 

@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import psutil
 import pytest
 
 from grpo_lite import code_reward, score_completions
-from grpo_lite.rewards.programs import extract_program, run_program
+from grpo_lite.rewards.programs import run_program
+from grpo_lite.rewards.text import extract_program
 
 CASES = [{"args": [1], "expected": 2}]
 GOOD = "def f(x):\n    return x + 1"
@@ -431,6 +433,29 @@ def test_a_program_that_reads_and_prints():
     assert code_reward(texts[:1], tests=[columns]) == [1.0]
 
 
+def test_rows_of_apps_and_taco_name_their_function():
+    tests = '{"fn_name": "f", "inputs": [[1], [2]], "outputs": [2, 3]}'
+    draft = f"{block(GOOD)}\nFor example:\n{block('f(1)')}"
+    texts = [draft, block("class Solution:\n    def f(self, x): return x + 1"), block(HALF)]
+    assert code_reward(texts, [tests] * 3) == [1.0, 1.0, 0.0]
+    assert code_reward([block("def g(x): return x + 1")] * 2, [tests] * 2, ["g", None]) == [1.0, 0.0]
+    wrapped = {"fn_name": "f", "inputs": [[1]], "outputs": [[2]]}
+    for body, paid in ("2", 1.0), ("[2]", 1.0), ("[[2]]", 0.0), ("3", 0.0):
+        assert code_reward([block(f"def f(x): return {body}")], [wrapped]) == [paid]
+    assert code_reward([block(HALF)], [[{"args": [1], "expected": [2]}]], ["f"]) == [0.0]  # wrapped nowhere else
+    assert code_reward([block("print(2)")], [{"inputs": [""], "outputs": ["2"], "fn_name": None}]) == [1.0]
+
+
+def test_threads_give_the_verdicts_of_one():
+    bodies = ["x + 1", "x", "1 / 0", "[x for x in iter(int, 1)]", "sum(range(x * 1000))"]
+    texts = [block(f"def f(x): return {bodies[n % 5]}") for n in range(50)]
+    work = partial(code_reward, texts, [CASES] * 50, ["f"] * 50, seconds=0.02)
+    alone = work()
+    assert alone == [float(n % 5 == 0) for n in range(50)]
+    with ThreadPoolExecutor(4) as pool:
+        assert [task.result() for task in [pool.submit(work) for _ in range(4)]] == [alone] * 4
+
+
 PROGRAMS = json.loads(Path(__file__).with_name("programs.json").read_text(encoding="utf-8"))
 
 
@@ -479,6 +504,9 @@ WRONG = [
     ({"tests": [{"inputs": ["1", "2"], "outputs": ["2"]}]}, FORMS),
     ({"tests": [{"inputs": [], "outputs": []}]}, FORMS),
     ({"tests": [{"inputs": 3, "outputs": []}]}, FORMS),
+    ({"tests": [{"inputs": [[1], [2]], "outputs": [2], "fn_name": "f"}]}, FORMS),
+    ({"tests": [{"inputs": [["1"]], "outputs": ["2"]}]}, FORMS),
+    ({"tests": [[CASES[0] | {"kwargs": {}}]]}, FORMS),
     ({"tests": ["assert f(1) == 2"]}, r"cases must be JSON, or made of what JSON has, got 'assert f\(1\) == 2'"),
     ({"tests": [[{"args": [{1}], "expected": 2}]]}, r"cases must be JSON, or made of what JSON has"),
     ({"tests": ["[" * 10**5]}, r"cases must be JSON, or made of what JSON has"),

@@ -22,7 +22,7 @@ ALGORITHM = [
     {"aggregation"},
     {"loss"},
 ]
-REWARDS = [{"worker", "sandbox", "protocol"}, {"text"}, {"shaping", "answers", "programs"}]
+REWARDS = [{"worker", "sandbox", "protocol", "equality"}, {"text"}, {"shaping", "answers", "programs"}]
 TRAINING = [{"config", "distributed"}, {"rollout"}, {"batching", "records"}, {"checkpoint"}, {"terminal"}, {"trainer"}]
 EXPERIMENTS = [{"pretrain", "scoring", "stepwise", "sweep"}, {"bench"}]
 # `combine_rewards` lives with the advantages and can also be had where it is looked for; the sandbox is compiled and

@@ -15,7 +15,8 @@ import pytest
 
 from grpo_lite import _checks
 from grpo_lite.rewards import sandbox
-from grpo_lite.rewards.programs import ProgramResult, run_program, same
+from grpo_lite.rewards.equality import same
+from grpo_lite.rewards.programs import ProgramResult, run_program
 from grpo_lite.rewards.sandbox import Sandbox
 from helpers import forked
 
@@ -213,6 +214,18 @@ async def g(): return 2
 def f(x):
     try: g().send(None)
     except StopIteration as e: return e.value
+---
+import doctest, logging, time, timeit
+logging.basicConfig(format="%(asctime)s %(message)s")
+def f(x):
+    '''
+    >>> 1 + 1
+    2
+    '''
+    logging.warning(time.strftime("%Y"))
+    return 2 if timeit.timeit("1", number=3) > 0 else 1
+if __name__ == "__main__":
+    doctest.testmod()
 ---
 class Solution:
     def f(self, x): return 2
@@ -538,9 +551,18 @@ def test_a_build_that_fails_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(sandbox, "JUDGES", tmp_path)
     for name in ("sandbox_guest.py", "build_sandbox.py"):
         (tmp_path / name).write_text("raise ValueError('the reason')")
+    sandbox.load.cache_clear()
     with pytest.raises(OSError, match=r"the sandbox must be built with .*, got\n(.*\n)*ValueError: the reason"):
-        sandbox.build()
+        run_program(GOOD, "f", CASES)
     assert list((tmp_path / "grpo-lite").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_no_reward(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    sandbox.load.cache_clear()
+    with pytest.raises(OSError, match=r"set XDG_CACHE_HOME to a folder that can be written to, .*file/grpo-lite"):
+        run_program(GOOD, "f", CASES)
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """Rewards: from what a model wrote to a number. Nothing here knows of policies, log-probs or losses.
 
 Read `protocol` first: how a reward function is called and what it may return. `text` has the three simplest ones;
-`shaping` the small amounts that steer how an answer is written. `answers` judges mathematics and `programs` runs code;
-both hand what a model wrote to a process of its own (`worker`), whose scripts lie in `judges`.
+`shaping` the small amounts that steer how an answer is written. `answers` judges mathematics in a process of its own
+(`worker`) and `programs` runs code in a `sandbox`; `equality` compares what comes out. What runs there: `judges`.
 """
 
 from grpo_lite.advantages import combine_rewards

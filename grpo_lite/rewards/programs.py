@@ -1,31 +1,20 @@
-r"""Judging programs that a model wrote: which text is the program, what it is asked, which values count as the same.
+r"""Judging programs that a model wrote: what they are asked, how it is run, what is paid.
 
-The program runs in a sandbox (`sandbox`) and sees the arguments or the input of a test. What comes out is compared
-here, with an expected value that the program never sees.
+A program runs in a sandbox (`sandbox`) and sees the arguments or the input of a test. What comes out is compared
+(`equality`) with an expected value that the program never sees.
 """
 
 import json
 import keyword
-import math
-import re
 import reprlib
-import textwrap
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import NamedTuple
 
 from grpo_lite._checks import check_above, check_between
+from grpo_lite.rewards.equality import wrong_text, wrong_value
 from grpo_lite.rewards.protocol import Completion, check_column, texts
 from grpo_lite.rewards.sandbox import Sandbox
-from grpo_lite.rewards.text import after_thinking
-
-# A line that opens or closes a block: where it begins (in a list, too), the marks, the language.
-_FENCE = re.compile(r"([ \t]*(?:(?:[-*+>]|[0-9]+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*\{?\.?([\w+#-]*)([^`]*)")
-_PYTHON = ("python", "python3", "py", "py3")
-_ENTRY_POINT = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*)*")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_NEAR = 1e-9  # between a whole number and another kind
-_ZERO = 1e-12
+from grpo_lite.rewards.text import extract_program
 
 
 def code_reward(
@@ -40,32 +29,30 @@ def code_reward(
 ) -> list[float | None]:
     r"""Pay 1 if the program in a completion passes all its tests.
 
-    `extract_program` says which text is the program. It runs in a sandbox and cannot touch the machine. `run_program`
-    says how, what counts as the same, and gives the reason for a reward.
-
-    A setting is given with `functools.partial(code_reward, partial_credit=True)`.
+    `extract_program` says which text is the program, and `run_program` how it is run without touching the machine,
+    what counts as the same, and why a program was paid or not. A setting is given with
+    `functools.partial(code_reward, partial_credit=True)`.
 
     Args:
         completions: strings or chat lists.
-        tests: for each completion a list of cases, or the same as JSON text, which is the form that survives a data
-            set whose rows hold different types; None where there is no test. A case is either
-            `{"args": [...], "expected": ...}` for a function or `{"input": "...", "output": "..."}` for a program that
-            reads and prints; `{"inputs": [...], "outputs": [...]}` is a list of the latter.
-        entry_point: for each completion the name of the function to call, or `"Solution().name"` for the method of a
-            class; None where the program reads and prints, and where there is no test.
+        tests: for each completion the cases of `run_program`, best as JSON text, which is the form that survives a data
+            set whose rows hold different types; None where there is no test.
+        entry_point: for each completion the entry point of `run_program`; None where the program reads and prints, and
+            where there is no test.
         partial_credit: pay the share of the tests that pass instead of all or nothing. A constant that is right now
             and then earns something too.
-        seconds: the limit of time for a program with all its tests, from 0 to 3,600; see `run_program`.
-        rel_tol: by how much of its size a decimal number may differ, from 0 to 1.
+        seconds: as in `run_program`.
+        rel_tol: as in `run_program`.
         columns: ignored.
 
     Returns:
         1.0 or 0.0 a completion, or the share of tests passed; None where there is no test. No program is 0.0.
 
     Raises:
-        ValueError: tests or entry points that are not one for each completion or not of this form, a limit or a
-            tolerance out of range, or a completion that is neither a string nor a chat list.
+        ValueError: tests or entry points that are not one for each completion, a completion that is neither a string
+            nor a chat list, and what `run_program` refuses.
         ImportError: `wasmtime` or `componentize-py` is not installed.
+        OSError: the sandbox cannot be built.
 
     Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Rewards".
 
@@ -85,10 +72,11 @@ def code_reward(
     def judge(text: str, cases, name) -> float | None:
         if cases is None:
             return None
+        name, pairs = _read_cases(cases, name)
         program = extract_program(text, name)
         if program is None:
             return 0.0
-        result = run_program(program, name, cases, seconds=seconds, rel_tol=rel_tol)
+        result = _run(program, name, pairs, seconds, rel_tol)
         return result.passed if partial_credit else float(result.status == "ok")
 
     return [judge(*row) for row in zip(texts(completions), tests, names, strict=True)]
@@ -109,87 +97,38 @@ class ProgramResult(NamedTuple):
     message: str
 
 
-def extract_program(text: str, entry_point: str | None = None) -> str | None:
-    r"""Return the block of a completion that is the program.
-
-    A block begins at a line such as "```python" or "~~~py" and ends at the same marks, or with the text. It may stand
-    in a list. Blocks in Python count, and if there are none, those that name no language. Of several it is the last
-    one that defines the entry point, or else the last. What was thought does not count: only text after the last
-    `</think>` is read, and none if a `<think>` is still open.
-
-    Args:
-        text: a completion.
-        entry_point: the name of the function or class that the program must define, None if any program will do.
-
-    Returns:
-        The program; None if there is no block.
-
-    Example:
-        >>> extract_program("<think>x</think>So:\n```python\none = abs\n```\nas in\n```py\none(1)\n```", "one")
-        'one = abs'
-    """
-    blocks = _blocks(after_thinking(text))
-    named = [code for language, code in blocks if language in _PYTHON]
-    candidates = named or [code for language, code in blocks if not language]
-    parts = re.escape(entry_point or "").split(r"\(")[0].split(r"\.")
-    defines = re.compile(rf"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+{parts[0]}\b|^{parts[0]}[ \t]*[:=]", re.MULTILINE)
-    return next(filter(defines.search, candidates[::-1] if entry_point else []), candidates[-1] if candidates else None)
-
-
-def _blocks(text: str) -> list[tuple[str, str]]:
-    """Return language and content of each block."""
-    blocks: list[tuple[str, list[str]]] = []
-    opened: tuple[str, int] | None = None  # marks and column of the block that one is in
-    for line in text.replace("\r\n", "\n").split("\n"):
-        fence = _FENCE.fullmatch(line)
-        if opened is None:
-            if fence:
-                opened = fence[2], len(fence[1])
-                blocks.append((fence[3].lower(), []))
-        elif fence and fence[2].startswith(opened[0]) and not (fence[3] + fence[4]).strip() and (
-            len(fence[1]) <= opened[1] + 3  # further in it belongs to the program
-        ):  # fmt: skip
-            opened = None
-        else:
-            blocks[-1][1].append(line)
-    return [(language, textwrap.dedent("\n".join(lines))) for language, lines in blocks]
-
-
 def run_program(
-    code: str,
-    entry_point: str | None,
-    cases: str | Sequence[dict] | dict,
-    *,
-    seconds: float = 1.0,
-    rel_tol: float = 1e-6,
+    code: str, entry_point: str | None, cases: str | list | dict, *, seconds: float = 1.0, rel_tol: float = 1e-6
 ) -> ProgramResult:
     r"""Run a program on each case, compare what comes out with what is expected, and say what was wrong.
 
     For a case `{"args": [...], "expected": ...}` the program is run and its function called. What that returns must
     have the type and content of the expected value: 1 is not True, "1" is not 1. As the expected values are written
-    in JSON, a tuple passes for a list and a key 1 for a key "1". Sets, bytes and objects of a class never pass. The
-    entry point is `"f"`, or `"Solution().f"` for a method of a class that is made without arguments; `"f"` finds the
-    method of a class `Solution` too.
+    in JSON, a tuple passes for a list and a key 1 for a key "1". Sets, bytes and objects of a class never pass.
 
     For a case `{"input": "...", "output": "..."}` the program is run with the input to read, and what it prints must
     be the output, line by line and word by word. White space between words and around the text does not count.
+
+    `{"inputs": [...], "outputs": [...]}` holds many such cases, or calls if there is a `"fn_name"`: the form of the
+    data sets APPS and TACO. As these wrap some values in a list, `[x]` expected there is passed by `x` too.
 
     Numbers: two whole ones must be equal. Two decimal ones may differ by `rel_tol` of their size, or by `1e-12`, which
     is for what should be 0. A whole and a decimal one may differ by `1e-9` of their size, so 2 is 2.0; nan is nan.
 
     The sandbox is Python 3.14 without files, network, threads and processes, with 256 MiB of memory; it is built on
     first use. What is no part of Python (numpy) is not there. Each case runs the program anew, in a part of memory that
-    the program's cases share. The limit of time is for all cases together. It is counted in instructions of the
-    sandbox, 15e9 a second, about as many as Python takes there for what it does in a second outside: the verdict does
-    not depend on how busy the machine is. The clock stands at 2000-01-01 and moves when it is looked at, `random`
-    starts from the same seed and `sleep` does not wait, so that the same program earns the same reward again. Up to
-    4 MiB may come out.
+    the program's cases share. Time is counted in instructions of the sandbox, 15e9 a second, about as many as Python
+    takes there for what it does in a second outside: the verdict does not depend on how busy the machine is. The clock
+    stands at 2000-01-01 and moves when it is looked at, `random` starts from the same seed and `sleep` does not wait,
+    so that the same program earns the same reward again. Up to 4 MiB may come out.
 
     Args:
         code: the program, as text.
-        entry_point: the name of the function; not used where the program reads and prints.
-        cases: at least one case, made of what JSON has, or the same as JSON text, all of one of the two forms.
-        seconds: the limit of time for a program, above 0 and at most 3,600.
+        entry_point: the function to call, `"f"`, which finds a method of the class `Solution` too, or
+            `"Solution().f"` for the method of another class, made without arguments; None for that of `"fn_name"`.
+            Not used where the program reads and prints.
+        cases: at least one case, made of what JSON has, or the same as JSON text, all of one form.
+        seconds: the limit of time for all cases together, above 0 and at most 3,600.
         rel_tol: by how much of its size a decimal number may differ, from 0 to 1; 0 asks for equal ones.
 
     Returns:
@@ -199,6 +138,7 @@ def run_program(
         ValueError: code that is no text, no case, a case of another form, an entry point that is no name, a limit or a
             tolerance out of range.
         ImportError: `wasmtime` or `componentize-py` is not installed.
+        OSError: the sandbox cannot be built.
 
     Source: CPython built by `componentize-py`, run by `wasmtime`. Used in lesson "Rewards".
 
@@ -213,25 +153,7 @@ def run_program(
     _check_settings(seconds, rel_tol)
     if not isinstance(code, str):
         raise ValueError(f"code must be the text of a program, got a {type(code).__name__}")
-    cases = _read_cases(cases)
-    if "args" in cases[0] and not _is_entry_point(entry_point):
-        raise ValueError(
-            "entry_point must be the name of a function, such as 'f' or 'Solution().f', "
-            f"got {reprlib.repr(entry_point)}"
-        )
-    sandbox = Sandbox(seconds)
-    failures = []
-    for number, case in enumerate(cases, 1):
-        if "args" in case:
-            status, text = sandbox.run(code, entry_point, case["args"])
-            reason = text if status != "ok" else _wrong_value(text, case["expected"], rel_tol)
-        else:
-            status, text = sandbox.run(code, None, case["input"])
-            reason = text if status != "ok" else _wrong_text(text, case["output"], rel_tol)
-        if reason:
-            failures.append(("wrong" if status == "ok" else status, f"case {number} of {len(cases)}: {reason}"))
-    status, message = failures[0] if failures else ("ok", "")
-    return ProgramResult(status, (len(cases) - len(failures)) / len(cases), message)
+    return _run(code, *_read_cases(cases, entry_point), seconds, rel_tol)
 
 
 def _check_settings(seconds: float, rel_tol: float) -> None:
@@ -240,93 +162,49 @@ def _check_settings(seconds: float, rel_tol: float) -> None:
     check_between("rel_tol", rel_tol, 0, 1)
 
 
-def _is_entry_point(name: object) -> bool:
-    if not isinstance(name, str) or not _ENTRY_POINT.fullmatch(name):
-        return False
-    return not any(map(keyword.iskeyword, name.replace("()", "").split(".")))
-
-
-def _read_cases(cases: object) -> list[dict]:
+def _read_cases(cases: object, entry_point: str | None) -> tuple[str | None, list[tuple]]:
+    """Return what to call, None for a program that prints, and for each case what is given and what is expected."""
     try:
         read = json.loads(cases if isinstance(cases, str) else json.dumps(cases))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"cases must be JSON, or made of what JSON has, got {reprlib.repr(cases)}: {error}") from error
-    if isinstance(read, dict) and read.keys() == {"inputs", "outputs"} and all(map(_is_list, read.values())):
-        read = [{"input": given, "output": output} for given, output in zip_longest(read["inputs"], read["outputs"])]
-    if not _is_list(read) or not read or not (all(map(_is_call, read)) or all(map(_is_script, read))):
+    name = read.pop("fn_name", None) if isinstance(read, dict) else None
+    match read:
+        case {"inputs": list(given), "outputs": list(wanted)} if len(read) == 2 and len(given) == len(wanted):
+            keys = ("args", "expected") if name else ("input", "output")
+            read = [dict(zip(keys, pair, strict=True)) for pair in zip(given, wanted, strict=True)]
+    calls: list[tuple] = []
+    scripts: list[tuple] = []
+    for row in read if isinstance(read, list) else []:
+        match row:
+            case {"args": list(given), "expected": value} if len(row) == 2:
+                wrapped = name and isinstance(value, list) and len(value) == 1
+                calls.append((given, [value, *value] if wrapped else [value]))
+            case {"input": str(asked), "output": str(value)} if len(row) == 2:
+                scripts.append((asked, value))
+    if not calls + scripts or len(read) not in (len(calls), len(scripts)):
         raise ValueError(
             'cases must be a list of at least one {"args": [...], "expected": ...}, '
             f'or of at least one {{"input": "...", "output": "..."}}, got {reprlib.repr(cases)}'
         )
-    return read
+    if scripts:
+        return None, scripts
+    name = entry_point or name
+    parts = name.replace("()", "").split(".") if isinstance(name, str) else [""]
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+        raise ValueError(
+            f"entry_point must be the name of a function, such as 'f' or 'Solution().f', got {reprlib.repr(name)}"
+        )
+    return name, calls
 
 
-def _is_list(x: object) -> bool:
-    return isinstance(x, list)
-
-
-def _is_call(case: object) -> bool:
-    return isinstance(case, dict) and case.keys() == {"args", "expected"} and _is_list(case["args"])
-
-
-def _is_script(case: object) -> bool:
-    return (
-        isinstance(case, dict) and case.keys() == {"input", "output"} and all(isinstance(x, str) for x in case.values())
-    )
-
-
-def _wrong_value(text: str, expected: object, rel_tol: float) -> str:
-    """Say in what the JSON of a value differs from what is expected, "" if in nothing."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return f"the function returned what is no JSON: {error}"
-    return "" if same(value, expected, rel_tol) else f"expected {reprlib.repr(expected)}, got {reprlib.repr(value)}"
-
-
-def same(value: object, expected: object, rel_tol: float) -> bool:
-    """Compare what JSON has, by type and content: True is not 1, but 2 is 2.0."""
-    pairs = [(value, expected)]
-    while pairs:  # not by a function that calls itself: a program may nest its value as deep as it likes
-        a, b = pairs.pop()
-        if type(a) in (int, float) and type(b) in (int, float):
-            if not _close(a, b, rel_tol):  # type: ignore[arg-type]
-                return False
-        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-            pairs += zip(a, b, strict=True)
-        elif isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-            pairs += [(a[key], b[key]) for key in a]
-        elif isinstance(a, list | dict) or type(a) is not type(b) or a != b:
-            return False
-    return True
-
-
-def _close(a: int | float, b: int | float, rel_tol: float) -> bool:
-    if type(a) is type(b) is int:
-        return a == b
-    rel_tol = rel_tol if type(a) is type(b) else min(rel_tol, _NEAR)
-    try:
-        return math.isclose(a, b, rel_tol=rel_tol, abs_tol=min(rel_tol, _ZERO)) or (math.isnan(a) and math.isnan(b))
-    except OverflowError:  # an int beyond all floats
-        return False
-
-
-def _wrong_text(text: str, expected: str, rel_tol: float) -> str:
-    """Say in which line what was printed differs from what is expected, "" if in none."""
-    lines = zip_longest(text.strip().split("\n"), expected.strip().split("\n"))
-    for number, (got, want) in enumerate(lines, 1):
-        if got is None or want is None or not _same_words(got.split(), want.split(), rel_tol):
-            return f"line {number}: expected {reprlib.repr(want)}, got {reprlib.repr(got)}"
-    return ""
-
-
-def _same_words(got: list[str], want: list[str], rel_tol: float) -> bool:
-    return len(got) == len(want) and all(a == b or _same_number(a, b, rel_tol) for a, b in zip(got, want, strict=True))
-
-
-def _same_number(a: str, b: str, rel_tol: float) -> bool:
-    """Compare two words that differ as text; two whole numbers that do are not the same, or too long to read."""
-    if not _NUMBER.fullmatch(a) or not _NUMBER.fullmatch(b) or (a + b).strip("+-0123456789") == "" or len(a + b) > 600:
-        return False
-    x, y = (float(word) if set(word) & set(".eE") else int(word) for word in (a, b))
-    return _close(x, y, rel_tol)
+def _run(code: str, entry_point: str | None, pairs: list[tuple], seconds: float, rel_tol: float) -> ProgramResult:
+    sandbox, differs = Sandbox(seconds), wrong_text if entry_point is None else wrong_value
+    failures = []
+    for number, (given, wanted) in enumerate(pairs, 1):
+        status, text = sandbox.run(code, entry_point, given)
+        reason = differs(text, wanted, rel_tol) if status == "ok" else text
+        if reason:
+            failures.append(("wrong" if status == "ok" else status, f"case {number} of {len(pairs)}: {reason}"))
+    status, message = failures[0] if failures else ("ok", "")
+    return ProgramResult(status, (len(pairs) - len(failures)) / len(pairs), message)

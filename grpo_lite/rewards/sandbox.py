@@ -124,7 +124,10 @@ def kept() -> list[Path]:
 def build() -> None:
     """Build the component and put it into the cache folder; two processes that do so at once leave two whole files."""
     folder, key = cache_folder(), _key()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"set XDG_CACHE_HOME to a folder that can be written to, got {error}") from error
     print(f"building the sandbox for programs in {folder}, once, for about half a minute", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         new = Path(scratch, "new")

@@ -1,8 +1,9 @@
-r"""Rewards that look at the text alone: its length, its form, what stands in its box."""
+r"""Rewards that look at the text alone: its length, its form, what stands in its box or its blocks."""
 
 import math
 import re
 import reprlib
+import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -13,6 +14,9 @@ from grpo_lite.rewards.protocol import Completion, check_column, texts
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 TAG = re.compile(r"(</?(?:think|answer)>)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+# A line that opens or closes a block: where it begins (in a list, too), the marks, the language.
+_FENCE = re.compile(r"([ \t]*(?:(?:[-*+>]|[0-9]+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*\{?\.?([\w+#-]*)([^`]*)")
+_PYTHON = ("python", "python3", "py", "py3")
 
 
 def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
@@ -141,6 +145,52 @@ def after_thinking(text: str) -> str:
     """Return what stands after the last `</think>`, "" if a `<think>` is still open."""
     said = text.rpartition("</think>")[2]
     return "" if "<think>" in said else said
+
+
+def extract_program(text: str, entry_point: str | None = None) -> str | None:
+    r"""Return the block of a completion that is the program.
+
+    A block begins at a line such as "```python" or "~~~py" and ends at the same marks, or with the text. It may stand
+    in a list. Blocks in Python count, and if there are none, those that name no language. Of several it is the last
+    one that defines the entry point, or else the last. What was thought does not count: only text after the last
+    `</think>` is read, and none if a `<think>` is still open.
+
+    Args:
+        text: a completion.
+        entry_point: the name of the function or class that the program must define, None if any program will do.
+
+    Returns:
+        The program; None if there is no block.
+
+    Example:
+        >>> extract_program("<think>x</think>So:\n```python\none = abs\n```\nas in\n```py\none(1)\n```", "one")
+        'one = abs'
+    """
+    blocks = _blocks(after_thinking(text))
+    named = [code for language, code in blocks if language in _PYTHON]
+    candidates = named or [code for language, code in blocks if not language]
+    name = re.escape(re.split(r"[(.]", entry_point or "")[0])
+    defines = re.compile(rf"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+{name}\b|^{name}[ \t]*[:=]", re.MULTILINE)
+    return next(filter(defines.search, candidates[::-1] if name else []), candidates[-1] if candidates else None)
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    """Return language and content of each block."""
+    blocks: list[tuple[str, list[str]]] = []
+    opened: tuple[str, int] | None = None  # marks and column of the block that one is in
+    for line in text.replace("\r\n", "\n").split("\n"):
+        fence = _FENCE.fullmatch(line)
+        if opened is None:
+            if fence:
+                opened = fence[2], len(fence[1])
+                blocks.append((fence[3].lower(), []))
+        elif fence and fence[2].startswith(opened[0]) and not (fence[3] + fence[4]).strip() and (
+            len(fence[1]) <= opened[1] + 3  # further in it belongs to the program
+        ):  # fmt: skip
+            opened = None
+        else:
+            blocks[-1][1].append(line)
+    return [(language, textwrap.dedent("\n".join(lines))) for language, lines in blocks]
 
 
 def last_box(text: str) -> str:

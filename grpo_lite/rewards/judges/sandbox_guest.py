@@ -25,13 +25,13 @@ import types
 from json import dumps, loads
 
 MODULES = """abc argparse array ast base64 binascii bisect calendar cmath cmd codecs collections.abc colorsys
-contextlib contextvars copy csv dataclasses datetime decimal difflib dis encodings.ascii encodings.idna
+contextlib contextvars copy csv dataclasses datetime decimal difflib dis doctest encodings.ascii encodings.idna
 encodings.latin_1 encodings.rot_13 encodings.utf_16 encodings.utf_32 encodings.hex_codec enum fileinput fnmatch
 fractions getopt glob graphlib hashlib heapq hmac html html.parser importlib.resources inspect ipaddress itertools
 keyword linecache locale logging math numbers operator pathlib pickle platform posixpath pprint queue re reprlib
 sched secrets shlex shutil signal statistics string struct tempfile textwrap timeit token tokenize tomllib traceback
 types typing unicodedata unittest unittest.mock urllib.parse uuid warnings weakref xml.etree.ElementTree zlib
-zoneinfo _pylong _strptime wit_world componentize_py_types""".split()
+_pylong _strptime wit_world componentize_py_types""".split()
 
 now = 946_684_800.0  # the first of January 2000
 
@@ -41,6 +41,18 @@ def look_at_the_clock(pause: float = 1e-3) -> float:
     global now
     now += max(0.0, pause)
     return now
+
+
+def take_the_place_of_the_clock() -> None:
+    """Do so before other modules are imported, which may take a function of it for themselves."""
+    for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
+        setattr(time, name, look_at_the_clock)
+        setattr(time, f"{name}_ns", lambda: round(look_at_the_clock() * 1e9))
+    time.sleep = look_at_the_clock
+    gmtime, strftime = time.gmtime, time.strftime
+    here = lambda seconds=None: gmtime(look_at_the_clock() if seconds is None else seconds)  # noqa: E731
+    time.localtime = time.gmtime = staticmethod(here)  # `logging` has it in a class, where it must not be a method
+    time.strftime = lambda form, moment=None: strftime(form, moment or time.gmtime())
 
 
 def no_such_file(path="", *args, **kwargs):
@@ -82,26 +94,15 @@ def take_the_place_of_the_machine() -> None:
     """Put the functions above where programs look for them."""
     sys.argv = ["program"]
     sys.maxsize = 2**63 - 1  # which programs take for infinity, and is smaller in WebAssembly
-    for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
-        setattr(time, name, look_at_the_clock)
-        setattr(time, f"{name}_ns", lambda: round(look_at_the_clock() * 1e9))
-    time.sleep = look_at_the_clock
-    gmtime, strftime, asctime = time.gmtime, time.strftime, time.asctime
-    time.localtime = time.gmtime = lambda seconds=None: gmtime(look_at_the_clock() if seconds is None else seconds)
-    time.strftime = lambda form, moment=None: strftime(form, moment or time.gmtime())
-    time.asctime = lambda moment=None: asctime(moment or time.gmtime())
-    time.ctime = lambda seconds=None: asctime(time.gmtime(seconds))
     for module in (os, sys.modules["posix"]):
-        for name in "open stat lstat listdir scandir mkdir rmdir remove unlink rename readlink chdir utime".split():
-            setattr(module, name, no_such_file)
-        module.access = lambda *args, **kwargs: False
+        module.open = module.stat = module.lstat = module.listdir = no_such_file
+        module.isatty = lambda number: False
         module.getcwd = lambda: "/"
         module.urandom = lambda n: bytes(n)
         module._exit = sys.exit
         module.read = lambda number, n: open_stream(number, "b").read(n)
         module.write = lambda number, data: open_stream(number, "b").write(data)
         module.fstat = lambda number: types.SimpleNamespace(st_size=open_stream(number, "b").getbuffer().nbytes)
-        module.isatty = lambda number: False
     builtins.open = io.open = open_stream
     builtins.input = read_line
     seed = random.Random.seed
@@ -203,8 +204,8 @@ class WitWorld:
 
 
 if sys.platform == "wasi":  # and not where a test imports this
-    for name in ("_datetime", "_zoneinfo"):  # those in Python ask `time`, which can be set
-        sys.modules[name] = None
+    sys.modules["_datetime"] = None  # the one in Python asks `time`, which can be set
+    take_the_place_of_the_clock()
     for name in MODULES:
         importlib.import_module(name)
     take_the_place_of_the_machine()

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -345,7 +346,7 @@ def blind(completions, **columns):
 
 
 def test_rewards_are_the_weighted_sum_and_a_weight_of_0_only_watches():
-    trainer = make_trainer([odd, think_rate, half_blind], reward_weights=[2.0, 0.0, -1.0])
+    trainer = make_trainer((odd, think_rate, half_blind), reward_weights=[2.0, 0.0, -1.0])
     (group, *_) = groups = trainer.sample()
     expected = [2 * r - (i % 4 > 0) for i, r in enumerate(odd(group.completions))]
     assert group.rewards.tolist() == expected
@@ -388,6 +389,15 @@ def test_truncated_completions_are_left_out_of_the_loss_but_not_of_the_group(los
     assert_close(found, torch.tensor(advantages_by_hand(rewards, 8)), rtol=1e-4, atol=1e-5)
     expected = gradient_by_hand(copy.deepcopy(trainer.model), groups, trainer.args)
     assert_same(gradient_of(trainer, groups), expected)
+
+
+@pytest.mark.parametrize("name", EVERY_LOSS)
+def test_where_every_completion_is_truncated_nothing_is_learnt(name):
+    trainer = make_trainer(**EVERY_LOSS[name], mask_truncated_completions=True, per_device_train_batch_size=8)
+    groups = [g._replace(loss_mask=torch.zeros_like(g.mask)) for g in trainer.add_advantages(trainer.sample())]
+    assert groups[0].advantages.any()
+    assert trainer.gradient(groups) == {"loss": 0, "kl": 0, "clip_fraction": 0}
+    assert not any(p.grad.any() for p in trainer.parameters)
 
 
 def test_dynamic_sampling_fills_the_batch_with_groups_that_have_spread():
@@ -470,7 +480,10 @@ def test_metrics_are_what_a_count_by_hand_finds(tmp_path):
         return update(groups)
 
     trainer.update = spy
+    started = time.perf_counter()
     history = trainer.train()
+    took = time.perf_counter() - started
+    assert sum(sum(map(len, ids)) / r["tokens_per_second"] for r, (_, ids, _) in zip(history, seen, strict=True)) < took
     assert [record["step"] for record in history] == [1, 2, 3]
     for record, (completions, ids, pays), (groups, policy) in zip(history, seen, caught, strict=True):
         looks, thinks = only_some(completions, pays), think_rate(completions)

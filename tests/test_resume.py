@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import signal
 from functools import wraps
@@ -191,9 +192,10 @@ def test_what_is_no_finished_checkpoint_is_not_read(tmp_path, whole):
 
 def test_a_checkpoint_is_on_the_disk_before_it_has_its_name_and_the_name_after(tmp_path, monkeypatch):
     """Without it, a loss of power can leave a folder with its final name and empty files in it."""
-    events, fsync, replace = [], os.fsync, os.replace
+    events, descriptors, fsync, replace = [], [], os.fsync, os.replace
 
     def note_fsync(descriptor):
+        descriptors.append(descriptor)
         events.append(os.fstat(descriptor).st_ino)
         fsync(descriptor)
 
@@ -209,6 +211,21 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name_and_the_name_after(t
     renamed = events.index("checkpoint-0")
     assert {path.stat().st_ino for path in [*final.iterdir(), final]} <= set(events[:renamed])
     assert tmp_path.stat().st_ino in events[renamed + 1 :]
+    for descriptor in descriptors:  # each is closed again
+        with pytest.raises(OSError, match="descriptor"):
+            os.fstat(descriptor)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "harmed",)
+
+    (tmp_path / "checkpoint-1").mkdir()
+    torch.save({"settings": Harm()}, tmp_path / "checkpoint-1" / checkpoint.STATE)
+    with pytest.raises(pickle.UnpicklingError):
+        make_run(tmp_path).train()
+    assert not (tmp_path / "harmed").exists()
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path):
@@ -261,6 +278,22 @@ def test_other_settings_are_refused_by_name(tmp_path, whole):
     assert len(records(whole)) == 10  # and nothing was written
 
 
+def test_one_setting_is_enough_and_one_that_is_not_there_is_another(tmp_path, whole):
+    """A checkpoint of a version that did not know a setting says nothing about it."""
+    with pytest.raises(ValueError, match=r"\(beta: 0.1 there, 0.2 here\)"):
+        make_run(whole, beta=0.2).train()
+    shutil.copytree(whole / "checkpoint-7", tmp_path / "checkpoint-7")
+    state = torch.load(whole / "checkpoint-7" / checkpoint.STATE)
+    del state["settings"]["beta"]
+    torch.save(state, tmp_path / "checkpoint-7" / checkpoint.STATE)
+    with pytest.raises(ValueError, match=r"\(beta: None there, 0.1 here\)"):
+        make_run(tmp_path).train()
+
+
+def test_without_a_checkpoint_there_is_nothing_to_go_on_from(tmp_path):
+    assert checkpoint.resume_hint(str(tmp_path)) == "there is no checkpoint yet"
+
+
 def test_settings_that_do_not_decide_may_change(tmp_path, whole):
     assert forked.run(lambda: make_run(tmp_path, while_scoring(7)).train()) == -signal.SIGKILL
     make_run(tmp_path, save_steps=100, disable_tqdm=True, use_cpu=True, per_device_eval_batch_size=1).train()
@@ -268,9 +301,11 @@ def test_settings_that_do_not_decide_may_change(tmp_path, whole):
     assert (tmp_path / model).read_bytes() == (whole / model).read_bytes()
 
 
+@pytest.mark.usefixtures("as_user")
 def test_settings_may_be_numbers_of_numpy_and_tuples(tmp_path):
     """As they come out of a sweep over `np.logspace`."""
     settings = {"learning_rate": np.float64(1e-3), "epsilon": np.float64(0.1), "reward_weights": (np.float64(1.0),)}
+    settings["max_sampling_rounds"] = np.int64(2)  # as in RUN; JSON does not know it
     first = make_run(tmp_path, **settings)
     first.train()
     again = make_run(tmp_path, learning_rate=1e-3, epsilon=0.1, reward_weights=[1.0])

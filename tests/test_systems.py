@@ -40,10 +40,14 @@ os.open, os.fsync = open_no_folder, fsync_writable
 torch.set_num_threads(1)
 """
 USE = """
-import pathlib
+import importlib, pathlib, pkgutil
 import grpo_lite
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
 
+for module in pkgutil.walk_packages(grpo_lite.__path__, "grpo_lite."):
+    if not module.name.startswith(("grpo_lite.__main__", "grpo_lite.rewards.judges.")):  # which run when imported
+        importlib.import_module(module.name)
+print("grpo_lite.cli" in sys.modules, "grpo_lite.experiments.bench" in sys.modules)
 advantages = grpo_lite.group_advantages(torch.tensor([1.0, 0.0]), 2)
 logps = torch.tensor([[-1.0], [-2.0]], requires_grad=True)
 grpo_lite.grpo_loss(logps, None, advantages, torch.ones(2, 1, dtype=torch.bool)).loss.backward()
@@ -69,6 +73,7 @@ def test_the_package_works_without_what_windows_lacks(tmp_path):
     done = subprocess.run([sys.executable, "-c", WINDOWS + USE, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines() == [
+        "True True",
         "[-1.0, 1.0]",
         "[1.0, 0.0]",
         "4",

@@ -209,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     sub = command("bench", bench, "measure speed and memory as ratios")
-    sub.add_argument("--only", type=_name, metavar="PART", help="one part of the measurement")
+    sub.add_argument("--only", type=_name, metavar="PART", help="step, learning, memory or rewards; default: all")
     sub.add_argument("--output", type=_name, metavar="FILE", help="also write the table as Markdown")
 
     command("sandbox", sandbox, "build the sandbox for programs ahead of its first use")

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from grpo_lite.cli import TRAIN_OPTIONS, main
+from grpo_lite.experiments.bench import PARTS
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
 from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.records import read_lines
@@ -292,6 +293,8 @@ def test_help_reads_well(command, capsys):
     assert stopped.value.code == 0
     assert text.startswith(f"usage: grpo-lite {command}")
     assert "None" not in text  # no option says that its default is nothing
+    if command == "bench":
+        assert set(PARTS) <= set(re.findall(r"\w+", re.search("--only PART(.*);", text)[1]))
     if command == "train":
         assert re.search(r"--learning-rate X\s+step size at its highest; default: 0.0007", text)
         assert re.search(r"--output-dir FOLDER\s+the same folder again goes on where it was", text)

@@ -23,6 +23,17 @@ from grpo_lite.rewards.worker import Worker
 # Reward, truth and answer of pairs from public bug reports about judges, and more of their kinds.
 MANY = [line.split("\t") for line in (Path(__file__).parent / "answers.tsv").read_text("utf-8").splitlines()]
 
+# Right, and yet not read: each would need a rule of its own, and earns nothing.
+NOT_READ = [
+    ("1000.99", "1000,99"),
+    ("3.14", "3,14"),
+    ("A, C", "AC"),
+    ("A, B", "AB"),
+    ("2:3:5", "4:6:10"),
+    (r"\mathbb{R}", r"\text{all real numbers}"),
+    ("(2, 3)", r"\langle 2,3 \rangle"),
+]
+
 # Section: truth, answers that are right, answers that are wrong. Each answer stands in a box.
 TABLE = {
     "fractions": [
@@ -246,6 +257,10 @@ def test_pairs_of_many_kinds():
         if str(got) != row[0]
     ]
     assert wrong == []
+
+
+def test_what_is_not_read_earns_nothing():
+    assert math_reward([rf"\boxed{{{a}}}" for _, a in NOT_READ], [t for t, _ in NOT_READ]) == [0.0] * len(NOT_READ)
 
 
 def test_none_where_there_is_no_truth():

@@ -44,19 +44,12 @@ class MathVerdict(NamedTuple):
 def math_reward(completions: Sequence[Completion], ground_truth: Sequence, **columns) -> list[float | None]:
     r"""Pay 1 if the answer equals the truth as mathematics: 1/2 is `\frac{1}{2}`, 0.5 and 50%.
 
-    One place counts as the answer: after the thinking, the last `\boxed{...}` or, if there is no box, the last
-    `<answer>...</answer>`. It may be LaTeX or plain text. In sets the order does not matter; (1, 2), [1, 2] and
-    {1, 2} differ. A known unit or a percent sign may be left out or added (50 for 50%), another unit is wrong, and any
-    other word after a number too. Decimals may be rounded after the sixth place: 0.333333 is 1/3, 0.33 is not. "7 or 8"
-    is a set of two and earns nothing unless the truth is that set.
-
-    An answer is a result: what is still to be worked out, such as 12*13, 312/2 or $\sqrt{4}$, earns nothing, unless
-    the truth is written so too; it may be worked out in the answer, as in `x = 12*13 = 156`. For a truth with variables
-    any equal form counts, so $(x+1)^2$ earns the reward of an expansion.
-
-    The page "What counts as equal" has a table of pairs, and what is not understood. `explain_math` says why an answer
-    earns what it earns. A worker process reads the texts, since a model may write 9^9^9^9: an answer has 2 seconds of
-    CPU time (10 on the clock on Windows).
+    The answer is the last `\boxed{...}` after the thinking or, if there is no box, the last `<answer>...</answer>`, in
+    LaTeX or plain text. It must be a result: 12*13 or $\sqrt{4}$ earns nothing, unless the truth is written so too.
+    (1, 2), [1, 2] and {1, 2} differ. A known unit may be left out or added, another unit or word is wrong. Decimals may
+    be rounded after the sixth place. "7 or 8" earns nothing unless the truth is that set. For a truth with variables
+    any equal form counts. The page "What counts as equal" has all rules with a table of pairs, `explain_math` says why
+    an answer earns what it earns. An answer has 2 seconds of CPU time (10 on the clock on Windows).
 
     Args:
         completions: strings or chat lists.
@@ -84,15 +77,11 @@ def math_reward(completions: Sequence[Completion], ground_truth: Sequence, **col
     rewards = [
         None if truth is None else _verdict(truth, answer).reward for truth, answer in zip(truths, answers, strict=True)
     ]
-    unread = {
-        truth: None for truth, reward in zip(truths, rewards, strict=True) if reward is None and truth is not None
-    }
-    if new := [truth for truth in unread if truth not in _WARNED]:
+    unread = [truth for truth, reward in zip(truths, rewards, strict=True) if reward is None and truth is not None]
+    if new := [truth for truth in dict.fromkeys(unread) if truth not in _WARNED]:
         _WARNED.update(new)
-        warnings.warn(
-            f"math_reward cannot read ground_truth {', '.join(map(reprlib.repr, new))}: the reward is None there",
-            stacklevel=2,
-        )
+        shown = ", ".join(map(reprlib.repr, new))
+        warnings.warn(f"math_reward cannot read ground_truth {shown}: the reward is None there", stacklevel=2)
     return rewards
 
 

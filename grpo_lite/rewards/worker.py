@@ -51,7 +51,8 @@ class Worker:
 
     def _exchange(self, line: bytes, seconds: float) -> bytes:
         """Write a question and read a line, which is empty if the process ends before."""
-        clock = threading.Timer(seconds, _stop, [self._process])
+        assert self._process is not None  # for mypy
+        clock = threading.Timer(seconds, self._process.kill)
         clock.daemon = True
         clock.start()
         try:
@@ -85,7 +86,8 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return None
-        _stop(process)
+        process.kill()
+        process.wait()
         self._to.close()
         self._from.close()
         return process.returncode
@@ -98,12 +100,3 @@ class Worker:
             self._to.close()
             self._from.close()
             self._process = None
-
-
-def _stop(process: subprocess.Popen) -> None:
-    process.terminate()  # and not kill at once: it may have a folder to remove or a process to end
-    try:
-        process.wait(2.0)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

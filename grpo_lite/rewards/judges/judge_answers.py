@@ -97,14 +97,12 @@ def judge(truth: str, answer: str) -> list:
 
 
 def in_light_of(truth: str, answer: str) -> str:
-    """Read (B) 12 as B if the truth is an option, AC as A, C if it is some, and 3,14 as 3.14 if it has a point."""
+    """Read (B) 12 as B if the truth is an option."""
     gold, text = tidy(truth).replace('"', "").strip("() "), tidy(answer).replace('"', "")
     option = re.fullmatch(r"\(?([A-J])\s*(?:[).:](.*)|\))?", text, re.DOTALL)
     if re.fullmatch("[A-J]", gold) and option and not re.search(r"\b[A-J]\b", option[2] or ""):
         return option[1]
-    if re.fullmatch(r"[A-J](\s*(,|and)\s*[A-J])+", gold) and re.fullmatch("[A-J]{2,}", text):
-        return ",".join(text)
-    return text.replace(",", ".") if "." in gold and re.fullmatch(r"-?\d+,(?!\d{3}$)\d+", text) else answer
+    return answer
 
 
 def refusal(gold: Reading, value: Reading) -> str:

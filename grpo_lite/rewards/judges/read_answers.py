@@ -1,6 +1,6 @@
 r"""From text to a value, for the judge behind `math_reward`.
 
-How models write is a table, `writing.toml`. Numbers, words and ratios are read here; the parser of math-verify reads
+How models write is a table, `writing.toml`. Numbers and words are read here; the parser of math-verify reads
 everything else.
 """
 
@@ -20,7 +20,7 @@ from sympy.core.relational import Relational
 PARSER = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
 WRITING = tomllib.loads((Path(__file__).parent / "writing.toml").read_text("utf-8"))
 RULES = [(re.compile(pattern), text) for piece in WRITING["piece"] for pattern, text in piece["rules"]]
-SCALES, SIGNS = WRITING["scales"], str.maketrans(WRITING["signs"])
+SCALES, SIGNS = WRITING["scales"], str.maketrans(dict(pair.split(" ", 1) for pair in WRITING["signs"]))
 OUTSIDE = r"(?![^(\[{]*[)\]}])"  # what stands in no bracket
 THOUSANDS = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:,\d{{3}})+(?!\d|,\d){OUTSIDE}")
 SEVERAL = re.compile(rf"[,;]{OUTSIDE}|\b(?:or|and)\b|<|>|\\[lgn]e(?![a-z])|!=")
@@ -83,8 +83,9 @@ def read(text: str) -> Reading:
     *names, text = re.split(r"=(?![^{]*\})", text) if single else [text]
     text, unit = split_unit(text)
     text = MIXED.sub(improper, text)
-    value = next((found for found in (number(text), ratio(text), words(text)) if found is not None), None)
-    value, finished = (value, True) if value is not None else parse(text)
+    value = number(text)
+    value = words(text) if value is None else value
+    value, finished = parse(text) if value is None else (value, True)
     if not exactly and not abs(value - number(rough)) * 10 ** places(number(rough)) < 1:
         raise ValueError("two candidates")
     return Reading([name.strip() for name in names], value, unit, finished)
@@ -129,16 +130,9 @@ def number(text: str) -> sympy.Rational | None:
     return value * sympy.Integer(10) ** int(next(filter(None, powers), 0)) * (-1 if sign == "-" else 1)
 
 
-def ratio(text: str) -> sympy.Tuple | None:
-    """Read 2:3:5."""
-    parts = [x for part in text.split(":") if (x := number(part)) is not None]
-    whole = 2 < len(parts) == text.count(":") + 1
-    return sympy.Tuple(sympy.Symbol(":"), *(x / parts[0] for x in parts)) if whole else None
-
-
 def words(text: str) -> sympy.Symbol | None:
-    """Read what is no mathematics, such as yes, June 20, AB, 3:30 or 1, 2, ..., n: equal if it is written the same."""
-    if re.search(r"\\[lc]?dots|\.\.\.|^\d+:\d\d$", text):
+    """Read what is no mathematics, such as yes, AB, 3:30, 2:3:5 or 1, 2, ..., n: equal if written the same."""
+    if re.search(r"\\[lc]?dots|\.\.\.|^\d+(:\d+)+$", text):
         return sympy.Symbol(re.sub(r"\\[lc]?dots", "...", re.sub(r"\s", "", text)))
     text = text.replace('"', " ").strip(" .!")
     if re.search(r"(?i)\b(?:is|are|answer|equals|see)\b", text) or len(

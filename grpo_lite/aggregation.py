@@ -10,7 +10,7 @@ from grpo_lite.masking import masked_mean
 
 # What the loss of a slice of a batch is to be multiplied with, so that the slices add up to the loss of the whole: the
 # slice's share of the "rows", its share of the counted "tokens", or 1 ("total") when all get the num_items_in_batch of
-# the whole. The quantile of high entropies and the mean of the entropy bonus are always those of one call.
+# the whole.
 _SHARES = {"mean over tokens": "tokens", "sum by total": "total"}
 SLICE_SHARE = {name: _SHARES.get(algorithm.aggregation, "rows") for name, algorithm in ALGORITHMS.items()}
 

@@ -1,6 +1,7 @@
 """The table of the family: which objective, settings, clip range and average make up each loss type.
 
-A new loss is a function in `objectives` and a line here.
+A new loss is a function in `objectives`, and here how it is called with a `Batch` and a line in the table. The ranges
+of its settings stand in `_checks`.
 """
 
 import math

@@ -241,5 +241,5 @@ class GRPOTrainer:
 
 
 def is_due(every: int | None, before: int, now: int) -> bool:
-    """Whether a multiple of `every` lies behind `before` and not behind `now`."""
+    """Whether a multiple of `every` was passed or reached since: before < multiple <= now."""
     return every is not None and now // every > before // every

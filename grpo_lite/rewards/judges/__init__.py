@@ -1,1 +1,1 @@
-"""Scripts that run in a process of their own, started by `grpo_lite.rewards.worker` without the package around them."""
+"""What runs apart from the package: the judge of mathematics in a process of its own, the inside of the sandbox."""

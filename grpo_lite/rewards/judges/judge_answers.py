@@ -25,7 +25,8 @@ MEMORY = 2 * 1024**3
 FACTORS = {"%": sympy.Rational(1, 100), "°": sympy.pi / 180}
 ORDERED = (sympy.Tuple, sympy.Interval, sympy.MatrixBase)
 UNORDERED = (sympy.FiniteSet, sympy.Union, sympy.And, sympy.Or)
-POINTS = [sympy.Rational(*point) for point in ((17, 5), (29, 23), (-7, 3), (-31, 11), (5, 1), (12, 1))]
+BASE = re.compile(r"\d\s*_\s*\{?\s*(\w+)")
+POINTS = [sympy.Rational(x) for x in "17/5 29/23 -7/3 -31/11 5 12 2 3 -203/7 233/6".split()]
 SAFE = re.compile(r"(?:Integer|Float) \('?[0-9.eE+-]+'? \)(?:/Integer \([0-9]+ \))?")  # as sympy writes 5, 0.5, 3/2
 RUN = sympy_parser.eval_expr
 
@@ -87,6 +88,8 @@ def judge(truth: str, answer: str) -> list:
         value = read(in_light_of(truth, answer))
         shown[1] = str(value)
         why = refusal(gold, value)
+        if (base := BASE.findall(answer)) and base != BASE.findall(truth):
+            why = "the answer is written to another base"
         reward = 0.0 if why else 1.0
     except TooLong:
         why = f"the {whose} takes too long to read or to compare"
@@ -100,7 +103,7 @@ def in_light_of(truth: str, answer: str) -> str:
     """Read (B) 12 as B if the truth is an option."""
     gold, text = tidy(truth).replace('"', "").strip("() "), tidy(answer).replace('"', "")
     option = re.fullmatch(r"\(?([A-J])\s*(?:[).:](.*)|\))?", text, re.DOTALL)
-    if re.fullmatch("[A-J]", gold) and option and not re.search(r"\b[A-J]\b", option[2] or ""):
+    if re.fullmatch("[A-J]", gold) and option and not re.search(r"\b[A-J]\b|\b[a-j]\)", option[2] or ""):
         return option[1]
     return answer
 
@@ -111,7 +114,7 @@ def refusal(gold: Reading, value: Reading) -> str:
         return f"the unit is {value.unit} and not {gold.unit}"
     if gold.finished and not value.finished:
         return "the answer is still to be worked out"
-    if gold.names and not value.names and not is_name(gold.names[0]):
+    if gold.names and not value.names and (not is_name(gold.names[0]) or re.search(r"[-+*/]", gold.names[0])):
         return "the truth is an equation, the answer is none"
     if gold.names and value.names:
         left, other = read(gold.names[0]).value, read(value.names[0]).value
@@ -127,7 +130,8 @@ def refusal(gold: Reading, value: Reading) -> str:
     pairs, unit = [(gold.value, value.value)], gold.unit or value.unit
     if gold.unit != value.unit and unit in FACTORS:  # 50% is 0.5; it is 50 as well, where there is no confusion
         factors = [FACTORS[unit] if reading.unit else 1 for reading in (gold, value)]
-        pairs = pairs * bool(unit != "%" or gold.value > 1) + [(gold.value * factors[0], value.value * factors[1])]
+        bare = gold.value > 1 if unit == "%" else not gold.value.has(sympy.pi)
+        pairs = pairs * bool(bare) + [(gold.value * factors[0], value.value * factors[1])]
     return "" if any(same(*pair) for pair in pairs) else "the values differ"
 
 
@@ -161,7 +165,7 @@ def same(gold: sympy.Basic, value: sympy.Basic) -> bool:
         return not both(sympy.FiniteSet, sympy.Interval) and verify(gold, value, timeout_seconds=None)
     if both(sympy.Expr) and gold.is_number and value.is_number:
         return rounds(value, gold) if gold.is_Rational and not value.is_Rational else same_number(gold, value)
-    return both(sympy.Expr) and agree(gold, value)
+    return both(sympy.Expr) and gold.is_number == value.is_number and agree(gold, value)
 
 
 def in_any_order(gold: tuple, value: tuple) -> bool:
@@ -218,7 +222,10 @@ def agree(gold: sympy.Expr, value: sympy.Expr) -> bool:
 
 def proportional(gold: sympy.Expr, value: sympy.Expr, signed: bool = False) -> bool:
     """Whether one is a multiple of the other, a positive one if the sign counts."""
-    ratios = [x / y for x, y in pairs_of_values(gold, value) if x != 0 and y != 0]
+    pairs = pairs_of_values(gold, value)
+    if any((x == 0) != (y == 0) and abs((x - y).evalf(15)) > 1e-9 for x, y in pairs):
+        return False
+    ratios = [x / y for x, y in pairs if x != 0 and y != 0]
     return len(ratios) > 1 and all(same_number(ratios[0], x) for x in ratios) and not (signed and ratios[0] < 0)
 
 

@@ -16,6 +16,7 @@ import sympy
 from latex2sympy2_extended import NormalizationConfig, latex2sympy
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
+from sympy.functions.elementary.trigonometric import TrigonometricFunction as TRIG
 
 PARSER = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
 WRITING = tomllib.loads((Path(__file__).parent / "writing.toml").read_text("utf-8"))
@@ -31,6 +32,9 @@ NUMBER = re.compile(
     r"(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{?\s*([+-]?\d{1,5})\s*\}?|[eE]([+-]?\d{1,5}))?"
     r"|10\s*\^\s*\{?\s*([+-]?\d{1,5})\s*\}?)"
 )
+PRIME = re.compile(r"'|\\prime")
+# The parser reads y'' and A^T as y and A.
+MARKED = re.compile(r"([A-Za-z])\s*((?:\^\s*\{?\s*)?(?:'|\\prime\s*)+\}?|\^\s*\{?\s*(?:T(?![A-Za-z])|\\top)\s*\}?)")
 FOLDED = re.compile(r"(\d+)\)?(?:\s*(?:/|:|\\div)\s*|\}\s*\{)\(?(\d+)")  # a division that the parser works out
 CALLS = re.compile(r"\\(?:binom|gcd|lcm|det|Gamma)|vmatrix")  # and what else it does
 PREFIXES, PREFIXED, OTHERS = ([names.split() for names in group] for group in WRITING["units"].values())
@@ -142,13 +146,20 @@ def words(text: str) -> sympy.Symbol | None:
     word = r"(?<![A-Za-z\d])(?!and\b)[A-Za-z]{3}|^no$|^on$|^[A-Z]{2,}$"
     if not re.fullmatch(r"[\w ,.'()?!-]+", text) or not re.search(word, text):
         return None
-    found = [word.removesuffix("s") for word in re.findall(r"\w+", text.lower())]
-    return sympy.Symbol(" ".join(found).replace("doe not exist", "dne") + " ")
+    found = re.findall(r"\d+\.\d+|\w+|-", text.lower())  # a minus says something, a comma does not
+    found = [word.removesuffix("s") if len(word) > 4 else word for word in found]
+    return sympy.Symbol(" ".join(found).replace("does not exist", "dne") + " ")
 
 
 def parse(text: str) -> tuple[sympy.Basic, bool]:
     """Read an expression, and whether it is a result: with nothing left to work out, such as 2*3 or 12/2."""
+    text = MARKED.sub(
+        lambda m: f"{m[1]}_{{{'T' if 'T' in m[2] or 'top' in m[2] else 'p' * len(PRIME.findall(m[2]))}}}", text
+    )
     text = text.replace('"', " ")
+    letters = set(re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", text))
+    for large in (letter for letter in letters if letter.isupper() and letter.lower() in letters):
+        text = re.sub(rf"(?<![A-Za-z\\]){large}(?![A-Za-z_])", f"{large}_{{large}}", text)  # to the parser R is r
     if re.search(r"(?<![_^\d])\d+\s+\d", text):
         raise ValueError("two numbers side by side may be one, a sum or a product")
     text = re.sub(r"(?<![_^\d.])([\d.]+)\s*(?=\()|(\))\s*(?=\(?\d|\\frac)", r"\1\2\\cdot ", text)  # 2(3) is 6, not 5
@@ -158,8 +169,17 @@ def parse(text: str) -> tuple[sympy.Basic, bool]:
     if isinstance(value, sympy.FiniteSet) and all(isinstance(x, (Relational, sympy.And)) for x in value):
         if not value.atoms(sympy.Eq):
             value = (sympy.Or if " or " in text else sympy.And)(*value)
-    finished = not (folded or CALLS.search(text) or isinstance(value, sympy.Rational) or unfinished(raw))
+    folded = folded or bool(CALLS.search(text)) or value.has(sympy.Derivative, sympy.Integral, sympy.Limit)
+    finished = not (folded or isinstance(value, sympy.Rational) or unfinished(raw) or unfinished_product(value))
     return value, finished  # number() reads the finished numbers
+
+
+def unfinished_product(value: sympy.Basic) -> bool:
+    """Whether complex numbers are still to be multiplied, as in (1+i)^2."""
+    if not (isinstance(value, sympy.Expr) and value.is_number and value.has(sympy.I)):
+        return False
+    powers = (x.exp.is_Integer and x.exp > 1 and x.base.is_Add for x in value.atoms(sympy.Pow))
+    return any(powers) or any(sum(arg.is_Add for arg in x.args) > 1 for x in value.atoms(sympy.Mul))
 
 
 def unfinished(value: sympy.Basic) -> bool:
@@ -173,6 +193,8 @@ def unfinished(value: sympy.Basic) -> bool:
             if isinstance(node, (sympy.Add, sympy.Mul)) and len(plain) > 1:
                 return True
             if node.is_number and isinstance(node.doit(), sympy.Number):
+                return True
+            if isinstance(node, TRIG) and node.is_number and not node.doit().has(TRIG):  # sin(pi/3)
                 return True
     return False
 
@@ -189,10 +211,9 @@ def exact(value: sympy.Basic) -> sympy.Basic:
 
 
 def is_name(text: str) -> bool:
-    """Whether this may stand before an equals sign to say what is equal: x_1, f(2), m + n, but not 2x."""
-    return bool(text.strip()) and not re.search(
-        r"\d", re.sub(r"[_^]\s*(\{[^{}]*\}|\w)|(?<=[A-Za-z}])\s*\([^()]*\)", "", text)
-    )
+    """Whether this may stand before an equals sign to say what is equal: x_1, f(2), m + n, but not 2x, -x or x^2."""
+    bare = re.sub(r"_\s*(\{[^{}]*\}|\w)|(?<=[A-Za-z}'])\s*\([^()]*\)|\|(?=[A-Z]{2}\|)|(?<=[A-Z]{2})\|", "", text)
+    return bool(bare.strip()) and not re.search(r"[\d^|]|^\s*-|\\(?:not|ln|log|sin|cos|tan|sqrt|frac)(?![a-z])", bare)
 
 
 def places(decimal: sympy.Rational) -> int:

@@ -36,7 +36,8 @@ def _words(line: str) -> list:
     for i, word in enumerate(words):
         if word[0] in "-0123456789":
             with suppress(ValueError):  # as text, or longer than Python reads
-                words[i] = json.loads(word)
+                number = json.loads(word)
+                words[i] = word if abs(number) == math.inf else number  # 1e400 is not 2e400
     return words
 
 

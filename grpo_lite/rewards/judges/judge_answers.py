@@ -102,7 +102,7 @@ def judge(truth: str, answer: str) -> list:
 def in_light_of(truth: str, answer: str) -> str:
     """Read (B) 12 as B if the truth is an option."""
     gold, text = tidy(truth).replace('"', "").strip("() "), tidy(answer).replace('"', "")
-    option = re.fullmatch(r"\(?([A-J])\s*(?:[).:](.*)|\))?", text, re.DOTALL)
+    option = re.fullmatch(r"(?:[Oo]ption |[Cc]hoice )?\(?([A-J])\s*(?:[).:](.*)|\))?", text, re.DOTALL)
     if re.fullmatch("[A-J]", gold) and option and not re.search(r"\b[A-J]\b|\b[a-j]\)", option[2] or ""):
         return option[1]
     return answer

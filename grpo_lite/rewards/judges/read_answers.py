@@ -143,7 +143,7 @@ def words(text: str) -> sympy.Symbol | None:
         re.findall(r"[A-Za-z]{2,}", text)
     ) > 5 > text.count("\\"):
         raise ValueError("a sentence")
-    word = r"(?<![A-Za-z\d])(?!and\b)[A-Za-z]{3}|^no$|^on$|^[A-Z]{2,}$"
+    word = r"(?<![A-Za-z\d])(?!and\b)[A-Za-z]{3}|^(?:no|No|NO|on)$|^[A-Z]{2,}$"
     if not re.fullmatch(r"[\w ,.'()?!-]+", text) or not re.search(word, text):
         return None
     found = re.findall(r"\d+\.\d+|\w+|-", text.lower())  # a minus says something, a comma does not

@@ -113,7 +113,7 @@ def overview(config, warn):
     questions = dict(row.findall(readme))
     parts = []
     for title, lessons in GROUPS.items():
-        parts.append(f"## {title}")
+        parts.append(f"## {title}, question by question")  # the menu has the bare title: no two landmarks of one name
         for lesson in lessons:
             facts, question = HEAD.search(lesson.head), questions.get(lesson.file.url)
             if not question:

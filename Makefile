@@ -87,7 +87,7 @@ parity: install
 
 # The figures of docs/speed.md; wants a machine with nothing else to do.
 bench: install
-	$(BIN)/grpo-lite bench --output grpo_lite/data/bench.md
+	$(BIN)/python tests/bench/compare.py
 
 # The two models that a reader can run in the page.
 models: install

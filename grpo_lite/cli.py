@@ -1,4 +1,4 @@
-"""The command line: `grpo-lite train | eval | sample | bench | sandbox`, the same as `python -m grpo_lite`.
+"""The command line: `grpo-lite train | eval | sample | sandbox`, the same as `python -m grpo_lite`.
 
 Every command is one function here; what they do stands in the module they call.
 """
@@ -94,13 +94,6 @@ def sample(args: argparse.Namespace) -> None:
             print(f"  {before:<40} {after}")
 
 
-def bench(args: argparse.Namespace) -> None:
-    """Measure time and memory, as ratios, on this machine."""
-    from grpo_lite.experiments.bench import main as measure
-
-    measure(args.only, args.output)
-
-
 def sandbox(args: argparse.Namespace) -> None:
     """Build the sandbox for programs ahead of its first use."""
     from grpo_lite.rewards.sandbox import cache_folder, load
@@ -171,7 +164,7 @@ TRAIN_OPTIONS: dict[str, tuple[Any, str]] = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="grpo-lite", description="Train and look at small models with GRPO, on a plain CPU.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | eval | sample | bench | sandbox")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | eval | sample | sandbox")
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=run.__doc__)
@@ -207,10 +200,6 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--completions", type=_at_least(2), default=4, metavar="N", help="of each problem; default: %(default)s"
     )
-
-    sub = command("bench", bench, "measure speed and memory as ratios")
-    sub.add_argument("--only", type=_name, metavar="PART", help="step, learning, memory or rewards; default: all")
-    sub.add_argument("--output", type=_name, metavar="FILE", help="also write the table as Markdown")
 
     command("sandbox", sandbox, "build the sandbox for programs ahead of its first use")
     return parser

@@ -5,13 +5,16 @@ The directions are tested with a clock that stands still unless the work in ques
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+import compare
+import scoring
+import stepwise
 from grpo_lite import _checks, completion_logps
-from grpo_lite.experiments import bench, scoring, stepwise
 from grpo_lite.tasks import load_base_model
 from grpo_lite.training import batching
 
@@ -24,7 +27,7 @@ class StandIn:
 
     def __init__(self, monkeypatch):
         self.now = 100.0
-        for module in (bench, stepwise, scoring):
+        for module in (compare, stepwise, scoring):
             monkeypatch.setattr(module.time, "perf_counter", lambda: self.now)
 
     def passes(self, seconds, result=None):
@@ -46,26 +49,26 @@ class TestDirections:
     """Each ratio is ours divided by theirs, by durations that are given."""
 
     def test_of_a_step(self, clock, monkeypatch):
-        monkeypatch.setattr(bench.GRPOTrainer, "train", clock.passes(2.0))
-        monkeypatch.setattr(bench, "model_alone", clock.passes(5.0))
+        monkeypatch.setattr(compare.GRPOTrainer, "train", clock.passes(2.0))
+        monkeypatch.setattr(compare, "model_alone", clock.passes(5.0))
 
         def train_trl(after_update, reward, settings):
             assert settings["max_steps"] == 3
             assert not any(after_update(None, number, 8.0) for number in (1, 2, 3))
 
-        monkeypatch.setattr(bench, "train_trl", train_trl)
-        turns = bench.step(rounds=3, **TINY)
+        monkeypatch.setattr(compare, "train_trl", train_trl)
+        turns = compare.step(rounds=3, **TINY)
         assert turns == [{"one step / TRL's": (2.0, 8.0), "one step / the model's calls alone": (2.0, 5.0)}] * 3
-        assert [row.ratio for row in bench.summary("step", turns)] == [0.25, 0.4]
+        assert [row.ratio for row in compare.summary("step", turns)] == [0.25, 0.4]
 
     def test_of_learning(self, monkeypatch):
         def race(train, target, settings):
             assert (target, settings["max_steps"]) == (0.9, 120)
-            return {bench.train_ours: (30.0, 10), bench.train_trl: (120.0, 12)}[train]
+            return {compare.train_ours: (30.0, 10), compare.train_trl: (120.0, 12)}[train]
 
-        monkeypatch.setattr(bench, "_race", race)
+        monkeypatch.setattr(compare, "_race", race)
         turn = {"time to 90% accuracy / TRL's": (30.0, 120.0), "updates until then / TRL's": (10, 12)}
-        assert bench.learning(seeds=2, target=0.9) == [turn, turn]
+        assert compare.learning(seeds=2, target=0.9) == [turn, turn]
 
     def test_of_memory(self, monkeypatch):
         def in_new_process(work, width, plain, tokens):
@@ -77,7 +80,7 @@ class TestDirections:
         for width in (8, 16):
             turn[f"memory of scoring / with all logits, width {width}"] = (100 * width, 1000 * width)
             turn[f"time of scoring / with all logits, width {width}"] = (3.0, 9.0)
-        assert bench.memory(widths=(8, 16), runs=2, tokens=64) == [turn, turn]
+        assert compare.memory(widths=(8, 16), runs=2, tokens=64) == [turn, turn]
 
     def test_of_rewards(self, clock, monkeypatch):
         def code_reward(completions, tests, entry_points):
@@ -88,10 +91,10 @@ class TestDirections:
             assert len(completions) == len(ground_truth)
             clock.now += 0.004 * len(completions)
 
-        monkeypatch.setattr(bench, "code_reward", code_reward)
-        monkeypatch.setattr(bench, "math_reward", math_reward)
-        turns = bench.rewards(rounds=2, programs=30)
-        ratios = {row.what: row.ratio for row in bench.summary("rewards", turns)}
+        monkeypatch.setattr(compare, "code_reward", code_reward)
+        monkeypatch.setattr(compare, "math_reward", math_reward)
+        turns = compare.rewards(rounds=2, programs=30)
+        ratios = {row.what: row.ratio for row in compare.summary("rewards", turns)}
         assert len(turns) == 2
         assert ratios == {
             "one program of three tests / a millisecond": pytest.approx(2.0),
@@ -111,7 +114,7 @@ class TestDirections:
 class TestSummary:
     def test_a_ratio_is_the_median_over_turns(self):
         def ratio(*pairs):
-            (row,) = bench.summary("part", [{"x / y": pair} for pair in pairs])
+            (row,) = compare.summary("part", [{"x / y": pair} for pair in pairs])
             return row
 
         assert ratio((1.0, 2.0), (4.0, 2.0), (3.0, 2.0)) == ("part", "x / y", 1.5, 0.5, 2.0, None, 3.0)
@@ -121,11 +124,11 @@ class TestSummary:
 
     def test_goals_stand_behind_the_labels_that_they_belong_to(self):
         labels = ["one step / TRL's", "updates until then / TRL's"]
-        rows = bench.summary("part", [dict.fromkeys(labels, (1.0, 4.0))])
+        rows = compare.summary("part", [dict.fromkeys(labels, (1.0, 4.0))])
         assert [(row.what, row.goal) for row in rows] == list(zip(labels, [0.75, None], strict=True))
 
     def test_of_nothing(self):
-        assert bench.summary("part", []) == []
+        assert compare.summary("part", []) == []
 
 
 class TestClock:
@@ -139,57 +142,57 @@ class TestClock:
         assert laps == [("model", 1, 3.0), ("model", 2, 4.0)]
 
     def test_a_step_is_one_update_and_takes_what_the_trainer_takes(self, clock, monkeypatch):
-        trainer = bench._trainer(bench.STEP | TINY)
+        trainer = compare._trainer(compare.STEP | TINY)
         sample = trainer.sample
         monkeypatch.setattr(trainer, "sample", lambda: clock.passes(7.0)() or sample())
-        assert [bench._one_step(trainer) for _ in range(2)] == [7.0, 7.0]
+        assert [compare._one_step(trainer) for _ in range(2)] == [7.0, 7.0]
         assert trainer.step == 2
 
     def test_a_race_counts_what_the_clock_gives_and_evaluates_every_second_update(self, monkeypatch):
         accuracies = iter([0.5, 0.96])
-        monkeypatch.setattr(bench.rollout, "evaluate", lambda *args: {"sampled_accuracy": next(accuracies)})
+        monkeypatch.setattr(compare.rollout, "evaluate", lambda *args: {"sampled_accuracy": next(accuracies)})
 
         def train(after_update, reward, settings):
             stops = [after_update(None, number, float(number)) for number in (1, 2, 3, 4)]
             assert stops == [False, False, False, True]
 
-        assert bench._race(train, 0.95, {"max_steps": 4}) == (10.0, 4)
+        assert compare._race(train, 0.95, {"max_steps": 4}) == (10.0, 4)
 
     def test_a_race_that_does_not_reach_its_target_says_so(self, monkeypatch):
-        monkeypatch.setattr(bench.rollout, "evaluate", lambda *args: {"sampled_accuracy": 0.5})
+        monkeypatch.setattr(compare.rollout, "evaluate", lambda *args: {"sampled_accuracy": 0.5})
 
         def train(after_update, reward, settings):
             assert not any(after_update(None, number, 1.0) for number in (1, 2))
 
         with pytest.raises(ValueError, match="in reach of 2 updates, got 0.95 and 0.5"):
-            bench._race(train, 0.95, {"max_steps": 2})
+            compare._race(train, 0.95, {"max_steps": 2})
 
 
 @pytest.mark.slow
 class TestParts:
     def check(self, part, turns, count):
         assert len(turns) == count
-        for row in bench.summary(part, turns):
+        for row in compare.summary(part, turns):
             assert 0 < row.low <= row.ratio <= row.high < float("inf")
 
     def test_step(self):
-        self.check("step", bench.step(rounds=2, **TINY), 2)
+        self.check("step", compare.step(rounds=2, **TINY), 2)
 
     def test_learning(self):
-        self.check("learning", bench.learning(seeds=2, target=0.05, **TINY), 2)
+        self.check("learning", compare.learning(seeds=2, target=0.05, **TINY), 2)
 
     def test_memory(self):
         torch.ones(2 * 10**8)  # 800 MB that this process has held, and a new one has not
-        (turn,) = bench.memory(widths=(8,), runs=1, tokens=512, vocabulary=40_000)
+        (turn,) = compare.memory(widths=(8,), runs=1, tokens=512, vocabulary=40_000)
         ours, plain = turn["memory of scoring / with all logits, width 8"]
         logits = 512 * 40_000 * 4
         assert logits < plain < 8e8
         assert ours < plain - logits
 
     def test_rewards(self, monkeypatch):
-        paid, code_reward = [], bench.code_reward
-        monkeypatch.setattr(bench, "code_reward", lambda *a, **k: paid.append(code_reward(*a, **k)) or paid[-1])
-        self.check("rewards", bench.rewards(rounds=2, programs=3), 2)
+        paid, code_reward = [], compare.code_reward
+        monkeypatch.setattr(compare, "code_reward", lambda *a, **k: paid.append(code_reward(*a, **k)) or paid[-1])
+        self.check("rewards", compare.rewards(rounds=2, programs=3), 2)
         assert paid == [[1.0], [1.0] * 3, [1.0] * 3]  # what is timed is judged right
 
     @pytest.mark.parametrize("train", [stepwise.train_ours, stepwise.train_trl])
@@ -204,7 +207,7 @@ class TestParts:
             laps.append((number, seconds > 0))
             return number == 3
 
-        train(stop_after_three, reward, bench.LEARNING | TINY | {"seed": 0})
+        train(stop_after_three, reward, compare.LEARNING | TINY | {"seed": 0})
         assert batches == [8, 8, 8]
         assert laps == [(1, True), (2, True), (3, True)]
 
@@ -212,7 +215,7 @@ class TestParts:
 class TestMemory:
     def test_is_left_out_where_there_is_no_proc(self, monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(scoring, "STATUS", tmp_path / "status")
-        assert bench.memory() == []
+        assert compare.memory() == []
         assert "only Linux has: left out" in capsys.readouterr().err
 
     def test_what_is_held_is_read_in_bytes(self, monkeypatch, tmp_path):
@@ -223,7 +226,7 @@ class TestMemory:
 
 def test_the_model_alone_updates_by_the_cross_entropy_of_the_completion_tokens():
     model, tokenizer = load_base_model()
-    trainer = bench._trainer(bench.STEP | TINY)
+    trainer = compare._trainer(compare.STEP | TINY)
     batch = batching.stack(trainer.add_advantages(trainer.sample()))
     assert not batch.mask.all()
     logps = completion_logps(model, batch.prompt_ids, batch.ids, completion_mask=batch.mask)
@@ -236,13 +239,13 @@ def test_the_model_alone_updates_by_the_cross_entropy_of_the_completion_tokens()
 
 
 def test_no_group_agrees_on_a_reward_for_every_second_completion():
-    groups = bench._trainer(bench.STEP | TINY).sample()
+    groups = compare._trainer(compare.STEP | TINY).sample()
     assert [group.rewards.tolist() for group in groups] == [[0.0, 1.0, 0.0, 1.0]] * 2
 
 
 def test_table():
-    rows = [bench.Row("a", "x / y", 0.5, 0.25, 1.0, 0.5, 3.0), bench.Row("a", "z", 0.51, 0.5, 0.52, 0.5, 3.0)]
-    assert bench.table([*rows, bench.Row("b", "w", 2.0, 1.0, 3.0, None, 3.0)]).splitlines()[2:] == [
+    rows = [compare.Row("a", "x / y", 0.5, 0.25, 1.0, 0.5, 3.0), compare.Row("a", "z", 0.51, 0.5, 0.52, 0.5, 3.0)]
+    assert compare.table([*rows, compare.Row("b", "w", 2.0, 1.0, 3.0, None, 3.0)]).splitlines()[2:] == [
         "| a | x / y | 0.50 | 0.25 to 1.00 | 0.5, met |",
         "| a | z | 0.51 | 0.50 to 0.52 | 0.5, missed |",
         "| b | w | 2.00 | 1.00 to 3.00 |  |",
@@ -251,68 +254,72 @@ def test_table():
 
 class TestCommand:
     @pytest.fixture(autouse=True)
-    def leave_the_test_process_as_it_is(self, monkeypatch):
+    def leave_the_test_process_as_it_is(self, monkeypatch, tmp_path):
         self.cores = []
         monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: self.cores.append(cores), raising=False)
         monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5}, raising=False)
         monkeypatch.setattr(os, "environ", dict(os.environ))
-        monkeypatch.setattr(
-            bench, "PARTS", {"step": lambda: [{"s / t": (1, 4)}], "memory": lambda: [{"m / n": (3, 2)}]}
-        )
+        parts = {"step": lambda: [{"s / t": (1, 4)}], "memory": lambda: [{"m / n": (3, 2)}]}
+        monkeypatch.setattr(compare, "PARTS", parts)
+        self.stored = tmp_path / "bench.md"
+        monkeypatch.setattr(compare, "STORED", self.stored)
 
-    def test_writes_table_and_json(self, tmp_path, capsys):
-        bench.main(output=str(tmp_path / "bench.md"))
-        text = (tmp_path / "bench.md").read_text()
+    def test_stores_table_and_json(self, capsys):
+        compare.main([])
+        text = self.stored.read_text()
         assert capsys.readouterr().out == text
         assert text.splitlines()[2:4] == [
             "| step | s / t | 0.25 | 0.25 to 0.25 |  |",
             "| memory | m / n | 1.50 | 1.50 to 1.50 |  |",
         ]
-        content = json.loads((tmp_path / "bench.json").read_text())
-        assert [bench.Row(**row) for row in content["rows"]] == [
+        content = json.loads(self.stored.with_suffix(".json").read_text())
+        assert [compare.Row(**row) for row in content["rows"]] == [
             ("step", "s / t", 0.25, 0.25, 0.25, None, 1),
             ("memory", "m / n", 1.5, 1.5, 1.5, None, 3),
         ]
         assert text.endswith(f"\n\n{content['machine']}\n")
 
     def test_keeps_to_one_core_and_measures_one_part(self, capsys):
-        bench.main(only="memory")
+        compare.main(["--only", "memory"])
         assert self.cores == [{3}]
         out = capsys.readouterr().out
         assert "m / n" in out
         assert "s / t" not in out
+        assert not self.stored.exists()
 
     @pytest.mark.parametrize("only", ["speed", ""])
-    def test_an_unknown_part_is_refused(self, only):
-        with pytest.raises(ValueError, match=f"--only must be one of 'step', 'memory', got '{only}'"):
-            bench.main(only=only)
+    def test_an_unknown_part_is_refused(self, only, capsys):
+        with pytest.raises(SystemExit):
+            compare.main(["--only", only])
+        assert re.search(f"--only: invalid choice: '{only}' .*step.*memory", capsys.readouterr().err)
+        assert not self.cores
 
     def test_a_missing_trl_names_the_extra(self, monkeypatch):
         _checks.check_installed.cache_clear()
         monkeypatch.setattr(_checks, "find_spec", lambda name: None)
         with pytest.raises(ImportError, match=r"grpo-lite\[train,test\]"):
-            bench.main()
+            compare.main([])
 
 
 def test_the_stored_table_has_the_rows_that_are_measured(monkeypatch):
     """All parts at their full sizes, with nothing measured: what is left is the labels."""
-    monkeypatch.setattr(bench, "train_trl", lambda after_update, reward, settings: after_update(None, 1, 1.0))
-    monkeypatch.setattr(bench, "_one_step", lambda trainer: 1.0)
-    monkeypatch.setattr(bench, "_seconds", lambda work: 1.0)
-    monkeypatch.setattr(bench, "_race", lambda *args: (1.0, 1))
+    monkeypatch.setattr(compare, "train_trl", lambda after_update, reward, settings: after_update(None, 1, 1.0))
+    monkeypatch.setattr(compare, "_one_step", lambda trainer: 1.0)
+    monkeypatch.setattr(compare, "_seconds", lambda work: 1.0)
+    monkeypatch.setattr(compare, "_race", lambda *args: (1.0, 1))
     monkeypatch.setattr(scoring, "in_new_process", lambda *args: (1, 1.0))
-    rows = [row for name, part in bench.PARTS.items() for row in bench.summary(name, part())]
-    stored = json.loads((ROOT / "grpo_lite/data/bench.json").read_text())
-    stored_rows = [bench.Row(**row) for row in stored["rows"]]
+    rows = [row for name, part in compare.PARTS.items() for row in compare.summary(name, part())]
+    stored = json.loads(compare.STORED.with_suffix(".json").read_text())
+    stored_rows = [compare.Row(**row) for row in stored["rows"]]
     assert [(row.part, row.what, row.goal) for row in stored_rows] == [(row.part, row.what, row.goal) for row in rows]
-    assert set(bench.GOALS) == {row.what for row in rows if row.goal is not None}
-    text = f"{bench.table(stored_rows)}\n\n{stored['machine']}\n"
-    assert (ROOT / "grpo_lite/data/bench.md").read_text() == text
+    assert set(compare.GOALS) == {row.what for row in rows if row.goal is not None}
+    text = f"{compare.table(stored_rows)}\n\n{stored['machine']}\n"
+    assert compare.STORED.read_text() == text
 
 
 def test_the_page_shows_the_stored_table_and_the_command():
     page = (ROOT / "docs/speed.md").read_text()
-    assert '--8<-- "grpo_lite/data/bench.md"' in page
+    assert f'--8<-- "{compare.STORED.relative_to(ROOT)}"' in page
     assert "make bench" in page
     (parts,) = [line.split("one part: ")[1] for line in page.splitlines() if "one part: " in line]
-    assert parts.replace(" or ", ", ").split(", ") == list(bench.PARTS)
+    assert parts.replace(" or ", ", ").split(", ") == list(compare.PARTS)

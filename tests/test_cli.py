@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from grpo_lite.cli import TRAIN_OPTIONS, main
-from grpo_lite.experiments.bench import PARTS
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
 from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.records import read_lines
@@ -206,7 +205,7 @@ def test_another_task_or_setting_does_not_go_on_in_the_same_folder(trained, caps
 # argument list -> exit code and what the one line says
 WRONG = [
     ([], 2, "grpo-lite: the following arguments are required: train | eval | sample | .*; see grpo-lite --help"),
-    (["learn"], 2, "grpo-lite: .*invalid choice: 'learn' .*train.*eval.*sample.*bench.*; see grpo-lite --help"),
+    (["learn"], 2, "grpo-lite: .*invalid choice: 'learn' .*train.*eval.*sample.*sandbox.*; see grpo-lite --help"),
     (["train"], 2, "grpo-lite train: .*--output-dir; see grpo-lite train --help"),
     (
         ["train", "--output-dir", "x", "--task", "sums"],
@@ -240,7 +239,6 @@ WRONG = [
     (["sample", str(BASE_MODEL), "--seed", "9" * 20], 2, ".*--seed: .* below .*, not '9{20}'; see .*"),
     (["eval", "--threads", "0"], 2, ".*--threads: write a whole number of at least 1 .*, not '0'.*"),
     (["train", "--output-dir", ""], 2, "grpo-lite train: .*--output-dir: write a name, not ''; see .*"),
-    (["bench", "--only", ""], 2, "grpo-lite bench: .*--only: write a name, not ''; see .*"),
     (["train", "--output-dir", "x", "--loss-type", "cispo"], 1, ".*epsilon_high.*"),
     (
         ["train", "--output-dir", "x", "--loss-type", "gmpo", "--delta", "2"],
@@ -285,7 +283,7 @@ def test_both_ways_to_type_it_are_the_same():
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "sample", "bench", "sandbox"])
+@pytest.mark.parametrize("command", ["train", "eval", "sample", "sandbox"])
 def test_help_reads_well(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -293,8 +291,6 @@ def test_help_reads_well(command, capsys):
     assert stopped.value.code == 0
     assert text.startswith(f"usage: grpo-lite {command}")
     assert "None" not in text  # no option says that its default is nothing
-    if command == "bench":
-        assert set(PARTS) <= set(re.findall(r"\w+", re.search("--only PART(.*);", text)[1]))
     if command == "train":
         assert re.search(r"--learning-rate X\s+step size at its highest; default: 0.0007", text)
         assert re.search(r"--output-dir FOLDER\s+the same folder again goes on where it was", text)

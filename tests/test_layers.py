@@ -24,7 +24,7 @@ ALGORITHM = [
 ]
 REWARDS = [{"worker", "sandbox", "protocol", "equality"}, {"text"}, {"shaping", "answers", "programs"}]
 TRAINING = [{"config", "distributed"}, {"rollout"}, {"batching", "records"}, {"checkpoint"}, {"terminal"}, {"trainer"}]
-EXPERIMENTS = [{"pretrain", "scoring", "stepwise", "sweep"}, {"bench"}]
+EXPERIMENTS = [{"pretrain", "sweep"}]
 # `combine_rewards` lives with the advantages and can also be had where it is looked for; the sandbox is compiled and
 # run with one configuration.
 ALLOWED = {("rewards", "advantages"), ("rewards.sandbox", "rewards.judges.build_sandbox")}

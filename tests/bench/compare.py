@@ -1,9 +1,11 @@
 """How fast is it: time and memory against TRL and against the model alone, as ratios.
 
-`grpo-lite bench` measures all parts in a few minutes, on one core. The two sides of a comparison take turns, so that
-whatever else the machine does slows both; a ratio is the median over turns.
+`make bench` measures all parts in a few minutes, on one core, and writes the table of docs/speed.md again;
+`python tests/bench/compare.py --only PART` measures one and prints it. The two sides of a comparison take turns, so
+that whatever else the machine does slows both; a ratio is the median over turns.
 """
 
+import argparse
 import dataclasses
 import itertools
 import json
@@ -19,15 +21,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from grpo_lite._checks import check_choice, check_installed
-from grpo_lite.experiments import scoring
-from grpo_lite.experiments.stepwise import model_alone, train_ours, train_trl
+import scoring
+from grpo_lite._checks import check_installed
 from grpo_lite.rewards.answers import math_reward
 from grpo_lite.rewards.programs import code_reward
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
 from grpo_lite.training import batching, rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.trainer import GRPOTrainer
+from stepwise import model_alone, train_ours, train_trl
 
 # Steps so small that the model stays what it is, and every step has the same work to do.
 STEP: dict[str, Any] = {
@@ -37,7 +39,7 @@ STEP: dict[str, Any] = {
     "max_completion_length": 16,
 }
 LEARNING = {name: RECIPE[name] for name in ("max_steps", *STEP)}
-
+STORED = Path(__file__).with_name("bench.md")
 
 Turn = dict[str, tuple[float, float]]  # one measurement of each side, under a label "x / y": (x, y)
 # What a ratio should be at most; the others are only to be known.
@@ -65,26 +67,27 @@ class Row(NamedTuple):
     measured: float  # the median of the numerator, in seconds, bytes or updates
 
 
-def main(only: str | None = None, output: str | None = None) -> None:
-    """Measure, print the table, and write it to a file, with the same numbers as JSON beside it."""
-    if only is not None:
-        check_choice("--only", only, tuple(PARTS))
-    check_installed("trl", "bench compares with TRL", "train,test")
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print the table; when all parts were measured, store it, with the same numbers as JSON beside it."""
+    parser = argparse.ArgumentParser(description="Measure speed and memory as ratios.")
+    parser.add_argument("--only", choices=list(PARTS), help="measure one part and store nothing")
+    args = parser.parse_args(argv)
+    check_installed("trl", "the benchmark compares with TRL", "train,test")
     # Before transformers is loaded: no report to TRL's makers, no bar for each model, one thread for tokenizers too.
     os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TOKENIZERS_PARALLELISM="false")
     torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):  # on Linux; the processes that judge and measure inherit it
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     rows: list[Row] = []
-    for part in PARTS if only is None else [only]:
+    for part in [args.only] if args.only else PARTS:
         print(f"measuring {part}", file=sys.stderr, flush=True)
         rows += summary(part, PARTS[part]())
     text = f"{table(rows)}\n\n{machine()}\n"
     print(text, end="")
-    if output:
-        Path(output).write_text(text)
+    if not args.only:
+        STORED.write_text(text)
         content = {"machine": machine(), "rows": [row._asdict() for row in rows]}
-        Path(output).with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+        STORED.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def summary(part: str, turns: Sequence[Turn]) -> list[Row]:
@@ -238,3 +241,6 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 PARTS = {part.__name__: part for part in (step, learning, memory, rewards)}
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What `bench` times: our trainer and TRL's under the same settings, stopped after each update, and the model alone."""
+"""What `compare` times: our trainer and TRL's, same settings, stopped after each update, and the model alone."""
 
 import tempfile
 import time

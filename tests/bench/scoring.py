@@ -1,4 +1,4 @@
-"""What it costs to score completions at a large vocabulary, for `bench`: in slices, or with all logits at once."""
+"""What it costs to score completions at a large vocabulary, for `compare`: in slices, or with all logits at once."""
 
 import time
 from collections.abc import Callable

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from grpo_lite import GRPOConfig
 from grpo_lite.training.batching import logps_of, micro_batches, stack
 from helpers.runs import group_of, model_of
 
@@ -61,7 +62,7 @@ def test_rows_are_padded_where_nothing_is_read():
 
 def test_log_probs_of_a_batch_are_those_of_its_completions_at_a_temperature():
     model, rows = model_of().eval(), stack(GROUPS[:2])
-    found = logps_of(model, rows, 0.5)
+    found = logps_of(model, rows, GRPOConfig(temperature=0.5))
     for i, length in enumerate(LENGTHS[0] + LENGTHS[1]):
         ids = torch.tensor([3, 4, *range(1, length + 1)])
         logps = torch.log_softmax(model(ids[None]).logits[0, 1:-1] / 0.5, dim=-1)

@@ -14,7 +14,8 @@ def test_defaults_are_those_of_trl_but_for_the_documented_ones():
 
     theirs = {field.name: field.default for field in fields(TRLConfig)}
     ours = {field.name: field.default for field in fields(GRPOConfig)}
-    documented = {"max_steps": 100, "loss_type": "grpo", "use_bias_correction_kl": False}
+    documented = {"max_steps": 100, "loss_type": "grpo", "use_bias_correction_kl": False,
+                  "bf16": False, "gradient_checkpointing": False}  # fmt: skip
     ours_alone = {"max_sampling_rounds": 1}
     computed_there = {"eval_steps": None, "output_dir": None, "per_device_eval_batch_size": 64, "disable_tqdm": None,
                       "epsilon_high": None}  # fmt: skip
@@ -125,7 +126,8 @@ DECIDE = {"max_steps": 7, "learning_rate": 0.5, "lr_scheduler_type": "cosine", "
           "num_generations": 4, "max_completion_length": 9, "temperature": 0.5, "num_iterations": 2, "beta": 0.1,
           "epsilon": 0.1, "epsilon_high": 0.3, "delta": 2.0, "loss_type": "bnpo", "use_bias_correction_kl": True,
           "importance_sampling_level": "sequence", "scale_rewards": "none", "reward_weights": [1.0],
-          "mask_truncated_completions": True, "max_sampling_rounds": 2, "seed": 1}  # fmt: skip
+          "mask_truncated_completions": True, "max_sampling_rounds": 2, "bf16": True, "gradient_checkpointing": True,
+          "seed": 1}  # fmt: skip
 
 
 def test_every_setting_either_decides_about_the_weights_or_does_not():

@@ -23,7 +23,15 @@ ALGORITHM = [
     {"loss"},
 ]
 REWARDS = [{"worker", "sandbox", "protocol", "equality"}, {"text"}, {"shaping", "answers", "programs"}]
-TRAINING = [{"config", "distributed"}, {"rollout"}, {"batching", "records"}, {"checkpoint"}, {"terminal"}, {"trainer"}]
+TRAINING = [
+    {"config", "distributed"},
+    {"policy"},
+    {"rollout"},
+    {"batching", "records"},
+    {"checkpoint"},
+    {"terminal"},
+    {"trainer"},
+]
 EXPERIMENTS = [{"pretrain", "sweep"}]
 # `combine_rewards` lives with the advantages and can also be had where it is looked for; the sandbox is compiled and
 # run with one configuration.

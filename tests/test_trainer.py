@@ -101,7 +101,10 @@ def advantages_by_hand(rewards, size):
 def test_updates_are_those_of_a_hand_written_loop(loss_type, kind):
     trainer = make_trainer(model=model_of(kind), loss_type=loss_type, weight_decay=0.1, max_grad_norm=0.5)
     twin = copy.deepcopy(trainer.model)
-    optimizer = torch.optim.AdamW(twin.parameters(), lr=1.0, weight_decay=0.1)
+    flat = ("bias", "ln_", "norm")  # biases and norms do not decay
+    decays = {name: 0.0 if any(x in name for x in flat) else 0.1 for name, _ in twin.named_parameters()}
+    assert {*decays.values()} == {0.0, 0.1}
+    optimizer = torch.optim.AdamW([{"params": p, "weight_decay": decays[n]} for n, p in twin.named_parameters()])
     for learning_rate in (1e-2, 2e-2 / 3, 1e-2 / 3):  # linear to 0 in three updates
         groups = trainer.add_advantages(trainer.select_groups(trainer.sample()))
         rewards = [r for group in groups for r in odd(group.completions)]
@@ -116,7 +119,8 @@ def test_updates_are_those_of_a_hand_written_loop(loss_type, kind):
         assert length > 0.5  # so that it is shortened
         for p in twin.parameters():
             p.grad *= 0.5 / (length + 1e-6)
-        optimizer.param_groups[0]["lr"] = learning_rate
+        for own in optimizer.param_groups:
+            own["lr"] = learning_rate
         optimizer.step()
         # Llama's norm computes in float32 whatever the weights are.
         assert_same(weights(trainer.model), weights(twin), 1e-9 if kind == "gpt2" else 1e-5)

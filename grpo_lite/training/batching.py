@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from grpo_lite.logprobs import completion_logps
+from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.policy import precision
 from grpo_lite.training.rollout import Group, chunks
 
 
@@ -54,10 +56,14 @@ def stack(groups: list[Group], piece: slice = slice(None)) -> Rows:
     )
 
 
-def logps_of(model: torch.nn.Module, rows: Rows, temperature: float) -> Float[Tensor, "B T"]:
+def logps_of(model: torch.nn.Module, rows: Rows, args: GRPOConfig) -> Float[Tensor, "B T"]:
     """Return the log-probs of the completions; the prompt of a group is read once."""
-    masks = {"prompt_mask": rows.prompt_mask, "completion_mask": rows.mask}
-    return completion_logps(model, rows.prompt_ids, rows.ids, **masks, temperature=temperature)
+    prompts, prompt_mask = rows.prompt_ids, rows.prompt_mask
+    if args.gradient_checkpointing:  # no layer remembers what it has read: the prompt is read with each completion
+        prompts, prompt_mask = (x.repeat_interleave(len(rows.ids) // len(x), dim=0) for x in (prompts, prompt_mask))
+    masks = {"prompt_mask": prompt_mask, "completion_mask": rows.mask}
+    with precision(model, args):
+        return completion_logps(model, prompts, rows.ids, **masks, temperature=args.temperature)
 
 
 def _pad(parts: list[Tensor], left: bool = False) -> Tensor:

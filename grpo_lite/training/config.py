@@ -23,7 +23,7 @@ class GRPOConfig:
         learning_rate: step size at its highest. 1e-6 is for models with billions of weights; small ones need more.
         lr_scheduler_type: "linear" to 0, "cosine" to 0, or "constant", after the warm-up.
         warmup_steps: updates over which the step size rises from 0.
-        weight_decay: of AdamW.
+        weight_decay: of AdamW; not for biases and the gains of norms, as in TRL.
         max_grad_norm: a longer gradient is shortened to this length; 0 switches that off.
         per_device_train_batch_size: completions that go through the model at once; a multiple of `num_generations`
             or a divisor of it, so that the prompt of a group is read once.
@@ -50,6 +50,10 @@ class GRPOConfig:
         save_steps: updates between two checkpoints; 500 as in TRL. The last update is always saved.
         save_total_limit: how many checkpoints to keep; None keeps all.
         log_completions: write the first group of each batch to `completions.jsonl`.
+        bf16: compute matrix products in bfloat16 (autocast), here and in evaluations; weights, gradients and optimiser
+            stay in float32. False here, True in TRL.
+        gradient_checkpointing: keep no activations within the layers and compute them twice: less memory, more time.
+            False here, True in TRL.
         seed: of sampling and of the order of the prompts.
         use_cpu: stay on the CPU although there is an accelerator.
         disable_tqdm: True hides the progress bar, None shows it in a terminal only.
@@ -91,6 +95,8 @@ class GRPOConfig:
     save_steps: int = 500
     save_total_limit: int | None = None
     log_completions: bool = False
+    bf16: bool = False
+    gradient_checkpointing: bool = False
     seed: int = 42
     use_cpu: bool = False
     disable_tqdm: bool | None = None

@@ -16,6 +16,7 @@ from grpo_lite.rewards.protocol import RewardFunc, name_of, score_completions
 from grpo_lite.sampling import Completions, greedy_decode, sample_group
 from grpo_lite.training import distributed
 from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.policy import precision
 
 
 class Group(NamedTuple):
@@ -137,7 +138,8 @@ def evaluate(
     lengths: list[int] = []
     for part in chunks(list(rows), args.per_device_eval_batch_size):
         inputs = _encode(model, tokenizer, part, args)
-        greedy = greedy_decode(model, **inputs)
+        with precision(model, args):
+            greedy = greedy_decode(model, **inputs)
         sampled = _draw(model, inputs, 1, args, generator)
         scores["greedy"].append(_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, greedy)[1])
         scores["sampled"].append(_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, sampled)[1])
@@ -196,8 +198,10 @@ def _special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
 
 
 def _draw(model, inputs: dict, size: int, args: GRPOConfig, generator: torch.Generator) -> Completions:
+    inputs = inputs | {"num_generations": size, "temperature": args.temperature, "generator": generator}
     try:
-        return sample_group(model, **inputs, num_generations=size, temperature=args.temperature, generator=generator)
+        with precision(model, args):
+            return sample_group(model, **inputs)
     except RuntimeError as error:
         if "probability tensor" not in str(error):  # what PyTorch calls it as it draws
             raise

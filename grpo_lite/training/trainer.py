@@ -18,7 +18,7 @@ from grpo_lite.advantages import group_advantages
 from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.loss import grpo_loss
 from grpo_lite.rewards.protocol import RewardFunc
-from grpo_lite.training import batching, checkpoint, distributed, records, rollout
+from grpo_lite.training import batching, checkpoint, distributed, policy, records, rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.rollout import Group
 from grpo_lite.training.terminal import ctrl_c, naming_the_step, progress_bar
@@ -73,11 +73,14 @@ class GRPOTrainer:
             if rows is not None and (len(rows) == 0 or "prompt" not in rows[0]):
                 raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows[:1])}")
         self.device = distributed.start(args.use_cpu)
+        policy.check_model(model)
         self.model = model.to(self.device).eval()
         distributed.broadcast_(model.state_dict().values())
         self.reference = copy.deepcopy(model).requires_grad_(False) if args.beta > 0 else None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, weight_decay=args.weight_decay, fused=True)
+        if args.gradient_checkpointing:
+            policy.recompute_layers(model)
+        self.optimizer = torch.optim.AdamW(policy.parameter_groups(model, args.weight_decay), fused=True)
         self.generator = torch.Generator(self.device).manual_seed(args.seed + 1_000_003 * distributed.rank())
         self.step = self.prompts_taken = 0
         self.history: list[dict] = []
@@ -148,7 +151,7 @@ class GRPOTrainer:
         if self.reference:
             rows = [batching.stack([group]) for group in groups]
             with torch.no_grad():
-                logps = [batching.logps_of(self.reference, row, self.args.temperature) for row in rows]
+                logps = [batching.logps_of(self.reference, row, self.args) for row in rows]
             groups = [group._replace(ref_logps=x) for group, x in zip(groups, logps, strict=True)]
         return groups
 
@@ -162,7 +165,8 @@ class GRPOTrainer:
                 f"weights are those of step {self.step}: look at its rewards and log-probs, or lower learning_rate"
             )
         learning_rate = float(self.args.learning_rate_at(self.step))
-        self.optimizer.param_groups[0]["lr"] = learning_rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
         self.optimizer.step()
         self.step += 1
         return {"step": self.step, **metrics, "grad_norm": norm, "learning_rate": learning_rate}
@@ -194,7 +198,7 @@ class GRPOTrainer:
         """Add the gradient of one micro-batch, with its share in the whole; return its loss, KL and clip fraction."""
         args = self.args
         out = grpo_loss(
-            batching.logps_of(self.model, part, args.temperature),
+            batching.logps_of(self.model, part, args),
             # With one update a batch the policy is still the one that sampled: each ratio is 1, its gradient is not 0.
             part.logps if args.num_iterations > 1 else None,
             part.advantages,

@@ -1,0 +1,57 @@
+"""The model that is trained: what it must be, and how it computes."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grpo_lite.training.config import GRPOConfig
+
+
+def check_model(model: torch.nn.Module) -> None:
+    """Refuse a model whose weights would not move, or whose parts are not where the trainer looks for them."""
+    kind = type(model)
+    if kind.__module__.split(".")[0] in ("torch", "accelerate", "deepspeed") or model._compiled_call_impl:
+        raise ValueError(
+            f"model must be the model of transformers itself, not compiled or wrapped, got {kind.__name__}: hand over "
+            "what is inside; gradients of several processes are added up by the trainer"
+        )
+    parameters = list(model.parameters())
+    if any(hasattr(p, "device_mesh") or p.is_meta for p in parameters) or len({p.device for p in parameters}) > 1:
+        raise ValueError("model must be whole on one device, got one in shards or with weights left out: load it whole")
+    half = {p.dtype for p in parameters if p.requires_grad} & {torch.bfloat16, torch.float16}
+    if half:
+        raise ValueError(
+            f"weights that are trained must be kept in float32, got {half.pop()}, where a step of 1e-6 is lost in "
+            "rounding: from_pretrained(..., dtype=torch.float32), and bf16=True computes in 16 bits"
+        )
+
+
+def recompute_layers(model: torch.nn.Module) -> None:
+    """Keep no activations within a layer: it is computed once more in the backward pass.
+
+    transformers does so in training mode only. The layers alone are put into it, so that dropout stays off.
+    """
+    from torch.utils.checkpoint import checkpoint
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not layers:
+        raise ValueError(f"gradient_checkpointing needs layers that can be recomputed, got {type(model).__name__}")
+    for layer in layers:
+        layer.gradient_checkpointing = layer.training = True
+        layer._gradient_checkpointing_func = lambda *args: checkpoint(*args, use_reentrant=False)
+
+
+def precision(model: torch.nn.Module, args: GRPOConfig) -> torch.autocast:
+    """Return the context in which the model computes: matrix products in 16 bits for `bf16`, else as it comes."""
+    return torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=args.bf16)
+
+
+def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
+    """Return the weights that are trained as AdamW takes them: matrices decay, biases and gains of norms do not."""
+    trained: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]

@@ -14,8 +14,9 @@ from grpo_lite._checks import check_float, check_same_shape, widen
 def kl_k1(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""Estimate KL(policy || reference) by the log-ratio itself.
 
-    $k_1 = \log\pi_\theta - \log\pi_{\text{ref}}$. Unbiased, but negative about as often as positive. Never a
-    loss: its expected gradient on the policy's own samples is exactly 0, so it would add only noise.
+    $k_1 = \log\pi_\theta - \log\pi_{\text{ref}}$. Unbiased, and of either sign. Never a loss: on the policy's own
+    samples its expected gradient does not know the reference. It is exactly 0 for one token or a sum of tokens; under
+    a mean over each completion it is that of the mean of 1 / length, which makes completions longer.
 
     Args:
         logps: log-probs of the sampled tokens under the policy, nats, at most 0.
@@ -40,7 +41,8 @@ def kl_k2(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) ->
     r"""Estimate KL(policy || reference) by half the squared log-ratio.
 
     $k_2 = \tfrac12 (\log\pi_\theta - \log\pi_{\text{ref}})^2$. Biased in value, small in spread. As a loss on
-    the policy's own samples its expected gradient is exactly that of KL(policy || reference).
+    the policy's own samples its expected gradient is that of KL(policy || reference) for the next token. Over
+    completions the effect on later prefixes is missing (arXiv:2506.09477).
 
     Args:
         logps: log-probs of the sampled tokens under the policy, nats, at most 0.
@@ -65,7 +67,7 @@ def kl_k3(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) ->
     r"""Estimate KL(policy || reference) the way GRPO does: unbiased and never negative.
 
     $k_3 = e^{d} - d - 1$ with $d = \log\pi_{\text{ref}} - \log\pi_\theta$. As a loss on the policy's own samples
-    its expected gradient is that of the other direction, KL(reference || policy).
+    its expected gradient is that of the other direction, KL(reference || policy), for the next token.
 
     Args:
         logps: log-probs of the sampled tokens under the policy, nats, at most 0.

@@ -14,7 +14,8 @@ def completion_mask(completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequ
 
     The end token counts: ending there was a decision of the model, and a model whose end tokens are
     masked out never learns to stop. What follows it is padding. The mask is found by position, not by
-    comparing with the padding id, because many tokenizers pad with the end token itself.
+    comparing with the padding id, because many tokenizers pad with the end token itself. A row that was cut off and
+    then padded with the end token cannot be told from one that ended: its first padding counts.
 
     Args:
         completion_ids: sampled token ids, padded on the right.

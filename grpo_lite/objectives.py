@@ -42,8 +42,8 @@ def clipped_surrogate(
     Raises:
         ValueError: shapes or dtypes do not fit, epsilon or epsilon_high below 0, delta not above 1.
 
-    Source: PPO, eq. 7 (arXiv:1707.06347); clip-higher: DAPO (arXiv:2503.14476); delta: INTELLECT-2
-    (arXiv:2505.07291). Built in lesson "Ratio and clipping".
+    Source: PPO, eq. 7 (arXiv:1707.06347); clip-higher: DAPO (arXiv:2503.14476); delta: the c of
+    dual-clip PPO (arXiv:1912.09729), in GRPO INTELLECT-2 (arXiv:2505.07291). Built in lesson "Ratio and clipping".
 
     Example:
         >>> clipped_surrogate(torch.tensor([[1.5], [1.5]]), torch.tensor([1.0, -1.0]))
@@ -75,7 +75,8 @@ def cispo_objective(
         ratio: from `importance_ratio`; a constant here, no gradient passes. [B, 1] for sequence ratios.
         advantages: one a completion; a constant.
         logps: log-probs under the policy, nats; the gradient goes here.
-        epsilon_high: the cap itself, above 0, not 1 + epsilon_high. ScaleRL (arXiv:2510.13786) used 5.0.
+        epsilon_high: the cap itself, above 0, as in TRL and ScaleRL (arXiv:2510.13786), which used 5.0. The paper of
+            CISPO writes the cap as 1 + epsilon_high.
 
     Returns:
         The objective of each token. Its value depends on the log-prob and cannot be compared with other objectives.

@@ -223,14 +223,14 @@ plotting.lines(
 #
 # > A habit that is never tried cannot be rewarded.
 #
-# The same has been seen in a large model. DeepSeek-R1-Zero was rewarded for right answers, and its completions grew longer and longer ([DeepSeek-R1, arXiv:2501.12948](https://arxiv.org/abs/2501.12948)). It was also rewarded for putting its thoughts between tags. Ours is not even that.
+# The same has been seen in a large model. DeepSeek-R1-Zero was rewarded for right answers, and its completions grew longer and longer ([DeepSeek-R1, arXiv:2501.12948](https://arxiv.org/abs/2501.12948)). Part of such growth may be the method's own: dividing each completion's loss by its length lets wrong answers grow long ([Dr. GRPO, arXiv:2503.20783](https://arxiv.org/abs/2503.20783)). It was also rewarded for putting its thoughts between tags. Ours is not even that.
 
 # %% [markdown]
 # **Check yourself.** Suppose that the base model could never begin with `<think>`: probability 0, in every sample. Same reward, same training. What do 100 steps make of it?
 #
 # <details class="wrong"><summary>It discovers thinking, since thinking pays</summary>Only what is sampled can be paid. A completion that never occurs never earns anything, however good it would be.</details>
-# <details class="wrong"><summary>It learns to add in its head, since only right answers are paid</summary>Its straight answers are guesses. Which of them is right is luck, and luck does not carry over to other problems.</details>
-# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow.</details>
+# <details class="wrong"><summary>It learns to add in its head, since only right answers are paid</summary>Lucky guesses are praised too, and where the function can be learnt they carry over. Adding four digits in one step is what this small model does not learn.</details>
+# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow, and adding in one step is too much for it.</details>
 
 # %% [markdown]
 # ## Why the greedy curve jumps

@@ -381,7 +381,7 @@ print(f"loops {loops:.4f}   package {packaged.loss:.4f}   kl {packaged.kl:.4f}")
 # | old policy | $\pi_{\theta_{\text{old}}}$ | the policy at the moment when it sampled the group | at every new group | `old_logps` |
 # | reference | $\pi_{\text{ref}}$ | the frozen copy from the start | never during a run | `ref_logps` |
 #
-# The old policy needs no model of its own. All that is left of it are the log-probs that were stored while sampling, `group.logps`. It differs from the policy only from the second step on the same group. The number of steps for each group is $\mu$, and with $\mu = 1$ every ratio is 1. (DeepSeekMath also renews the reference from time to time, between long rounds of training; within a round it is frozen.)
+# The old policy needs no model of its own. All that is left of it are the log-probs that were stored while sampling, `group.logps`. It differs from the policy from the second step on: on the same group (the number of steps for each group is $\mu$), or on another part of a large batch that was sampled at once. With one step for each sampled batch every ratio is 1. (DeepSeekMath also renews the reference from time to time, between long rounds of training; within a round it is frozen.)
 #
 # **Predict.** The policy has moved by one step. It samples a new group. What are its ratios to the old policy, and to the reference?
 

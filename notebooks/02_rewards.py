@@ -664,7 +664,7 @@ for ours, packaged in (
     )
 
 # %% [markdown]
-# *empty*: it has all the tags, does not repeat itself, and its one thought is a Latin letter. *honest* thinks in digits, which belong to no script. So keep the weights of such functions small against the reward for being right, and read what the model writes for them.
+# *empty*: it has all the tags, does not repeat itself, and its one thought is a Latin letter. *honest* thinks in digits, which belong to no script. So keep the weights of such functions small against the reward for being right, and read what the model writes for them. A small weight rules only where some are right and some wrong. In a group without that difference, dividing by its spread gives the weight back: of eight wrong answers three have the form, and their advantages are 1.207, 1.206, 1.185 and 1.012 for weights of 1, 0.2, 0.01 and 0.001.
 #
 # ## Exercises
 #

@@ -249,7 +249,7 @@ kept = logits.softmax(dim=-1).topk(2).values.sum()
 print(f"ratio after top-2: {kept:.2f}")
 
 # %% [markdown]
-# The training pass could cut in the same way. But once the policy has moved, a token that was drawn may fall out of the cut: probability 0, log-prob $-\infty$. We do not cut.
+# The training pass could cut in the same way. But once the policy has moved, a token that was drawn may fall out of the cut: probability 0, log-prob $-\infty$. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) stores which tokens were kept, and cuts to the same ones when it scores. We do not cut, and store nothing.
 
 # %% [markdown]
 # **Check yourself.** A sampler draws with top-k and stores the log-probs of the *whole* softmax. Scored again before any update, every ratio is 1. Is all well?
@@ -621,7 +621,7 @@ for p in (0.5, 0.05):
     print(p, {G: round(p**G + (1 - p) ** G, 4) for G in (2, 8, 32)})
 
 # %% [markdown] tags=["solution"]
-# At $p = 0.5$ a group of 8 is almost never silent. At $p = 0.05$ two thirds of the groups of 8 are, and even of the groups of 32 one in five. Hard prompts need large groups, and prompts that are never solved need something else.
+# At $p = 0.5$ a group of 8 is almost never silent. At $p = 0.05$ two thirds of the groups of 8 are, and even of the groups of 32 one in five. So for one prompt: hard prompts need large groups, and prompts that are never solved need something else. For a fixed number of completions, larger groups are also fewer prompts, and find no more right answers (lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/)).
 
 # %% [markdown]
 # **3. Find the bug.** In the loop with `alive`, two lines have changed places. Which token is lost, and what will the model never learn?

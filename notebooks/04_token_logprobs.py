@@ -428,7 +428,7 @@ print("under the mask:", together[0, 2])
 # | never ends | 4, 4, 4, 4 | 1, 1, 1, 1 |
 # | ends at once | 2, 2, 2, 2 | 1, 0, 0, 0 |
 #
-# The ids alone do not tell the end from the padding. The position does. As a loop:
+# The ids alone do not tell the end from the padding. The position does, as long as a row that was cut off is not padded with the end token: in 4, 4, 4, 2, 2 the first 2 would count. Where that can happen, keep the sampler's own mask, as `Completions.mask`. As a loop:
 
 
 # %% tags=["result-mask-loop"]

@@ -177,9 +177,9 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that was measured is which prompt was easier.
+# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that this step measured is which prompt was easier. Over many steps it bends nothing, for a mean over the batch is nearly a constant; [REINFORCE++ (arXiv:2501.03262)](https://arxiv.org/abs/2501.03262) normalises over the batch on purpose. But what a single step says is mostly about the prompts.
 #
-# > The comparison only means something among answers to the same question.
+# > In a single step, the comparison only means something among answers to the same question.
 
 # %% [markdown]
 # **Check yourself.** Four answers to prompt A are all right, with rewards 1, 1, 1, 1. Four answers to prompt B are all wrong: 0, 0, 0, 0. Whom does GRPO push?
@@ -209,7 +209,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Without the division, a right answer counts by how surprising it was: $1 - k/8$. With it, the surprise is measured in units of the spread, and the spread is small at both ends, where nearly all answers agree. So the groups with one dissenter gain the most: the single right answer to a hard prompt is pushed nearly three times as hard (2.47 instead of 0.88), and so is the single wrong answer to an easy one.
+# Without the division, a right answer counts by how surprising it was: $1 - k/8$. With it, the surprise is measured in units of the spread, and the spread is small at both ends, where nearly all answers agree. So the groups with one dissenter gain the most: the single right answer to a hard prompt is pushed nearly three times as hard (2.47 instead of 0.88), and so is the single wrong answer to an easy one. Small weights come back as well: where eight answers are wrong and three of them earn 0.01 for their form, these three have an advantage of 1.185.
 #
 # That is a choice, not a law. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls it a difficulty bias and divides by nothing: `scale_rewards="none"`.
 
@@ -332,7 +332,7 @@ def suspicious_advantages(rewards, num_generations):
 suspicious_advantages(torch.tensor([1.0, 0.0, 1.0, 0.0]), num_generations=4)
 
 # %% [markdown] tags=["solution"]
-# With a single prompt the result is right, which is why a test with one group misses it. With $P$ prompts, row $i$ is compared with rows $i + P$, $i + 2P$ and so on: answers to *different* questions. Here 9 is compared with 3, and 8 with 2.
+# With a single prompt the result is right, which is why a test with one group misses it. With $N$ prompts, row $i$ is compared with rows $i + N$, $i + 2N$ and so on: answers to *different* questions. Here 9 is compared with 3, and 8 with 2.
 
 # %% tags=["solution"]
 rewards = torch.tensor([9.0, 8.0, 3.0, 2.0])

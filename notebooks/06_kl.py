@@ -337,19 +337,21 @@ torch.testing.assert_close(k2_gradient, reverse)
 torch.testing.assert_close(k3_gradient, forward)
 
 # %% [markdown]
-# Read it slowly; this is the part that is rarely told.
+# Read it slowly. All of it is about one token; what changes over a whole completion stands below.
 #
-# - **k1, perfect in value, has expected gradient 0.** Its gradient is that of $\log\pi_\theta$, and $\sum_v \pi_\theta \nabla \log\pi_\theta = \nabla \sum_v \pi_\theta = \nabla 1 = 0$. As a loss it does nothing but shake.
+# - **k1, perfect in value, has expected gradient 0.** Its gradient is that of $\log\pi_\theta$, and $\sum_v \pi_\theta \nabla \log\pi_\theta = \nabla \sum_v \pi_\theta = \nabla 1 = 0$. As a loss it does nothing but shake. (Averaged over each completion it does worse: it makes them longer.)
 # - **k2, biased in value, has exactly the gradient of the reverse KL**, the one we wanted.
 # - **k3, unbiased in value, has exactly the gradient of the forward KL**, the other direction.
 #
-# So GRPO's penalty, on the policy's own samples, pulls along $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$. Both gradients vanish only where policy and reference agree, and close to that point they are nearly the same. Far away they differ. In the logits, the forward gradient is the difference of two probabilities, $\pi_\theta - \pi_{\text{ref}}$, so no component exceeds 1. The reverse one is $\pi_\theta \cdot (k_1 - \mathrm{KL})$, which all but ignores the tokens that the policy has given up.
+# So GRPO's penalty, on the policy's own samples, pulls along $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$. Both gradients vanish only where policy and reference agree, and close to that point they are nearly the same. Far away they differ. In the logits, the forward gradient is the difference of two probabilities, $\pi_\theta - \pi_{\text{ref}}$. That is an average: a single sample weighs $1 - e^d$, which has no bound. For the policy stretched by 8 above, k3's gradient has a spread of 2,498, with the ratio 0.47. The reverse one is $\pi_\theta \cdot (k_1 - \mathrm{KL})$, which all but ignores the tokens that the policy has given up.
 #
-# The way back to the reverse KL is to let the probabilities move after all. Multiply k3 by a factor that *is* 1 and yet has the gradient of $\log\pi_\theta$:
+# In a completion a changed token also changes which prefixes come up later. None of these gradients knows that, so none is that of the KL between completions ([Tang and Munos, arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Near the reference little is missing; far away it may be most ([Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#the-kl-penalty)).
+#
+# The way back to the reverse KL is to let the probability of the token move after all. Multiply k3 by a factor that *is* 1 and yet has the gradient of $\log\pi_\theta$:
 #
 # $$\rho = \exp\big(\log\pi_\theta - \text{a frozen copy of } \log\pi_\theta\big)$$
 #
-# Lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) builds this factor, the importance ratio. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts it on the KL term, and in `grpo_lite.grpo_loss` it is called `use_bias_correction_kl`. TRL 1.16 has it on by default; DeepSeekMath, and our default, have it off.
+# Lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) builds this factor, the importance ratio. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts it on the KL term, against those unbounded weights, and in `grpo_lite.grpo_loss` it is called `use_bias_correction_kl`. TRL 1.16 has it on by default; DeepSeekMath, and our default, have it off.
 
 # %% tags=["result-bias-correction"]
 ratio = (leaf_logps - leaf_logps.detach()).exp()
@@ -381,8 +383,8 @@ plotting.token_matrix(
 # %% [markdown]
 # **Check yourself.** k2 misses the value: 0.2717 on average, where the KL is 0.1865. Is it a bad penalty?
 #
-# <details class="wrong"><summary>Yes: a wrong value pulls the wrong way</summary>Nobody reads the value of a loss. What pulls is the gradient, and that of k2 is right.</details>
-# <details class="right"><summary>No: its expected gradient is that of the KL</summary>In the picture its row equals that of the exact KL, policy first. k2 is biased as a measurement and exact as a penalty.</details>
+# <details class="wrong"><summary>Yes: a wrong value pulls the wrong way</summary>Nobody reads the value of a loss. What pulls is the gradient, and that of k2 is right for the next token.</details>
+# <details class="right"><summary>No: its expected gradient is that of the KL</summary>In the picture its row equals that of the exact KL, policy first. k2 is biased as a measurement and, for one token, exact as a penalty.</details>
 # <details class="wrong"><summary>No: with enough tokens the bias averages out</summary>Noise averages out and a bias stays: 0.2717 is the average. It does no harm, because only the gradient acts.</details>
 
 # %% [markdown]
@@ -514,15 +516,15 @@ print(f"k3, old tokens  {(old_logps.exp() * stale_k3).sum():.4f}")
 print(f"k3 × ratio      {(old_logps.exp() * ratio * stale_k3).sum():.4f}")
 
 # %% [markdown] tags=["solution"]
-# On somebody else's samples k3 is biased. The ratio repairs the value as well as the gradient: $\sum_v \pi_{\text{old}} \cdot \frac{\pi_\theta}{\pi_{\text{old}}} \cdot k_3 = \sum_v \pi_\theta \cdot k_3$. Why that works is the subject of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).
+# On somebody else's samples k3 is biased. For one token the ratio repairs the value as well as the gradient: $\sum_v \pi_{\text{old}} \cdot \frac{\pi_\theta}{\pi_{\text{old}}} \cdot k_3 = \sum_v \pi_\theta \cdot k_3$. Over a completion it does not: how often each prefix comes up is still the old policy's. Why it works is the subject of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).
 
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** The KL penalty is a leash to the frozen reference, and $\beta$ is its price. From samples of the policy, k1 and k3 are right in value, and k3 is never negative. As a loss, k1 pushes nowhere, k2 follows KL(policy ‖ reference), k3 follows KL(reference ‖ policy), and k3 times the ratio follows KL(policy ‖ reference) again.
+# > **Remember.** The KL penalty is a leash to the frozen reference, and $\beta$ is its price. From samples of the policy, k1 and k3 are right in value, and k3 is never negative. As a loss, for the next token, k1 pushes nowhere, k2 follows KL(policy ‖ reference), k3 follows KL(reference ‖ policy), and k3 times the ratio follows KL(policy ‖ reference) again.
 #
 # One consequence for later: the penalty does not know about rewards. A group in which all rewards are equal gives no push from its advantages, but with $\beta > 0$ it is still pulled towards the reference.
 #
-# Sources: J. Schulman, *Approximating KL Divergence* (2020), for k1, k2 and k3; [DeepSeekMath, eq. 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) for k3 in GRPO; [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) for the ratio on it. The gradients we computed ourselves, above.
+# Sources: J. Schulman, *Approximating KL Divergence* (2020), for k1, k2 and k3; [DeepSeekMath, eq. 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) for k3 in GRPO; [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) for the ratio on it; [arXiv:2506.09477](https://arxiv.org/abs/2506.09477) for what is missing over completions. The gradients we computed ourselves, above.
 #
 # **From here:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) takes several steps on the same samples, and asks how far one may go.

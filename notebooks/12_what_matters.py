@@ -536,7 +536,7 @@ for p in (1 / 3, 0.01):
         print(f"p {p:.2f}  G {size:2}: {share:.3f}, {64 / size * share:5.2f} groups")
 
 # %% [markdown] tags=["solution"]
-# At $p = 0.01$ there is less than one such group in a batch, whatever $G$ is. A larger $G$ does not find more right answers among 64 completions: it puts each of them into larger company, and its advantage grows with the company. That the group size made little difference here says nothing about a task like this one.
+# At $p = 0.01$ there is less than one such group in a batch, whatever $G$ is. A larger $G$ does not find more right answers among 64 completions: it puts each of them into larger company, and its advantage grows with the company. (That a hard *prompt* needs a large group, lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), holds for one prompt; this is about a budget.) That the group size made little difference here says nothing about a task like this one.
 
 # %% [markdown]
 # **2. Twenty chances.** The table of all differences makes 20 comparisons. How many stars would luck alone be expected to give? To keep the chance of a single false star below 5 %, each interval would have to hold with $1 - 0.05/20$, and the factor for five values is then 6.76 instead of 2.776. Which of the stars survive?

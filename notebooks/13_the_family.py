@@ -89,7 +89,7 @@ plotting.token_matrix(push(), mask, label="push of each token", rows=["short", "
 # | sum by total | $\sum_{i,t} x_{i,t} \,/\, N$ | `dapo`, `cispo`, `vespo` |
 # | mean of row sums | $\frac1B\sum_i\sum_t x_{i,t}$ | `luspo` |
 #
-# $B$ is the number of completions, $L_{\max}$ the length limit of sampling, $N$ the number of tokens in the whole batch, also when this call sees only a part of it.
+# $B$ is the number of completions, $L_{\max}$ the length limit of sampling, $N$ the number of tokens in the whole batch, also when this call sees only a part of it. (The papers of DAPO and CISPO divide by the tokens of each prompt's group; TRL and verl divide by those of the batch, and so do we.)
 
 
 # %% tags=["define-aggregate"]
@@ -177,7 +177,7 @@ plotting.bars(
 #
 # The clip of PPO switches a token off once it has gone far enough. Each of the following keeps something of it alive. All agree at ratio 1: their push there is the advantage.
 #
-# **CISPO** ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585)) never switches a token off. The ratio becomes a constant weight with a cap, and the gradient flows through the log-prob alone:
+# **CISPO** ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585)) never switches a token off. The ratio becomes a constant weight with a cap, and the gradient flows through the log-prob alone. (The paper writes the cap as $1 + \epsilon_{\text{high}}$; TRL and ScaleRL name the cap itself, as here.)
 #
 # $$\operatorname{sg}[\min(\rho, \epsilon_{\text{high}})]\;\hat A\;\log\pi_\theta \qquad (\operatorname{sg}:\text{ no gradient})$$
 #
@@ -521,7 +521,7 @@ for threshold in (0.0, 0.1, 0.5):
 #
 # ## Several rewards
 #
-# One last relative changes the advantages. Sum two rewards of 0 and 1, and being right in the wrong form (1 + 0) looks the same as being wrong in the right form (0 + 1). **GDPO** ([arXiv:2601.05242](https://arxiv.org/abs/2601.05242)) compares each reward within the group first and adds up then, so that the rarer success counts more. At the end it divides by the spread of the whole batch.
+# The last relatives change the advantages. Sum two rewards of 0 and 1, and being right in the wrong form (1 + 0) looks the same as being wrong in the right form (0 + 1). **GDPO** ([arXiv:2601.05242](https://arxiv.org/abs/2601.05242)) compares each reward within the group first and adds up then, so that the rarer success counts more. At the end it divides by the spread of the whole batch.
 
 
 # %% tags=["define-normalize_then_sum"]
@@ -546,6 +546,8 @@ for weights in (None, [1.0, 0.5, -2.0]):
 
 # %% [markdown]
 # Summed first, three completions have the reward 1 and are the same. Compared first, the rare success of the first is worth more than the common one of the second and third.
+#
+# Two more change what the advantages are divided by. **REINFORCE++** ([arXiv:2501.03262](https://arxiv.org/abs/2501.03262)) takes mean and spread over the whole batch, so one completion a prompt is enough; its variant with groups takes away the group's mean first, which is nearly `scale_rewards="batch"`. **MaxRL** ([arXiv:2602.02710](https://arxiv.org/abs/2602.02710)), for rewards of 0 and 1, divides by the group's *mean*: a prompt with success rate $p$ then weighs $(1 - (1 - p)^{G-1})/p$ times its due. For large groups that is $1/p$, and the step climbs $\log p$, as maximum likelihood does, instead of $p$. In code it is `group_advantages(r, G, scale_rewards="none")` over the mean of the group, and 0 where that is 0.
 #
 # ## Break it
 #

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import grpo_lite
+from helpers.built import ROOT
 from helpers.explorers import assert_same, real, tab_to, uniform
 from helpers.formulas import chances
 
@@ -119,6 +120,23 @@ def test_a_run_ends_after_sixty_steps_and_is_lost_when_its_numbers_run_away(js):
     assert lost["lost"]
     assert js("run.steps", lost) < 60
     assert js("run.next", lost, settings) == lost
+
+
+def test_what_the_hard_question_needs_over_200_lucks(js):
+    """The counts in the text above the explorer: how many runs of sixty steps move at all, and how many get there."""
+    runs = """(settings) => Array.from({ length: 200 }, (_, luck) =>
+      run.toTheEnd(run.fresh("hard"), { ...settings, seed: luck + 1 }).trace.map((at) => at.right))"""
+    moved, past = {}, {}
+    for size, rate in ((8, 0.5), (32, 0.5), (8, 1), (32, 1)):
+        settings = {"question": "hard", "size": size, "rate": rate, "mu": 1, "beta": 0, "epsilon": 0.2}
+        traces = torch.tensor(js(runs, settings))
+        moved[size, rate] = ((traces - 0.003).abs().amax(dim=1) > 1e-9).sum().item()
+        past[size, rate] = (traces[:, -1] > 0.5).sum().item()
+    text = (ROOT / "docs/explore.md").read_text()
+    assert f"Of the first 200 lucks {moved[8, 0.5]} move it within sixty steps, and in none does d" in text
+    assert past[8, 0.5] == 0
+    assert f"32 are still not enough: {past[32, 0.5]} of 200" in text
+    assert f"past one half in {past[8, 1]} of 200, and both together in {past[32, 1]}." in text
 
 
 # What a reader does

@@ -1,7 +1,8 @@
 r"""Shaping rewards: small amounts beside the reward for being right, which steer how an answer is written.
 
 All are heuristics. None knows whether an answer is right, so each can be earned without solving anything; its docstring
-says how. Keep their weights small against the reward that counts, and read what a model writes for them.
+says how. Keep their weights small against the reward that counts, and read what a model writes for them. Where only
+such rewards differ in a group, the division by its spread gives a small weight back (lesson "Rewards").
 """
 
 import math

@@ -191,6 +191,22 @@ def check_prompt_mask(prompt_ids: Tensor, prompt_mask: Tensor | None) -> Tensor:
     return prompt_mask
 
 
+def tokenize(tokenizer, texts: Sequence[str], **settings):
+    """Call a tokenizer; symbols that it does not know get an error that names them."""
+    try:
+        return tokenizer(texts, **settings)
+    except Exception as error:  # the tokenizers library has no class of its own for it
+        if "Missing [UNK] token" not in str(error):
+            raise
+        split, vocabulary = tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str, tokenizer.get_vocab()
+        known = sorted(vocabulary, key=vocabulary.get)
+        unknown = sorted({symbol for text in texts for symbol, _ in split(text)} - set(known))
+        raise ValueError(
+            f"texts must be made of the {len(known)} symbols that the tokenizer knows, {' '.join(known)}, "
+            f"got {', '.join(map(repr, unknown))}: use other texts, or a tokenizer and a model of your own"
+        ) from None
+
+
 def is_finite(value: object) -> bool:
     """Whether a value is a number that float32 can hold; nan is not."""
     return isinstance(value, Real) and bool(abs(value) <= torch.finfo(torch.float32).max)  # type: ignore[operator]

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from grpo_lite import GRPOConfig, GRPOTrainer
-from grpo_lite.experiments.pretrain import SYMBOLS
 from grpo_lite.training import checkpoint
 from grpo_lite.training import records as written
 from grpo_lite.training.checkpoint import newest_checkpoint
@@ -38,7 +37,7 @@ RUN = SETTINGS | {
 
 def make_run(folder, reward_func=odd, **settings):
     args = GRPOConfig(**RUN | {"output_dir": str(folder)} | settings)
-    model = make_tiny_model("gpt2", len(SYMBOLS))
+    model = make_tiny_model("gpt2", len(TOKENIZER))
     return GRPOTrainer(model, reward_func, args, ROWS, TOKENIZER, eval_dataset=ROWS[:2])
 
 
@@ -246,7 +245,7 @@ def test_a_finished_run_started_again_does_nothing(tmp_path, whole):
     assert run.train() is history
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "again").glob("checkpoint-*/*")} == before
     assert run.step == 7
-    saved = make_tiny_model("gpt2", len(SYMBOLS), seed=1)
+    saved = make_tiny_model("gpt2", len(TOKENIZER), seed=1)
     from safetensors.torch import load_model
 
     load_model(saved, whole / "checkpoint-7" / "model.safetensors")
@@ -271,7 +270,7 @@ def test_other_settings_are_refused_by_name(tmp_path, whole):
     assert all(identical(weights(run.model), start))
 
     args = GRPOConfig(**RUN | {"output_dir": str(whole)})
-    other = GRPOTrainer(make_tiny_model("gpt2", len(SYMBOLS)), odd, args, ROWS[1:], TOKENIZER, eval_dataset=ROWS[:2])
+    other = GRPOTrainer(make_tiny_model("gpt2", len(TOKENIZER)), odd, args, ROWS[1:], TOKENIZER, eval_dataset=ROWS[:2])
     message = r"\(rows of train_dataset: 6 there, 5 here, first prompt: 1= there, 2\+3= here\)"
     with pytest.raises(ValueError, match=message):
         other.train()

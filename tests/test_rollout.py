@@ -5,9 +5,8 @@ import torch
 from tokenizers.processors import TemplateProcessing
 
 from grpo_lite import GRPOConfig
-from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
 from grpo_lite.training.rollout import evaluate, sample_groups
-from helpers.runs import ROWS, SETTINGS, TOKENIZER, model_of, odd
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, make_tokenizer, model_of, odd
 
 
 def sampled(model=None, tokenizer=TOKENIZER, rows=ROWS, seed=0, **settings):
@@ -62,7 +61,7 @@ def test_a_model_without_a_limit_of_positions():
     if transformers.__version__ < "5":
         pytest.skip("the Bloom of transformers 4 refuses logits_to_keep")
     torch.manual_seed(0)
-    config = transformers.BloomConfig(vocab_size=len(SYMBOLS), hidden_size=16, n_layer=1, n_head=2)
+    config = transformers.BloomConfig(vocab_size=len(TOKENIZER), hidden_size=16, n_layer=1, n_head=2)
     model = transformers.BloomForCausalLM(config)
     assert not hasattr(model.config, "max_position_embeddings")
     assert len(sampled(model)) == len(ROWS)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from grpo_lite import GRPOConfig, _checks
-from grpo_lite.experiments.pretrain import SYMBOLS, demonstrations, make_model, make_tokenizer
+from grpo_lite.experiments.pretrain import base_demonstrations, small_model
 from grpo_lite.tasks import (
     BASE_MODEL,
     RECIPE,
@@ -24,6 +24,9 @@ from grpo_lite.tasks import (
     think_rate,
 )
 from grpo_lite.training.rollout import evaluate
+from helpers.runs import make_tokenizer
+
+SYMBOLS = ["<pad>", "<eos>", "<think>", "</think>", "<answer>", "</answer>", *"0123456789+=>"]
 
 EVERY_PROMPT = {
     "chain-sum": ["+".join(digits) + "=" for digits in itertools.product("0123456789", repeat=4)],
@@ -199,7 +202,7 @@ def test_demonstrations_of_sorting_have_the_documented_flaws():
 
 
 def test_the_base_model_is_taught_both_tasks_and_no_held_out_problem():
-    pairs = demonstrations(random.Random(0), 6000)
+    pairs = base_demonstrations(random.Random(0), 6000)
     assert len(pairs) == 6000
     assert not any(held_out(prompt) for prompt, _ in pairs)  # 600 would be, by chance
     sums = sum(prompt.endswith("=") for prompt, _ in pairs)
@@ -241,7 +244,7 @@ def test_every_demonstration_fits_the_limits(task):
 
 def test_the_base_model_is_the_one_described():
     model, tokenizer = load_base_model()
-    made = make_model(tokenizer)
+    made = small_model(tokenizer)
     assert {name: p.shape for name, p in model.named_parameters()} == {n: p.shape for n, p in made.named_parameters()}
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(0.4e6, rel=0.1)
     assert not model.training

@@ -13,10 +13,20 @@ from torch.testing import assert_close
 
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.algorithms import ALGORITHMS
-from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
-from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, identical, model_of, odd, only_some, weights
+from helpers.runs import (
+    ROWS,
+    SETTINGS,
+    TOKENIZER,
+    assert_same,
+    identical,
+    make_tokenizer,
+    model_of,
+    odd,
+    only_some,
+    weights,
+)
 
 LOSS_TYPES = ["grpo", "bnpo", "dr_grpo", "dapo"]
 
@@ -317,7 +327,7 @@ def test_reward_functions_see_what_was_sampled_and_their_own_columns():
     flat = [(group, i) for group in groups for i in range(8)]
     assert prompts == [group.prompt for group, _ in flat]
     assert ids == [group.ids[i][group.mask[i]].tolist() for group, i in flat]
-    assert completions == ["".join(SYMBOLS[j] for j in row if j > 1) for row in ids]
+    assert completions == ["".join(TOKENIZER.decode([j]) for j in row if j > 1) for row in ids]
     known = {row["prompt"]: row["pays"] for row in ROWS}
     assert pays == [known[prompt] for prompt in prompts]
 

@@ -1,50 +1,150 @@
-"""Make the base model again: `python -m grpo_lite.experiments.pretrain`, about two minutes on two cores.
+"""A small model of your own: a tokenizer, a GPT-2, and pretraining on demonstrations that need not be good ones.
 
-A small GPT-2 learns by heart what `tasks.py` demonstrates, slips and guesses included. No problem that is held out is
-ever shown.
+The base model that ships with the package is made in this way, of the demonstrations in `tasks.py`, slips and guesses
+included: `python -m grpo_lite.experiments.pretrain` makes it again, in about two minutes.
 """
 
 import argparse
 import random
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
+from grpo_lite._checks import check_installed, tokenize
 from grpo_lite.tasks import BASE_MODEL, TASKS, is_held_out
 
-SYMBOLS = ["<pad>", "<eos>", "<think>", "</think>", "<answer>", "</answer>", *"0123456789+=>"]
+SYMBOLS = ["<think>", "</think>", "<answer>", "</answer>", *"0123456789+=>"]
 
 
-def make_tokenizer():
-    """One token for each symbol."""
+def character_tokenizer(symbols: Sequence[str]):
+    """Make a tokenizer with one token for each symbol, a character or a tag, and two more: `<pad>` and `<eos>`.
+
+    Args:
+        symbols: all that prompts and completions are made of, as a list or a string, each once. The order decides
+            about the token ids.
+
+    Returns:
+        A tokenizer of transformers. A text with any other symbol is an error.
+
+    Raises:
+        ImportError: transformers is not installed.
+        ValueError: a symbol that is empty, stands there twice, or is one of the two.
+
+    Example:
+        >>> tokenizer = character_tokenizer(["<think>", *"abc"])
+        >>> tokenizer("<think>cab")["input_ids"]
+        [2, 5, 3, 4]
+    """
+    check_installed("transformers", "a tokenizer needs transformers", "train")
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
+    known = ["<pad>", "<eos>", *symbols]
+    if "" in known or len(set(known)) < len(known):
+        raise ValueError(f"symbols must differ from each other, from '', '<pad>' and '<eos>', got {list(symbols)}")
     # No symbol stands for the unknown ones: a text with others in it is an error, not a row of padding.
-    tokenizer = Tokenizer(models.WordLevel({symbol: i for i, symbol in enumerate(SYMBOLS)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"</?[a-z]+>|."), behavior="isolated")
+    tokenizer = Tokenizer(models.WordLevel({symbol: i for i, symbol in enumerate(known)}, unk_token="<unk>"))
+    longest_first = sorted(known, key=len, reverse=True)
+    pieces = Regex("|".join([*map(re.escape, longest_first), r"[\s\S]"]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(pieces, behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     # transformers 4 adds token types to these names, and GPT-2 would add an embedding for them.
     names = ["input_ids", "attention_mask"]
     special = {"pad_token": "<pad>", "eos_token": "<eos>", "padding_side": "left"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, model_input_names=names, **special)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=names, **special)
 
 
-def make_model(tokenizer):
-    """Two layers, width 128, four heads, no dropout: about 0.4 million parameters."""
+def small_model(tokenizer, *, width: int = 128, layers: int = 2, positions: int = 64):
+    """Make a GPT-2 with random weights for the symbols of a tokenizer, without dropout; it learns on a CPU.
+
+    Args:
+        tokenizer: what `character_tokenizer` returns.
+        width: size of a hidden state, a multiple of 4, since there are four heads.
+        layers: number of blocks. With 128 and 2 the model has about 0.4 million parameters.
+        positions: longest prompt and completion together, in tokens.
+
+    Returns:
+        The model, in eval mode. `torch.manual_seed` decides about its weights.
+
+    Example:
+        >>> small_model(character_tokenizer("01="), width=32, layers=1).num_parameters()
+        14976
+    """
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
-        vocab_size=len(SYMBOLS), n_positions=64, n_embd=128, n_layer=2, n_head=4,
+        vocab_size=len(tokenizer), n_positions=positions, n_embd=width, n_layer=layers, n_head=4,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
         activation_function="gelu_pytorch_tanh",  # GPT-2's own, by the name under which it is computed in one piece
         bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
-    return GPT2LMHeadModel(config)
+    return GPT2LMHeadModel(config).eval()
 
 
-def demonstrations(rng: random.Random, size: int) -> list[tuple[str, str]]:
+def pretrain(
+    model, tokenizer, demonstrations: Sequence[tuple[str, str]], *, batch_size: int = 128, learning_rate: float = 2e-3
+) -> list[float]:
+    """Teach a model to write what was demonstrated, by cross-entropy on the tokens of the completions alone.
+
+    Args:
+        model: a causal language model of transformers; it is trained in place.
+        tokenizer: the one that belongs to it.
+        demonstrations: pairs of a prompt and a completion, each learnt from once, in this order. The end token is
+            put behind a completion here.
+        batch_size: demonstrations in an update.
+        learning_rate: step size at its highest; it rises over the first third and then falls to 0.
+
+    Returns:
+        The loss of each update, in nats a token.
+
+    Raises:
+        ValueError: no demonstration, one with a symbol that the tokenizer does not know, or one that is too long.
+
+    Example:
+        >>> tokenizer = character_tokenizer("ab>")
+        >>> losses = pretrain(small_model(tokenizer, width=32), tokenizer, [("ab>", "ba"), ("aa>", "aa")] * 640)
+        >>> len(losses), losses[-1] < losses[0]
+        (10, True)
+    """
+    starts = range(0, len(demonstrations), batch_size)
+    if not starts:
+        raise ValueError("demonstrations must hold pairs of a prompt and a completion, got none")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(starts))
+    losses = []
+    for start in starts:
+        ids, mask = _rows(tokenizer, demonstrations[start : start + batch_size])
+        if ids.shape[1] > model.config.n_positions:
+            raise ValueError(
+                f"a demonstration must fit into the model's {model.config.n_positions} positions, got one of "
+                f"{ids.shape[1]} tokens: shorten it, or make the model with more positions"
+            )
+        logits = model(ids.to(model.device), use_cache=False).logits
+        loss = F.cross_entropy(logits[:, :-1][mask[:, 1:]], ids[:, 1:][mask[:, 1:]].to(model.device))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _rows(tokenizer, pairs: Sequence[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the tokens of prompts and completions, padded on the right, and which of them are to be learnt."""
+    prompts = tokenize(tokenizer, [prompt for prompt, _ in pairs])["input_ids"]
+    texts = [prompt + completion + tokenizer.eos_token for prompt, completion in pairs]
+    rows = tokenize(tokenizer, texts, padding=True, padding_side="right", return_tensors="pt")
+    mask = rows["attention_mask"].bool()
+    for row, prompt in zip(mask, prompts, strict=True):
+        row[: len(prompt)] = False
+    return rows["input_ids"], mask
+
+
+def base_demonstrations(rng: random.Random, size: int) -> list[tuple[str, str]]:
     """Draw prompts from the training part of both tasks, and an imperfect completion of each."""
     pairs: list[tuple[str, str]] = []
     while len(pairs) < size:
@@ -55,45 +155,20 @@ def demonstrations(rng: random.Random, size: int) -> list[tuple[str, str]]:
     return pairs
 
 
-def pretrain(steps: int = 2000, *, batch_size: int = 128, learning_rate: float = 2e-3, seed: int = 0):
-    """Train on fresh demonstrations in each step, on the tokens of the completions alone."""
-    torch.manual_seed(seed)
-    rng = random.Random(seed)
-    tokenizer = make_tokenizer()
-    model = make_model(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
-    for step in range(steps):
-        pairs = demonstrations(rng, batch_size)
-        prompts = tokenizer([prompt for prompt, _ in pairs])["input_ids"]
-        rows = tokenizer([prompt + completion + "<eos>" for prompt, completion in pairs], padding=True,
-                         padding_side="right", return_tensors="pt")  # fmt: skip
-        ids, mask = rows["input_ids"], rows["attention_mask"].bool()
-        for row, prompt in zip(mask, prompts, strict=True):
-            row[: len(prompt)] = False
-        logits = model(ids, use_cache=False).logits
-        loss = F.cross_entropy(logits[:, :-1][mask[:, 1:]], ids[:, 1:][mask[:, 1:]])
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if (step + 1) % 100 == 0:
-            print(f"step {step + 1} of {steps}: loss {loss.item():.4f}", flush=True)
-    return model.eval(), tokenizer
-
-
 def main() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_lite.experiments.pretrain", description=__doc__)
+    """Make the base model."""
+    parser = argparse.ArgumentParser(prog="python -m grpo_lite.experiments.pretrain", description=main.__doc__)
     parser.add_argument("--output-dir", type=Path, default=BASE_MODEL, help="where to write model and tokenizer")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    model, tokenizer = pretrain(args.steps, seed=args.seed)
+    torch.manual_seed(args.seed)
+    tokenizer = character_tokenizer(SYMBOLS)
+    model = small_model(tokenizer)
+    losses = pretrain(model, tokenizer, base_demonstrations(random.Random(args.seed), 128 * args.steps))
     model.save_pretrained(args.output_dir)
     tokenizer.save_pretrained(args.output_dir)
-    print(f"wrote {args.output_dir}")
+    print(f"loss {losses[0]:.2f} -> {losses[-1]:.2f}; wrote {args.output_dir}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from grpo_lite._checks import tokenize
 from grpo_lite.advantages import combine_rewards
 from grpo_lite.masking import mask_truncated
 from grpo_lite.rewards.protocol import RewardFunc, name_of, score_completions
@@ -168,7 +169,7 @@ def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict
     is_chat = not isinstance(prompts[0], str)
     if is_chat:
         prompts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
-    ids = tokenizer(prompts, add_special_tokens=not is_chat)["input_ids"]
+    ids = tokenize(tokenizer, prompts, add_special_tokens=not is_chat)["input_ids"]
     longest, width = getattr(model.config, "max_position_embeddings", None) or math.inf, max(map(len, ids))
     if width + args.max_completion_length > longest:
         raise ValueError(

@@ -5,9 +5,15 @@ import json
 import torch
 from torch.testing import assert_close
 
-from grpo_lite.experiments.pretrain import SYMBOLS, make_tokenizer
+from grpo_lite.experiments.pretrain import SYMBOLS, character_tokenizer
 from grpo_lite.training.rollout import Group
 from helpers.models import make_tiny_model
+
+
+def make_tokenizer():
+    """That of the base model."""
+    return character_tokenizer(SYMBOLS)
+
 
 TOKENIZER = make_tokenizer()
 # Prompts of different lengths, so that some are padded.
@@ -34,7 +40,7 @@ def only_some(completions, pays, **columns):
 
 
 def model_of(kind="gpt2", seed=0):
-    return make_tiny_model(kind, len(SYMBOLS), seed)
+    return make_tiny_model(kind, len(TOKENIZER), seed)
 
 
 def group_of(lengths, ended, scores, rewards, logps=-0.5, advantages=None):

@@ -189,39 +189,39 @@ for text, exact in {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}.items():
 # %% [markdown]
 # ## Temperature
 #
-# How much should a group disagree? The **temperature** $T$ divides the logits $z$ before the softmax:
+# How much should a group disagree? The **temperature** $\tau$ divides the logits $z$ before the softmax:
 #
-# $$\pi(v) = \frac{e^{z_v / T}}{\sum_w e^{z_w / T}}$$
+# $$\pi(v) = \frac{e^{z_v / \tau}}{\sum_w e^{z_w / \tau}}$$
 #
 # Here $v$ is a token, and $w$ runs over the whole vocabulary. A temperature below 1 makes the probable tokens more probable; near 0, sampling is greedy decoding again. Above 1 the distribution gets flatter.
 #
-# For the first token of the example, take the logits $\ln 0.7$ and $\ln 0.3$. Dividing them by $T$ raises the probabilities to the power $1/T$, so at $T = 2$ the probability of `a` is $\sqrt{0.7} / (\sqrt{0.7} + \sqrt{0.3}) = 0.6044$.
+# For the first token of the example, take the logits $\ln 0.7$ and $\ln 0.3$. Dividing them by $\tau$ raises the probabilities to the power $1/\tau$, so at $\tau = 2$ the probability of `a` is $\sqrt{0.7} / (\sqrt{0.7} + \sqrt{0.3}) = 0.6044$.
 
 # %% tags=["result-temperature"]
 z = torch.tensor([0.7, 0.3]).log()
-for T in (0.25, 0.5, 1.0, 2.0, 4.0):
-    print(f"{T:4} {(z / T).softmax(dim=-1)}")
+for tau in (0.25, 0.5, 1.0, 2.0, 4.0):
+    print(f"{tau:4} {(z / tau).softmax(dim=-1)}")
 
 # %% [markdown]
-# **Predict.** After `3+4=`, will our model draw only digits, at $T = 2$ too?
+# **Predict.** After `3+4=`, will our model draw only digits, at $\tau = 2$ too?
 
 # %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02."
 plotting.bars(
-    {f"T = {T}": (logits / T).softmax(dim=-1) for T in (0.5, 1.0, 2.0)},
+    {f"τ = {tau}": (logits / tau).softmax(dim=-1) for tau in (0.5, 1.0, 2.0)},
     [*symbols[:-2], "end", "pad"],
     ylabel="probability",
     xlabel="next symbol",
-    colors={"T = 0.5": "third", "T = 1.0": "policy", "T = 2.0": "other"},
+    colors={"τ = 0.5": "third", "τ = 1.0": "policy", "τ = 2.0": "other"},
 )
 
 # %% [markdown]
-# As $T$ grows, the digits around 7 gain, and so do symbols that make no sense there: a second equals sign, or padding. Temperature buys variety and pays in nonsense. TRL samples at 1 unless told otherwise.
+# As $\tau$ grows, the digits around 7 gain, and so do symbols that make no sense there: a second equals sign, or padding. Temperature buys variety and pays in nonsense. TRL samples at 1 unless told otherwise.
 #
 # ## What was drawn must be what is scored
 #
 # Later, the training pass scores each token again. Its probability now, divided by its probability when it was drawn, is the **ratio** $\rho_{i,t}$; before the first update it has to be 1. So we store the log-prob with which a token was really drawn, and score from the same distribution.
 #
-# **Predict.** In the two-token example, draw and store at $T = 2$, but score at $T = 1$. What are the ratios of `a` and `b` before anything has been learned?
+# **Predict.** In the two-token example, draw and store at $\tau = 2$, but score at $\tau = 1$. What are the ratios of `a` and `b` before anything has been learned?
 
 # %% tags=["result-two-temperatures"]
 drawn_at, scored_at = (z / 2).softmax(dim=-1), z.softmax(dim=-1)
@@ -230,7 +230,7 @@ print("scored", scored_at)
 print("ratio ", scored_at / drawn_at)
 
 # %% [markdown]
-# The loss would see a policy that has already moved: 16% towards `a`, 24% away from `b`. Nothing has moved. To store the log-probs at $T = 1$ as well would only hide this: the ratio would be 1, and the tokens would still come from another distribution. There is one temperature, for drawing, storing and scoring.
+# The loss would see a policy that has already moved: 16% towards `a`, 24% away from `b`. Nothing has moved. To store the log-probs at $\tau = 1$ as well would only hide this: the ratio would be 1, and the tokens would still come from another distribution. There is one temperature, for drawing, storing and scoring.
 #
 # The same holds for **top-k**, which draws only from the $k$ most probable tokens, and for **top-p**, which draws from the fewest tokens whose probabilities add up to at least $p$. They are popular because they cut off nonsense, and they draw from another distribution than the softmax. Here is top-2:
 
@@ -599,16 +599,16 @@ except ValueError as error:
 # %% [markdown]
 # ## Exercises
 #
-# **1. Temperature and odds.** Token `a` is 9 times as probable as token `b` at $T = 1$. How many times as probable is it at $T = 2$, and at $T = 1/2$? Does the rest of the vocabulary matter?
+# **1. Temperature and odds.** Token `a` is 9 times as probable as token `b` at $\tau = 1$. How many times as probable is it at $\tau = 2$, and at $\tau = 1/2$? Does the rest of the vocabulary matter?
 
 # %% [markdown] tags=["solution"]
-# The sum below the fraction cancels: $\pi(a)/\pi(b) = e^{(z_a - z_b)/T}$, which is the quotient at $T = 1$ to the power $1/T$. So 3 times at $T = 2$ and 81 times at $T = 1/2$. The other tokens do not matter.
+# The sum below the fraction cancels: $\pi(a)/\pi(b) = e^{(z_a - z_b)/\tau}$, which is the quotient at $\tau = 1$ to the power $1/\tau$. So 3 times at $\tau = 2$ and 81 times at $\tau = 1/2$. The other tokens do not matter.
 
 # %% tags=["solution"]
 odds = torch.tensor([9.0, 1.0, 5.0]).log()
-for T in (2.0, 0.5):
-    p = (odds / T).softmax(dim=-1)
-    print(T, round((p[0] / p[1]).item(), 4))
+for tau in (2.0, 0.5):
+    p = (odds / tau).softmax(dim=-1)
+    print(tau, round((p[0] / p[1]).item(), 4))
 
 # %% [markdown]
 # **2. Silent groups.** A model answers a prompt correctly with probability $p$, and the reward is 0 or 1. How often do all $G$ rewards of a group agree, so that all its advantages are 0? Compute it for $p = 0.5$ and $p = 0.05$, with $G = 2$, 8 and 32. What does that say about the choice of $G$?

@@ -389,7 +389,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# For the same number of samples PPO wins. For the same number of passes GRPO is ahead for three quarters of the way, then PPO overtakes it. By the clock, at a ratio of 1.7, the picture is the same. A lesson could end here. But a result is not understood before one knows where it comes from.
+# For the same number of samples PPO wins. For the same number of passes GRPO is ahead for three quarters of the way, then PPO overtakes it. By the clock, at a ratio of 1.7, the picture is the same. But where does it come from?
 #
 # ## Why did it win?
 #
@@ -434,9 +434,9 @@ runs["PPO, taught"] = [train("critic", seed, critic=taught)[0] for seed in range
 compare("no critic", "PPO", "PPO, taught", "GRPO")
 
 # %% [markdown]
-# The curves come in pairs. A fresh critic is as fast as none, and a critic that is right from the start is as slow as GRPO, whose baseline is right from the start too.
+# The curves come in pairs. A fresh critic is as fast as none: both see 64 prompts a step and differ in the baseline alone. A critic that is right from the start is as slow as GRPO, but here the prompts differ too, 64 against 8, so two effects may cancel.
 #
-# So PPO's lead had nothing to do with its critic's judgement. Where did it come from?
+# So PPO's lead had nothing to do with its critic's judgement. Some of it may be the prompts. And the rest?
 #
 # With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average over all samples nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise. And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and an unlikely token has a large gradient; a right completion consists of tokens that the policy was sure of, and has a small one. A critic that is right, and says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
 #
@@ -508,9 +508,9 @@ compare("PPO", "GRPO", "PPO, −1 or 0")
 #
 # ## What is left: a price for a price
 #
-# With a critic that is right, the two climb alike. (And the winner of the race is neither of them, but the plain policy gradient without any baseline, at 4 passes a step. It, too, hangs on where the zero lies.) What remains are two bills.
+# With a critic that is right and eight times the prompts, PPO climbs like GRPO. (And the winner of the race is neither of them, but the plain policy gradient without any baseline, at 4 passes a step. It, too, hangs on where the zero lies.) What remains are two bills.
 #
-# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems. (Here that did no visible harm: the taught critic had 64 prompts a step and was no faster.) And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and the better the model, the more of the batch is silent:
+# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems. (How much that costs, this race cannot say: it changed prompts and baseline together.) And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and the better the model, the more of the batch is silent:
 
 # %% tags=["result-agreement"]
 for p in (0.3, 0.8, 0.9, 0.98):
@@ -595,7 +595,7 @@ print("rewards   ", with_penalty)
 print("advantages", gae(with_penalty, torch.zeros(1, 2), two, lam=1.0))
 
 # %% [markdown]
-# The first token's advantage is 0.75: it pays its own 0.05 and the 0.2 of the token after it, to which it has led. In the loss each token pays for itself alone. Note that it is k1 which is subtracted from the reward, the estimate that does nothing in a loss; lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) says why it is right here.
+# The first token's advantage is 0.75: it pays its own 0.05 and the 0.2 of the token after it, to which it has led. In the loss each token pays for itself alone. Note that it is k1 which is subtracted from the reward, no penalty in a loss; lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) says why it is right here.
 #
 # ## When all are right
 #
@@ -634,7 +634,7 @@ with torch.no_grad():
 #
 # "The rest" is the first three lines of the table.
 #
-# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: with a critic that is right, no clear difference. What that says about models ten thousand times larger is for others to measure.
+# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: no clear difference, with a critic that is right and eight times the prompts. What that says about models ten thousand times larger is for others to measure.
 #
 # ## Break it
 #
@@ -704,7 +704,7 @@ print(gae(ends, values, ragged, lam=1.0)[ragged])
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: here the critic that knew nothing won, because of where the zero of the rewards lay.
+# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: here the critic that knew nothing won, and lost when the zero of the rewards moved.
 #
 # Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). PPO with the KL in the reward: [InstructGPT (arXiv:2203.02155)](https://arxiv.org/abs/2203.02155). GRPO, and the reasons to drop the critic: [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Values by brute force: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
 #

@@ -225,7 +225,7 @@ def progress(runs):
 progress(runs)
 
 # %% [markdown]
-# The four reward curves look alike: four runs that went well. The share of right answers tells them apart. How often does each model think, from update 0 to 40, and what does it say in the end?
+# The four reward curves look alike: four runs that went well, one seed each. The share of right answers tells them apart. How often does each model think, from update 0 to 40, and what does it say in the end?
 
 
 # %%
@@ -248,7 +248,7 @@ for name, (model, history) in runs.items():
     print(name, thinks, *says(model), sep="\n  ")
 
 # %% [markdown]
-# **Found** is the clearest case of a **hacked** reward: the model copies a digit of the problem (here the third), and the checker is content. At first it thinks more and more, for the honest way pays too, and its accuracy rises. Then it finds the cheaper way, and unlearns the rest.
+# **Found** is the clearest case of a **hacked** reward: the model copies a digit of the problem (here the third), and the checker is content. In this run it thinks more and more at first, for the honest way pays too, and its accuracy rises; then it finds the cheaper way, and unlearns the rest. (One seed, one path: with another, accuracy need not rise first.)
 #
 # **Close** ends with the same answer to every question. It is not stupid: given what it is paid, it is right.
 #
@@ -289,7 +289,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# At none of these. With 0.3 the model cheats all the same. With 1 it stays near the base model, so it does not learn to add either. A leash does not know good directions from bad ones. It does not even buy time: with 0.3 the top comes at update 10, as without, and it is lower. A run that is *watched* can be stopped at the top. In reinforcement learning from human feedback, where the reward is itself a model, the same rise and fall has been measured at scale, and there the penalty acted much like stopping early ([Gao, Schulman and Hilton, arXiv:2210.10760](https://arxiv.org/abs/2210.10760)).
+# At none of these. With 0.3 the model cheats all the same. With 1 it stays near the base model, so it does not learn to add either. A leash does not know good directions from bad ones. In these runs it does not even buy time: with 0.3 the top comes at update 10, as without, and it is lower. A run that is *watched* can be stopped at the top. In reinforcement learning from human feedback, where the reward is itself a model, the same rise and fall has been measured at scale, and there the penalty acted much like stopping early ([Gao, Schulman and Hilton, arXiv:2210.10760](https://arxiv.org/abs/2210.10760)).
 #
 # ## Repair
 #

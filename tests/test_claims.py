@@ -22,6 +22,7 @@ from grpo_lite import (
     kl_k3,
     token_logps,
 )
+from grpo_lite.experiments import sweep
 from helpers.enumerable import (
     LENGTH,
     MASK,
@@ -226,6 +227,19 @@ def test_what_equal_rewards_leave_behind_in_float32(reward, noise):
     assert left == pytest.approx(stated, rel=0.1)
     assert torch.equal(group_advantages(same, 8), torch.zeros(8))
     says("docs/parity.md", noise)
+
+
+# Stored trainings
+
+
+def test_the_sweep_compares_samples_not_favourites():
+    base = [run for run in sweep.load_results() if run["settings"] == sweep.BASE]
+    assert len(base) == 5
+    assert sweep.BATCHES[1] == 5
+    assert min(min(run["greedy_accuracy"][1:]) for run in base) >= 0.99
+    turned = [sweep.AXES[name] for name in ("learning_rate", "epsilon", "temperature")]
+    assert [round(max(values) / min(values)) for values in turned] == [60, 10, 3]
+    assert [40 * sweep.FIXED["per_device_train_batch_size"] // size for size in (2, 32)] == [1280, 80]
 
 
 # Ratio, clip and loss

@@ -74,6 +74,12 @@ REFUSED = [
     ({"importance_sampling_level": "word"}, "importance_sampling_level .*token.*sequence.*word"),
     ({"scale_rewards": "all"}, "scale_rewards .*group.*batch.*none.*all"),
     ({"per_device_train_batch_size": 12}, "a multiple of num_generations=8 or a divisor of it, got 12"),
+    ({"steps_per_generation": 0}, "steps_per_generation .* at least 1, got 0"),
+    (
+        {"gradient_accumulation_steps": 2, "steps_per_generation": 3},
+        "a multiple of gradient_accumulation_steps=2, got 3",
+    ),
+    ({"off_policy_mask_threshold": -0.1}, "off_policy_mask_threshold must be at least 0, got -0.1"),
     ({"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3}, "whole groups of num_generations=8, got 12"),
 ]
 
@@ -126,7 +132,8 @@ DECIDE = {"max_steps": 7, "learning_rate": 0.5, "lr_scheduler_type": "cosine", "
           "num_generations": 4, "max_completion_length": 9, "temperature": 0.5, "num_iterations": 2, "beta": 0.1,
           "epsilon": 0.1, "epsilon_high": 0.3, "delta": 2.0, "loss_type": "bnpo", "use_bias_correction_kl": True,
           "importance_sampling_level": "sequence", "scale_rewards": "none", "reward_weights": [1.0],
-          "mask_truncated_completions": True, "max_sampling_rounds": 2, "bf16": True, "gradient_checkpointing": True,
+          "mask_truncated_completions": True, "max_sampling_rounds": 2, "steps_per_generation": 4,
+          "off_policy_mask_threshold": 0.5, "bf16": True, "gradient_checkpointing": True,
           "seed": 1}  # fmt: skip
 
 

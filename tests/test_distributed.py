@@ -140,6 +140,34 @@ def test_both_end_with_the_same_weights_and_have_moved(trained):
     assert not any(identical(first[0], weights(model_of())))
 
 
+def test_both_evaluate_half_of_the_rows_and_know_the_averages_of_all(tmp_path):
+    """Five rows: three for the first process, two for the second; and one row, of which the second has none."""
+
+    def work(rank):
+        seen = Seen()
+        trainer = make_trainer(reward_func=seen)
+        found = []
+        for rows in (ROWS[:5], ROWS[:1]):
+            trainer.eval_dataset = rows
+            found.append(trainer.evaluate())
+        return found, [batch["prompts"] for batch in seen.batches], [batch["ids"] for batch in seen.batches]
+
+    first, second = both(tmp_path, work)
+    assert first[0] == second[0]
+    prompts = [row["prompt"] for row in ROWS]
+    assert first[1] == [prompts[0:5:2]] * 2 + [prompts[:1]] * 2  # greedy and sampled
+    assert second[1] == [prompts[1:5:2]] * 2
+    texts = [[TOKENIZER.decode(row, skip_special_tokens=True) for batch in (a, b) for row in batch]
+             for a, b in zip(first[2][:2], second[2], strict=True)]  # fmt: skip
+    expected = [sum(odd(own)) / 5 for own in texts]
+    result, one = first[0]
+    assert [result["greedy_odd"], result["sampled_odd"]] == pytest.approx(expected)
+    assert result["mean_length"] == sum(len(row) for row in first[2][1] + second[2][1]) / 5
+    alone = make_trainer(reward_func=odd)
+    alone.eval_dataset = ROWS[:1]
+    assert one == alone.evaluate()
+
+
 def test_each_samples_its_own_completions_of_its_own_prompts(trained):
     (first, second), _ = trained
     alone = Seen()

@@ -35,6 +35,12 @@ def test_a_batch_in_numbers():
     )
 
 
+def test_functions_of_one_name_have_a_column_each():
+    group = group_of([1, 3], [True, True], [[1.0, 5.0], [0.0, 7.0]], [1.0, 0.0])
+    found = records.describe([group], [half, partial(half)], 0.5)
+    assert (found["rewards/half"], found["rewards/half_2"]) == (0.5, 6.0)
+
+
 def test_speed_is_that_of_all_processes(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     group = group_of([1, 3], [True, True], [[1.0], [0.0]], [1.0, 0.0])

@@ -5,7 +5,7 @@ import torch
 from tokenizers.processors import TemplateProcessing
 
 from grpo_lite import GRPOConfig
-from grpo_lite.training.rollout import evaluate, sample_groups
+from grpo_lite.training.rollout import evaluate, names_of, sample_groups
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, make_tokenizer, model_of, odd
 
 
@@ -77,3 +77,90 @@ def test_an_evaluation_averages_what_could_be_judged():
     result = evaluate(model_of().eval(), TOKENIZER, [some, none], ROWS, GRPOConfig(**SETTINGS))
     assert (result["greedy_some"], result["sampled_some"]) == (0.25, 0.25)
     assert result["greedy_none"] == pytest.approx(float("nan"), nan_ok=True)
+
+
+# What the rows hold.
+
+
+def test_rows_need_not_have_the_same_columns():
+    seen = []
+
+    def look(completions, level, note, **columns):
+        seen.append((level, note, columns))
+        return odd(completions)
+
+    rows = [{"prompt": "1=", "level": 3}, {"prompt": "2=", "note": "b"}, {"note": None, "prompt": "3=", "level": 0}]
+    args = GRPOConfig(**SETTINGS)
+    sample_groups(model_of().eval(), TOKENIZER, [look], rows, args, torch.Generator())
+    evaluate(model_of().eval(), TOKENIZER, look, rows[::-1], args)
+    [(level, note, rest), *evaluated] = seen
+    assert (level, note) == ([3] * 8 + [None] * 8 + [0] * 8, [None] * 8 + ["b"] * 8 + [None] * 8)
+    assert set(rest) == {"prompts", "completion_ids"}
+    assert [(level, note) for level, note, _ in evaluated] == [([0, None, 3], [None, "b", None])] * 2
+
+
+CHAT = "{% for m in messages %}{{ m['content'] }}>{% endfor %}{% if add_generation_prompt %}={% endif %}"
+
+
+def chat_tokenizer():
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = CHAT
+    return tokenizer
+
+
+def turns(*texts):
+    return {"prompt": [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]}
+
+
+def test_a_chat_that_ends_with_the_assistants_words_is_continued_and_not_answered():
+    groups = sampled(tokenizer=chat_tokenizer(), rows=[turns("1+2"), turns("1+2", "<think>3")])
+    found = [TOKENIZER.decode(group.prompt_ids).replace(" ", "") for group in groups]
+    assert found == ["1+2>=", "1+2><think>3"]
+    begun = groups[1].completions  # what was begun stands in the prompt alone, as in TRL
+    assert all([message["role"] for message in chat] == ["assistant"] for chat in begun)
+    assert not any(chat[0]["content"].startswith("<think>3") for chat in begun)
+
+
+def test_texts_and_chats_may_stand_side_by_side():
+    rows = [{"prompt": "7="}, turns("1+2")]
+    text, chat = sampled(tokenizer=chat_tokenizer(), rows=rows)
+    (text_alone,) = sampled(tokenizer=chat_tokenizer(), rows=rows[:1])
+    assert text.prompt_ids.tolist() == text_alone.prompt_ids.tolist() == TOKENIZER("7=")["input_ids"]
+    assert all(isinstance(x, str) for x in text.completions)
+    assert all(x[0]["role"] == "assistant" for x in chat.completions)
+
+
+@pytest.mark.parametrize("row", [{"question": "1="}, {"prompt": ""}, {"prompt": []}, {"prompt": 7}])
+def test_a_row_without_a_prompt_is_refused(row):
+    with pytest.raises(ValueError, match="a row must have a 'prompt', a text or a chat list with a word in it, got"):
+        sampled(rows=[ROWS[0], row])
+
+
+def test_a_function_that_only_watches_does_not_turn_a_none_into_a_0():
+    def first_two(completions, **columns):
+        return [1.0, 1.0, *[None] * 6]
+
+    def watch(completions, **columns):
+        return [5.0] * 8
+
+    args = GRPOConfig(**SETTINGS | {"reward_weights": [1.0, 0.0]})
+    model = model_of().eval()
+    (group,) = sample_groups(model, TOKENIZER, [first_two, watch], ROWS[:1], args, torch.Generator())
+    assert group.rewards[:2].tolist() == [1.0, 1.0]
+    assert group.rewards[2:].isnan().all()
+    assert not group.has_spread
+    assert group.scores[:, 1].tolist() == [5.0] * 8
+
+
+def test_functions_of_one_name_stay_apart():
+    def make(value):
+        def same(completions, **columns):
+            return [value] * len(completions)
+
+        return same
+
+    funcs = [make(1.0), odd, make(2.0), make(3.0)]
+    assert names_of(funcs) == ["same", "odd", "same_2", "same_3"]
+    result = evaluate(model_of().eval(), TOKENIZER, funcs, ROWS, GRPOConfig(**SETTINGS))
+    assert [result[f"greedy_{name}"] for name in ("same", "same_2", "same_3")] == [1.0, 2.0, 3.0]
+    assert result["sampled_same_3"] == 3.0

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 import threading
 import time
 from functools import partial
@@ -284,6 +285,65 @@ def test_a_batch_serves_num_iterations_updates_and_no_more():
     assert reward[0] == reward[1] == reward[2] != reward[3] == reward[4] == reward[5] != reward[6]
 
 
+def test_a_batch_is_cut_into_parts_that_share_the_groups_without_spread():
+    """Six prompts sampled at once, three updates of two; the next three updates sample anew."""
+    seen, calls = [], []
+
+    def counted(completions, pays, **columns):
+        calls.append(len(completions))
+        return only_some(completions, pays)
+
+    trainer = make_trainer(counted, per_device_train_batch_size=8, gradient_accumulation_steps=2, max_steps=5,
+                           steps_per_generation=6)  # fmt: skip
+    assert (trainer.args.completions_per_step, trainer.args.prompts_per_step, trainer.args.parts) == (48, 6, 3)
+    update = trainer.update
+
+    def spy(groups, batch):
+        seen.append([[group.prompt for group in some] for some in (groups, batch)])
+        return update(groups, batch)
+
+    trainer.update = spy
+    history = trainer.train()
+    assert calls == [48, 48]
+    assert [record["step"] for record in history] == [1, 2, 3, 4, 5]
+    pays = {row["prompt"]: row["pays"] for row in ROWS}
+    for parts in (seen[:3], seen[3:]):
+        assert all(len(groups) == 2 and len(batch) == 6 for groups, batch in parts)
+        assert all([pays[prompt] for prompt in groups] == [True, False] for groups, _ in parts)
+    assert sorted(prompt for groups, _ in seen[:3] for prompt in groups) == sorted(pays)
+
+
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+def test_a_token_weighs_the_same_in_each_part_of_a_batch(loss_type):
+    """Before anything moves, the gradients of the parts have the gradient of the whole batch as their mean."""
+    trainer = make_trainer(loss_type=loss_type)
+    groups = trainer.add_advantages(trainer.sample())
+    assert len({int(group.loss_mask.sum()) for group in groups}) > 1
+    whole = gradient_of(trainer, groups)
+    parts = []
+    for i in range(4):
+        trainer.gradient([groups[i]], groups)
+        parts.append([p.grad.clone() for p in trainer.model.parameters()])
+    assert_same([sum(own) / 4 for own in zip(*parts, strict=True)], whole)
+
+
+def test_the_clip_fraction_of_a_part_is_that_of_its_own_tokens():
+    trainer = make_trainer(steps_per_generation=2, per_device_train_batch_size=16, epsilon=0.0)
+    groups = trainer.add_advantages(trainer.sample())
+    trainer.model = moved(trainer.model, 0.05)
+    trainer.parameters = list(trainer.model.parameters())
+    for own in (groups[:1], groups[2:]):
+        clipped = tokens = 0
+        for group in own:
+            for i in range(8):
+                ids, advantage = group.ids[i][group.mask[i]], group.advantages[i].item()
+                logps = logps_by_hand(trainer.model, group.prompt_ids, ids, 1.0).detach()
+                up = logps > group.logps[i][group.mask[i]]
+                clipped += int((up if advantage > 0 else ~up).sum()) if advantage else 0
+                tokens += len(ids)
+        assert trainer.gradient(own, groups)["clip_fraction"] == pytest.approx(clipped / tokens, rel=1e-5)
+
+
 def test_frozen_weights_stay_and_the_others_move_as_ever():
     model = model_of()
     model.transformer.h[0].requires_grad_(False)
@@ -489,9 +549,10 @@ def test_metrics_are_what_a_count_by_hand_finds(tmp_path):
     reference = copy.deepcopy(model)
     caught, update = [], trainer.update
 
-    def spy(groups):
+    def spy(groups, batch):
+        assert batch == groups  # it is not cut
         caught.append((groups, copy.deepcopy(model)))
-        return update(groups)
+        return update(groups, batch)
 
     trainer.update = spy
     started = time.perf_counter()
@@ -598,6 +659,25 @@ def test_evaluations_stand_among_the_updates():
     assert len(history) == 8
 
 
+def test_a_callback_gets_each_record_as_it_is_made():
+    seen = []
+
+    def watch(record):
+        seen.append((trainer.step, record))
+
+    args = GRPOConfig(**SETTINGS | {"eval_steps": 2})
+    trainer = GRPOTrainer(model_of(), odd, args, ROWS, TOKENIZER, eval_dataset=ROWS[:2], callback=watch)
+    history = trainer.train()
+    assert [record for _, record in seen] == history
+    assert [step for step, _ in seen] == [0, 1, 2, 2, 3]
+
+
+def test_the_progress_bar_shows_the_rewards(capsys):
+    make_trainer([odd, think_rate], disable_tqdm=False, max_steps=1).train()
+    line = capsys.readouterr().err
+    assert re.search(r"reward=\d.*odd=\d.*think_rate=\d", line)
+
+
 # What goes wrong.
 
 
@@ -667,7 +747,9 @@ def test_data_that_cannot_be_trained_on():
         make_trainer(rows=ROWS[:1], max_completion_length=63).sample()
     make_trainer(rows=ROWS[:1], max_completion_length=62, per_device_train_batch_size=8).sample()
     with pytest.raises(ValueError, match="weights must be one finite number for each of the 1 reward functions"):
-        make_trainer(reward_weights=[1.0, 1.0]).train()
+        make_trainer(reward_weights=[1.0, 1.0])
+    with pytest.raises(ValueError, match="eval_steps=2 needs held-out rows, got eval_dataset=None"):
+        make_trainer(eval_steps=2)
 
 
 def test_a_reward_that_is_no_number_names_its_function():

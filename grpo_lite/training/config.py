@@ -14,8 +14,9 @@ SCHEDULES = ("linear", "cosine", "constant")
 class GRPOConfig:
     r"""Settings of `GRPOTrainer`. Names and meanings are TRL's; the defaults are TRL's unless the text says otherwise.
 
-    A step samples `per_device_train_batch_size * gradient_accumulation_steps` completions on each process, all from
-    the same weights, and then updates the weights `num_iterations` times.
+    A batch is `per_device_train_batch_size * steps_per_generation` completions on each process, all sampled from the
+    same weights. An update takes `gradient_accumulation_steps / steps_per_generation` of it, and the whole batch is
+    used `num_iterations` times.
 
     Attributes:
         output_dir: where checkpoints, `metrics.jsonl` and `completions.jsonl` go; None writes nothing.
@@ -29,6 +30,8 @@ class GRPOConfig:
             or a divisor of it, so that the prompt of a group is read once.
         gradient_accumulation_steps: such micro-batches in an update. The gradient is that of one large batch, for
             every loss type.
+        steps_per_generation: micro-batches sampled at once, a multiple of `gradient_accumulation_steps`, which None
+            stands for; above it the ratio leaves 1 after the first update of a batch.
         num_generations: G, completions of a prompt, at least 2.
         max_completion_length: longest completion, in tokens.
         temperature: of sampling and of the log-probs, above 0.
@@ -41,7 +44,9 @@ class GRPOConfig:
         importance_sampling_level: "token" or "sequence".
         use_bias_correction_kl: False here, True in TRL.
         scale_rewards: "group", "batch" or "none", as in `group_advantages`.
-        reward_weights: one number a reward function; None weighs all by 1. A weight of 0 only watches.
+        reward_weights: one number a reward function; None weighs all by 1. A function of weight 0 only watches (in
+            TRL its number also turns the None of all others into a 0).
+        off_policy_mask_threshold: as in `off_policy_mask`; None keeps all completions.
         mask_truncated_completions: leave completions without an end token out of the loss.
         max_sampling_rounds: sample up to so many batches of prompts until enough groups have different rewards
             (DAPO's dynamic sampling); 1 takes the first batch as it comes. Not in TRL.
@@ -75,6 +80,7 @@ class GRPOConfig:
     max_grad_norm: float = 1.0
     per_device_train_batch_size: int = 8
     gradient_accumulation_steps: int = 1
+    steps_per_generation: int | None = None
     num_generations: int = 8
     max_completion_length: int = 512
     temperature: float = 1.0
@@ -88,6 +94,7 @@ class GRPOConfig:
     use_bias_correction_kl: bool = False
     scale_rewards: str = "group"
     reward_weights: Sequence[float] | None = None
+    off_policy_mask_threshold: float | None = None
     mask_truncated_completions: bool = False
     max_sampling_rounds: int = 1
     eval_steps: int | None = None
@@ -116,27 +123,43 @@ class GRPOConfig:
         check_choice("lr_scheduler_type", self.lr_scheduler_type, SCHEDULES)
         check_loss_settings(**{name: getattr(self, name) for name in _OF_THE_OBJECTIVE})
         check_choice("scale_rewards", self.scale_rewards, ("group", "batch", "none"))
+        if self.off_policy_mask_threshold is not None:
+            check_at_least("off_policy_mask_threshold", self.off_policy_mask_threshold, 0)
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
         at_once, group = self.per_device_train_batch_size, self.num_generations
         if at_once % group and group % at_once:
             raise ValueError(
                 f"per_device_train_batch_size must be a multiple of num_generations={group} or a divisor of it, "
                 f"got {at_once}"
             )
-        if self.completions_per_step % group:
+        in_turn = self.gradient_accumulation_steps
+        if at_once * in_turn % group:
             raise ValueError(
                 "per_device_train_batch_size * gradient_accumulation_steps must hold whole groups of "
-                f"num_generations={group}, got {self.completions_per_step}"
+                f"num_generations={group}, got {at_once * in_turn}"
+            )
+        if (self.steps_per_generation or in_turn) % in_turn:
+            raise ValueError(
+                f"steps_per_generation must be a multiple of gradient_accumulation_steps={in_turn}, "
+                f"got {self.steps_per_generation}"
             )
 
     @property
     def completions_per_step(self) -> int:
         """B on one process: how many completions are sampled from the same weights."""
-        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps * self.parts
 
     @property
     def prompts_per_step(self) -> int:
         """How many prompts these completions belong to."""
         return self.completions_per_step // self.num_generations
+
+    @property
+    def parts(self) -> int:
+        """Into how many updates these completions are cut."""
+        return (self.steps_per_generation or self.gradient_accumulation_steps) // self.gradient_accumulation_steps
 
     def loss_settings(self) -> dict:
         """Return the settings that `grpo_loss` takes by the same name."""

@@ -8,9 +8,9 @@ from statistics import fmean
 
 import torch
 
-from grpo_lite.rewards.protocol import RewardFunc, name_of
+from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.training import distributed
-from grpo_lite.training.rollout import Group
+from grpo_lite.training.rollout import Group, names_of
 
 METRICS, COMPLETIONS = "metrics.jsonl", "completions.jsonl"
 
@@ -21,7 +21,7 @@ def describe(groups: list[Group], reward_funcs: Sequence[RewardFunc], seconds: f
     scores = torch.cat([group.scores for group in groups]).nanmean(dim=0)
     return {
         "reward": torch.cat([group.rewards for group in groups]).nanmean().item(),
-        **{f"rewards/{name_of(f)}": x for f, x in zip(reward_funcs, scores.tolist(), strict=True)},
+        **{f"rewards/{name}": x for name, x in zip(names_of(reward_funcs), scores.tolist(), strict=True)},
         "frac_reward_zero_std": fmean(not group.has_spread for group in groups),
         # The mean of -log pi over tokens that pi itself has sampled estimates its entropy without bias.
         "entropy": -sum(group.logps.sum().item() for group in groups) / lengths.sum().item(),

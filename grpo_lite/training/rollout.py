@@ -80,7 +80,9 @@ def sample_groups(
     sampled = _draw(model, inputs, size, args, generator)
     ends, repeated = inputs["eos_token_id"], [row for row in rows for _ in range(size)]
     completions, scores = _judge(tokenizer, reward_funcs, ends, repeated, sampled)
-    rewards = combine_rewards(scores, args.reward_weights)
+    weights = [1.0] * len(reward_funcs) if args.reward_weights is None else args.reward_weights
+    # What only watches, with weight 0, must not turn the None of all others into a 0.
+    rewards = combine_rewards(scores.where(torch.tensor(weights) != 0, torch.nan), weights)
     whole = mask_truncated(sampled.mask, sampled.ids, ends)
     ended = whole.any(dim=1)
     loss_mask = whole if args.mask_truncated_completions else sampled.mask
@@ -105,9 +107,16 @@ def sample_groups(
     return groups
 
 
+def names_of(reward_funcs: Sequence[RewardFunc]) -> list[str]:
+    """Name the reward functions; the second of a name is `NAME_2`."""
+    names = [name_of(func) for func in reward_funcs]
+    before = [names[:i].count(name) for i, name in enumerate(names)]
+    return [f"{name}_{n + 1}" if n else name for name, n in zip(names, before, strict=True)]
+
+
 def evaluate(
     model: torch.nn.Module, tokenizer, reward_funcs: RewardFunc | Sequence[RewardFunc], rows: Sequence[Mapping],
-    args: GRPOConfig,
+    args: GRPOConfig, *, together: bool = False,
 ) -> dict[str, float]:  # fmt: skip
     """Let the model answer each row twice, greedily and by sampling, and average every reward function.
 
@@ -121,6 +130,7 @@ def evaluate(
         rows: held-out rows with a "prompt" and the columns that the functions read.
         args: length limit, temperature, seed and `per_device_eval_batch_size`. Samples are drawn at its temperature:
             a model trained at a low one is also judged at it, unless it is handed other settings here.
+        together: each of several processes answers its share of the rows, and all get the averages over all.
 
     Returns:
         `greedy_NAME` and `sampled_NAME` for each reward function, nan where it could judge nothing, and `mean_length`
@@ -134,23 +144,22 @@ def evaluate(
         True
     """
     reward_funcs = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
-    generator = torch.Generator(next(model.parameters()).device).manual_seed(args.seed)
-    scores: dict[str, list[Tensor]] = {"greedy": [], "sampled": []}
-    lengths: list[int] = []
-    for part in chunks(list(rows), args.per_device_eval_batch_size):
+    share, rank = (distributed.world_size(), distributed.rank()) if together else (1, 0)
+    generator = torch.Generator(next(model.parameters()).device).manual_seed(args.seed + 1_000_003 * rank)
+    scores, lengths = [torch.empty(0, 2 * len(reward_funcs))], []
+    for part in chunks(list(rows)[rank::share], args.per_device_eval_batch_size):
         inputs = _encode(model, tokenizer, part, args)
         with precision(model, args):
             greedy = greedy_decode(model, **inputs)
         sampled = _draw(model, inputs, 1, args, generator)
-        scores["greedy"].append(_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, greedy)[1])
-        scores["sampled"].append(_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, sampled)[1])
+        both = [_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, x)[1] for x in (greedy, sampled)]
+        scores.append(torch.cat(both, dim=1))
         lengths += sampled.mask.sum(dim=1).tolist()
-    means = {
-        f"{kind}_{name_of(func)}": mean
-        for kind, parts in scores.items()
-        for func, mean in zip(reward_funcs, torch.cat(parts).nanmean(dim=0).tolist(), strict=True)
-    }
-    return means | {"mean_length": fmean(lengths)}
+    answers = (torch.cat(scores), lengths)
+    all_scores, all_lengths = zip(*(distributed.gather_objects(answers) if together else [answers]), strict=True)
+    names = [f"{how}_{name}" for how in ("greedy", "sampled") for name in names_of(reward_funcs)]
+    means = torch.cat(all_scores).nanmean(dim=0).tolist()
+    return dict(zip(names, means, strict=True)) | {"mean_length": fmean(sum(all_lengths, []))}
 
 
 def chunks(rows: list, size: int) -> Iterator[list]:
@@ -165,11 +174,7 @@ def _shuffled(size: int, seed: int) -> list[int]:
 
 def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict[str, Any]:
     """Turn prompts into what `sample_group` and `greedy_decode` take."""
-    prompts = [row["prompt"] for row in rows]
-    is_chat = not isinstance(prompts[0], str)
-    if is_chat:
-        prompts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
-    ids = tokenize(tokenizer, prompts, add_special_tokens=not is_chat)["input_ids"]
+    ids = [_tokens(tokenizer, row.get("prompt")) for row in rows]
     longest, width = getattr(model.config, "max_position_embeddings", None) or math.inf, max(map(len, ids))
     if width + args.max_completion_length > longest:
         raise ValueError(
@@ -187,6 +192,19 @@ def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict
         "eos_token_id": ends,
         "pad_token_id": pad,
     }
+
+
+def _tokens(tokenizer, prompt: Any) -> list[int]:
+    """Return the tokens of a prompt; a chat that ends with an assistant's turn has begun the answer."""
+    if not prompt or not isinstance(prompt, (str, list)):
+        raise ValueError(f"a row must have a 'prompt', a text or a chat list with a word in it, got {prompt!r}")
+    if isinstance(prompt, str):
+        return tokenize(tokenizer, [prompt])["input_ids"][0]
+    begun = prompt[-1]["role"] == "assistant"
+    text = tokenizer.apply_chat_template(
+        prompt, add_generation_prompt=not begun, continue_final_message=begun, tokenize=False
+    )
+    return tokenize(tokenizer, [text], add_special_tokens=False)["input_ids"][0]
 
 
 def _special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
@@ -221,7 +239,8 @@ def _judge(tokenizer, reward_funcs, ends, rows: Sequence[Mapping], sampled: Comp
     marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
     marks |= set(ends) & set(tokenizer.all_special_ids)
     completions = tokenizer.batch_decode([[i for i in row if i not in marks] for row in ids])
-    if not isinstance(prompts[0], str):
-        completions = [[{"role": "assistant", "content": text}] for text in completions]
-    columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
+    pairs = zip(prompts, completions, strict=True)
+    completions = [text if isinstance(p, str) else [{"role": "assistant", "content": text}] for p, text in pairs]
+    names = dict.fromkeys(name for row in rows for name in row if name != "prompt")
+    columns = {name: [row.get(name) for row in rows] for name in names}  # rows need not have the same ones
     return completions, score_completions(reward_funcs, prompts, completions, completion_ids=ids, **columns)

@@ -19,7 +19,8 @@ def progress_bar(args: GRPOConfig, step: int) -> Iterator[Callable[[dict], None]
     with tqdm(total=args.max_steps, initial=step, disable=hide, unit="step") as bar:
 
         def show(record: dict) -> None:
-            bar.set_postfix(reward=record["reward"], length=record["completions/mean_length"], refresh=False)
+            scores = {name[8:]: x for name, x in record.items() if name.startswith("rewards/")}
+            bar.set_postfix({"reward": record["reward"], **scores}, refresh=False)
             bar.update()
 
         yield show

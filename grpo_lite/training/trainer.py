@@ -8,16 +8,17 @@ written down (`records`, `checkpoint`), the progress bar and Ctrl-C (`terminal`)
 import copy
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from grpo_lite.advantages import group_advantages
+from grpo_lite.advantages import combine_rewards, group_advantages
 from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.loss import grpo_loss
 from grpo_lite.rewards.protocol import RewardFunc
+from grpo_lite.token_weights import trl_weights
 from grpo_lite.training import batching, checkpoint, distributed, policy, records, rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.rollout import Group
@@ -38,6 +39,7 @@ class GRPOTrainer:
         train_dataset: rows (dicts) with a "prompt", a text or a chat list, and whatever the reward functions read.
         processing_class: the tokenizer that belongs to the model.
         eval_dataset: held-out rows for `evaluate`.
+        callback: called with each record of the history as it is made, on each process.
 
     Attributes:
         step: updates of the weights so far.
@@ -65,13 +67,19 @@ class GRPOTrainer:
         train_dataset: Sequence[Mapping],
         processing_class,
         eval_dataset: Sequence[Mapping] | None = None,
+        callback: Callable[[dict], None] | None = None,
     ):
         self.reward_funcs = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
         self.args, self.tokenizer = args, processing_class
-        self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
+        self.train_dataset, self.eval_dataset, self.callback = train_dataset, eval_dataset, callback
         for name, rows in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
             if rows is not None and (len(rows) == 0 or "prompt" not in rows[0]):
                 raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows[:1])}")
+        if args.eval_steps and eval_dataset is None:
+            raise ValueError(f"eval_steps={args.eval_steps} needs held-out rows, got eval_dataset=None: hand some over")
+        combine_rewards(
+            torch.zeros(1, len(self.reward_funcs)), args.reward_weights
+        )  # refuses a wrong number of weights
         self.device = distributed.start(args.use_cpu)
         policy.check_model(model)
         self.model = model.to(self.device).eval()
@@ -105,13 +113,14 @@ class GRPOTrainer:
             while self.step < args.max_steps:
                 before, started = self.step, time.perf_counter()
                 sampled = self.sample()
-                groups = self.add_advantages(self.select_groups(sampled))
-                for _ in range(min(args.num_iterations, args.max_steps - self.step)):
-                    updated = self.update(groups)
+                batch = self.add_advantages(self.select_groups(sampled))
+                parts = [batch[i :: args.parts] for i in range(args.parts)]  # the groups without spread shared out
+                for groups in (parts * args.num_iterations)[: args.max_steps - self.step]:
+                    updated = self.update(groups, batch)
                     described = records.describe(sampled, self.reward_funcs, time.perf_counter() - started)
                     show(self.record(updated | distributed.mean(described)))
                 if args.log_completions:
-                    records.write(args.output_dir, records.COMPLETIONS, *records.completions_of(groups[0], self.step))
+                    records.write(args.output_dir, records.COMPLETIONS, *records.completions_of(batch[0], self.step))
                 if is_due(args.eval_steps, before, self.step):
                     self.evaluate()
                 stop = any(distributed.gather_objects(pressed()))  # Ctrl-C in one process stops all, at the same step
@@ -142,22 +151,22 @@ class GRPOTrainer:
 
     def add_advantages(self, groups: list[Group]) -> list[Group]:
         """Compare each completion with its group, and ask the reference, if there is one, for its log-probs."""
-        own = torch.cat([group.rewards for group in groups])
+        args, own = self.args, torch.cat([group.rewards for group in groups])
         rewards = torch.cat(distributed.gather_objects(own))  # scale_rewards="batch" divides by the spread of all
-        advantages = group_advantages(rewards, self.args.num_generations, scale_rewards=self.args.scale_rewards)
+        advantages = group_advantages(rewards, args.num_generations, scale_rewards=args.scale_rewards)
         first = distributed.rank() * len(groups)
-        parts = advantages.to(self.device).split(self.args.num_generations)[first : first + len(groups)]
+        parts = advantages.to(self.device).split(args.num_generations)[first : first + len(groups)]
         groups = [group._replace(advantages=part) for group, part in zip(groups, parts, strict=True)]
         if self.reference:
             rows = [batching.stack([group]) for group in groups]
             with torch.no_grad():
-                logps = [batching.logps_of(self.reference, row, self.args) for row in rows]
+                logps = [batching.logps_of(self.reference, row, args) for row in rows]
             groups = [group._replace(ref_logps=x) for group, x in zip(groups, logps, strict=True)]
         return groups
 
-    def update(self, groups: list[Group]) -> dict[str, float]:
-        """Move the weights once; return the step and what was measured on the way."""
-        metrics = self.gradient(groups)
+    def update(self, groups: list[Group], batch: list[Group] | None = None) -> dict[str, float]:
+        """Move the weights once, by groups that may be a part of a batch; return what was measured on the way."""
+        metrics = self.gradient(groups, batch or groups)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.args.max_grad_norm or math.inf).item()
         if not math.isfinite(metrics["loss"]) or not math.isfinite(norm):
             raise FloatingPointError(
@@ -173,69 +182,73 @@ class GRPOTrainer:
 
     # What an update is made of.
 
-    def gradient(self, groups: list[Group]) -> dict[str, float]:
-        """Put the gradient of the whole batch into the parameters, from all micro-batches and all processes.
+    def gradient(self, groups: list[Group], batch: list[Group] | None = None) -> dict[str, float]:
+        """Put the gradient of an update into the parameters, from all micro-batches and all processes.
 
         Groups without advantages are left out, unless a KL penalty acts on them: their gradient is exactly 0. They
-        still count in `rows` and `tokens`, by which the loss divides.
+        still count in `rows` and `tokens`, by which the loss divides. Of a batch that is cut into several updates each
+        divides by the mean number of tokens, as in TRL, so that a token weighs the same in all.
 
         Returns:
-            `loss`, `kl` and `clip_fraction` of the whole batch.
+            `loss`, `kl` and `clip_fraction` of the update.
         """
-        counts = (sum(len(group.ids) for group in groups), sum(int(group.loss_mask.sum()) for group in groups))
-        rows, tokens = (sum(of_all) for of_all in zip(*distributed.gather_objects(counts), strict=True))
+        batch = batch or groups
+        rows = sum(len(group.ids) for group in groups) * distributed.world_size()
+        counts = [sum(int(group.loss_mask.sum()) for group in some) for some in (groups, batch)]
+        own, tokens = (sum(of_all) for of_all in zip(*distributed.gather_objects(counts), strict=True))
         measured = torch.zeros(3, device=self.device)
         gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient  # to which backward() adds
-        groups = [group for group in groups if self.reference or group.advantages.any()]
-        for part in batching.micro_batches(groups, self.args.per_device_train_batch_size):
-            measured += self._backward(part, rows, tokens)
+        acting = [group for group in groups if self.reference or group.advantages.any()]
+        for part in batching.micro_batches(acting, self.args.per_device_train_batch_size):
+            measured += self._backward(part, rows, own, tokens, len(batch) / len(groups))
         distributed.sum_([*gradients, measured])
         return dict(zip(("loss", "kl", "clip_fraction"), measured.tolist(), strict=True))
 
-    def _backward(self, part: batching.Rows, rows: int, tokens: int) -> Tensor:
-        """Add the gradient of one micro-batch, with its share in the whole; return its loss, KL and clip fraction."""
-        args = self.args
-        out = grpo_loss(
-            batching.logps_of(self.model, part, args),
-            # With one update a batch the policy is still the one that sampled: each ratio is 1, its gradient is not 0.
-            part.logps if args.num_iterations > 1 else None,
-            part.advantages,
-            part.loss_mask,
-            ref_logps=part.ref_logps,
-            num_items_in_batch=tokens,
-            **args.loss_settings(),
-        )
-        of_rows, of_tokens = len(part.ids) / rows, int(part.loss_mask.sum()) / max(tokens, 1)
-        share = {"rows": of_rows, "tokens": of_tokens, "total": 1.0}[SLICE_SHARE[args.loss_type]]
+    def _backward(self, part: batching.Rows, rows: int, own: int, tokens: int, updates: float) -> Tensor:
+        """Add the gradient of one micro-batch, with its share in the whole; return its loss, KL and clip fraction.
+
+        The update has so many rows and tokens of its `own`; its batch has so many `tokens` and makes so many `updates`.
+        """
+        args, counted = self.args, int(part.loss_mask.sum())
+        logps = batching.logps_of(self.model, part, args)
+        # With one update a batch the policy is still the one that sampled: each ratio is 1, its gradient is not 0.
+        old_logps = part.logps if args.parts * args.num_iterations > 1 else None
+        batch = (logps, old_logps, part.advantages, part.loss_mask)
+        weights = trl_weights(args.loss_type, *batch, off_policy_mask_threshold=args.off_policy_mask_threshold)
+        settings = args.loss_settings() | weights
+        out = grpo_loss(*batch, ref_logps=part.ref_logps, num_items_in_batch=tokens, **settings)
+        of_rows, of_tokens = len(part.ids) / rows, updates * (counted / max(tokens, 1))
+        share = {"rows": of_rows, "tokens": of_tokens, "total": updates}[SLICE_SHARE[args.loss_type]]
         (share * out.loss).backward()
-        with_tokens = int(part.loss_mask.any(dim=1).sum()) / rows
-        clipped = out.clip_fraction * (of_tokens if args.importance_sampling_level == "token" else with_tokens)
-        return torch.stack([share * out.loss.detach(), share * out.kl, clipped])
+        by_token = args.importance_sampling_level == "token"
+        counts = counted / max(own, 1) if by_token else int(part.loss_mask.any(dim=1).sum()) / rows
+        return torch.stack([share * out.loss.detach(), share * out.kl, out.clip_fraction * counts])
 
     # What is kept: records, checkpoints, evaluations.
 
     def evaluate(self) -> dict[str, float]:
-        """Measure the model on `eval_dataset` with `rollout.evaluate`; on the first of several processes.
+        """Measure the model on `eval_dataset` with `rollout.evaluate`, each process on its share of the rows.
 
         Returns:
-            The record that was added to the history; empty on the other processes.
+            The record that was added to the history.
 
         Raises:
             ValueError: there is no `eval_dataset`.
         """
         if self.eval_dataset is None:
             raise ValueError("evaluate needs held-out rows, got eval_dataset=None: hand some to GRPOTrainer")
-        if distributed.rank() > 0:
-            return {}
-        result = rollout.evaluate(self.model, self.tokenizer, self.reward_funcs, self.eval_dataset, self.args)
+        what = (self.model, self.tokenizer, self.reward_funcs, self.eval_dataset, self.args)
+        result = rollout.evaluate(*what, together=True)
         return self.record({"step": self.step, "eval": True} | result)
 
     def record(self, record: dict) -> dict:
         """Add a record to the history and to `metrics.jsonl`; a nan becomes None."""
         self.history.append(records.without_nan(record))
         records.write(self.args.output_dir, records.METRICS, self.history[-1])
+        if self.callback:
+            self.callback(self.history[-1])
         return self.history[-1]
 
     def save(self) -> None:

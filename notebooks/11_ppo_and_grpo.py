@@ -362,7 +362,7 @@ def compare(*names):
 compare("PPO", "GRPO")
 
 # %% [markdown]
-# PPO is ahead, and not by accident: from step 6 on its worst seed beats GRPO's best. So much for saving the critic, it seems.
+# PPO is ahead, and not by accident: from step 6 on its worst seed beats GRPO's best.
 #
 # Per unit of work the lead shrinks. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. The clock says much the same (measured on the machine that ran this page; with other work beside it, it says anything):
 
@@ -634,7 +634,7 @@ with torch.no_grad():
 #
 # "The rest" is the first three lines of the table.
 #
-# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: no clear difference, with a critic that is right and eight times the prompts. What that says about models ten thousand times larger is for others to measure.
+# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: no clear difference, with a critic that is right and eight times the prompts. What that says about larger models is for others to measure.
 #
 # ## Break it
 #

@@ -198,7 +198,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Better than the mean of the group: up. Worse: down. The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
+# Better than the mean of the group: up. Worse: down. (Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that such steps raise the mean reward.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
 #
 # The changes are not in proportion to the advantages: the two completions without a seven have the same advantage and lost different amounts. All completions are made by the same weights, so pushing one moves the others too.
 #

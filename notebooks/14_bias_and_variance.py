@@ -104,7 +104,7 @@ true = torch.autograd.grad(J, leaf)[0].flatten()
 print(f"J {J:.4f}   length of the gradient {true.norm():.4f}")
 
 # %% [markdown]
-# Estimators are made of another form of the same gradient. Since $\nabla \pi = \pi \nabla \log \pi$,
+# Estimators are made of another form of the same gradient (lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) derives it step by step). Since $\nabla \pi = \pi \nabla \log \pi$,
 #
 # $$\nabla J = \sum_o \pi_\theta(o)\; r(o)\, \nabla \log \pi_\theta(o)$$
 #

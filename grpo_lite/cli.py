@@ -4,8 +4,10 @@ Every command is one function here; what they do stands in the module they call.
 """
 
 import argparse
+import importlib.util
 import json
 import os
+import random
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,15 +18,14 @@ import torch
 from grpo_lite._checks import check_installed
 from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.ratio import LEVELS
-from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import distributed, rollout
 from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.records import METRICS
 
-REWARDS: list[RewardFunc] = [accuracy, think_rate]  # thinking is watched, with the weight 0
-HELD_OUT = 1000
+TASK_FILE = ("train_dataset", "eval_dataset", "reward_funcs", "load_model")  # what a task of one's own must define
+TRAINED_ON = "task.txt"  # in a training's folder: its task
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,47 +52,64 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train from the base model and leave metrics, checkpoints and a plot in the output folder."""
+    """Train a small model and leave metrics, checkpoints and a plot in the output folder."""
     for module in ("transformers", "tqdm", "matplotlib"):  # now, not after the training
         check_installed(module, f"training needs {module}", "train")
     from grpo_lite.training.trainer import GRPOTrainer
 
+    task, folder = _task(args.task or "chain-sum"), Path(args.output_dir)
     options = {name: getattr(args, name) for name in (*TRAIN_OPTIONS, "output_dir", "seed", "use_cpu")}
-    config = GRPOConfig(**RECIPE | {name: value for name, value in options.items() if value is not None})
-    model, tokenizer = load_base_model(args.model)
+    config = GRPOConfig(**task["settings"] | {name: value for name, value in options.items() if value is not None})
+    model, tokenizer = load_base_model(args.model) if args.model else task["load_model"]()
     trainer = GRPOTrainer(
-        model, REWARDS, config, make_problems(args.task, "train", 5000), tokenizer,
-        eval_dataset=make_problems(args.task, "test", HELD_OUT // 5),
-    )  # fmt: skip
-    start = newest_checkpoint(args.output_dir)
+        model, task["reward_funcs"], config, task["train_dataset"], tokenizer, eval_dataset=task["eval_dataset"][:200]
+    )
+    start = newest_checkpoint(folder)
     if distributed.rank() == 0:
-        print(f"going on from {start}" if start else f"training on {args.task} from {args.model}", flush=True)
+        print(f"going on from {start}" if start else f"training on {task['name']}", flush=True)
+        if not start:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / TRAINED_ON).write_text(task["name"], encoding="utf-8")
     trainer.train()
     if distributed.rank() > 0:
         return
     last = trainer.history[-1]
-    if "think_rate" not in last:
-        last = trainer.record({"step": trainer.step, "eval": True} | _evaluate(model, tokenizer, args.task, config))
-    _draw(trainer.history, Path(args.output_dir) / "curves.png")
+    if "final" not in last:
+        last = trainer.record(
+            {"step": trainer.step, "eval": True, "final": True} | _measure(model, tokenizer, task, config)
+        )
+    _draw(trainer.history, folder / "curves.png")
     print(json.dumps(last))
-    print(f"wrote {METRICS}, curves.png and {newest_checkpoint(args.output_dir)}")
+    print(f"wrote {METRICS}, curves.png and {newest_checkpoint(folder)}")
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print how well a model does on problems that no training has seen."""
+    task = _task(args.task or _trained_on(args.model))
+    config = GRPOConfig(**task["settings"] | {"seed": args.seed})
     model, tokenizer = _load(args.model)
-    config = GRPOConfig(**RECIPE | {"seed": args.seed})
-    print(json.dumps({"model": str(args.model), "task": args.task} | _evaluate(model, tokenizer, args.task, config)))
+    print(json.dumps({"model": str(args.model), "task": task["name"]} | _measure(model, tokenizer, task, config)))
 
 
 def sample(args: argparse.Namespace) -> None:
-    """Print what the base model and the trained one say to the same problems."""
-    problems = make_problems(args.task, "test", args.problems, seed=args.seed)
-    columns = [_sampled(path, problems, args) for path in (BASE_MODEL, args.model)]
-    for i, problem in enumerate(problems):
-        print(f"\n{problem['prompt']}   right: {problem['ground_truth']}")
-        for before, after in zip(*(column[i] for column in columns), strict=True):
-            print(f"  {before:<40} {after}")
+    """Print what a model said before its training and what it says now, each completion with its reward."""
+    task = _task(args.task or _trained_on(args.model))
+    size = {"num_generations": args.completions, "per_device_train_batch_size": args.completions}
+    config = GRPOConfig(**task["settings"] | size)
+    if args.problems > len(task["eval_dataset"]):
+        raise ValueError(
+            f"--problems must be at most {len(task['eval_dataset'])}, what is held out, got {args.problems}"
+        )
+    rows = random.Random(args.seed).sample(list(task["eval_dataset"]), args.problems)
+    sampled = []
+    for model, tokenizer in (task["load_model"](), _load(args.model)):
+        generator = torch.Generator().manual_seed(args.seed)
+        sampled.append(rollout.sample_groups(model, tokenizer, task["reward_funcs"], rows, config, generator))
+    for row, *groups in zip(rows, *sampled, strict=True):
+        print("\n" + "   ".join([str(row["prompt"]), *(f"{k}: {x}" for k, x in row.items() if k != "prompt")]))
+        said = [[f"{x} {r:g}" for x, r in zip(g.completions, g.rewards.tolist(), strict=True)] for g in groups]
+        for pair in zip(*said, strict=True):
+            print("  {:<40} {}".format(*pair))
 
 
 def sandbox(args: argparse.Namespace) -> None:
@@ -102,43 +120,60 @@ def sandbox(args: argparse.Namespace) -> None:
     print(f"the sandbox for programs is in {cache_folder()}")
 
 
-def _draw(history: list[dict], path: Path) -> None:
-    from grpo_lite.plotting import lines
+def _task(name: str) -> dict[str, Any]:
+    """Return what a training needs, by the names of TASK_FILE: of a task that ships, or of one in a Python file."""
+    if name in TASKS:
+        parts = (
+            make_problems(name, "train", 5000),
+            make_problems(name, "test", 1000),
+            [accuracy, think_rate],
+            load_base_model,
+        )
+        return {"name": name, "settings": RECIPE} | dict(zip(TASK_FILE, parts, strict=True))
+    path = Path(name).resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise ValueError(f"--task must be {', '.join(TASKS)} or a Python file of your own, got {name!r}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    missing = [part for part in TASK_FILE if not hasattr(module, part)]
+    if missing:
+        raise ValueError(f"a task file must define {', '.join(TASK_FILE)}; {name} has no {', '.join(missing)}")
+    task = {part: getattr(module, part) for part in TASK_FILE}
+    if callable(task["reward_funcs"]):
+        task["reward_funcs"] = [task["reward_funcs"]]
+    settings = RECIPE | {"reward_weights": None} | getattr(module, "settings", {})
+    return task | {"name": str(path), "settings": settings}
 
-    evaluations = [record for record in history if "greedy_think_rate" in record]
-    curves = {"sampled": "sampled_accuracy", "greedy": "greedy_accuracy", "thinks": "sampled_think_rate"}
-    figure = lines(
-        [record["step"] for record in evaluations],
-        {name: [record[key] for record in evaluations] for name, key in curves.items()},
-        xlabel="step", ylabel="share of held-out problems",
-    )  # fmt: skip
-    figure.savefig(path, dpi=150)
 
-
-def _evaluate(model, tokenizer, task: str, config: GRPOConfig) -> dict:
-    result = rollout.evaluate(model, tokenizer, REWARDS, make_problems(task, "test", HELD_OUT), config)
-    names = {"greedy_accuracy": "greedy_accuracy", "sampled_accuracy": "sampled_accuracy",
-             "sampled_think_rate": "think_rate", "mean_length": "mean_length"}  # fmt: skip
-    return {short: round(result[name], 4) for name, short in names.items()}
-
-
-def _sampled(path: Path, problems: list[dict], args: argparse.Namespace) -> list[list[str]]:
-    """Return some completions of each problem, each followed by a mark if it is right."""
-    model, tokenizer = _load(path)
-    config = GRPOConfig(
-        **RECIPE | {"num_generations": args.completions, "per_device_train_batch_size": args.completions}
-    )
-    generator = torch.Generator().manual_seed(args.seed)
-    groups = rollout.sample_groups(model, tokenizer, REWARDS, problems, config, generator)
-    return [
-        [f"{text} {'right' if right else '-'}" for text, right in zip(g.completions, g.scores[:, 0], strict=True)]
-        for g in groups
-    ]
+def _trained_on(folder: str | Path) -> str:
+    """Return the task of a training's folder or of a checkpoint in it; the code of a file runs only if it is named."""
+    for place in (Path(folder), Path(folder).parent):
+        if (place / TRAINED_ON).is_file():
+            name = (place / TRAINED_ON).read_text(encoding="utf-8")
+            if name not in TASKS:
+                raise ValueError(f"{folder} was trained on {name}: say --task {name} to run that file and judge by it")
+            return name
+    return "chain-sum"
 
 
 def _load(path: str | Path) -> tuple:
     """Load a checkpoint, or the newest one of a training's folder."""
     return load_base_model(newest_checkpoint(path) or path)
+
+
+def _measure(model, tokenizer, task: dict[str, Any], config: GRPOConfig) -> dict:
+    result = rollout.evaluate(model, tokenizer, task["reward_funcs"], task["eval_dataset"], config)
+    return {name: round(value, 4) for name, value in result.items()}
+
+
+def _draw(history: list[dict], path: Path) -> None:
+    from grpo_lite.plotting import lines
+
+    records = [record for record in history if "eval" in record and "final" not in record] or history[-1:]
+    names = [name for name in records[0] if name.startswith(("greedy_", "sampled_"))]
+    curves = {name.replace("_", " "): [record[name] for record in records] for name in names}
+    lines([record["step"] for record in records], curves, xlabel="step", ylabel="mean, held out").savefig(path, dpi=150)
 
 
 # Settings of GRPOConfig by their names: a type or the list of choices, and what it is.
@@ -171,17 +206,17 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    def common(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--task", choices=list(TASKS), default="chain-sum", help="default: %(default)s")
+    def common(sub: argparse.ArgumentParser, without: str = "default: that of the training") -> None:
+        sub.add_argument("--task", type=_name, help=f"{', '.join(TASKS)}, or a Python file of your own; {without}")
         sub.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
         text = "of the processor; for a model this small more are slower; default: %(default)s"
         sub.add_argument("--threads", type=_at_least(1), default=1, metavar="N", help=text)
 
-    sub = command("train", train, "train from the base model")
-    common(sub)
+    sub = command("train", train, "train a small model")
+    common(sub, "default: chain-sum")
     text = "the same folder again goes on where it was"
     sub.add_argument("--output-dir", required=True, type=_name, metavar="FOLDER", help=text)
-    sub.add_argument("--model", default=BASE_MODEL, metavar="FOLDER", help="default: the base model that ships")
+    sub.add_argument("--model", metavar="FOLDER", help="what to start from; default: the model of the task")
     sub.add_argument("--use-cpu", action="store_true", help="stay on the CPU although there is an accelerator")
     for name, (kind, text) in TRAIN_OPTIONS.items():
         default = RECIPE.get(name, getattr(GRPOConfig, name))

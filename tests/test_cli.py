@@ -23,7 +23,7 @@ OPTIONS = ["--max-steps", "6", "--per-device-train-batch-size", "32", "--num-gen
            "--save-steps", "2", "--loss-type", "dr_grpo", "--scale-rewards", "none", "--seed", "3"]  # fmt: skip
 ONE = [sys.executable, "-m", "grpo_lite"]
 SCRIPT = [str(Path(sys.executable).with_name("grpo-lite"))]
-FINAL = {"step", "eval", "greedy_accuracy", "sampled_accuracy", "think_rate", "mean_length"}
+MEASURED = {"greedy_accuracy", "sampled_accuracy", "greedy_think_rate", "sampled_think_rate", "mean_length"}
 
 
 # As in this process: the number of threads decides in which order sums are taken, and so about the last bits.
@@ -62,19 +62,19 @@ def trained(tmp_path_factory):
 def test_train_leaves_records_checkpoint_and_curves(trained):
     folder, printed = trained
     assert {path.name for path in folder.iterdir()} == {
-        "metrics.jsonl", "curves.png", "checkpoint-4", "checkpoint-6",
+        "metrics.jsonl", "curves.png", "task.txt", "checkpoint-4", "checkpoint-6",
     }  # fmt: skip
     lines = read_lines(folder / "metrics.jsonl")
     assert [(line["step"], "eval" in line) for line in lines] == [
         (0, True), (1, False), (2, False), (3, False), (3, True), (4, False), (5, False), (6, False), (6, True),
         (6, True),
     ]  # fmt: skip
-    assert set(lines[-1]) == FINAL
-    assert lines[-1]["eval"] is True
-    assert all(0 <= lines[-1][name] <= 1 for name in ("greedy_accuracy", "sampled_accuracy", "think_rate"))
+    assert set(lines[-1]) == {"step", "eval", "final"} | MEASURED
+    assert lines[-1]["final"] is True
+    assert all(0 <= lines[-1][name] <= 1 for name in MEASURED - {"mean_length"})
     assert 4 <= lines[-1]["mean_length"] <= 16
     first, final, wrote = printed.splitlines()
-    assert first == f"training on chain-sum from {BASE_MODEL}"
+    assert first == "training on chain-sum"
     assert json.loads(final) == lines[-1]
     assert wrote == f"wrote metrics.jsonl, curves.png and {folder / 'checkpoint-6'}"
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -133,7 +133,7 @@ def test_eval_prints_the_last_line_for_any_checkpoint(trained, capsys):
     last = read_lines(folder / "metrics.jsonl")[-1]
     main(["eval", str(folder), "--seed", "3"])
     shown = json.loads(capsys.readouterr().out)
-    assert shown == {"model": str(folder), "task": "chain-sum"} | {k: last[k] for k in FINAL - {"step", "eval"}}
+    assert shown == {"model": str(folder), "task": "chain-sum"} | {name: last[name] for name in MEASURED}
     main(["eval", str(folder / "checkpoint-6"), "--seed", "3"])
     assert json.loads(capsys.readouterr().out) == shown | {"model": str(folder / "checkpoint-6")}
 
@@ -143,15 +143,17 @@ def test_sample_shows_before_and_after_side_by_side(trained):
     run = typed([*ONE, "sample", str(trained[0]), "--problems", "3", "--completions", "2", "--seed", "5"])
     assert run.returncode == 0, run.stderr
     blocks = run.stdout.strip().split("\n\n")
-    for block, problem in zip(blocks, make_problems("chain-sum", "test", 3, seed=5), strict=True):
+    assert len(blocks) == 3
+    truths = {row["prompt"]: row["ground_truth"] for row in make_problems("chain-sum", "test", 1000)}
+    for block in blocks:
         head, *rows = block.splitlines()
-        assert head == f"{problem['prompt']}   right: {problem['ground_truth']}"
+        prompt, truth = head.split("   ground_truth: ")
+        assert truths[prompt] == truth
         assert len(rows) == 2
         for row in rows:
-            pairs = re.fullmatch(r"  (\S*) (right|-) +(\S*) (right|-)", row).groups()
-            for text, mark in (pairs[:2], pairs[2:]):
-                assert (mark == "right") == bool(accuracy([text], [problem["ground_truth"]])[0])
-    assert run.stdout.count("right ") + run.stdout.count("right\n") < 12
+            before, after = re.fullmatch(r"  (\S* [01]) +(\S* [01])", row).groups()
+            for text, reward in (before.split(" "), after.split(" ")):
+                assert accuracy([text], [truth]) == [float(reward)]
 
 
 @pytest.mark.slow
@@ -209,8 +211,13 @@ WRONG = [
     (["train"], 2, "grpo-lite train: .*--output-dir; see grpo-lite train --help"),
     (
         ["train", "--output-dir", "x", "--task", "sums"],
-        2,
-        ".*--task: invalid choice: 'sums' .*chain-sum.*sort-digits.*",
+        1,
+        ".*--task must be chain-sum, sort-digits or a Python file.*'sums'",
+    ),
+    (
+        ["eval", "--task", "none.py"],
+        1,
+        ".*--task must be chain-sum, sort-digits or a Python file of your own, got 'none.py'",
     ),
     (
         ["train", "--output-dir", "x", "--seed", "one"],
@@ -234,7 +241,11 @@ WRONG = [
         2,
         ".*--problems: write a whole number of at least 1 .*, not '0'.*",
     ),
-    (["sample", str(BASE_MODEL), "--problems", "1021"], 1, "grpo-lite sample: size must be at most 1020, .* got 1021"),
+    (
+        ["sample", str(BASE_MODEL), "--problems", "1021"],
+        1,
+        "grpo-lite sample: --problems must be at most 1000, .* got 1021",
+    ),
     (["sample", str(BASE_MODEL), "--problems", "9" * 20], 2, ".*--problems: .* below .*, not '9{20}'; see .*"),
     (["sample", str(BASE_MODEL), "--seed", "9" * 20], 2, ".*--seed: .* below .*, not '9{20}'; see .*"),
     (["eval", "--threads", "0"], 2, ".*--threads: write a whole number of at least 1 .*, not '0'.*"),
@@ -294,3 +305,92 @@ def test_help_reads_well(command, capsys):
     if command == "train":
         assert re.search(r"--learning-rate X\s+step size at its highest; default: 0.0007", text)
         assert re.search(r"--output-dir FOLDER\s+the same folder again goes on where it was", text)
+
+
+TASK = """
+from grpo_lite.experiments.pretrain import character_tokenizer, pretrain, small_model
+
+train_dataset = [{"prompt": a + b, "answer": b} for a in "abc" for b in "abc"]
+eval_dataset = [{"prompt": "aab", "answer": "b"}, {"prompt": "bba", "answer": "a"}]
+settings = {"max_steps": 2, "max_completion_length": 2, "eval_steps": 1, "num_generations": 4}
+
+
+def reward_funcs(completions, answer, **columns):
+    return [float(text == wanted) for text, wanted in zip(completions, answer, strict=True)]
+
+
+def load_model():
+    tokenizer = character_tokenizer("abc")
+    model = small_model(tokenizer, width=8, layers=1)
+    pretrain(model, tokenizer, [("ab", "b"), ("ba", "a")] * 10)
+    return model, tokenizer
+"""
+
+
+@pytest.fixture
+def own_task(tmp_path):
+    (tmp_path / "copying.py").write_text(TASK)
+    return tmp_path / "copying.py"
+
+
+class TestOwnTask:
+    def train(self, path, folder):
+        torch.manual_seed(0)
+        main(["train", "--task", str(path), "--output-dir", str(folder), "--save-steps", "2"])
+
+    def test_is_trained_from_a_file(self, own_task, tmp_path, capsys):
+        self.train(own_task, tmp_path / "run")
+        first, final, _ = capsys.readouterr().out.splitlines()
+        assert first == f"training on {own_task}"
+        assert set(json.loads(final)) == {
+            "step", "eval", "final", "greedy_reward_funcs", "sampled_reward_funcs", "mean_length",
+        }  # fmt: skip
+        assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1, 2, 2, 2]
+        assert (tmp_path / "run" / "curves.png").exists()
+
+    def test_is_judged_by_itself_once_it_is_named(self, own_task, tmp_path, capsys):
+        """Code that a folder names does not run unasked."""
+        folder = tmp_path / "run"
+        self.train(own_task, folder)
+        final = json.loads(capsys.readouterr().out.splitlines()[1])
+        for command in ("eval", "sample"):
+            for place in (folder, folder / "checkpoint-2"):
+                line, code = line_of([command, str(place)], capsys)
+                assert code == 1
+                assert line == (
+                    f"grpo-lite {command}: {place} was trained on {own_task}: "
+                    f"say --task {own_task} to run that file and judge by it"
+                )
+        main(["eval", str(folder), "--task", str(own_task)])
+        shown = json.loads(capsys.readouterr().out)
+        assert shown.pop("greedy_reward_funcs") == final["greedy_reward_funcs"]
+        assert (shown["task"], shown["model"]) == (str(own_task), str(folder))
+        main(["sample", str(folder), "--task", str(own_task), "--problems", "2", "--completions", "3"])
+        blocks = capsys.readouterr().out.strip().split("\n\n")
+        assert sorted(block.splitlines()[0] for block in blocks) == ["aab   answer: b", "bba   answer: a"]
+        assert all(len(re.findall(r" [01](?= |$)", line)) == 2 for block in blocks for line in block.splitlines()[1:])
+
+    @pytest.mark.parametrize("name", ["train_dataset", "eval_dataset", "reward_funcs", "load_model"])
+    def test_what_a_file_lacks_is_named(self, own_task, tmp_path, capsys, name):
+        own_task.write_text(TASK.replace(name, "other"))
+        line, code = line_of(["train", "--task", str(own_task), "--output-dir", str(tmp_path / "run")], capsys)
+        assert code == 1
+        assert line == (
+            "grpo-lite train: a task file must define train_dataset, eval_dataset, reward_funcs, load_model; "
+            f"{own_task} has no {name}"
+        )
+        assert not (tmp_path / "run").exists()
+
+    def test_options_come_before_the_settings_of_the_file(self, own_task, tmp_path, capsys):
+        main(["train", "--task", str(own_task), "--output-dir", str(tmp_path / "run"), "--max-steps", "1"])
+        assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1, 1]
+
+
+@pytest.mark.slow
+def test_a_run_is_judged_by_the_task_that_ships_and_that_it_was_trained_on(tmp_path, capsys):
+    main(["train", "--task", "sort-digits", "--output-dir", str(tmp_path / "run"), *OPTIONS[:-2], "--max-steps", "1"])
+    capsys.readouterr()
+    main(["eval", str(tmp_path / "run")])
+    assert json.loads(capsys.readouterr().out)["task"] == "sort-digits"
+    main(["eval", str(tmp_path / "run"), "--task", "chain-sum"])
+    assert json.loads(capsys.readouterr().out)["task"] == "chain-sum"

@@ -116,14 +116,14 @@ def pretrain(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(starts))
     losses = []
     for start in starts:
-        ids, mask = _rows(tokenizer, demonstrations[start : start + batch_size])
+        ids, real, mask = _rows(model, tokenizer, demonstrations[start : start + batch_size])
         if ids.shape[1] > model.config.n_positions:
             raise ValueError(
                 f"a demonstration must fit into the model's {model.config.n_positions} positions, got one of "
                 f"{ids.shape[1]} tokens: shorten it, or make the model with more positions"
             )
-        logits = model(ids.to(model.device), use_cache=False).logits
-        loss = F.cross_entropy(logits[:, :-1][mask[:, 1:]], ids[:, 1:][mask[:, 1:]].to(model.device))
+        logits = model(ids, attention_mask=real, use_cache=False).logits
+        loss = F.cross_entropy(logits[:, :-1][mask[:, 1:]], ids[:, 1:][mask[:, 1:]])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -133,15 +133,15 @@ def pretrain(
     return losses
 
 
-def _rows(tokenizer, pairs: Sequence[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the tokens of prompts and completions, padded on the right, and which of them are to be learnt."""
+def _rows(model, tokenizer, pairs: Sequence[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return prompts and completions as tokens, padded on the right, which of them are real, and which to be learnt."""
     prompts = tokenize(tokenizer, [prompt for prompt, _ in pairs])["input_ids"]
     texts = [prompt + completion + tokenizer.eos_token for prompt, completion in pairs]
-    rows = tokenize(tokenizer, texts, padding=True, padding_side="right", return_tensors="pt")
+    rows = tokenize(tokenizer, texts, padding=True, padding_side="right", return_tensors="pt").to(model.device)
     mask = rows["attention_mask"].bool()
     for row, prompt in zip(mask, prompts, strict=True):
         row[: len(prompt)] = False
-    return rows["input_ids"], mask
+    return rows["input_ids"], rows["attention_mask"], mask
 
 
 def base_demonstrations(rng: random.Random, size: int) -> list[tuple[str, str]]:

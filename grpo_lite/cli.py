@@ -20,7 +20,7 @@ from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.ratio import LEVELS
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import distributed, rollout
-from grpo_lite.training.checkpoint import newest_checkpoint
+from grpo_lite.training.checkpoint import check_whole, newest_checkpoint
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.records import METRICS
 
@@ -61,6 +61,7 @@ def train(args: argparse.Namespace) -> None:
     options = {name: getattr(args, name) for name in (*TRAIN_OPTIONS, "output_dir", "seed", "use_cpu")}
     config = GRPOConfig(**task["settings"] | {name: value for name, value in options.items() if value is not None})
     model, tokenizer = load_base_model(args.model) if args.model else task["load_model"]()
+    model.float()  # in half precision its small steps would be lost
     trainer = GRPOTrainer(
         model, task["reward_funcs"], config, task["train_dataset"], tokenizer, eval_dataset=task["eval_dataset"][:200]
     )
@@ -159,7 +160,9 @@ def _trained_on(folder: str | Path) -> str:
 
 def _load(path: str | Path) -> tuple:
     """Load a checkpoint, or the newest one of a training's folder."""
-    return load_base_model(newest_checkpoint(path) or path)
+    found = newest_checkpoint(path) or Path(path)
+    check_whole(found)
+    return load_base_model(found)
 
 
 def _measure(model, tokenizer, task: dict[str, Any], config: GRPOConfig) -> dict:

@@ -56,7 +56,7 @@ def load_base_model(path: str | Path = BASE_MODEL) -> tuple:
 
     Raises:
         ImportError: transformers is not installed.
-        ValueError: there is no such folder.
+        ValueError: there is no such folder, or weights are missing in it.
 
     Example:
         >>> model, tokenizer = load_base_model()
@@ -68,7 +68,12 @@ def load_base_model(path: str | Path = BASE_MODEL) -> tuple:
 
     if not (Path(path) / "config.json").exists():
         raise ValueError(f"path must be a folder with a saved model (config.json), got {str(path)!r}")
-    return AutoModelForCausalLM.from_pretrained(path).eval(), PreTrainedTokenizerFast.from_pretrained(path)
+    # No code that stands in the folder is run.
+    loaded: Any = AutoModelForCausalLM.from_pretrained(path, trust_remote_code=False, output_loading_info=True)
+    model, info = loaded
+    if info["missing_keys"]:
+        raise ValueError(f"{path} lacks weights: {', '.join(sorted(info['missing_keys']))}; they would be random")
+    return model.eval(), PreTrainedTokenizerFast.from_pretrained(path)
 
 
 def make_problems(task: str, split: str, size: int, *, seed: int = 0) -> list[dict[str, str]]:

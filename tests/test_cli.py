@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import torch
 
 from grpo_lite.cli import TRAIN_OPTIONS, main
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
-from grpo_lite.training.checkpoint import newest_checkpoint
+from grpo_lite.training.checkpoint import newest_checkpoint, seal
 from grpo_lite.training.records import read_lines
 from helpers import forked
 
@@ -283,6 +284,54 @@ def test_a_folder_that_cannot_be_written_gets_one_line(tmp_path, capsys):
         assert code == 1
         assert re.fullmatch(rf"grpo-lite train: .*{tmp_path}/file.*", line)
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.usefixtures("as_user")
+def test_a_checkpoint_that_is_damaged_gets_one_line(tmp_path, capsys):
+    folder = tmp_path / "run" / "checkpoint-1"
+    shutil.copytree(BASE_MODEL, folder)
+    seal(folder)
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    for argv in (["eval", str(folder)], ["eval", str(folder.parent)], ["sample", str(folder)]):
+        line, code = line_of(argv, capsys)
+        assert code == 1
+        assert re.fullmatch(rf"grpo-lite {argv[0]}: {folder} is damaged \(model.safetensors is not as .*", line)
+
+
+def test_a_model_without_some_of_its_weights_gets_one_line(tmp_path, capsys):
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "base"
+    shutil.copytree(BASE_MODEL, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("transformer.h.0.ln_1.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    line, code = line_of(["eval", str(folder)], capsys)
+    assert code == 1
+    assert line.endswith("base lacks weights: transformer.h.0.ln_1.weight; they would be random")
+
+
+def test_code_that_stands_in_a_models_folder_is_not_run(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "base"
+    shutil.copytree(BASE_MODEL, folder)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'harmed')!r}, 'w')")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr("builtins.input", lambda *args: "y")
+    _, code = line_of(["eval", str(folder)], capsys)
+    assert code == 1
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_steps_that_are_far_too_large_get_one_line(tmp_path, capsys):
+    options = [*OPTIONS, "--learning-rate", "1e38", "--output-dir", str(tmp_path / "run")]
+    line, code = line_of(["train", *options], capsys)
+    assert code == 1
+    assert re.fullmatch("grpo-lite train: step 2: .*not finite.*lower learning_rate.*", line.splitlines()[-1])
 
 
 @pytest.mark.slow

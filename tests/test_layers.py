@@ -27,7 +27,7 @@ TRAINING = [
     {"config", "distributed"},
     {"policy"},
     {"rollout"},
-    {"batching", "records"},
+    {"batching", "records", "identity"},
     {"checkpoint"},
     {"terminal"},
     {"trainer"},

@@ -5,7 +5,7 @@ import os
 import pickle
 import shutil
 import signal
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from grpo_lite import GRPOConfig, GRPOTrainer
-from grpo_lite.training import checkpoint
+from grpo_lite.training import checkpoint, identity
 from grpo_lite.training import records as written
 from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.records import read_lines
 from helpers import forked
 from helpers.models import make_tiny_model
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, identical, odd, records, weights
+from helpers.trl_trainer import OLD_NAMES
 
 RUN = SETTINGS | {
     "per_device_train_batch_size": 16,
@@ -222,6 +223,7 @@ def test_a_checkpoint_runs_no_code(tmp_path):
 
     (tmp_path / "checkpoint-1").mkdir()
     torch.save({"settings": Harm()}, tmp_path / "checkpoint-1" / checkpoint.STATE)
+    checkpoint.seal(tmp_path / "checkpoint-1")
     with pytest.raises(pickle.UnpicklingError):
         make_run(tmp_path).train()
     assert not (tmp_path / "harmed").exists()
@@ -239,7 +241,12 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path):
 def test_a_finished_run_started_again_does_nothing(tmp_path, whole):
     shutil.copytree(whole, tmp_path / "again")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "again").glob("checkpoint-*/*")}
-    run = make_run(tmp_path / "again", lambda completions, **columns: pytest.fail("nothing is sampled"))
+
+    @wraps(odd)
+    def asked(completions, **columns):
+        pytest.fail("nothing is sampled")
+
+    run = make_run(tmp_path / "again", asked)
     history = run.train()
     assert [{k: v for k, v in record.items() if k != "tokens_per_second"} for record in history] == records(whole)
     assert run.train() is history
@@ -271,7 +278,7 @@ def test_other_settings_are_refused_by_name(tmp_path, whole):
 
     args = GRPOConfig(**RUN | {"output_dir": str(whole)})
     other = GRPOTrainer(make_tiny_model("gpt2", len(TOKENIZER)), odd, args, ROWS[1:], TOKENIZER, eval_dataset=ROWS[:2])
-    message = r"\(rows of train_dataset: 6 there, 5 here, first prompt: 1= there, 2\+3= here\)"
+    message = r"\(rows of train_dataset: 6 there, 5 here, first prompt: 1= there, 2\+3= here, all rows: "
     with pytest.raises(ValueError, match=message):
         other.train()
     assert len(records(whole)) == 10  # and nothing was written
@@ -285,8 +292,263 @@ def test_one_setting_is_enough_and_one_that_is_not_there_is_another(tmp_path, wh
     state = torch.load(whole / "checkpoint-7" / checkpoint.STATE)
     del state["settings"]["beta"]
     torch.save(state, tmp_path / "checkpoint-7" / checkpoint.STATE)
+    checkpoint.seal(tmp_path / "checkpoint-7")
     with pytest.raises(ValueError, match=r"\(beta: None there, 0.1 here\)"):
         make_run(tmp_path).train()
+
+
+# Another run in the same folder.
+
+
+def even(completions, **columns):
+    """The opposite of `odd`, under its name."""
+    return [-float(len(text) % 5) for text in completions]
+
+
+def scaled(scale):
+    def odd(completions, **columns):
+        return [scale * (len(text) % 5) for text in completions]
+
+    return odd
+
+
+def given(completions, scale, **columns):
+    return [scale * (len(text) % 5) for text in completions]
+
+
+even.__name__ = "odd"
+SHORT = {"max_steps": 2, "num_iterations": 1, "max_sampling_rounds": 1, "eval_steps": None, "log_completions": False}
+
+
+def test_another_reward_function_of_the_same_name_is_noticed(tmp_path):
+    make_run(tmp_path, **SHORT).train()
+    with pytest.raises(ValueError, match=r"other settings \(code of odd: \w{12} there, \w{12} here\)"):
+        make_run(tmp_path, even, **SHORT).train()
+    with pytest.raises(ValueError, match="code of given: None there"):
+        make_run(tmp_path, partial(given, scale=1.0), **SHORT).train()
+
+
+@pytest.mark.parametrize("make", [scaled, lambda scale: partial(given, scale=scale)], ids=["closure", "partial"])
+def test_the_same_function_with_another_setting_is_another(make, tmp_path):
+    make_run(tmp_path, make(1.0), **SHORT).train()
+    make_run(tmp_path, make(1.0), **SHORT).train()
+    with pytest.raises(ValueError, match="code of "):
+        make_run(tmp_path, make(2.0), **SHORT).train()
+
+
+def test_functions_without_source_are_told_apart_by_name_alone():
+    names = {}
+    for name in ("a", "b"):
+        exec(f"def {name}(completions, **columns): return [0.0] * len(completions)", names)
+    assert identity._code(names["a"]) == [""] == identity._code(names["b"]) == identity._code(len)
+
+
+@pytest.mark.parametrize("place", range(1, 6))
+def test_another_row_anywhere_is_noticed(place, tmp_path):
+    def run(rows):
+        args = GRPOConfig(**RUN | SHORT | {"output_dir": str(tmp_path)})
+        GRPOTrainer(make_tiny_model("gpt2", len(TOKENIZER)), odd, args, rows, TOKENIZER).train()
+
+    run(ROWS)
+    run([dict(reversed(row.items())) for row in ROWS])  # the order of the columns does not matter
+    others = [row | {"pays": 7} if i == place else row for i, row in enumerate(ROWS)]
+    with pytest.raises(ValueError, match=r"\(all rows: \w{12} there, \w{12} here\)"):
+        run(others)
+
+
+def test_another_start_is_noticed(tmp_path):
+    make_run(tmp_path, **SHORT).train()
+    args = GRPOConfig(**RUN | SHORT | {"output_dir": str(tmp_path)})
+    other = make_tiny_model("gpt2", len(TOKENIZER))
+    with torch.no_grad():
+        other.transformer.wte.weight[3, 3] += 1e-9
+    with pytest.raises(ValueError, match=r"\(model: \w{12} there, \w{12} here\)"):
+        GRPOTrainer(other, odd, args, ROWS, TOKENIZER).train()
+
+
+def test_things_that_json_does_not_know_are_the_same_in_every_process():
+    class Thing:
+        pass
+
+    hashes = [identity._hash({"x": Thing(), "array": np.array([1.0, 2.0])}) for _ in range(2)]
+    assert hashes[0] == hashes[1] != identity._hash({"x": Thing(), "array": np.array([1.0, 3.0])})
+
+
+def test_a_finished_run_with_a_constant_schedule_goes_on_to_more_steps(tmp_path):
+    settings = SHORT | {"lr_scheduler_type": "constant"}
+    whole, first = make_run(tmp_path / "whole", **settings | {"max_steps": 5}), make_run(tmp_path / "a", **settings)
+    whole.train()
+    first.train()
+    longer = make_run(tmp_path / "a", **settings | {"max_steps": 5})
+    assert [record["step"] for record in longer.train()] == [1, 2, 3, 4, 5]
+    assert all(identical(weights(longer.model), weights(whole.model)))
+    assert records(tmp_path / "a") == records(tmp_path / "whole")
+    shorter = make_run(tmp_path / "a", **settings)
+    shorter.train()
+    assert shorter.step == 5
+
+
+def test_a_schedule_that_has_ended_cannot_be_made_longer(tmp_path):
+    make_run(tmp_path, **SHORT).train()
+    with pytest.raises(ValueError, match=r"\(max_steps: 2 there, 5 here\)"):
+        make_run(tmp_path, **SHORT | {"max_steps": 5}).train()
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    @wraps(odd)
+    def meddled(completions, **columns):
+        with pytest.raises(ValueError, match=f"another run is at work in {tmp_path}: wait for its end, or choose"):
+            make_run(tmp_path, **SHORT).train()
+        assert forked.run(lambda: make_run(tmp_path, **SHORT).train()) == 1
+        return odd(completions)
+
+    run = make_run(tmp_path, meddled, **SHORT)
+    run.train()
+    assert [record["step"] for record in records(tmp_path)] == [1, 2]
+    again = make_run(tmp_path, **SHORT)  # free again
+    assert [record["step"] for record in again.train()] == [1, 2]
+
+
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
+    def unknown(*args):
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    assert make_run(tmp_path, **SHORT).train()[-1]["step"] == 2
+
+
+# Files that are no longer what they were.
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("short")
+    make_run(folder, **SHORT).train()
+    return folder
+
+
+def damaged(path, how):
+    if how == "a bit":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("how", ["a bit", "cut", "gone"])
+def test_a_damaged_file_of_a_checkpoint_is_named(how, tmp_path, short):
+    names = sorted(path.name for path in (short / "checkpoint-2").iterdir())
+    assert {"model.safetensors", "trainer_state.pt", "hashes.json", "config.json", "tokenizer.json"} <= set(names)
+    for name in names:
+        folder = tmp_path / name
+        shutil.copytree(short, folder)
+        damaged(folder / "checkpoint-2" / name, how)
+        run = make_run(folder, **SHORT)
+        start = weights(run.model)
+        with pytest.raises(ValueError, match=r"checkpoint-2 is damaged \(.*delete it, and the run goes on") as error:
+            run.train()
+        if name != "hashes.json":
+            assert name in str(error.value)
+        assert all(identical(weights(run.model), start))
+
+
+def test_what_is_no_checkpoint_has_no_hashes_to_check(tmp_path):
+    checkpoint.check_whole(tmp_path)
+    (tmp_path / "hashes.json").write_text('{"config.json": "0"}')
+    with pytest.raises(ValueError, match="is damaged"):
+        checkpoint.check_whole(tmp_path)
+
+
+def test_a_full_disk_is_said_in_one_line_and_harms_no_checkpoint(tmp_path, short):
+    """A limit on the size of files does what a full disk does, at the first file that is too large."""
+    import resource
+
+    def fails(limit):
+        def work():
+            run = make_run(tmp_path / str(limit), **SHORT, save_steps=1)
+            save = run.save
+
+            def limited():
+                if run.step == 2:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+                save()
+
+            run.save = limited
+            with pytest.raises(OSError, match=r"checkpoint-2 could not be written, checkpoints before it are whole: "):
+                run.train()
+
+        return work
+
+    sizes = {name: (short / "checkpoint-2" / name).stat().st_size for name in ("model.safetensors", "trainer_state.pt")}
+    assert sizes["model.safetensors"] < 70_000 < sizes["trainer_state.pt"]
+    for limit in (20_000, 70_000):  # the weights fail, or the state after them
+        assert forked.run(fails(limit)) == 0
+        assert newest_checkpoint(tmp_path / str(limit)).name == "checkpoint-1"
+        run = make_run(tmp_path / str(limit), **SHORT, save_steps=1)
+        run.train()
+        assert (tmp_path / str(limit) / "checkpoint-2" / "model.safetensors").read_bytes() == (
+            short / "checkpoint-2" / "model.safetensors"
+        ).read_bytes()
+
+
+def test_a_link_in_place_of_a_draft_leads_nowhere(tmp_path):
+    for name in (".unfinished", ".deleted"):
+        (tmp_path / f"precious{name}").mkdir()
+        (tmp_path / f"precious{name}" / "config.json").write_text("mine")
+    (tmp_path / "run").mkdir()
+    for name in (".unfinished", ".deleted"):
+        (tmp_path / "run" / name).symlink_to(tmp_path / f"precious{name}")
+    make_run(tmp_path / "run", **SHORT, save_steps=1).train()
+    for name in (".unfinished", ".deleted"):
+        assert [path.name for path in (tmp_path / f"precious{name}").iterdir()] == ["config.json"]
+        assert (tmp_path / f"precious{name}" / "config.json").read_text() == "mine"
+    assert newest_checkpoint(tmp_path / "run").name == "checkpoint-2"
+
+
+# Adapters.
+
+
+def with_adapters(seed=0):
+    from peft import LoraConfig, get_peft_model
+
+    base = make_tiny_model("llama", len(TOKENIZER))
+    torch.manual_seed(seed)
+    return get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+
+
+def adapter_run(folder, seed=0, **settings):
+    args = GRPOConfig(**RUN | SHORT | {"output_dir": folder and str(folder), "max_steps": 4} | settings)
+    return GRPOTrainer(with_adapters(seed), odd, args, ROWS, TOKENIZER)
+
+
+@OLD_NAMES  # peft asks by them
+def test_a_model_with_adapters_trains_and_goes_on(tmp_path):
+    whole, base = adapter_run(None), weights(make_tiny_model("llama", len(TOKENIZER)))
+    whole.train()
+    moved = [torch.equal(p, q) for p, q in zip(weights(whole.model), weights(with_adapters()), strict=True)]
+    assert [not p.requires_grad for p in whole.model.parameters()] == moved
+    assert forked.run(lambda: adapter_run(tmp_path, save_steps=2, max_steps=4).train()) == 0
+    shutil.rmtree(tmp_path / "checkpoint-4")
+    again = adapter_run(tmp_path, seed=1, save_steps=2)  # other adapters, that the saved ones take the place of
+    again.train()
+    assert all(identical(weights(again.model), weights(whole.model)))
+    size = (tmp_path / "checkpoint-4" / "adapter_model.safetensors").stat().st_size
+    assert size < 0.2 * sum(p.numel() * p.element_size() for p in base)
+
+
+@OLD_NAMES
+def test_adapters_on_another_base_are_noticed(tmp_path):
+    adapter_run(tmp_path).train()
+    other = adapter_run(tmp_path)
+    assert other.origin["model"] == adapter_run(tmp_path, seed=1).origin["model"]
+    model = with_adapters()
+    with torch.no_grad():
+        next(p for p in model.parameters() if not p.requires_grad)[0] += 1
+    with pytest.raises(ValueError, match=r"\(model: "):
+        GRPOTrainer(model, odd, other.args, ROWS, TOKENIZER).train()
 
 
 def test_without_a_checkpoint_there_is_nothing_to_go_on_from(tmp_path):
@@ -316,6 +578,7 @@ class Interrupt:
     """A reward function in whose third call (two belong to the first evaluation) somebody presses Ctrl-C."""
 
     __name__ = "odd"
+    __wrapped__ = staticmethod(odd)  # by which the run that goes on knows it
 
     def __init__(self, times):
         self.times, self.calls = times, 0

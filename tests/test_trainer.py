@@ -684,7 +684,8 @@ def test_the_progress_bar_shows_the_rewards(capsys):
 class Poison:
     """A reward function that harms the model in its second call, between sampling and update."""
 
-    __name__ = "poison"
+    __name__ = "odd"
+    __wrapped__ = staticmethod(odd)  # by which the run that goes on knows it
 
     def __init__(self, harm):
         self.harm, self.calls = harm, 0

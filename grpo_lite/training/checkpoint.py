@@ -1,79 +1,135 @@
 """Checkpoints that survive `kill -9`: a folder either has its final name and is whole, or it is not read.
 
 A checkpoint is written under another name, flushed to the disk, and renamed at last; renaming is one step for the file
-system. It holds the model as transformers saves it, so `from_pretrained` reads it, and the state of the run.
+system. It holds the model as transformers saves it, so `from_pretrained` reads it, the state of the run, and a hash of
+each file, by which a file that has changed since is found.
 """
 
+import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from grpo_lite.training import distributed, records
+from grpo_lite.training.identity import run_settings
 
-STATE = "trainer_state.pt"
+STATE, HASHES = "trainer_state.pt", "hashes.json"
 
 
 def save(trainer, folder: Path) -> None:
-    """Write `checkpoint-STEP` into a folder, then delete the oldest ones beyond `save_total_limit`."""
+    """Write `checkpoint-STEP` into a folder, then delete the oldest ones beyond `save_total_limit`.
+
+    Raises:
+        OSError: it could not be written, because the disk is full for instance; those before it are whole.
+    """
+    from safetensors import SafetensorError
+
     processes = distributed.gather_objects(
         {"prompts_taken": trainer.prompts_taken, "generator": trainer.generator.get_state().cpu()}
     )
     if distributed.rank() > 0:
         return
-    state = {"step": trainer.step, "settings": _run_settings(trainer), "processes": processes}
+    state = {"step": trainer.step, "settings": run_settings(trainer), "processes": processes}
     final, draft = folder / f"checkpoint-{trainer.step}", folder / ".unfinished"
-    shutil.rmtree(draft, ignore_errors=True)
-    trainer.model.save_pretrained(draft)
-    trainer.tokenizer.save_pretrained(draft)
-    torch.save(state | {"optimizer": trainer.optimizer.state_dict()}, draft / STATE)
-    _flush(draft)
-    _remove(final)
-    os.replace(draft, final)
-    _flush_folder(folder)
+    try:
+        _clear(draft)
+        trainer.model.save_pretrained(draft, max_shard_size="1TB")  # one file
+        trainer.tokenizer.save_pretrained(draft)
+        torch.save(state | {"optimizer": trainer.optimizer.state_dict()}, draft / STATE)
+        seal(draft)
+        _flush(draft)
+        _remove(final)
+        os.replace(draft, final)
+        _flush_folder(folder)
+    except (RuntimeError, SafetensorError, OSError) as error:  # what PyTorch, safetensors and Python say
+        raise OSError(f"{final} could not be written, checkpoints before it are whole: {error}") from error
     keep = trainer.args.save_total_limit
     for path in _checkpoints(folder)[:-keep] if keep else []:
         _remove(path)
 
 
-def resume(trainer, folder: Path) -> None:
-    """Go on from the newest checkpoint in a folder, if there is one, with the records that were written before it."""
+@contextmanager
+def going_on(trainer) -> Iterator[None]:
+    """Keep the run's folder to itself, and begin from the newest checkpoint in it, if there is one.
+
+    Raises:
+        ValueError: another run works in the folder, or the checkpoint in it is damaged or of another run.
+    """
+    if trainer.args.output_dir is None:
+        yield
+        return
+    folder = Path(trainer.args.output_dir)
     metrics, completions = folder / records.METRICS, folder / records.COMPLETIONS
-    if distributed.rank() == 0:  # a folder that cannot be written to is refused before anything is computed
-        folder.mkdir(parents=True, exist_ok=True)
-        metrics.touch()
-    found = distributed.gather_objects(newest_checkpoint(folder))[0]  # all processes read the one that the first sees
-    if found:
-        load(trainer, found)
-    if distributed.rank() == 0:
-        # Records of steps that will be taken again, also those of a run that was stopped before it saved anything.
-        last = trainer.step if found else -1
-        trainer.history, _ = records.cut_lines(metrics, last), records.cut_lines(completions, last)
+    with _locked(folder):
+        if trainer.step == 0:
+            found = distributed.gather_objects(newest_checkpoint(folder))[0]  # all read the one that the first sees
+            if found:
+                load(trainer, found)
+            if distributed.rank() == 0:
+                # Records of steps that will be taken again, also those of a run that was stopped before it saved any.
+                last = trainer.step if found else -1
+                trainer.history, _ = records.cut_lines(metrics, last), records.cut_lines(completions, last)
+        yield
 
 
 def load(trainer, path: Path) -> None:
     """Put a trainer where the run was when the checkpoint was written.
 
     Raises:
-        ValueError: the checkpoint belongs to a run with other settings.
+        ValueError: a file is not as it was written, or the checkpoint belongs to a run with other settings.
     """
-    from safetensors.torch import load_model
-
+    check_whole(path)
     state = torch.load(path / STATE, map_location="cpu", weights_only=True)
-    before, now = state["settings"], _run_settings(trainer)
+    before, now = state["settings"], run_settings(trainer)
     changed = [f"{name}: {before.get(name)} there, {x} here" for name, x in now.items() if before.get(name) != x]
     if changed:
         raise ValueError(
             f"{path} belongs to a run with other settings ({', '.join(changed)}): "
             "choose another output_dir, or delete this one to start again"
         )
-    load_model(trainer.model, path / "model.safetensors", device=str(trainer.device))
+    _load_weights(trainer.model, path, str(trainer.device))
     trainer.optimizer.load_state_dict(state["optimizer"])
     own = state["processes"][distributed.rank()]
     trainer.generator.set_state(own["generator"])
     trainer.step, trainer.prompts_taken = state["step"], own["prompts_taken"]
+
+
+def _load_weights(model: torch.nn.Module, path: Path, device: str) -> None:
+    if hasattr(model, "peft_config"):  # only the adapters were saved
+        from peft import load_peft_weights, set_peft_model_state_dict
+
+        set_peft_model_state_dict(model, load_peft_weights(str(path), device=device))
+    else:
+        from safetensors.torch import load_model
+
+        load_model(model, path / "model.safetensors", device=device)
+
+
+def seal(folder: Path) -> None:
+    """Write down a hash of each file."""
+    hashes = {path.name: _hash_of(path) for path in sorted(folder.iterdir()) if path.name != HASHES}
+    (folder / HASHES).write_text(json.dumps(hashes))
+
+
+def check_whole(path: Path) -> None:
+    """Refuse a checkpoint with a file that is not as it was written; any other folder may be as it is."""
+    if not (path / STATE).exists() and not (path / HASHES).exists():
+        return
+    try:
+        written = json.loads((path / HASHES).read_text())
+        bad = [name for name, found in written.items() if _hash_of(path / name) != found]
+    except (OSError, ValueError) as error:
+        bad = [str(error)]
+    if bad:
+        raise ValueError(
+            f"{path} is damaged ({', '.join(bad)} is not as it was written): delete it, and the run goes on from the "
+            "checkpoint before"
+        )
 
 
 def newest_checkpoint(output_dir: str | Path) -> Path | None:
@@ -89,19 +145,33 @@ def resume_hint(output_dir: str | None) -> str:
     return f"the same command goes on from {found}" if found else "there is no checkpoint yet"
 
 
-def _run_settings(trainer) -> dict:
-    """Return everything that decides about the weights."""
-    rows = trainer.train_dataset
-    data = {
-        "processes": distributed.world_size(),
-        "rows of train_dataset": len(rows),
-        "first prompt": rows[0]["prompt"],
-    }
-    # As JSON has them: a list for a tuple, and a plain number for one of numpy, which torch.load would refuse.
-    text = json.dumps(
-        trainer.args.fixed_settings() | data, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)
-    )
-    return json.loads(text)
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let no second run into a folder. The lock ends with the process, however that ends; Windows has none."""
+    if distributed.rank() > 0 or os.name == "nt":
+        yield
+        return
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / records.METRICS).touch()  # a folder that cannot be written to is refused before anything is computed
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ValueError(f"another run is at work in {folder}: wait for its end, or choose another folder") from None
+    except OSError:  # a file system of a network may know no locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -112,10 +182,15 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _remove(path: Path) -> None:
     """Delete a checkpoint, out of sight: what has a final name is whole, also while a part of it is gone already."""
     hidden = path.with_name(".deleted")
-    shutil.rmtree(hidden, ignore_errors=True)
+    _clear(hidden)
     if path.exists():
         os.replace(path, hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+        _clear(hidden)
+
+
+def _clear(path: Path) -> None:
+    """Delete a folder, or a link that somebody put in its place, but not what the link leads to."""
+    path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
 
 
 def _flush(draft: Path) -> None:

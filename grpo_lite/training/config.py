@@ -20,7 +20,8 @@ class GRPOConfig:
 
     Attributes:
         output_dir: where checkpoints, `metrics.jsonl` and `completions.jsonl` go; None writes nothing.
-        max_steps: updates of the weights in all; 100 here.
+        max_steps: updates of the weights in all; 100 here. A finished run goes on to more of them if the schedule is
+            "constant"; any other reaches 0 with the last of them.
         learning_rate: step size at its highest. 1e-6 is for models with billions of weights; small ones need more.
         lr_scheduler_type: "linear" to 0, "cosine" to 0, or "constant", after the warm-up.
         warmup_steps: updates over which the step size rises from 0.
@@ -168,7 +169,8 @@ class GRPOConfig:
 
     def fixed_settings(self) -> dict:
         """Return the settings that decide about the weights: a run that is resumed must have the same."""
-        return {name: value for name, value in asdict(self).items() if name not in _CHANGEABLE}
+        free = _CHANGEABLE | ({"max_steps"} if self.lr_scheduler_type == "constant" else set())
+        return {name: value for name, value in asdict(self).items() if name not in free}
 
     def learning_rate_at(self, step: int) -> float:
         """Return the step size of update number `step`, counted from 0."""

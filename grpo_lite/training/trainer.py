@@ -19,7 +19,7 @@ from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.loss import grpo_loss
 from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.token_weights import trl_weights
-from grpo_lite.training import batching, checkpoint, distributed, policy, records, rollout
+from grpo_lite.training import batching, checkpoint, distributed, identity, policy, records, rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.rollout import Group
 from grpo_lite.training.terminal import ctrl_c, naming_the_step, progress_bar
@@ -91,6 +91,7 @@ class GRPOTrainer:
         self.optimizer = torch.optim.AdamW(policy.parameter_groups(model, args.weight_decay), fused=True)
         self.generator = torch.Generator(self.device).manual_seed(args.seed + 1_000_003 * distributed.rank())
         self.step = self.prompts_taken = 0
+        self.origin = identity.origin(self) if args.output_dir else {}
         self.history: list[dict] = []
 
     def train(self) -> list[dict]:
@@ -105,11 +106,12 @@ class GRPOTrainer:
             ValueError: `output_dir` holds a run with other settings.
         """
         args = self.args
-        if args.output_dir and self.step == 0:
-            checkpoint.resume(self, Path(args.output_dir))
-        if args.eval_steps and not self.history:
-            self.evaluate()
-        with progress_bar(args, self.step) as show, ctrl_c() as pressed, naming_the_step(self):
+        with (
+            checkpoint.going_on(self), progress_bar(args, self.step) as show, ctrl_c() as pressed,
+            naming_the_step(self),
+        ):  # fmt: skip
+            if args.eval_steps and not self.history:
+                self.evaluate()
             while self.step < args.max_steps:
                 before, started = self.step, time.perf_counter()
                 sampled = self.sample()

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Why it works
 #
-# Push each answer by its advantage, and the model gets better. Here is the proof, with three answers, a pencil, and sums short enough to write out.
+# Push each answer by its advantage, and the model gets better. Here is the proof, by hand.
 #
 # **Minutes:** 25 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** the policy gradient, derived by hand, and the reason for the group
 
@@ -103,7 +103,7 @@ def draw_steps(panels, chance, gradient):
 # %% [markdown]
 # ## The question
 #
-# A question has three possible answers: A, B and C. A is right. The dashed policy is trained with full knowledge: at each step it looks at all answers. The other three see four sampled answers a step, as in GRPO, and nothing else.
+# Of three answers A, B and C, only A is right. At each step the dashed policy looks at all of them. The others see four sampled answers a step, as in GRPO.
 
 # %% alt="Probability of the right answer over 40 steps. A dashed curve, the exact gradient, rises smoothly from 0.5 to 0.97. Three jagged curves, each of a policy that sees four sampled answers a step, rise around it to about the same height."
 plotting.lines(range(41), climbs, dashed=["exact"], **axes)
@@ -219,7 +219,7 @@ print("minus its gradient ", text(-logits.grad, 3))
 print("value              ", text([loss.detach()]))
 
 # %% [markdown]
-# > **This is no loss.** A loss says how wrong a model is on given data, and falls as the model learns. This number measures nothing. The answers came from the policy, but autograd takes them as given and differentiates $\log \pi_\theta$ alone. So only the gradient has a meaning, and only for the policy that has just drawn the answers.
+# > **This is no loss.** A loss says how wrong a model is on given data, and falls as the model learns. This number does not say how good the policy is. The answers came from the policy, but autograd takes them as given and differentiates $\log \pi_\theta$ alone. So only the gradient has a meaning, and only for the policy that has just drawn the answers.
 # >
 # > A policy that gives A in 10, 37 or 90 of 100 answers has the value 0.23, 0.37 or 0.09 on average: up, then down, while the model only gets better. Watch the rewards.
 
@@ -233,13 +233,13 @@ print("value              ", text([loss.detach()]))
 # %% [markdown]
 # ## Keep only the right answers
 #
-# There is an older recipe without any gradient of $J$. Sample answers, throw the wrong ones away, and train on the rest as if they were examples. It is called **rejection sampling**. Done again and again, it is **expert iteration** (the name is from [arXiv:1705.08439](https://arxiv.org/abs/1705.08439); for language models see [STaR, arXiv:2203.14465](https://arxiv.org/abs/2203.14465)).
+# There is a recipe that never mentions a gradient of $J$. Sample answers, throw the wrong ones away, and train on the rest as if they were examples. It is called **rejection sampling**. Done again and again, it is **expert iteration** (the name is from [arXiv:1705.08439](https://arxiv.org/abs/1705.08439); for language models see [STaR, arXiv:2203.14465](https://arxiv.org/abs/2203.14465)).
 #
 # To train on an example means to raise its log-prob. Let a right answer have the reward 1 and a wrong one 0:
 #
 # $$\sum_{i\ \text{right}} \nabla \log \pi_\theta(o_i) = \sum_{i=1}^{G} r_i\, \nabla \log \pi_\theta(o_i)$$
 #
-# It is the same sum. So the old recipe is a policy gradient with rewards 0 and 1, and climbs for the same reason. Two differences are left. It divides by the number of answers that it keeps and not by $G$, which makes longer steps where few are right (exercise 3). And it often takes many steps on the same answers; the proof holds for the first.
+# It is the same sum. So the recipe is a policy gradient with rewards 0 and 1, and climbs for the same reason. Two differences are left. It divides by the number of answers that it keeps and not by $G$, which makes longer steps where few are right (exercise 3). And it often takes many steps on the same answers; the proof holds for the first.
 #
 # ## A baseline changes nothing on average
 #
@@ -283,20 +283,21 @@ for b in (-10, 0, 0.31, 0.5, 1):
 # %% [markdown]
 # The average never changes, the variance by a factor of more than a thousand. What does it cost? A thousand policies for each $b$, trained as in the first picture:
 
+
 # %% tags=["result-what-noise-costs"]
-print("          A ends above 0.9   below 0.1")
+def ends(b, **settings):
+    end = climb(b, **settings)[-1]
+    above, below = (end > 0.9).double().mean(), (end < 0.1).double().mean()
+    return f"{above:.2f}        {below:.2f}"
+
+
+print("b             A above 0.9   below 0.1")
 for b in (0, 0.5, 1, -10):
-    end = climb(b)[-1]
-    print(
-        f"b = {b:<4}  {(end > 0.9).double().mean():10.2f} {(end < 0.1).double().mean():14.2f}"
-    )
-end = climb(-10, policies=100, steps=4000, rate=0.01)[-1]
-print(
-    f"b = -10, careful {(end > 0.9).double().mean():5.2f} {(end < 0.1).double().mean():14.2f}"
-)
+    print(f"{b:<4}         ", ends(b))
+print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 
 # %% [markdown]
-# Two colleagues arrive. The third colleague loses A in more than half of the runs. With a learning rate 100 times smaller, and 100 times as many steps, all policies arrive too: now the noise has time to cancel. "The same on average" is true, and variance is what one pays for it.
+# Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. The last line is the same colleague with a learning rate 100 times smaller and 100 times as many steps: now the noise has time to cancel. The average was right all along. Variance decides how small the steps must be.
 #
 # So a zero far away from the rewards is costly, and many judges have one: think of grades from 7 to 9. The mean reward is a good baseline, but not the best, which is 0.31 here. The best one weighs each reward by the squared length of its score:
 #
@@ -312,7 +313,9 @@ print(
 #
 # GRPO takes the mean $\bar r$ of the whole group, own reward included. Write $b_i$ for the mean of the others:
 #
-# $$\bar r = \frac{r_i + (G - 1)\, b_i}{G} \quad\Rightarrow\quad r_i - \bar r = \frac{G - 1}{G}\, (r_i - b_i)$$
+# $$\bar r = \frac{r_i + (G - 1)\, b_i}{G}$$
+#
+# $$\text{so}\quad r_i - \bar r = \frac{G - 1}{G}\, (r_i - b_i)$$
 #
 # The same advantage, times $(G-1)/G$. The direction stays, and the step is a little shorter: 3/4 for $G = 4$, 15/16 for $G = 16$. A smaller learning rate would do the same.
 #
@@ -334,12 +337,12 @@ def judge(paid):
     return {"no baseline": r, "group's own mean": own_mean, "leave-one-out": r - others}
 
 
-print("average / gradient:  A     B     C    variance")
+print("average/gradient:   A     B     C  variance")
 for name, advantages in judge(rewards + 2).items():
     steps = steps_of(advantages)
     average = chance @ steps
     variance = chance @ (steps - average).square().sum(dim=1)
-    print(f"{name:17} {text(average / gradient)}    {variance:.4f}")
+    print(f"{name:17} {text(average / gradient)}  {variance:.4f}")
 
 # %% [markdown]
 # Here are all these groups: a dot for each step that can come out, as large as its probability.
@@ -350,7 +353,7 @@ del every["group's own mean"]  # as leave-one-out, 3/4 as long
 draw_steps(every, chance, gradient)
 
 # %% [markdown]
-# The mean of both clouds is the cross, the true gradient. Above, 31 of 100 steps lead downhill. Below none does; the dot at (0, 0) stands for the groups whose rewards agree, one in eight, which take no step.
+# **The same mean, another spread.** The mean of both clouds is the cross, the true gradient. Above, 31 of 100 steps lead downhill. Below none does; the dot at (0, 0) stands for the groups whose rewards agree, one in eight, which take no step.
 #
 # Does a group always help? No: with rewards of 1 and 0 in this small world, leave-one-out has a variance of 0.036 and no baseline has 0.024. An estimated baseline brings noise of its own, and exercise 2 says where it pays. What speaks for the group is this. It needs no second network and no further answers. It knows how hard the prompt is, and keeps up with the policy. And it makes the zero of the rewards irrelevant: add 10 to all of them, and no advantage changes.
 #
@@ -381,7 +384,7 @@ advantage = paid - 0.4  # some baseline
 average = likely.detach() @ (advantage[:, None] * logps).sum(dim=1)
 by_token = torch.autograd.grad(average, table)[0]
 for name, row, same in zip(rows, exact, by_token, strict=True):
-    print(name, text(row, 3), " ", text(same, 3))
+    print(name, text(row, 3), "", text(same, 3))
 
 # %% [markdown]
 # On the left is the exact gradient of $J$ for the logits of 0 and 1, on the right the average of advantage times token log-prob. They agree, and the last line is zero: the lemma holds at every token. So on average a token is pushed up only if completions with it earn more than those that go on otherwise from the same beginning.
@@ -401,9 +404,10 @@ logits = p.log().requires_grad_()
 logps = logits.log_softmax(0)[drawn][:, None]  # one token each
 ours = -(advantages * logps[:, 0]).mean()
 packaged = grpo_lite.grpo_loss(logps, None, advantages, torch.ones(4, 1).bool()).loss
+print("        value    minus gradient")
 for name, loss in (("by hand", ours), ("package", packaged)):
     slope = torch.autograd.grad(loss, logits, retain_graph=True)[0]
-    print(f"{name}: {text([loss.detach()])}, minus gradient", text(-slope, 3))
+    print(f"{name} {text([loss.detach()])}   ", text(-slope, 3))
 
 # %% [markdown]
 # The same gradient, and two values. (The package writes the ratio of new to old probability where we write the log-prob. The slope is the same for the policy that drew the answers; see lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).) This is no loss.
@@ -536,7 +540,7 @@ print("gradient / J", text(gradient / (p @ rewards)))
 #
 # *Mean*: the right ones have advantage $1 - k/G$ and score $1 - p$, the wrong ones $-k/G$ and $-p$. Together $\frac{k}{G}\big(1 - \frac{k}{G}\big)$: the share of right times the share of wrong answers. On average this is $\frac{G-1}{G}\, p(1-p)$. The weight is $1 - 1/G$, again for every prompt.
 #
-# *Divided*: the standard deviation, with $G - 1$, is $\sqrt{\frac{k}{G}\big(1 - \frac{k}{G}\big)\frac{G}{G-1}}$. The quotient is $\sqrt{\frac{k}{G}\big(1 - \frac{k}{G}\big)\frac{G-1}{G}}$, and for large $G$ this is $\sqrt{p(1-p)}$. The weight nears $1/\sqrt{p(1-p)}$: more for prompts that are nearly always or nearly never solved.
+# *Divided*: the standard deviation, with $G - 1$, is $\sqrt{\frac{k}{G}\big(1 - \frac{k}{G}\big)\frac{G}{G-1}}$. The quotient is $\sqrt{\frac{k}{G}\big(1 - \frac{k}{G}\big)\frac{G-1}{G}}$, and for large $G$ this is $\sqrt{p(1-p)}$. The weight nears $1/\sqrt{p(1-p)}$: compared with the truth, more for prompts that are nearly always or nearly never solved. (The step itself is still longest at $p = 1/2$.)
 #
 # With rewards of 0 and 1 this holds for any policy, not only for one logit: given $k$, the average step is the same number times $\nabla p / (p(1-p))$.
 
@@ -556,7 +560,7 @@ for x in (0.02, 0.1, 0.5, 0.9):
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** We raise the expected reward, a sum over all answers. Since $\nabla\pi = \pi\,\nabla\log\pi$, its gradient is an average over sampled answers of reward times score. The score is zero on average, so a baseline that does not know its answer changes nothing but the noise. The group is such a baseline, free of charge. Hence log-prob times advantage. Its value means nothing; its gradient, for the policy that drew the answers, is right on average.
+# > **Remember.** We raise the expected reward, a sum over all answers. Since $\nabla\pi = \pi\,\nabla\log\pi$, its gradient is an average over sampled answers of reward times score. The score is zero on average, so a baseline that does not know its answer changes nothing but the noise. The rest of the group is such a baseline, free of charge; the mean of the whole group gives the same step, a little shorter. Hence log-prob times advantage. The value of this number means nothing; its gradient, for the policy that drew the answers, is right on average.
 #
 # GRPO is from [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), which puts fine-tuning, rejection sampling, PPO and GRPO side by side as one gradient with different coefficients. Leave-one-out for language models: [RLOO (arXiv:2402.14740)](https://arxiv.org/abs/2402.14740).
 #

@@ -342,6 +342,17 @@ def test_the_page_says_what_happens(policy):
 
 
 @pytest.mark.site
+def test_there_are_two_ways_to_the_goal_of_why_it_works(policy):
+    """With groups of two d does not get to 0.95; with larger groups it does, and with a larger learning rate."""
+    size = {G: policy.get_by_role("radio", name=G, exact=True) for G in ("2", "4")}
+    for group, rate, reached in (("2", 0.5, False), ("4", 0.5, True), ("2", 1, True)):
+        size[group].check()
+        turn(policy, Learning=rate)
+        press(policy, "Again, same luck")
+        assert (play_to_the_end(policy)[-1] > 0.95) == reached
+
+
+@pytest.mark.site
 def test_a_policy_that_runs_away_is_given_up_in_words(policy):
     policy.get_by_role("radio", name="4", exact=True).check()
     turn(policy, Learning=1, Passes=8, Clip=0.5, KL=0.1)

@@ -44,8 +44,8 @@ def aggregate(
     Raises:
         ValueError: shapes or dtypes do not fit, an unknown loss type, or a needed value is missing or out of range.
 
-    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "dr_grpo": arXiv:2503.20783; "dapo": arXiv:2503.14476; "luspo":
-    arXiv:2602.05261. Built in lesson "The family".
+    Source: DeepSeekMath, eq. 3 (arXiv:2402.03300); "dr_grpo": arXiv:2503.20783; "dapo": arXiv:2503.14476, which divides
+    by the tokens of each group; "luspo": arXiv:2602.05261. Built in lesson "The family".
 
     Example:
         >>> x, mask = torch.tensor([[4.0, 0.0], [1.0, 1.0]]), torch.tensor([[True, False], [True, True]])

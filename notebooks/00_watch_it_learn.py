@@ -229,8 +229,8 @@ plotting.lines(
 # **Check yourself.** Suppose that the base model could never begin with `<think>`: probability 0, in every sample. Same reward, same training. What do 100 steps make of it?
 #
 # <details class="wrong"><summary>It discovers thinking, since thinking pays</summary>Only what is sampled can be paid. A completion that never occurs never earns anything, however good it would be.</details>
-# <details class="wrong"><summary>It learns to add in its head, since only right answers are paid</summary>Lucky guesses are praised too, and where the function can be learnt they carry over. Adding four digits in one step is what this small model does not learn.</details>
-# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow, and adding in one step is too much for it.</details>
+# <details class="wrong"><summary>It learns to add in its head, since only right answers are paid</summary>Lucky guesses are praised too, and they carry over where the rule can be learnt: paid for guessing the last digit of the prompt, it soon gets that nearly always. Adding four digits in one step is too much for this model.</details>
+# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow, and 100 steps of lucky guesses do not teach it to add in one step.</details>
 
 # %% [markdown]
 # ## Why the greedy curve jumps

@@ -351,7 +351,7 @@ torch.testing.assert_close(k3_gradient, forward)
 #
 # $$\rho = \exp\big(\log\pi_\theta - \text{a frozen copy of } \log\pi_\theta\big)$$
 #
-# Lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) builds this factor, the importance ratio. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts it on the KL term, against those unbounded weights, and in `grpo_lite.grpo_loss` it is called `use_bias_correction_kl`. TRL 1.16 has it on by default; DeepSeekMath, and our default, have it off.
+# Lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) builds this factor, the importance ratio. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts it on the KL term, against those unbounded weights, and in `grpo_lite.grpo_loss` it is called `use_bias_correction_kl` (with a sequence ratio it gives yet another gradient). TRL 1.16 has it on by default; DeepSeekMath, and our default, have it off.
 
 # %% tags=["result-bias-correction"]
 ratio = (leaf_logps - leaf_logps.detach()).exp()

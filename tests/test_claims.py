@@ -12,6 +12,8 @@ import torch
 from torch.testing import assert_close
 
 from grpo_lite import (
+    GRPOConfig,
+    GRPOTrainer,
     clipped_surrogate,
     completion_mask,
     group_advantages,
@@ -23,6 +25,7 @@ from grpo_lite import (
     token_logps,
 )
 from grpo_lite.experiments import sweep
+from grpo_lite.tasks import load_base_model, make_problems
 from helpers.enumerable import (
     LENGTH,
     MASK,
@@ -229,7 +232,45 @@ def test_what_equal_rewards_leave_behind_in_float32(reward, noise):
     says("docs/parity.md", noise)
 
 
-# Stored trainings
+# Trainings
+
+
+@pytest.mark.slow
+def test_lucky_guesses_carry_over_where_the_rule_can_be_learnt():
+    """Thinking is out of reach: the prompt ends with <answer>. Paid is the last digit of the prompt, or the sum."""
+
+    def straight(split, count):
+        return [row | {"prompt": f"{row['prompt']}<answer>"} for row in make_problems("chain-sum", split, count)]
+
+    def last_digit(completions, prompts, **columns):
+        return [float(t == f"{p[-10]}</answer>") for t, p in zip(completions, prompts, strict=True)]
+
+    def the_sum(completions, ground_truth, **columns):
+        return [float(t == f"{truth}</answer>") for t, truth in zip(completions, ground_truth, strict=True)]
+
+    for seed in (0, 1):
+        args = GRPOConfig(
+            max_steps=100,
+            learning_rate=2e-4,
+            lr_scheduler_type="constant",
+            per_device_train_batch_size=64,
+            num_generations=8,
+            max_completion_length=4,
+            eval_steps=100,
+            per_device_eval_batch_size=200,
+            seed=seed,
+            disable_tqdm=True,
+        )
+        reached = {}
+        for reward in (last_digit, the_sum):
+            model, tokenizer = load_base_model()
+            rows = straight("train", 4000)
+            trainer = GRPOTrainer(model, [reward], args, rows, tokenizer, straight("test", 200))
+            judged = [record for record in trainer.train() if "eval" in record]
+            reached[reward] = [record[f"sampled_{reward.__name__}"] for record in (judged[0], judged[-1])]
+        assert max(before for before, _ in reached.values()) < 0.2
+        assert reached[last_digit][1] > 0.8
+        assert reached[the_sum][1] < 0.2
 
 
 def test_the_sweep_compares_samples_not_favourites():

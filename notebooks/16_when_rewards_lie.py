@@ -248,7 +248,15 @@ for name, (model, history) in runs.items():
     print(name, thinks, *says(model), sep="\n  ")
 
 # %% [markdown]
-# **Found** is the clearest case of a **hacked** reward: the model copies a digit of the problem (here the third), and the checker is content. In this run it thinks more and more at first, for the honest way pays too, and its accuracy rises; then it finds the cheaper way, and unlearns the rest. (One seed, one path: with another, accuracy need not rise first.)
+# **Found** is the clearest case of a **hacked** reward: the model copies a digit of the problem (here the third), and the checker is content. In this run it thinks more and more at first, for the honest way pays too, and its accuracy rises; then it finds the cheaper way, and unlearns the rest. Two more seeds:
+
+# %%
+for seed in (1, 2):
+    _, history = train(*REWARDS["found"], seed=seed)
+    print(seed, [round(record["sampled_accuracy"], 2) for record in history])
+
+# %% [markdown]
+# The same end, by other ways: with seed 1 accuracy falls from the start. A single run shows where a reward can lead, and not how.
 #
 # **Close** ends with the same answer to every question. It is not stupid: given what it is paid, it is right.
 #

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Why it works
 #
-# Push each answer by its advantage, and the model gets better. Here is the proof, by hand.
+# Push each answer by its advantage, and the model gets better. Here is the proof.
 #
 # **Minutes:** 25 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** the policy gradient, derived by hand, and the reason for the group
 
@@ -105,11 +105,11 @@ def draw_steps(panels, chance, gradient):
 #
 # Of three answers A, B and C, only A is right. At each step the dashed policy looks at all of them. The others see four sampled answers a step, as in GRPO.
 
-# %% alt="Probability of the right answer over 40 steps. A dashed curve, the exact gradient, rises smoothly from 0.5 to 0.97. Three jagged curves, each of a policy that sees four sampled answers a step, rise around it to about the same height."
+# %% alt="Probability of the right answer over 40 steps. A dashed curve, the exact gradient, rises smoothly from 0.5 to 0.98. Three jagged curves, each of a policy that sees four sampled answers a step, rise around it to about the same height."
 plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 
 # %% [markdown]
-# They climb the same hill. (Where a run stands still, its four answers agreed.) But no group of four can see where the top is. Why do they find it?
+# They climb the same hill. (Where a run stands still, its four answers earned the same.) But no group of four can see where the top is. Why do they find it?
 #
 # **Predict.** Three colleagues change the rewards. One pays 1 and 0, so that only right answers are pushed. One pays 0 and −1, so that only wrong answers are. One pays 11 and 10, so that every answer is pushed up hard. Whose policy climbs? Keep your guess until the lemma.
 #

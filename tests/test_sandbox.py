@@ -17,7 +17,7 @@ from grpo_lite import _checks
 from grpo_lite.rewards import sandbox
 from grpo_lite.rewards.equality import same
 from grpo_lite.rewards.programs import ProgramResult, run_program
-from grpo_lite.rewards.sandbox import Sandbox
+from grpo_lite.rewards.sandbox import run_cases
 from helpers import forked
 
 CASES = [{"args": [1], "expected": 2}]
@@ -376,15 +376,15 @@ def test_a_case_that_breaks_the_sandbox_leaves_the_others_alone():
 
 def test_a_case_that_breaks_the_sandbox_gets_no_time_back():
     code = "import io\ndef f():\n    for _ in range(10**5): pass\n    io.FileIO('x')"
-    shared = Sandbox(0.02)
-    statuses = [shared.run(code, "f", [])[0] for _ in range(20)]
+    statuses = [status for status, _ in run_cases(code, "f", [[]] * 20, seconds=0.02)]
     assert statuses == ["error"] * statuses.count("error") + ["timeout"] * statuses.count("timeout")
     assert 1 < statuses.count("error") < 19
 
 
 def test_cases_share_no_globals_no_luck_and_no_output():
     code = "import random\nseen = []\ndef f(x):\n    seen.append(x)\n    return [len(seen), random.random()]"
-    number = json.loads(Sandbox(1.0).run(code, "f", [0])[1])
+    ((_, text),) = run_cases(code, "f", [[0]], seconds=1)
+    number = json.loads(text)
     assert number[0] == 1
     assert run_program(code, "f", [{"args": [n], "expected": number} for n in range(3)]) == RIGHT
     same_twice = [{"input": "a", "output": "a"}, {"input": "b", "output": "b"}]
@@ -412,7 +412,7 @@ def test_a_reward_can_be_computed_again():
     code = "import random, time, datetime, uuid\n" + (
         "def f(): return [random.random(), time.time(), str(datetime.datetime.now()), str(uuid.uuid4()), str({*'abc'})]"
     )
-    first, again = (Sandbox(1.0).run(code, "f", []) for _ in range(2))
+    (first,), (again,) = (run_cases(code, "f", [[]], seconds=1) for _ in range(2))
     assert first == again
     assert "2000-01-01" in first[1]
 

@@ -6,9 +6,6 @@ import reprlib
 from contextlib import suppress
 from itertools import zip_longest
 
-NEAR = 1e-9  # between a whole number and another kind
-ZERO = 1e-12
-
 
 def wrong_value(text: str, wanted: list, rel_tol: float) -> str:
     """Say in what the JSON of a value differs from what is expected, "" if one of that is the same."""
@@ -45,24 +42,24 @@ def same(value: object, expected: object, rel_tol: float) -> bool:
     """Compare what JSON has, by type and content: True is not 1, but 2 is 2.0."""
     pairs = [(value, expected)]
     while pairs:  # not by a function that calls itself: a program may nest its value as deep as it likes
-        a, b = pairs.pop()
-        if type(a) in (int, float) and type(b) in (int, float):
-            if not _close(a, b, rel_tol):  # type: ignore[arg-type]
+        match pairs.pop():
+            case list(a), list(b) if len(a) == len(b):
+                pairs += zip(a, b, strict=True)
+            case dict(a), dict(b) if a.keys() == b.keys():
+                pairs += [(a[key], b[key]) for key in a]
+            case a, b if {type(a), type(b)} <= {int, float}:
+                if not _close(a, b, rel_tol):  # type: ignore[arg-type]
+                    return False
+            case a, b if isinstance(a, list | dict) or type(a) is not type(b) or a != b:
                 return False
-        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-            pairs += zip(a, b, strict=True)
-        elif isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-            pairs += [(a[key], b[key]) for key in a]
-        elif isinstance(a, list | dict) or type(a) is not type(b) or a != b:
-            return False
     return True
 
 
-def _close(a: int | float, b: int | float, rel_tol: float) -> bool:
+def _close(a: float, b: float, rel_tol: float) -> bool:
     if type(a) is type(b) is int:
         return a == b
-    rel_tol = rel_tol if type(a) is type(b) else min(rel_tol, NEAR)
+    near = rel_tol if type(a) is type(b) else min(rel_tol, 1e-9)  # a whole number and another kind
     try:
-        return math.isclose(a, b, rel_tol=rel_tol, abs_tol=min(rel_tol, ZERO)) or (math.isnan(a) and math.isnan(b))
+        return math.isclose(a, b, rel_tol=near, abs_tol=min(rel_tol, 1e-12)) or (math.isnan(a) and math.isnan(b))
     except OverflowError:  # an int beyond all floats
         return False

@@ -1,4 +1,4 @@
-r"""Judging programs that a model wrote: what they are asked, how it is run, what is paid.
+r"""Judging programs that a model wrote: what they are asked, what is paid, and why.
 
 A program runs in a sandbox (`sandbox`) and sees the arguments or the input of a test. What comes out is compared
 (`equality`) with an expected value that the program never sees.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from grpo_lite._checks import check_above, check_between
 from grpo_lite.rewards.equality import wrong_text, wrong_value
 from grpo_lite.rewards.protocol import Completion, check_column, texts
-from grpo_lite.rewards.sandbox import Sandbox
+from grpo_lite.rewards.sandbox import run_cases
 from grpo_lite.rewards.text import extract_program
 
 
@@ -29,16 +29,15 @@ def code_reward(
 ) -> list[float | None]:
     r"""Pay 1 if the program in a completion passes all its tests.
 
-    `extract_program` says which text is the program, and `run_program` how it is run without touching the machine,
-    what counts as the same, and why a program was paid or not. A setting is given with
-    `functools.partial(code_reward, partial_credit=True)`.
+    `extract_program` says which text is the program, `run_program` how it is run and what counts as the same. A setting
+    is given with `functools.partial(code_reward, partial_credit=True)`.
 
     Args:
         completions: strings or chat lists.
         tests: for each completion the cases of `run_program`, best as JSON text, which is the form that survives a data
             set whose rows hold different types; None where there is no test.
-        entry_point: for each completion the entry point of `run_program`; None where the program reads and prints, and
-            where there is no test.
+        entry_point: for each completion that of `run_program`; None where the program reads and prints, and where there
+            is no test.
         partial_credit: pay the share of the tests that pass instead of all or nothing. A constant that is right now
             and then earns something too.
         seconds: as in `run_program`.
@@ -51,8 +50,7 @@ def code_reward(
     Raises:
         ValueError: tests or entry points that are not one for each completion, a completion that is neither a string
             nor a chat list, and what `run_program` refuses.
-        ImportError: `wasmtime` or `componentize-py` is not installed.
-        OSError: the sandbox cannot be built.
+        ImportError, OSError: as in `run_program`.
 
     Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Rewards".
 
@@ -61,8 +59,6 @@ def code_reward(
         >>> tests = '[{"args": [2], "expected": 4}, {"args": ["a"], "expected": "aa"}]'
         >>> code_reward([text, "It is 4."], tests=[tests, tests], entry_point=["double", "double"])
         [1.0, 0.0]
-        >>> code_reward(["```python\nprint(2 * int(input()))\n```"], tests=[[{"input": "2", "output": "4"}]])
-        [1.0]
     """
     check_column("tests", tests, completions)
     names = [None] * len(completions) if entry_point is None else entry_point
@@ -102,25 +98,22 @@ def run_program(
 ) -> ProgramResult:
     r"""Run a program on each case, compare what comes out with what is expected, and say what was wrong.
 
-    For a case `{"args": [...], "expected": ...}` the program is run and its function called. What that returns must
-    have the type and content of the expected value: 1 is not True, "1" is not 1. As the expected values are written
-    in JSON, a tuple passes for a list and a key 1 for a key "1". Sets, bytes and objects of a class never pass.
+    A case `{"args": [...], "expected": ...}` calls the program's function. What that returns must have the type and
+    content of the expected value: 1 is not True, "1" is not 1. As the expected values are written in JSON, a tuple
+    passes for a list and a key 1 for a key "1". Sets, bytes and objects of a class never pass.
 
-    For a case `{"input": "...", "output": "..."}` the program is run with the input to read, and what it prints must
-    be the output, line by line and word by word. White space between words and around the text does not count.
+    A case `{"input": "...", "output": "..."}` is for a program that reads and prints. What it prints must be the
+    output, line by line and word by word. White space between words and around the text does not count.
 
     `{"inputs": [...], "outputs": [...]}` holds many such cases, or calls if there is a `"fn_name"`: the form of the
     data sets APPS and TACO. As these wrap some values in a list, `[x]` expected there is passed by `x` too.
 
-    Numbers: two whole ones must be equal. Two decimal ones may differ by `rel_tol` of their size, or by `1e-12`, which
-    is for what should be 0. A whole and a decimal one may differ by `1e-9` of their size, so 2 is 2.0; nan is nan.
+    Two whole numbers must be equal. Two decimal ones may differ by `rel_tol` of their size, or by `1e-12`, which is for
+    what should be 0. A whole and a decimal one may differ by `1e-9` of their size, so 2 is 2.0; nan is nan.
 
-    The sandbox is Python 3.14 without files, network, threads and processes, with 256 MiB of memory; it is built on
-    first use. What is no part of Python (numpy) is not there. Each case runs the program anew, in a part of memory that
-    the program's cases share. Time is counted in instructions of the sandbox, 15e9 a second, about as many as Python
-    takes there for what it does in a second outside: the verdict does not depend on how busy the machine is. The clock
-    stands at 2000-01-01 and moves when it is looked at, `random` starts from the same seed and `sleep` does not wait,
-    so that the same program earns the same reward again. Up to 4 MiB may come out.
+    The program runs anew for each case, in a sandbox that has Python 3.14 with 256 MiB of memory, and neither files nor
+    network; "What the sandbox is", on the page about rewards, has more. Time is counted in instructions, about as many
+    a second as Python takes, so the verdict does not depend on how busy the machine is. Up to 4 MiB may come out.
 
     Args:
         code: the program, as text.
@@ -138,17 +131,15 @@ def run_program(
         ValueError: code that is no text, no case, a case of another form, an entry point that is no name, a limit or a
             tolerance out of range.
         ImportError: `wasmtime` or `componentize-py` is not installed.
-        OSError: the sandbox cannot be built.
+        OSError: the sandbox, which is built on first use, cannot be built.
 
     Source: CPython built by `componentize-py`, run by `wasmtime`. Used in lesson "Rewards".
 
     Example:
-        >>> run_program("def double(x): return 2 * x", "double", [{"args": [2], "expected": 4}])
-        ProgramResult(status='ok', passed=1.0, message='')
         >>> run_program("def double(x): return x * x", "double", '[{"args": [3], "expected": 6}]')
         ProgramResult(status='wrong', passed=0.0, message='case 1 of 1: expected 6, got 9')
-        >>> run_program("print(input()[::-1])", None, [{"input": "ab", "output": "ab"}]).message
-        "case 1 of 1: line 1: expected 'ab', got 'ba'"
+        >>> run_program("print(2 * int(input()))", None, [{"input": "3", "output": "6"}])
+        ProgramResult(status='ok', passed=1.0, message='')
     """
     _check_settings(seconds, rel_tol)
     if not isinstance(code, str):
@@ -199,12 +190,12 @@ def _read_cases(cases: object, entry_point: str | None) -> tuple[str | None, lis
 
 
 def _run(code: str, entry_point: str | None, pairs: list[tuple], seconds: float, rel_tol: float) -> ProgramResult:
-    sandbox, differs = Sandbox(seconds), wrong_text if entry_point is None else wrong_value
+    given, wanted = zip(*pairs, strict=True)
+    differs = wrong_text if entry_point is None else wrong_value
     failures = []
-    for number, (given, wanted) in enumerate(pairs, 1):
-        status, text = sandbox.run(code, entry_point, given)
-        reason = differs(text, wanted, rel_tol) if status == "ok" else text
-        if reason:
-            failures.append(("wrong" if status == "ok" else status, f"case {number} of {len(pairs)}: {reason}"))
+    for i, (status, text) in enumerate(run_cases(code, entry_point, given, seconds)):
+        if reason := differs(text, wanted[i], rel_tol) if status == "ok" else text:
+            status = "wrong" if status == "ok" else status
+            failures.append((status, f"case {i + 1} of {len(pairs)}: {reason}"))
     status, message = failures[0] if failures else ("ok", "")
     return ProgramResult(status, (len(pairs) - len(failures)) / len(pairs), message)

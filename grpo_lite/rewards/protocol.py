@@ -52,13 +52,24 @@ def score_completions(
         raise ValueError(
             f"need at least one reward function and one completion, got {len(reward_funcs)} and {len(completions)}"
         )
-    for name, column in {"completions": completions, "prompts": prompts, **columns}.items():
+    for name, column in {"prompts": prompts, **columns}.items():
         check_column(name, column, completions)
-    scores = []
-    for reward_func in reward_funcs:
-        values = reward_func(prompts=prompts, completions=completions, **columns)
-        scores.append(_checked_values(reward_func, values, len(completions)))
+    scores = [
+        _checked(name_of(ask), ask(prompts=prompts, completions=completions, **columns), len(completions))
+        for ask in reward_funcs
+    ]
     return torch.tensor(scores, dtype=torch.float32).T
+
+
+def _checked(name: str, values: Sequence[float | None], n: int) -> list[float]:
+    listed = isinstance(values, Sequence) and not isinstance(values, bytes)  # which holds numbers
+    if not listed or len(values) != n:
+        got = f"{len(values)}" if listed else f"{type(values).__name__}"
+        raise ValueError(f"{name} must return a list with one value a completion ({n}), got {got}")
+    for value in values:
+        if value is not None and not is_finite(value):
+            raise ValueError(f"{name} must return finite numbers, or None where it cannot judge, got {value!r}")
+    return [math.nan if value is None else float(value) for value in values]
 
 
 def name_of(reward_func: RewardFunc) -> str:
@@ -67,27 +78,32 @@ def name_of(reward_func: RewardFunc) -> str:
     return getattr(reward_func, "__name__", type(reward_func).__name__)
 
 
+def check_column(name: str, column: Sequence, completions: Sequence) -> None:
+    """Refuse a column that does not have one entry a completion."""
+    if isinstance(completions, str):
+        raise ValueError("completions must be a list with one entry a completion, got a str: put it into a list")
+    listed = hasattr(column, "__len__") and not isinstance(column, (str, dict))
+    if not listed or len(column) != len(completions):
+        got = f"{len(column)} entries" if listed else f"a {type(column).__name__}"
+        raise ValueError(f"{name} must be a list with one entry a completion ({len(completions)}), got {got}")
+
+
 def texts(completions: Sequence[Completion]) -> list[str]:
     """Take the text out of each completion, a string or the last message of a chat list.
 
     Of a message in parts the text parts count. A message that is a tool call, or what a tool has answered, holds no
     word of the model's answer: its text is empty.
     """
-    _check_list(completions)
+    check_column("completions", completions, completions)
     return [_text(completion) for completion in completions]
-
-
-def _check_list(completions: Sequence[Completion]) -> None:
-    if isinstance(completions, str):
-        raise ValueError("completions must be a list with one entry a completion, got a str: put it into a list")
 
 
 def _text(completion: Completion) -> str:
     text: object = completion
     if isinstance(completion, list) and completion and isinstance(completion[-1], dict):
         message = completion[-1]
-        text = message.get("content", 0)
-        if text is None or message.get("role") in ("tool", "function") or (text == 0 and "tool_calls" in message):
+        text = message.get("content", "" if "tool_calls" in message else message)
+        if text is None or message.get("role") in ("tool", "function"):
             text = ""
         elif isinstance(text, list) and all(isinstance(part, dict) for part in text):
             words = [part.get("text") for part in text]
@@ -98,23 +114,3 @@ def _text(completion: Completion) -> str:
             f"got {reprlib.repr(completion)}"
         )
     return text
-
-
-def check_column(name: str, column: Sequence, completions: Sequence) -> None:
-    """Refuse a column that does not have one entry a completion."""
-    _check_list(completions)  # before its letters are counted
-    listed = hasattr(column, "__len__") and not isinstance(column, (str, dict))
-    if not listed or len(column) != len(completions):
-        got = f"{len(column)} entries" if listed else f"a {type(column).__name__}"
-        raise ValueError(f"{name} must be a list with one entry a completion ({len(completions)}), got {got}")
-
-
-def _checked_values(reward_func: RewardFunc, values: Sequence[float | None], n: int) -> list[float]:
-    name = name_of(reward_func)
-    if not isinstance(values, Sequence) or len(values) != n:
-        got = f"{len(values)}" if isinstance(values, Sequence) else f"{type(values).__name__}"
-        raise ValueError(f"{name} must return a list with one value a completion ({n}), got {got}")
-    for value in values:
-        if value is not None and not is_finite(value):
-            raise ValueError(f"{name} must return finite numbers, or None where it cannot judge, got {value!r}")
-    return [math.nan if value is None else float(value) for value in values]

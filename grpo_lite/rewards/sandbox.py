@@ -13,12 +13,12 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from grpo_lite._checks import check_installed
 
@@ -27,60 +27,45 @@ OUTPUT = 4 * 2**20  # characters
 SECOND = 15 * 10**9  # instructions of WebAssembly: about what CPython itself does in a second, and takes two here
 JUDGES = files("grpo_lite.rewards.judges")
 
+LATE = ("timeout", "no time is left")
 TRAPS = {
-    "all fuel consumed": ("timeout", "no time is left"),
+    "all fuel consumed": LATE,
     "call stack exhausted": ("error", "RecursionError: too many calls within each other"),
     "unreachable": ("error", "the program asked for what the sandbox does not have"),
 }
 
 
-class Sandbox:
-    """Where the cases of one program run, one after another.
+def run_cases(code: str, entry_point: str | None, cases: Sequence, seconds: float) -> Iterator[tuple[str, str]]:
+    """Run a program on one case after another: arguments for its function, or texts to read where it has no name.
 
-    Time is counted in instructions, so the same program meets its limit at the same place on an idle machine and on a
-    busy one, alone and beside others in threads.
-
-    Args:
-        seconds: how long all cases may take together, counted as `SECOND` instructions each.
+    `seconds` are for all cases, counted as `SECOND` instructions each, so that a program meets its limit at the same
+    place on an idle machine and on a busy one, alone and beside others in threads. For each case it gives "ok" and what
+    came out, or "error" or "timeout" and the reason.
     """
+    from wasmtime import Store, WasmtimeError
 
-    def __init__(self, seconds: float):
-        self._fuel = round(seconds * SECOND)
-        self._store: Any = None
-        self._run: Any = None
-
-    def run(self, code: str, entry_point: str | None, case: object) -> tuple[str, str]:
-        """Run one case: arguments for a function, or a text to read where there is no entry point.
-
-        Returns:
-            "ok" and what came out, "error" or "timeout" and the reason.
-        """
-        from wasmtime import WasmtimeError
-
-        if self._fuel <= 0:
-            return TRAPS["all fuel consumed"]
-        if self._run is None:
-            self._start()
+    fuel, run = round(seconds * SECOND), None
+    for case in cases:
+        if fuel <= 0:
+            yield LATE
+            continue
+        if run is None:
+            engine, linker, component = load()
+            store = Store(engine)
+            store.set_limits(memory_size=MEMORY)
+            store.set_fuel(fuel)
+            run = linker.instantiate(store, component).get_func(store, "run")
         try:
-            text = self._run(self._store, json.dumps([code, entry_point, case]))
+            text = run(store, json.dumps([code, entry_point, case]))
+            result = ("ok" if text[:1] == "+" else "error", text[1:])
+            if len(text) > OUTPUT:
+                result = ("error", f"the program gave more than {OUTPUT} characters")
         except WasmtimeError as error:
-            self._run = None  # this instance is in no state to go on
+            run = None  # this instance is in no state to go on
             reason = str(error)
-            return next((TRAPS[trap] for trap in TRAPS if trap in reason), ("error", reason[-300:]))
-        finally:
-            self._fuel = self._store.get_fuel()
-        if len(text) > OUTPUT:
-            return "error", f"the program gave more than {OUTPUT} characters"
-        return "ok" if text[:1] == "+" else "error", text[1:]
-
-    def _start(self) -> None:
-        from wasmtime import Store
-
-        engine, linker, component = load()
-        self._store = Store(engine)
-        self._store.set_limits(memory_size=MEMORY)
-        self._store.set_fuel(self._fuel)
-        self._run = linker.instantiate(self._store, component).get_func(self._store, "run")
+            result = next((TRAPS[trap] for trap in TRAPS if trap in reason), ("error", reason[-300:]))
+        fuel = store.get_fuel()
+        yield result
 
 
 @cache
@@ -100,12 +85,10 @@ def load() -> tuple:
 
     atexit.register(load.cache_clear)  # wasmtime cannot let go of things when Python is half gone
     engine = new_engine()
-    for attempt in range(2):
-        for path in kept():
+    for look in (kept, build):
+        for path in look():
             with suppress(WasmtimeError):  # compiled for another processor, in a folder that machines share
                 return engine, Linker(engine), Component.deserialize_file(engine, str(path))
-        if attempt == 0:
-            build()
     raise OSError(f"the sandbox was built and cannot be loaded from {cache_folder()}")
 
 
@@ -113,17 +96,17 @@ def kept() -> list[Path]:
     """Return the files of this version whose content is what their name says; those that are damaged go."""
     whole = []
     for path in sorted(cache_folder().glob(f"sandbox-{_key()}-*.cwasm")):
-        with suppress(OSError):
-            if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == path.stem.rpartition("-")[2]:
+        with suppress(OSError):  # another process was faster
+            if path.stem.endswith(_digest(path.read_bytes())):
                 whole.append(path)
             else:
                 path.unlink()
     return whole
 
 
-def build() -> None:
-    """Build the component and put it into the cache folder; two processes that do so at once leave two whole files."""
-    folder, key = cache_folder(), _key()
+def build() -> list[Path]:
+    """Put a new component into the cache folder; two processes that do so at once leave two whole files."""
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -136,8 +119,7 @@ def build() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise OSError(f"the sandbox must be built with componentize-py and wasmtime, got\n{done.stderr}")
-        digest = hashlib.sha256(new.read_bytes()).hexdigest()[:16]
-        os.replace(new, folder / f"sandbox-{key}-{digest}.cwasm")
+        return [new.replace(folder / f"sandbox-{_key()}-{_digest(new.read_bytes())}.cwasm")]
 
 
 def cache_folder() -> Path:
@@ -150,4 +132,8 @@ def _key() -> str:
     """Name the sources, the versions and the machine that a file is made of and for."""
     sources = [(JUDGES / name).read_text() for name in ("sandbox_guest.py", "build_sandbox.py")]
     parts = [*sources, version("componentize-py"), version("wasmtime"), sys.platform, platform.machine()]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return _digest("\0".join(parts).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -5,7 +5,6 @@ import re
 import reprlib
 import textwrap
 from collections.abc import Sequence
-from contextlib import suppress
 from decimal import Decimal
 from numbers import Rational, Real
 
@@ -47,16 +46,14 @@ def length_reward(completions: Sequence[Completion], **columns) -> list[float]:
 def format_reward(completions: Sequence[Completion], *, prefill: str = "", **columns) -> list[float]:
     r"""Pay 1 for `<think>...</think><answer>...</answer>` and nothing else.
 
-    The whole completion must have this form. Newlines may stand inside the tags and white space around them. Each tag
-    stands exactly once, neither part is blank, and nothing follows the answer. `explain_format` says what is amiss.
-
-    Some chat templates begin the answer themselves. Then the model never writes that part, and without `prefill` no
-    completion can be right: `functools.partial(format_reward, prefill="<think>\n")`.
+    Newlines may stand inside the tags and white space around them. Each tag stands exactly once, neither part is blank,
+    and nothing else stands outside. `explain_format` says what is amiss.
 
     Args:
         completions: strings or chat lists.
-        prefill: what the template has written of the answer before the model goes on, such as "<think>\n" (DeepSeek-R1,
-            Qwen3's thinking models); judged as a part of it.
+        prefill: what the chat template has written of the answer, such as "<think>\n" (DeepSeek-R1, Qwen3's thinking
+            models), and the model never writes; judged as a part of it. It is given with
+            `functools.partial(format_reward, prefill="<think>\n")`.
         columns: ignored.
 
     Returns:
@@ -150,10 +147,9 @@ def after_thinking(text: str) -> str:
 def extract_program(text: str, entry_point: str | None = None) -> str | None:
     r"""Return the block of a completion that is the program.
 
-    A block begins at a line such as "```python" or "~~~py" and ends at the same marks, or with the text. It may stand
-    in a list. Blocks in Python count, and if there are none, those that name no language. Of several it is the last
-    one that defines the entry point, or else the last. What was thought does not count: only text after the last
-    `</think>` is read, and none if a `<think>` is still open.
+    A block begins at a line such as "```python" or "~~~py", also in a list, and ends at the same marks, or with the
+    text. Blocks in Python count, and if there are none, those that name no language. Of several it is the last one that
+    defines the entry point, or else the last. What was thought does not count (`after_thinking`).
 
     Args:
         text: a completion.
@@ -177,15 +173,14 @@ def extract_program(text: str, entry_point: str | None = None) -> str | None:
 def _blocks(text: str) -> list[tuple[str, str]]:
     """Return language and content of each block."""
     blocks: list[tuple[str, list[str]]] = []
-    opened: tuple[str, int] | None = None  # marks and column of the block that one is in
+    opened: re.Match | None = None  # the line that began the block which one is in
     for line in text.replace("\r\n", "\n").split("\n"):
         fence = _FENCE.fullmatch(line)
-        if opened is None:
-            if fence:
-                opened = fence[2], len(fence[1])
-                blocks.append((fence[3].lower(), []))
-        elif fence and fence[2].startswith(opened[0]) and not (fence[3] + fence[4]).strip() and (
-            len(fence[1]) <= opened[1] + 3  # further in it belongs to the program
+        if not opened:
+            if opened := fence:
+                blocks.append((opened[3].lower(), []))
+        elif fence and fence[2].startswith(opened[2]) and not (fence[3] + fence[4]).strip() and (
+            len(fence[1]) <= len(opened[1]) + 3  # further in it belongs to the program
         ):  # fmt: skip
             opened = None
         else:
@@ -208,13 +203,14 @@ def as_text(truth: object) -> str:
     """Write a truth as text: 2.5 as "2.5", a text as it is."""
     if isinstance(truth, str):
         return truth
-    with suppress(ValueError):  # Python writes no number of more than 4,300 digits
-        if isinstance(truth, Rational) and not isinstance(truth, bool):
-            return str(truth)  # an int, a Fraction
+    try:
+        if isinstance(truth, Rational) and not isinstance(truth, bool):  # an int, a Fraction
+            return str(truth)
         if isinstance(truth, Real) and not isinstance(truth, bool) and math.isfinite(truth):
             return format(Decimal(str(truth)), "f")
-    too_long = isinstance(truth, Rational) and not isinstance(truth, bool)
-    got = "a number of more than 4,300 digits: write it as text" if too_long else reprlib.repr(truth)
+        got = reprlib.repr(truth)
+    except ValueError:
+        got = "a number of more than 4,300 digits, which Python does not write: give it as text"
     raise ValueError(f"ground_truth must hold texts, finite numbers or None, got {got}")
 
 

@@ -1,7 +1,6 @@
 """Makes the file that the sandbox starts from. Run as a script, because it takes half a gigabyte and all cores."""
 
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,15 +23,17 @@ def engine() -> wasmtime.Engine:
 
 def main(path: str) -> None:
     """Put Python and `sandbox_guest.py` into a component, compile it for this processor, write it to a file."""
+    import componentize_py  # its command line, which is what it documents
+
     with tempfile.TemporaryDirectory() as folder:
         world, component = Path(folder, "box.wit"), Path(folder, "box.wasm")
         world.write_text(WORLD)
-        subprocess.run(
-            [sys.executable, "-c", "import componentize_py; componentize_py.script()", "-q", "-d", world, "-w", "box",
-             "componentize", "--stub-wasi", "-p", Path(__file__).parent, "-o", component, "sandbox_guest"],
-            check=True,
-            env=os.environ | {"VIRTUAL_ENV": folder},  # so that nothing installed here gets in
-        )  # fmt: skip
+        os.environ["VIRTUAL_ENV"] = folder  # so that nothing installed here gets in
+        options = (
+            f"-q -d {world} -w box componentize --stub-wasi -p {Path(__file__).parent} -o {component} sandbox_guest"
+        )
+        sys.argv[1:] = options.split()
+        componentize_py.script()
         Path(path).write_bytes(Component(engine(), component.read_bytes()).serialize())
 
 

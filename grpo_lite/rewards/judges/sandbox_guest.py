@@ -2,13 +2,14 @@
 
 Built into a WebAssembly component by `build_sandbox.py`, which imports this file and keeps the memory as it is then: a
 module that a program may import must have been imported here. The component has no imports of its own: no clock, no
-file, no socket, nothing to ask the host for. What follows answers for those, so that an honest program meets an
+file, no socket, and whoever asks for one ends it. What follows answers for those, so that an honest program meets an
 ordinary Python. It guards nothing: whoever gets around it finds nothing behind it. No expected value comes in here.
 """
 
 # mypy: ignore-errors
 # as it puts functions of its own in the place of those of Python
 
+import _functools
 import _random
 import builtins
 import errno
@@ -22,16 +23,12 @@ import sys
 import threading
 import time
 import types
+from contextlib import suppress
 from json import dumps, loads
 
-MODULES = """abc argparse array ast base64 binascii bisect calendar cmath cmd codecs collections.abc colorsys
-contextlib contextvars copy csv dataclasses datetime decimal difflib dis doctest encodings.ascii encodings.idna
-encodings.latin_1 encodings.rot_13 encodings.utf_16 encodings.utf_32 encodings.hex_codec enum fileinput fnmatch
-fractions getopt glob graphlib hashlib heapq hmac html html.parser importlib.resources inspect ipaddress itertools
-keyword linecache locale logging math numbers operator pathlib pickle platform posixpath pprint queue re reprlib
-sched secrets shlex shutil signal statistics string struct tempfile textwrap timeit token tokenize tomllib traceback
-types typing unicodedata unittest unittest.mock urllib.parse uuid warnings weakref xml.etree.ElementTree zlib
-_pylong _strptime wit_world componentize_py_types""".split()
+INNER = """encodings.ascii encodings.idna encodings.latin_1 encodings.rot_13 encodings.utf_16 encodings.utf_32
+encodings.hex_codec html.parser unittest.mock xml.etree.ElementTree _pylong _strptime wit_world
+componentize_py_types""".split()
 
 now = 946_684_800.0  # the first of January 2000
 
@@ -43,16 +40,19 @@ def look_at_the_clock(pause: float = 1e-3) -> float:
     return now
 
 
-def take_the_place_of_the_clock() -> None:
-    """Do so before other modules are imported, which may take a function of it for themselves."""
+def replace_parts_of_python() -> None:
+    """Do so before other modules are imported, which may take a function of these for themselves."""
     for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
         setattr(time, name, look_at_the_clock)
         setattr(time, f"{name}_ns", lambda: round(look_at_the_clock() * 1e9))
     time.sleep = look_at_the_clock
     gmtime, strftime = time.gmtime, time.strftime
-    here = lambda seconds=None: gmtime(look_at_the_clock() if seconds is None else seconds)  # noqa: E731
-    time.localtime = time.gmtime = staticmethod(here)  # `logging` has it in a class, where it must not be a method
+    # `logging` has it in a class, where it must not be a method.
+    time.localtime = time.gmtime = staticmethod(lambda seconds=None: gmtime(now if seconds is None else seconds))
     time.strftime = lambda form, moment=None: strftime(form, moment or time.gmtime())
+    sys.modules["_datetime"] = None  # so that `datetime` is the one in Python, which asks `time`
+    del _functools._lru_cache_wrapper  # and `lru_cache` too: calls that nest through C need a stack that is small here
+    importlib.reload(functools)
 
 
 def no_such_file(path="", *args, **kwargs):
@@ -64,33 +64,28 @@ def open_stream(file, mode="r", *args, **kwargs):
     """Open one of the standard streams by its number, as fast readers do; there is nothing else to open."""
     if file not in (0, 1, 2) or isinstance(file, bool):
         no_such_file(file)
-    stream = (sys.__stdin__, sys.__stdout__, sys.__stderr__)[file]
-    return stream.buffer if "b" in mode else stream
+    found = (sys.__stdin__, sys.__stdout__, sys.__stderr__)[file]
+    return found.buffer if "b" in mode else found
 
 
-class Stream(io.TextIOWrapper):
-    """A standard stream in memory."""
-
-    def __init__(self, number: int, content: str = ""):
-        super().__init__(io.BytesIO(content.encode("utf-8", "replace")), "utf-8", "replace")
-        self.number, self.mode = number, "w" if number else "r"
-
-    def fileno(self) -> int:
-        """Return the number that the stream has everywhere."""
-        return self.number
+def stream(number: int, content: str = "") -> io.TextIOWrapper:
+    """Return a standard stream in memory."""
+    made = io.TextIOWrapper(io.BytesIO(content.encode("utf-8", "replace")), "utf-8", "replace")
+    made.mode = "w" if number else "r"
+    made.fileno = lambda: number
+    return made
 
 
 def read_line(prompt="", /):
     """Do what `input` does."""
-    if prompt != "":
-        print(prompt, end="")
+    print(prompt, end="")
     line = sys.stdin.readline()
     if not line:
         raise EOFError("EOF when reading a line")
     return line.removesuffix("\n")
 
 
-def take_the_place_of_the_machine() -> None:
+def replace_the_machine() -> None:
     """Put the functions above where programs look for them."""
     sys.argv = ["program"]
     sys.maxsize = 2**63 - 1  # which programs take for infinity, and is smaller in WebAssembly
@@ -98,7 +93,7 @@ def take_the_place_of_the_machine() -> None:
         module.open = module.stat = module.lstat = module.listdir = no_such_file
         module.isatty = lambda number: False
         module.getcwd = lambda: "/"
-        module.urandom = lambda n: bytes(n)
+        module.urandom = bytes  # zeros
         module._exit = sys.exit
         module.read = lambda number, n: open_stream(number, "b").read(n)
         module.write = lambda number, data: open_stream(number, "b").write(data)
@@ -113,50 +108,29 @@ def take_the_place_of_the_machine() -> None:
     threading.Thread.start = threading.Thread.run
     threading.Thread.join = lambda self, timeout=None: None
     threading.stack_size = lambda size=0: 0
-    functools._lru_cache_wrapper = cached
-    sys.setrecursionlimit(2 * sys.getrecursionlimit())  # for those two calls where there was one
+    sys.setrecursionlimit(2 * sys.getrecursionlimit())  # for functions with a cache, which take two calls
 
 
-def cached(function, maxsize, typed, info):
-    """Do what `lru_cache` does, in Python: calls that nest through C need a stack that is small here."""
-    results = {}
-
-    def wrapper(*args, **kwargs):
-        key = (cached, args, *kwargs.items()) if kwargs else args
-        if key not in results:
-            result = function(*args, **kwargs)
-            if maxsize == 0:
-                return result
-            results[key] = result
-        return results[key]
-
-    wrapper.cache_clear = results.clear
-    return wrapper
+compiled = functools.lru_cache(1)(compile)  # once for all cases of a program
 
 
-@functools.lru_cache(1)
-def compiled(code: str):
-    """Compile a program once for all its cases."""
-    # No file can have this name. For another one Python would look, to show the line of a syntax error.
-    return compile(code, "\ud800", "exec", dont_inherit=True)
-
-
-def run_module(code: str, name: str) -> dict:
-    """Run a program as a module of its own and return its names."""
+def run_module(code: str, name: str) -> types.ModuleType:
+    """Run a program as a module of its own."""
     module = sys.modules[name] = types.ModuleType(name)
-    exec(compiled(code), module.__dict__)
-    return module.__dict__
+    # No file can have this name. For another one Python would look, to show the line of a syntax error.
+    exec(compiled(code, "\ud800", "exec", dont_inherit=True), module.__dict__)
+    return module
 
 
-def find(names: dict, entry_point: str):
+def find(module: types.ModuleType, entry_point: str):
     """Find a function, or the method of a class, an instance of which is made without arguments."""
-    first, *rest = entry_point.replace("()", "").split(".")
-    if first not in names and hasattr(names.get("Solution"), first):
-        first, rest = "Solution", [first]
-    if first not in names:
-        raise NameError(f"name {first!r} is not defined by the program")
-    found = names[first]
-    for name in rest:
+    path = entry_point.replace("()", "").split(".")
+    if not hasattr(module, path[0]) and hasattr(getattr(module, "Solution", None), path[0]):
+        path = ["Solution", *path]
+    if not hasattr(module, path[0]):
+        raise NameError(f"name {path[0]!r} is not defined by the program")
+    found = module
+    for name in path:
         found = getattr(found() if isinstance(found, type) else found, name)
     return found
 
@@ -164,10 +138,10 @@ def find(names: dict, entry_point: str):
 def call(code: str, entry_point: str, args: list) -> str:
     """Return what a function returns, as JSON."""
     try:
-        names = run_module(code, "__main__")
+        module = run_module(code, "__main__")
     except BaseException:  # an example of use that needs an input, say: no fault of the function
-        names = run_module(code, "program")
-    return dumps(find(names, entry_point)(*args))
+        module = run_module(code, "program")
+    return dumps(find(module, entry_point)(*args))
 
 
 def run_script(code: str) -> str:
@@ -189,25 +163,25 @@ class WitWorld:
     def run(self, job: str) -> str:
         """Run one case; return "+" and what came out, or "-" and what went wrong."""
         code, entry_point, case = loads(job)
-        sys.stdin = sys.__stdin__ = Stream(0, case if entry_point is None else "")
-        sys.stdout = sys.__stdout__ = Stream(1)
-        sys.stderr = sys.__stderr__ = Stream(2)
+        sys.stdin = sys.__stdin__ = stream(0, case if entry_point is None else "")
+        sys.stdout = sys.__stdout__ = stream(1)
+        sys.stderr = sys.__stderr__ = stream(2)
         random.seed(0)
-        sys.path.clear()  # what was not imported at the build cannot be had
         try:
             return "+" + (run_script(code) if entry_point is None else call(code, entry_point, case))
         except BaseException as error:
             text = f"-{type(error).__name__}: {error}"[:300].replace("(\ud800, line", "(line")
             return text.encode("utf-8", "replace").decode()
         finally:
-            gc.collect()
+            gc.collect()  # the globals of a program, which the cases that follow need the memory of
 
 
 if sys.platform == "wasi":  # and not where a test imports this
-    sys.modules["_datetime"] = None  # the one in Python asks `time`, which can be set
-    take_the_place_of_the_clock()
-    for name in MODULES:
-        importlib.import_module(name)
-    take_the_place_of_the_machine()
+    replace_parts_of_python()
+    public = sorted(name for name in sys.stdlib_module_names - {"antigravity", "this"} if name[0] != "_")
+    for name in public + INNER:
+        with suppress(Exception):  # what WebAssembly does not have
+            importlib.import_module(name)
+    replace_the_machine()
     gc.collect()
     gc.freeze()

@@ -164,7 +164,7 @@ def check_temperature(temperature: float) -> None:
         )
 
 
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: object, choices: Sequence) -> None:
     """Refuse a word that is not in the list, and show the list."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

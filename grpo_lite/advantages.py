@@ -1,12 +1,14 @@
 """Advantages: how much better a completion is than its siblings, the other answers to the same prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from grpo_lite._checks import check_at_least, check_choice, check_count, check_float, check_rank, is_finite, widen
+
+LARGEST = 1e16  # The square of a larger reward, times their number, may be more than float32 can hold.
 
 
 def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | None = None) -> Float[Tensor, "B"]:
@@ -42,7 +44,8 @@ def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | No
     if rewards.isinf().any():
         raise ValueError("rewards must be finite (or nan for None), got inf")
     w = [1.0] * rewards.shape[1] if weights is None else list(weights)
-    if len(w) != rewards.shape[1] or not all(is_finite(weight) for weight in w):
+    unordered = isinstance(weights, Set | Mapping)
+    if unordered or len(w) != rewards.shape[1] or not all(is_finite(weight) for weight in w):
         raise ValueError(
             f"weights must be one finite number for each of the {rewards.shape[1]} reward functions, got {weights}"
         )
@@ -173,16 +176,21 @@ def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:
             f"rewards must hold whole groups of num_generations={num_generations}, got {len(rewards)} rewards: "
             "pass the G completions of each prompt one after the other"
         )
-    if rewards.isinf().any():
-        raise ValueError(f"rewards must be finite (or nan for unscored), got {rewards.tolist()}")
-    return widen(rewards.detach()).reshape(-1, num_generations)
+    rewards = widen(rewards.detach())
+    if (rewards.abs() > LARGEST).any():
+        raise ValueError(
+            f"rewards must be finite, at most {LARGEST:g} in size (or nan for unscored), got {rewards.tolist()}"
+        )
+    return rewards.reshape(-1, num_generations)
 
 
 def _centre(groups: Tensor) -> Tensor:
     # Measured from the smallest reward, equal rewards are exactly 0 before any rounding: the float32 mean of
     # eight times 0.1 is not 0.1, and a spread of 8e-9 in the denominator would blow the difference up.
-    lowest = groups.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)
-    above = groups - lowest
+    above = groups - groups.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)
+    # Nor do rewards differ that are sums of the same numbers in another order.
+    rounding = 4 * torch.finfo(groups.dtype).eps * groups.abs().nan_to_num(nan=0).amax(dim=1, keepdim=True)
+    above = torch.where((above > rounding).any(dim=1, keepdim=True), above, above * 0)
     return above - above.nanmean(dim=1, keepdim=True)
 
 

@@ -35,8 +35,8 @@ def aggregate(
         mask: True on tokens that count.
         loss_type: see above.
         max_completion_length: the length limit of sampling, in tokens; needed by "dr_grpo".
-        num_items_in_batch: tokens that count in the whole batch when this is one slice of it, for "dapo", "cispo" and
-            "vespo"; None means the tokens of this call.
+        num_items_in_batch: tokens that count in the whole batch when this is one slice of it, at least those of this
+            call, for "dapo", "cispo" and "vespo"; None means the tokens of this call.
 
     Returns:
         One number with the unit of `x`, in at least float32. A row without tokens adds 0 and stays in $B$.
@@ -77,7 +77,11 @@ def _length_limit(max_completion_length: int | None, mask: Tensor) -> int:
 
 
 def _token_count(num_items_in_batch: float | Tensor | None, mask: Tensor) -> Tensor:
-    items = torch.as_tensor(mask.sum() if num_items_in_batch is None else num_items_in_batch)
-    if items.dim() or not 0 <= items < torch.inf:
-        raise ValueError(f"num_items_in_batch must be one number of tokens, at least 0, got {num_items_in_batch}")
-    return items.clamp(min=1).to(mask.device)
+    here = mask.sum()
+    items = torch.as_tensor(here if num_items_in_batch is None else num_items_in_batch).to(mask.device)
+    if items.dim() or not here <= items < torch.inf:
+        raise ValueError(
+            f"num_items_in_batch must be one number of tokens, at least the {here} of this call, "
+            f"got {num_items_in_batch}: pass the tokens of the whole batch"
+        )
+    return items.clamp(min=1)

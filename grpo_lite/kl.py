@@ -88,7 +88,7 @@ def kl_k3(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) ->
         tensor([0.1065, 0.7183])
     """
     d = _log_ratio_to_policy(logps, ref_logps)
-    return torch.expm1(d) - d
+    return torch.expm1(d) - d.clamp(max=1e4)  # where the first is inf, and inf - inf is nan
 
 
 def _log_ratio_to_policy(logps: Tensor, ref_logps: Tensor) -> Tensor:

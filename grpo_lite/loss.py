@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grpo_lite._checks import check_bool, check_float, check_tokens
+from grpo_lite._checks import check_bool, check_choice, check_float, check_tokens
 from grpo_lite.aggregation import aggregate
 from grpo_lite.algorithms import ALGORITHMS, Batch, check_loss_settings
 from grpo_lite.kl import kl_k3
@@ -120,6 +120,7 @@ def grpo_loss(
         delta=delta,
         **objective_settings,
     )
+    check_choice("use_bias_correction_kl", use_bias_correction_kl, (False, True))  # "False" would count as True
     if beta > 0 and ref_logps is None:
         raise ValueError(f"beta={beta} needs ref_logps, got None: pass the reference's log-probs or set beta=0")
     check_tokens(mask, logps=logps, old_logps=old_logps, ref_logps=ref_logps)

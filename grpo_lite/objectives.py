@@ -13,6 +13,7 @@ from torch import Tensor
 
 from grpo_lite._checks import check_advantages, check_cap, check_ranges, check_ratio, check_tokens, widen
 from grpo_lite.masking import masked_difference, masked_mean
+from grpo_lite.ratio import finite_exp
 
 
 def clipped_surrogate(
@@ -243,7 +244,7 @@ def gmpo_objective(
     advantages = advantages.detach()[:, None]
     log_ratio = masked_difference(logps, old_logps, mask)
     one_sided = torch.where(advantages > 0, log_ratio.clamp(max=epsilon_high), log_ratio.clamp(min=-epsilon))
-    return masked_mean(one_sided, mask, dim=1)[:, None].exp() * advantages
+    return finite_exp(masked_mean(one_sided, mask, dim=1)[:, None]) * advantages
 
 
 def _by_sign(condition: Tensor, yes: float, no: float, like: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The importance ratio: how much more likely a token is now than when it was sampled."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -30,7 +32,7 @@ def importance_ratio(
 
     Returns:
         Ratios above 0, [B, T] or [B, 1], in at least float32; exactly 1 where the mask is False, and 1 for a row
-        without tokens. A log-ratio above 88 overflows to inf (float32), with a gradient that is not finite.
+        without tokens. They are finite: at e^87 (float32) they stay where they are and pass no gradient.
 
     Raises:
         ValueError: shapes or dtypes do not fit, or an unknown `level`.
@@ -50,4 +52,9 @@ def importance_ratio(
     log_ratio = masked_difference(logps, old_logps, mask)
     if level == "sequence":
         log_ratio = masked_mean(log_ratio, mask, dim=1)[:, None]
-    return log_ratio.exp()
+    return finite_exp(log_ratio)
+
+
+def finite_exp(x: Tensor) -> Tensor:
+    """Return the exponential, held below the largest number of its dtype: 0 times inf, as of an advantage, is nan."""
+    return x.clamp(max=math.log(torch.finfo(x.dtype).max) - 1).exp()

@@ -76,7 +76,7 @@ def high_entropy_mask(
         Ties are all kept, so equal entropies keep everything. The quantile is computed in float32, as in TRL.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or the share is outside of 0 to 1.
+        ValueError: shapes or dtypes do not fit, the share is outside of 0 to 1, or a counted entropy is nan.
 
     Source: Wang et al., Beyond the 80/20 Rule (arXiv:2506.01939). Built in lesson "The family".
 
@@ -89,6 +89,8 @@ def high_entropy_mask(
     check_between("top_entropy_quantile", top_entropy_quantile, 0, 1)
     check_tokens(mask, entropies=entropies)
     counted = entropies.detach().float()[mask]
+    if counted.isnan().any():  # one would make a nan of the quantile, above which is nothing
+        raise ValueError("entropies must be numbers on the tokens that count, got nan")
     if counted.numel() == 0:
         return torch.zeros_like(mask)
     threshold = torch.quantile(counted, 1 - top_entropy_quantile)

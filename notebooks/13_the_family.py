@@ -306,11 +306,10 @@ for sign in (1.0, -1.0):
             torch.full((300,), sign),
             one,
             loss_type=loss_type,
-            num_items_in_batch=1 if loss_type in ("cispo", "vespo") else None,
             **own.get(loss_type, {}),
         )
-        scale = 1 if loss_type in ("cispo", "vespo") else 300  # undo the average
-        panels[-1][loss_type] = -torch.autograd.grad(out.loss, leaf)[0][:, 0] * scale
+        pushes = -torch.autograd.grad(out.loss, leaf)[0][:, 0] * 300  # undo the average
+        panels[-1][loss_type] = pushes
 plotting.lines(
     ratios,
     *panels,

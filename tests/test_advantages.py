@@ -118,6 +118,26 @@ def test_half_precision_does_not_overflow():
 
 
 @pytest.mark.parametrize("advantages", [group_advantages, leave_one_out_advantages])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_rewards_whose_squares_would_overflow_are_refused(advantages, dtype):
+    for value in (1e17, -3e38, float("inf")):
+        rewards = torch.tensor([value, 0.0, value, 0.0]).to(dtype)
+        with pytest.raises(ValueError, match=r"rewards must be finite, at most 1e\+16 in size .*, got \["):
+            advantages(rewards, 4)
+    assert_close(group_advantages(torch.tensor([1e16, 0.0] * 64), 4).abs(), torch.full((128,), math.sqrt(3) / 2))
+
+
+def test_sums_of_the_same_rewards_in_another_order_are_equal():
+    totals = combine_rewards(torch.tensor([[800.1, 0.2, 0.1], [0.1, 800.2, 0.1], [0.2, 0.1, 800.1], [0.1, 0.1, 800.2]]))
+    assert len(set(totals.tolist())) > 1
+    assert group_advantages(totals, 4).tolist() == [0.0] * 4
+    assert leave_one_out_advantages(totals, 2).tolist() == [0.0] * 4
+    apart = group_advantages(torch.tensor([800.0, 800.001, 800.0, NAN]), 4)  # of 16 roundings
+    assert_close(apart[:2], torch.tensor([-0.490, 0.980]), atol=0.01, rtol=0)
+    assert apart[3] == 0
+
+
+@pytest.mark.parametrize("advantages", [group_advantages, leave_one_out_advantages])
 def test_advantages_are_constants_and_the_rewards_stay_as_they_were(advantages):
     rewards = torch.tensor([1.0, 0.0, NAN, 2.0], requires_grad=True)
     before = rewards.detach().clone()

@@ -204,6 +204,14 @@ def test_high_entropy_mask_by_hand():
     assert high_entropy_mask(f64([0.1]), torch.tensor([[T]]), top_entropy_quantile=0.0).all()
 
 
+def test_an_entropy_of_nan_is_no_entropy():
+    entropies, mask = torch.tensor([[1.0, NAN, 2.0]]), torch.tensor([[T, T, T]])
+    with pytest.raises(ValueError, match="entropies must be numbers on the tokens that count, got nan"):
+        high_entropy_mask(entropies, mask, top_entropy_quantile=0.5)
+    mask[0, 1] = False
+    assert high_entropy_mask(entropies, mask, top_entropy_quantile=0.5).tolist() == [[F, F, T]]
+
+
 def test_sampler_correction_by_hand():
     """Ratios 2, 5, 1/4 and nothing known; the product of the first row is 2.5 (the third token is masked)."""
     sampling = torch.tensor([[-4.0, -4.0, NAN], [-4.0, -4.0, -4.0]])

@@ -36,6 +36,10 @@ def test_signs():
         assert kl(logps, ref_logps)[5] == 0
 
 
+def test_k3_of_a_token_that_the_policy_holds_impossible_is_inf_and_no_nan():
+    assert kl_k3(torch.tensor([-math.inf, -1.0]), torch.tensor([-1.0, -math.inf])).tolist() == [math.inf] * 2
+
+
 def test_k3_keeps_its_digits_near_zero():
     # k3 is d^2 / 2 for small d; exp(d) - 1 - d loses all digits there.
     d = 2.0**-30  # a power of two, so that -1 + d is exact; the computed exp(d) - 1 would be d, and k3 0

@@ -132,6 +132,33 @@ def test_on_policy_ratio_is_one_but_has_the_gradient_of_the_log_prob():
     assert logps.grad.tolist() == [[1.0, 1.0]]
 
 
+@pytest.mark.filterwarnings("ignore:importance_sampling_level")
+@pytest.mark.parametrize("level", ["token", "sequence"])
+@pytest.mark.parametrize("loss_type", ["grpo", "bnpo", "dr_grpo", "dapo", "luspo", "sapo", "gmpo", "vespo"])
+@pytest.mark.parametrize("delta", [None, 3.0])
+def test_a_token_that_became_e100_times_as_likely_gives_no_nan(loss_type, level, delta):
+    settings = {"importance_sampling_level": level, "max_completion_length": 2}
+    if delta and loss_type in ("sapo", "gmpo", "vespo"):
+        return  # takes none
+    for advantage in (1.0, 0.0, -1.0):
+        logps = torch.full((1, 2), -1.0, requires_grad=True)
+        args = (torch.full((1, 2), -101.0), torch.tensor([advantage]), torch.tensor([[T, T]]))
+        out = grpo_loss(logps, *args, loss_type=loss_type, delta=delta, **settings)
+        out.loss.backward()
+        assert out.loss.isfinite(), advantage
+        assert logps.grad.isfinite().all(), advantage
+        if loss_type in ("grpo", "luspo") and advantage >= 0:  # what lies beyond the range counts as its end, 1.2
+            assert out.loss.item() == pytest.approx(-1.2 * advantage * (2 if loss_type == "luspo" else 1))
+            assert logps.grad.tolist() == [[0.0, 0.0]]
+
+
+def test_the_largest_ratio_is_near_the_largest_number():
+    ratio = importance_ratio(torch.tensor([[0.0, -13.0, math.nan]]), torch.tensor([[-100.0, -100.0, 0.0]]))
+    assert ratio[0, :2].tolist() == pytest.approx([torch.finfo(torch.float32).max / math.e, math.exp(87)], rel=1e-5)
+    assert ratio[0, 2].isnan()  # a nan is not hidden
+    assert importance_ratio(torch.zeros(1, 1).double(), torch.full((1, 1), -700.0).double()).item() == math.exp(700)
+
+
 def test_loss_by_hand():
     # Two completions of one and three tokens, on-policy, advantages 1 and -1. Each completion's mean objective is its
     # advantage; over all four tokens it is (1 - 3) / 4; over 2 x 5 tokens (1 - 3) / 10.

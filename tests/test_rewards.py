@@ -236,6 +236,17 @@ def test_one_function_need_not_stand_in_a_list():
     assert_close(score_completions(length_reward, ["q"], ["abc"]), torch.tensor([[3.0]]))
 
 
+def test_bytes_are_no_list_of_rewards():
+    with pytest.raises(ValueError, match=r"<lambda> must return a list with one value a completion \(1\), got bytes"):
+        score_completions(lambda **columns: b"1", ["q"], ["a"])
+
+
+def test_weights_have_an_order():
+    for weights in ({1.0, 2.0}, {1.0: "a", 2.0: "b"}, frozenset([1.0, 2.0])):
+        with pytest.raises(ValueError, match="weights must be one finite number for each of the 2 reward functions"):
+            combine_rewards(torch.ones(3, 2), weights)
+
+
 def test_a_column_reaches_the_function_that_asks_for_it():
     seen = {}
 

@@ -125,6 +125,11 @@ LOSS = [
         lambda: loss(loss_type="dapo", num_items_in_batch=-1),
         r"num_items_in_batch must be one number of tokens, .* got -1",
     ),
+    (  # one slice has no more tokens than the batch
+        lambda: loss(loss_type="dapo", num_items_in_batch=int(MASK.sum()) - 1),
+        r"num_items_in_batch must be one number of tokens, at least the \d of this call, got .*: pass the tokens",
+    ),
+    (lambda: loss(use_bias_correction_kl="False"), r"use_bias_correction_kl must be one of False, True, got 'False'"),
     (lambda: loss(loss_type="dapo", num_items_in_batch=NAN), r"num_items_in_batch must be one number of tokens"),
     (lambda: loss(loss_type="dapo", num_items_in_batch=INF), r"num_items_in_batch must be one number of tokens"),
     (lambda: loss(loss_type="vespo", num_items_in_batch=torch.ones(1)), r"num_items_in_batch must be one number"),

@@ -241,6 +241,7 @@ def test_bytes_are_no_list_of_rewards():
         score_completions(lambda **columns: b"1", ["q"], ["a"])
 
 
+@pytest.mark.usefixtures("as_user")
 def test_weights_have_an_order():
     for weights in ({1.0, 2.0}, {1.0: "a", 2.0: "b"}, frozenset([1.0, 2.0])):
         with pytest.raises(ValueError, match="weights must be one finite number for each of the 2 reward functions"):

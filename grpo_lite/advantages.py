@@ -75,7 +75,7 @@ def group_advantages(
         up to 0 in each group. Exactly 0 where all rewards of a group are equal and where a reward is nan.
 
     Raises:
-        ValueError: rewards are not a floating-point vector, are infinite, or do not fill whole groups;
+        ValueError: rewards are not a floating-point vector, are infinite or above 1e16, or do not fill whole groups;
             G < 2; eps < 0; an unknown `scale_rewards`.
 
     Source: DeepSeekMath, sec. 4.1.2 (arXiv:2402.03300); "none": Dr. GRPO (arXiv:2503.20783); "batch": Lite PPO
@@ -113,7 +113,7 @@ def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) 
         where a reward is nan, and where a reward has no sibling.
 
     Raises:
-        ValueError: rewards are not a floating-point vector, are infinite, or do not fill whole groups; G < 2.
+        ValueError: rewards are not a floating-point vector, are infinite or above 1e16, or do not fill whole groups; G < 2.
 
     Source: RLOO, Ahmadian et al. (arXiv:2402.14740). Built in lesson "Group-relative advantages".
 
@@ -179,7 +179,7 @@ def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:
     rewards = widen(rewards.detach())
     if (rewards.abs() > LARGEST).any():
         raise ValueError(
-            f"rewards must be finite, at most {LARGEST:g} in size (or nan for unscored), got {rewards.tolist()}"
+            f"rewards must be finite (or nan for unscored, and at most {LARGEST:g} in size), got {rewards.tolist()}"
         )
     return rewards.reshape(-1, num_generations)
 

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The training loop
 #
-# The core path built every piece of GRPO. This lesson puts them in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, so that you know the curves when you meet them.
+# This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, so that you know the curves when you meet them.
 #
 # **Minutes:** 45 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
@@ -50,7 +50,7 @@ torch.set_num_threads(1)  # fastest for a model this small
 # %% [markdown]
 # ## The question
 #
-# We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. No weight has moved yet. What has to stand around these functions so that a model gets better, and how do we notice when it does not?
+# We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. What has to stand around these functions so that a model gets better, and how do we notice when it does not?
 #
 # Model and task are those of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): a prompt asks for the last digit of a sum, a completion may write down running sums first, and only the final answer is paid.
 
@@ -173,7 +173,7 @@ def loss_of(model, batch, args):
 # %% [markdown]
 # ## What to write down
 #
-# The loss says nothing, so a run keeps a diary of other numbers. Most of them describe the batch and cost nothing.
+# The loss says nothing, so a run keeps a diary of other numbers.
 #
 # The **entropy** says how undecided the policy is, in nats a token: the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
 
@@ -202,7 +202,7 @@ def describe(batch, args):
 # | `completions/mean_length` | tokens, end token included | moves for a reason that you can name |
 # | `completions/clipped_ratio` | share of completions cut off at the length limit | near 0 |
 # | `grad_norm` | length of the gradient, before it is shortened | steady; at 0 nothing is learned |
-# | `clip_fraction` | share of tokens that the clip has switched off | 0 for $\mu = 1$, above 0 for $\mu > 1$ |
+# | `clip_fraction` | share of tokens that the clip has switched off | 0 at the first update on a sampled batch |
 # | `kl` | distance from the reference, if $\beta > 0$ | grows slowly |
 #
 # The names are TRL's, but for `clip_fraction`, which its log calls `clip_ratio/region_mean`.

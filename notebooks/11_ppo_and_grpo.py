@@ -88,14 +88,14 @@ for prompt, ids, mask, reward in zip(prompts, out.ids, out.mask, rewards, strict
 #
 # Both get 64 completions a step. GRPO takes 8 prompts with 8 completions each; PPO takes 64 prompts with one each, for it needs no siblings.
 #
-# **Predict.** Which one learns faster per step? Which one per second? Write your guess down, and the reason. The reason is what this lesson is about.
+# **Predict.** Which one learns faster per step? Which one per second? Write down the reason too.
 
 # %% [markdown]
 # ## The critic
 #
 # The state before token $t$ is the prompt and the tokens so far, $s_t = (q, o_{\lt t})$. Its **value** $V(s_t)$ is the reward to expect from there on. The critic learns it.
 #
-# Two constructions are in use. A **value head** on the policy's own hidden states adds 129 numbers here, and then two losses pull at the same weights, so one more setting has to balance them. A second network costs as much as the policy and leaves it in peace. We take the second: a copy of the base model with one number a token in the place of the logits. It is the usual choice for language models, and the one whose price GRPO was made to avoid.
+# Two constructions are in use. A **value head** on the policy's own hidden states adds 129 numbers here, and then two losses pull at the same weights, so one more setting has to balance them. A second network costs as much as the policy and leaves it in peace. We take the second: a copy of the base model with one number a token in the place of the logits. It is the usual choice for language models, and its price is what GRPO avoids.
 
 
 # %%
@@ -362,7 +362,7 @@ def compare(*names):
 compare("PPO", "GRPO")
 
 # %% [markdown]
-# PPO is ahead, and not by accident: from step 6 on its worst seed beats GRPO's best.
+# PPO is ahead: from step 6 on its worst seed beats GRPO's best.
 #
 # Per unit of work the lead shrinks. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. The clock says much the same (measured on the machine that ran this page; with other work beside it, it says anything):
 
@@ -504,7 +504,7 @@ runs["PPO, −1 or 0"] = [
 compare("PPO", "GRPO", "PPO, −1 or 0")
 
 # %% [markdown]
-# For GRPO nothing has changed, to the last bit. PPO has fallen from first to last (though at step 12 its range touches GRPO's), with the same critic, the same settings and the same task. What decided the race was where the zero of the rewards lay.
+# For GRPO nothing has changed. PPO has fallen from first to last (though at step 12 its range touches GRPO's), with the same critic, the same settings and the same task. What decided the race was where the zero of the rewards lay.
 #
 # ## What is left: a price for a price
 #

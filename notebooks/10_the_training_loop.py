@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The training loop
 #
-# This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, so that you know the curves when you meet them.
+# This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, to show the curves.
 #
 # **Minutes:** 45 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 

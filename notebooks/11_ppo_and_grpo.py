@@ -88,7 +88,7 @@ for prompt, ids, mask, reward in zip(prompts, out.ids, out.mask, rewards, strict
 #
 # Both get 64 completions a step. GRPO takes 8 prompts with 8 completions each; PPO takes 64 prompts with one each, for it needs no siblings.
 #
-# **Predict.** Which one learns faster per step? Which one per second? Write down the reason too.
+# **Predict.** Which one learns faster per step? Which one per second? Why?
 
 # %% [markdown]
 # ## The critic
@@ -408,7 +408,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Longer than the race. All the way up, the critic expected far too little. The critic that won was a bad one.
+# Longer than the race. The critic that won expected far too little.
 #
 # **Predict.** Perhaps it won *because* it was bad. Two controls can tell: no critic at all, which is to expect 0 for ever; and a critic that was taught beforehand on samples of the base model, and so starts by being right. (Its lessons take as many completions as 40 steps. They are not on its bill here.) Which of the two will be faster?
 
@@ -612,7 +612,7 @@ with torch.no_grad():
         print(name, advantages[out.mask].mean())
 
 # %% [markdown]
-# One minus the value, whatever that is. The critic remembers other batches, so it can say that a perfect batch is good news. It needs no spread within the batch; GRPO lives on spread alone.
+# One minus the value, whatever that is. The critic remembers other batches, so it can say that a perfect batch is good news. GRPO lives on spread alone.
 #
 # ## The same, and not the same
 #

@@ -113,7 +113,7 @@ def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) 
         where a reward is nan, and where a reward has no sibling.
 
     Raises:
-        ValueError: rewards are not a floating-point vector, are infinite or above 1e16, or do not fill whole groups; G < 2.
+        ValueError: rewards are not a floating-point vector, infinite or above 1e16, or do not fill whole groups; G < 2.
 
     Source: RLOO, Ahmadian et al. (arXiv:2402.14740). Built in lesson "Group-relative advantages".
 

@@ -1,4 +1,4 @@
-"""Advantages: how much better a completion is than its siblings, the other answers to the same prompt."""
+"""From rewards to advantages: one number a completion, and how much better it is than those of the same prompt."""
 
 from collections.abc import Mapping, Sequence, Set
 

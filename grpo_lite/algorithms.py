@@ -1,4 +1,4 @@
-"""The table of the family: which objective, settings, clip range and average make up each loss type.
+"""The table of the loss types: which objective, settings, clip range and average make up each, and any new one.
 
 A new loss is a function in `objectives`, and here how it is called with a `Batch` and a line in the table. The ranges
 of its settings stand in `_checks`.

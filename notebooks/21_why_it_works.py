@@ -111,7 +111,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 # %% [markdown]
 # They climb the same hill. (Where a run stands still, its four answers earned the same.) But no group of four can see where the top is. Why do they find it?
 #
-# **Predict.** Three colleagues change the rewards. One pays 1 and 0, so that only right answers are pushed. One pays 0 and −1, so that only wrong answers are. One pays 11 and 10, so that every answer is pushed up hard. Whose policy climbs? Keep your guess until the lemma.
+# **A guess to keep.** Three colleagues change the rewards. One pays 1 and 0, so that only right answers are pushed. One pays 0 and −1, so that only wrong answers are. One pays 11 and 10, so that every answer is pushed up hard. Whose policy climbs? The lemma below will tell.
 #
 # ## What is maximised
 #
@@ -129,7 +129,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # $$J(\theta) = \sum_o \pi_\theta(o)\, r(o)$$
 #
-# It is what we want to raise. The reward of an answer is fixed: A is right, whatever the policy thinks. Training can only change how often each answer comes. (Papers write $\mathbb E$, for expectation, where we say average.) A language model has the same $J$, with a sum over every text that it could write, and a mean over prompts around it. We stay with one prompt.
+# It is what we want to raise. The reward of an answer is fixed: A is right, whatever the policy thinks. Training can only change how often each answer comes. A language model has the same $J$, with a sum over every text that it could write, and a mean over prompts around it. We stay with one prompt.
 #
 # The **gradient** $\nabla J$ lists the slope of $J$ along each parameter. If it is not zero, a small enough step along it raises $J$. So the gradient is all we need.
 #
@@ -138,7 +138,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 # 1. Probabilities add up to 1, whatever the parameters are: $\sum_o \pi_\theta(o) = 1$.
 # 2. The gradient of a sum is the sum of the gradients, and a constant factor can stand in front.
 # 3. $\nabla \log f = \nabla f / f$, the chain rule. Read it from right to left: $\nabla f = f\, \nabla \log f$.
-# 4. $\sum_o \pi_\theta(o) f(o)$ is the average of $f$ over answers that the policy draws. The mean of $f$ over a handful of draws is right **on average**, that is, over all handfuls that could be drawn.
+# 4. $\sum_o \pi_\theta(o) f(o)$ is the average of $f$ over answers that the policy draws. The mean of $f$ over a handful of draws is right **on average**, that is, over all handfuls that could be drawn. (Papers write $\mathbb E$, for expectation.)
 # 5. Of a softmax: $\log \pi_\theta(o) = z_o - \log(e^{z_A} + e^{z_B} + e^{z_C})$. Along $z_j$ the first part has the slope 1 if $j$ is the answer $o$, else 0. The log of the sum has the slope $e^{z_j}$ over the sum, and that is $\pi_\theta(j)$.
 #
 # ## One fact a line

@@ -126,7 +126,7 @@ def test_schedule_is_the_one_of_transformers(schedule, warmup):
 
 
 FREE = {"output_dir": "x", "eval_steps": 3, "per_device_eval_batch_size": 3, "save_steps": 3, "save_total_limit": 3,
-        "log_completions": True, "use_cpu": True, "disable_tqdm": True}  # fmt: skip
+        "report_to": "wandb", "log_completions": True, "use_cpu": True, "disable_tqdm": True}  # fmt: skip
 DECIDE = {"max_steps": 7, "learning_rate": 0.5, "lr_scheduler_type": "cosine", "warmup_steps": 1, "weight_decay": 0.1,
           "max_grad_norm": 0.1, "per_device_train_batch_size": 16, "gradient_accumulation_steps": 2,
           "num_generations": 4, "max_completion_length": 9, "temperature": 0.5, "num_iterations": 2, "beta": 0.1,

@@ -1,6 +1,7 @@
 """The files of docs/configs: TRL and accelerate must know every key, and the script must train."""
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -147,7 +148,7 @@ def test_fsdp2_becomes_the_plugin_that_it_describes(monkeypatch):
 
 
 def options(folder, **changed):
-    """Settings with which grpo.yaml trains for one step, in a second, on a policy that is written to the folder."""
+    """Settings with which grpo.yaml trains for one step, in seconds, on a policy that is written to the folder."""
     save_policy(folder / "policy")
     settings = {
         "model": folder / "policy",
@@ -156,7 +157,6 @@ def options(folder, **changed):
         "use_cpu": True,
         "max_steps": 1,
         "max_completion_length": 3,
-        "gradient_accumulation_steps": 2,
     }
     return [
         "--config",
@@ -165,21 +165,55 @@ def options(folder, **changed):
     ]
 
 
+def launched_together(folder, processes, *settings):
+    """Start the script as the page does, with the launcher file of several GPUs; on a CPU it numbers processes too."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIGS / "ddp.yaml"),
+                "--num_processes", str(processes)]  # fmt: skip
+    env = os.environ | {"HF_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    command = [*(launcher if processes > 1 else [sys.executable]), str(CONFIGS / "train_trl.py"), *settings]
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=900)
+
+
 @pytest.mark.slow
-def test_the_script_trains_on_two_processes(tmp_path):
-    """Both share one batch: 8 completions at once, twice, on each; four groups of 8."""
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_the_script_trains_with_the_sizes_and_the_data_of_the_files(tmp_path, processes):
+    """8 completions at once, four times, on each process; so many groups of 8, and none for want of prompts."""
     import pandas
 
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = [str(CONFIGS / "train_trl.py"), *options(tmp_path, log_completions=True)]
-    env = os.environ | {"HF_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launcher, *script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    sizes = yaml.safe_load((CONFIGS / "grpo.yaml").read_text())
+    done = launched_together(tmp_path, processes, *options(tmp_path, log_completions=True))
     assert done.returncode == 0, done.stderr
     [written] = (tmp_path / "run" / "completions").glob("*.parquet")
     table = pandas.read_parquet(written)
-    assert len(table) == 32
+    assert len(table) == processes * sizes["per_device_train_batch_size"] * sizes["gradient_accumulation_steps"]
     assert (table.math_reward.isna() != table.code_reward.isna()).all()
     assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_too_few_prompts_are_said_and_not_passed_over(tmp_path):
+    (tmp_path / "few.jsonl").write_text("".join((CONFIGS / "problems.jsonl").read_text().splitlines(True)[:3]))
+    done = launched_together(tmp_path, 1, *options(tmp_path, data=tmp_path / "few.jsonl"))
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1, "nothing was trained: the data holds fewer prompts than one batch of all processes",
+    )  # fmt: skip
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_the_problems_of_the_file_can_be_solved():
+    """Each math row by its own answer, each code row by a function that was written for it."""
+    rows = [json.loads(line) for line in (CONFIGS / "problems.jsonl").read_text().splitlines()]
+    assert len(rows) == 16
+    solutions = {"add": "a+b", "multiply": "a*b", "subtract": "a-b", "largest": "max(a)", "reverse": "a[::-1]",
+                 "is_even": "a%2==0", "total": "sum(a)", "count": "a.count(b)"}  # fmt: skip
+    for row in rows:
+        if row["tests"]:
+            body, arity = solutions[row["entry_point"]], len(json.loads(row["tests"])[0]["args"])
+            text = f"```python\ndef {row['entry_point']}({'a, b' if arity == 2 else 'a'}): return {body}\n```"
+            assert grpo_lite.code_reward([text], tests=[row["tests"]], entry_point=[row["entry_point"]]) == [1.0]
+        else:
+            asked = row["prompt"][0]["content"].removeprefix("What is ").split("?")[0].replace("^", "**")
+            assert eval(asked) == eval(row["ground_truth"])
 
 
 @pytest.mark.slow

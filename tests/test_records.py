@@ -2,13 +2,15 @@
 
 import json
 import math
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from grpo_lite import GRPOConfig, GRPOTrainer, _checks
 from grpo_lite.training import distributed, records
-from helpers.runs import group_of, odd
+from helpers.runs import ROWS, SETTINGS, TOKENIZER, group_of, model_of, odd
 
 NAN = math.nan
 
@@ -112,3 +114,55 @@ def test_the_first_process_writes_and_only_into_a_folder(tmp_path, monkeypatch):
     records.write("run", "a.jsonl", {"x": 1}, {"x": 2})
     records.write("run", "a.jsonl", {"x": 3})
     assert records.read_lines(tmp_path / "run" / "a.jsonl") == [{"x": 1}, {"x": 2}, {"x": 3}]
+
+
+# Trackers.
+
+
+def scalars_of(folder):
+    """What TensorBoard reads: name -> [(step, value)]."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in events.Tags()["scalars"]}
+
+
+def test_tensorboard_shows_the_numbers_of_the_history(tmp_path):
+    args = GRPOConfig(**SETTINGS | {"output_dir": str(tmp_path), "report_to": "tensorboard", "eval_steps": 2})
+    trainer = GRPOTrainer(model_of(), odd, args, ROWS, TOKENIZER, eval_dataset=ROWS[:2])
+    history = trainer.train()
+    found = scalars_of(tmp_path / "grpo_lite")
+    for name in ("reward", "loss", "grad_norm", "completions/mean_length"):
+        assert found[name] == [(r["step"], pytest.approx(r[name], rel=1e-6)) for r in history if "eval" not in r]
+    assert [step for step, _ in found["sampled_odd"]] == [0, 2]
+    trainer.evaluate()  # after the end: nothing is open any more
+    assert [step for step, _ in scalars_of(tmp_path / "grpo_lite")["sampled_odd"]] == [0, 2]
+
+
+def test_a_number_that_is_missing_is_not_shown(tmp_path):
+    args = GRPOConfig(**SETTINGS | {"output_dir": str(tmp_path), "report_to": ["tensorboard"], "max_steps": 1})
+    GRPOTrainer(model_of(), lambda completions, **c: [None] * len(completions), args, ROWS, TOKENIZER).train()
+    found = scalars_of(tmp_path / "grpo_lite")
+    assert "reward" not in found
+    assert found["frac_reward_zero_std"] == [(1, 1.0)]
+
+
+def test_a_tracker_that_is_not_there_is_named_before_anything_is_sampled(monkeypatch):
+    def train(report_to):
+        args = GRPOConfig(**SETTINGS | {"report_to": report_to})
+        trainer = GRPOTrainer(model_of(), lambda **columns: pytest.fail("too late"), args, ROWS, TOKENIZER)
+        trainer.train()
+
+    with pytest.raises(ValueError, match="report_to must be one of 'none', .*'tensorboard'.*'wandb'.*, got 'paper'"):
+        train("paper")
+    with pytest.raises(ValueError, match="report_to='tensorboard' writes files and needs output_dir, got None"):
+        train(["tensorboard"])
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ImportError, match="wandb"):
+        train("wandb")
+    monkeypatch.setattr(_checks, "find_spec", lambda name: None)
+    _checks.check_installed.cache_clear()
+    with pytest.raises(ImportError, match=r"report_to needs accelerate: pip install \"grpo-lite\[watch\]"):
+        train("wandb")
+    _checks.check_installed.cache_clear()

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -749,7 +750,7 @@ def test_data_that_cannot_be_trained_on():
     make_trainer(rows=ROWS[:1], max_completion_length=62, per_device_train_batch_size=8).sample()
     with pytest.raises(ValueError, match="weights must be one finite number for each of the 1 reward functions"):
         make_trainer(reward_weights=[1.0, 1.0])
-    with pytest.raises(ValueError, match="eval_steps=2 needs held-out rows, got eval_dataset=None"):
+    with pytest.raises(ValueError, match="eval_steps needs held-out rows, got eval_dataset=None"):
         make_trainer(eval_steps=2)
 
 
@@ -817,6 +818,16 @@ def test_it_trains_outside_of_the_main_thread():
     thread.start()
     thread.join()
     assert trainer.step == 3
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page_stops_when_it_has_learnt_enough(capsys):
+    page = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
+    (example,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "callback=watch" in block)
+    exec(example, {})
+    step, sampled = capsys.readouterr().out.split()
+    assert 0 < int(step) < 60
+    assert float(sampled) > 0.5
 
 
 @pytest.mark.slow

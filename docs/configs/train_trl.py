@@ -40,6 +40,8 @@ def main() -> None:
         train_dataset=load_dataset("json", data_files=script.data, split="train"),
     )
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
+    if trainer.state.global_step == 0:  # TRL leaves out what does not fill a batch
+        raise SystemExit("nothing was trained: the data holds fewer prompts than one batch of all processes")
     trainer.save_model()
 
 

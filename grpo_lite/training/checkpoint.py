@@ -22,11 +22,7 @@ STATE, HASHES = "trainer_state.pt", "hashes.json"
 
 
 def save(trainer, folder: Path) -> None:
-    """Write `checkpoint-STEP` into a folder, then delete the oldest ones beyond `save_total_limit`.
-
-    Raises:
-        OSError: it could not be written, because the disk is full for instance; those before it are whole.
-    """
+    """Write `checkpoint-STEP` into a folder, then delete the oldest ones beyond `save_total_limit`."""
     from safetensors import SafetensorError
 
     processes = distributed.gather_objects(
@@ -55,34 +51,50 @@ def save(trainer, folder: Path) -> None:
 
 @contextmanager
 def going_on(trainer) -> Iterator[None]:
-    """Keep the run's folder to itself, and begin from the newest checkpoint in it, if there is one.
+    """Keep the folder of a run to itself, and begin from the newest checkpoint in it, if there is one."""
+    folder = Path(trainer.args.output_dir) if trainer.args.output_dir else None
+    lock = _lock(folder) if folder and distributed.rank() == 0 else None
+    try:
+        if folder and trainer.step == 0:
+            _resume(trainer, folder)
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
-    Raises:
-        ValueError: another run works in the folder, or the checkpoint in it is damaged or of another run.
-    """
-    if trainer.args.output_dir is None:
-        yield
-        return
-    folder = Path(trainer.args.output_dir)
-    metrics, completions = folder / records.METRICS, folder / records.COMPLETIONS
-    with _locked(folder):
-        if trainer.step == 0:
-            found = distributed.gather_objects(newest_checkpoint(folder))[0]  # all read the one that the first sees
-            if found:
-                load(trainer, found)
-            if distributed.rank() == 0:
-                # Records of steps that will be taken again, also those of a run that was stopped before it saved any.
-                last = trainer.step if found else -1
-                trainer.history, _ = records.cut_lines(metrics, last), records.cut_lines(completions, last)
-        yield
+
+def _lock(folder: Path) -> int | None:
+    """Let no second run into a folder. The lock ends with the process, however that ends; Windows has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / records.METRICS).touch()  # a folder that cannot be written to is refused before anything is computed
+    if os.name == "nt":
+        return None
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ValueError(f"another run is at work in {folder}: wait for its end, or choose another folder") from None
+    except OSError:  # a file system of a network may know no locks
+        pass
+    return descriptor
+
+
+def _resume(trainer, folder: Path) -> None:
+    found = distributed.gather_objects(newest_checkpoint(folder))[0]  # all processes read the one that the first sees
+    if found:
+        load(trainer, found)
+    if distributed.rank() == 0:
+        # Records of steps that will be taken again, also those of a run that was stopped before it saved anything.
+        last = trainer.step if found else -1
+        trainer.history = records.cut_lines(folder / records.METRICS, last)
+        records.cut_lines(folder / records.COMPLETIONS, last)
 
 
 def load(trainer, path: Path) -> None:
-    """Put a trainer where the run was when the checkpoint was written.
-
-    Raises:
-        ValueError: a file is not as it was written, or the checkpoint belongs to a run with other settings.
-    """
+    """Put a trainer where the run was when the checkpoint was written, unless that was another run."""
     check_whole(path)
     state = torch.load(path / STATE, map_location="cpu", weights_only=True)
     before, now = state["settings"], run_settings(trainer)
@@ -118,7 +130,7 @@ def seal(folder: Path) -> None:
 
 def check_whole(path: Path) -> None:
     """Refuse a checkpoint with a file that is not as it was written; any other folder may be as it is."""
-    if not (path / STATE).exists() and not (path / HASHES).exists():
+    if not any((path / name).exists() for name in (STATE, HASHES)):
         return
     try:
         written = json.loads((path / HASHES).read_text())
@@ -143,30 +155,6 @@ def resume_hint(output_dir: str | None) -> str:
         return "without output_dir there is no checkpoint; the model in memory holds the weights"
     found = newest_checkpoint(output_dir)
     return f"the same command goes on from {found}" if found else "there is no checkpoint yet"
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let no second run into a folder. The lock ends with the process, however that ends; Windows has none."""
-    if distributed.rank() > 0 or os.name == "nt":
-        yield
-        return
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / records.METRICS).touch()  # a folder that cannot be written to is refused before anything is computed
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ValueError(f"another run is at work in {folder}: wait for its end, or choose another folder") from None
-    except OSError:  # a file system of a network may know no locks
-        pass
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _hash_of(path: Path) -> str:

@@ -55,6 +55,8 @@ class GRPOConfig:
         per_device_eval_batch_size: prompts evaluated at once.
         save_steps: updates between two checkpoints; 500 as in TRL. The last update is always saved.
         save_total_limit: how many checkpoints to keep; None keeps all.
+        report_to: where else the numbers go: "tensorboard" (into `output_dir`), "wandb", "trackio" or another tracker
+            of accelerate, or several; "none".
         log_completions: write the first group of each batch to `completions.jsonl`.
         bf16: compute matrix products in bfloat16 (autocast), here and in evaluations; weights, gradients and optimiser
             stay in float32. False here, True in TRL.
@@ -102,6 +104,7 @@ class GRPOConfig:
     per_device_eval_batch_size: int = 64
     save_steps: int = 500
     save_total_limit: int | None = None
+    report_to: str | Sequence[str] = "none"
     log_completions: bool = False
     bf16: bool = False
     gradient_checkpointing: bool = False
@@ -188,4 +191,4 @@ _LOWEST = {"num_generations": 2, "warmup_steps": 0, "seed": 0}  # of the counts 
 
 _OF_THE_OBJECTIVE = ("loss_type", "importance_sampling_level", "beta", "epsilon", "epsilon_high", "delta")
 _CHANGEABLE = {"output_dir", "eval_steps", "per_device_eval_batch_size", "save_steps", "save_total_limit",
-               "log_completions", "use_cpu", "disable_tqdm"}  # fmt: skip
+               "report_to", "log_completions", "use_cpu", "disable_tqdm"}  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grpo_lite.reading import read
 from grpo_lite.training.config import GRPOConfig
 
 
@@ -24,6 +25,18 @@ def check_model(model: torch.nn.Module) -> None:
         raise ValueError(
             f"weights that are trained must be kept in float32, got {half.pop()}, where a step of 1e-6 is lost in "
             "rounding: from_pretrained(..., dtype=torch.float32), and bf16=True computes in 16 bits"
+        )
+
+
+def check_cache(model: torch.nn.Module) -> None:
+    """Refuse a model that remembers what it reads in another way than by keys and values: a group could not share it."""
+    ids = torch.ones(1, 1, dtype=torch.long, device=next(model.parameters()).device)
+    with torch.no_grad():
+        [cache] = read(model, ids, ids > 0, keep=1)[1].values()
+    if not hasattr(cache, "reorder_cache"):
+        raise ValueError(
+            "model must remember what it reads in a key-value cache of transformers, got "
+            f"{type(model).__name__} with {type(cache).__name__}: take one with attention, such as Qwen or Llama"
         )
 
 

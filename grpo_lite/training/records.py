@@ -2,14 +2,18 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
 import torch
 
+from grpo_lite._checks import check_choice, check_installed
 from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.training import distributed
+from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.rollout import Group, names_of
 
 METRICS, COMPLETIONS = "metrics.jsonl", "completions.jsonl"
@@ -52,6 +56,38 @@ def write(output_dir: str | None, name: str, *lines: dict) -> None:
     if output_dir and distributed.rank() == 0:
         for line in lines:
             append_line(Path(output_dir) / name, line)
+
+
+@contextmanager
+def tracked(args: GRPOConfig) -> Iterator[Callable[[dict], None]]:
+    """Show the numbers of each record in the trackers of accelerate that `report_to` names."""
+    names = [args.report_to] if isinstance(args.report_to, str) else args.report_to
+    trackers = [_tracker(name, args) for name in names if name != "none" and distributed.rank() == 0]
+
+    def log(record: dict) -> None:
+        for tracker in trackers:
+            tracker.log({k: x for k, x in record.items() if isinstance(x, int | float)}, step=record["step"])
+
+    try:
+        yield log
+    finally:
+        while trackers:
+            trackers.pop().finish()
+
+
+def _tracker(name: str, args: GRPOConfig):
+    check_installed("accelerate", "report_to needs accelerate", "watch")
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+    check_choice("report_to", name, ["none", *LOGGER_TYPE_TO_CLASS])
+    kind = LOGGER_TYPE_TO_CLASS[name]
+    if kind.requires_logging_directory and args.output_dir is None:
+        raise ValueError(f"report_to={name!r} writes files and needs output_dir, got None")
+    tracker = kind("grpo_lite", *[args.output_dir] * kind.requires_logging_directory)
+    tracker.start()
+    settings = {k: x if isinstance(x, int | float | str) else str(x) for k, x in asdict(args).items()}
+    tracker.store_init_configuration(settings)
+    return tracker
 
 
 def append_line(path: Path, record: dict) -> None:

@@ -1,8 +1,7 @@
 """The training loop: sample a group for each prompt, turn its rewards into advantages, update the policy.
 
-`GRPOTrainer.train` is the loop, and its four steps stand below it. What a run needs besides has a file of its own:
-settings (`config`), sampling (`rollout`), micro-batches (`batching`), several processes (`distributed`), what is
-written down (`records`, `checkpoint`), the progress bar and Ctrl-C (`terminal`).
+`GRPOTrainer.train` is the loop, and its four steps stand below it. What a run needs besides has a file of its own, as
+`grpo_lite.training` says.
 """
 
 import copy
@@ -71,18 +70,14 @@ class GRPOTrainer:
     ):
         self.reward_funcs = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
         self.args, self.tokenizer = args, processing_class
-        self.train_dataset, self.eval_dataset, self.callback = train_dataset, eval_dataset, callback
-        for name, rows in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
-            if rows is not None and (len(rows) == 0 or "prompt" not in rows[0]):
-                raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows[:1])}")
-        if args.eval_steps and eval_dataset is None:
-            raise ValueError(f"eval_steps={args.eval_steps} needs held-out rows, got eval_dataset=None: hand some over")
-        combine_rewards(
-            torch.zeros(1, len(self.reward_funcs)), args.reward_weights
-        )  # refuses a wrong number of weights
-        self.device = distributed.start(args.use_cpu)
+        self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
+        self.callback = callback
+        self.report: Callable[[dict], None] | None = None  # to the trackers, while `train` runs
+        self._check()
         policy.check_model(model)
+        self.device = distributed.start(args.use_cpu)
         self.model = model.to(self.device).eval()
+        policy.check_cache(model)
         distributed.broadcast_(model.state_dict().values())
         self.reference = copy.deepcopy(model).requires_grad_(False) if args.beta > 0 else None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -93,6 +88,15 @@ class GRPOTrainer:
         self.step = self.prompts_taken = 0
         self.origin = identity.origin(self) if args.output_dir else {}
         self.history: list[dict] = []
+
+    def _check(self) -> None:
+        """Refuse what could only fail later, when time has been spent."""
+        for name, rows in (("train_dataset", self.train_dataset), ("eval_dataset", self.eval_dataset)):
+            if rows is not None and (len(rows) == 0 or "prompt" not in rows[0]):
+                raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows[:1])}")
+        if self.args.eval_steps and self.eval_dataset is None:
+            raise ValueError("eval_steps needs held-out rows, got eval_dataset=None: hand some to GRPOTrainer")
+        combine_rewards(torch.zeros(1, len(self.reward_funcs)), self.args.reward_weights)  # are there as many weights?
 
     def train(self) -> list[dict]:
         """Run to `max_steps`, from the newest checkpoint in `output_dir` if there is one.
@@ -106,33 +110,36 @@ class GRPOTrainer:
             ValueError: `output_dir` holds a run with other settings.
         """
         args = self.args
-        with (
-            checkpoint.going_on(self), progress_bar(args, self.step) as show, ctrl_c() as pressed,
-            naming_the_step(self),
-        ):  # fmt: skip
+        # One after the other, so that nothing is shown before the run is known to be this one.
+        with checkpoint.going_on(self), records.tracked(args) as self.report, naming_the_step(self):
             if args.eval_steps and not self.history:
                 self.evaluate()
-            while self.step < args.max_steps:
-                before, started = self.step, time.perf_counter()
-                sampled = self.sample()
-                batch = self.add_advantages(self.select_groups(sampled))
-                parts = [batch[i :: args.parts] for i in range(args.parts)]  # the groups without spread shared out
-                for groups in (parts * args.num_iterations)[: args.max_steps - self.step]:
-                    updated = self.update(groups, batch)
-                    described = records.describe(sampled, self.reward_funcs, time.perf_counter() - started)
-                    show(self.record(updated | distributed.mean(described)))
-                if args.log_completions:
-                    records.write(args.output_dir, records.COMPLETIONS, *records.completions_of(batch[0], self.step))
-                if is_due(args.eval_steps, before, self.step):
-                    self.evaluate()
-                stop = any(distributed.gather_objects(pressed()))  # Ctrl-C in one process stops all, at the same step
-                if stop or self.step == args.max_steps or is_due(args.save_steps, before, self.step):
-                    self.save()
-                if stop:
-                    raise KeyboardInterrupt(
-                        f"stopped after step {self.step}: {checkpoint.resume_hint(args.output_dir)}"
-                    )
+            with progress_bar(args, self.step) as show, ctrl_c() as pressed:
+                while self.step < args.max_steps:
+                    before = self.step
+                    self._use_a_batch(show)
+                    if is_due(args.eval_steps, before, self.step):
+                        self.evaluate()
+                    stop = any(distributed.gather_objects(pressed()))  # Ctrl-C in one process stops all at one step
+                    if stop or self.step == args.max_steps or is_due(args.save_steps, before, self.step):
+                        self.save()
+                    if stop:
+                        hint = checkpoint.resume_hint(args.output_dir)
+                        raise KeyboardInterrupt(f"stopped after step {self.step}: {hint}")
         return self.history
+
+    def _use_a_batch(self, show: Callable[[dict], None]) -> None:
+        """Sample a batch and make all the updates that it is there for."""
+        args, started = self.args, time.perf_counter()
+        sampled = self.sample()
+        batch = self.add_advantages(self.select_groups(sampled))
+        parts = [batch[i :: args.parts] for i in range(args.parts)]  # groups without spread are shared out
+        for groups in (parts * args.num_iterations)[: args.max_steps - self.step]:
+            updated = self.update(groups, batch)
+            described = records.describe(sampled, self.reward_funcs, time.perf_counter() - started)
+            show(self.record(updated | distributed.mean(described)))
+        if args.log_completions:
+            records.write(args.output_dir, records.COMPLETIONS, *records.completions_of(batch[0], self.step))
 
     # The four steps of the loop.
 
@@ -249,8 +256,9 @@ class GRPOTrainer:
         """Add a record to the history and to `metrics.jsonl`; a nan becomes None."""
         self.history.append(records.without_nan(record))
         records.write(self.args.output_dir, records.METRICS, self.history[-1])
-        if self.callback:
-            self.callback(self.history[-1])
+        for watch in (self.report, self.callback):
+            if watch:
+                watch(self.history[-1])
         return self.history[-1]
 
     def save(self) -> None:

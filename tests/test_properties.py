@@ -129,11 +129,11 @@ def test_on_policy_gradient_is_reinforce_with_the_group_baseline(name, seed):
     rewards = batch["advantages"]
     batch["advantages"] = group_advantages(rewards, 2, scale_rewards="none")
     by_hand = (rewards.view(2, 2) - rewards.view(2, 2).mean(dim=1, keepdim=True)).flatten()
-    expected = reinforce(batch | {"advantages": by_hand}, name, limit=9, items=13)
+    expected = reinforce(batch | {"advantages": by_hand}, name, limit=9, items=53)
     del batch["ref_logps"], batch["sampling_logps"]
     for old in (None, batch["logps"]):
         *_, gradient, _ = outcome(
-            batch | {"old_logps": old}, max_completion_length=9, num_items_in_batch=13, **FAMILY[name]
+            batch | {"old_logps": old}, max_completion_length=9, num_items_in_batch=53, **FAMILY[name]
         )
         assert_close(gradient, expected.double())
 

@@ -29,7 +29,7 @@ def check_model(model: torch.nn.Module) -> None:
 
 
 def check_cache(model: torch.nn.Module) -> None:
-    """Refuse a model that remembers what it reads in another way than by keys and values: a group could not share it."""
+    """Refuse a model that keeps no keys and values of what it has read: a group could not share them."""
     ids = torch.ones(1, 1, dtype=torch.long, device=next(model.parameters()).device)
     with torch.no_grad():
         [cache] = read(model, ids, ids > 0, keep=1)[1].values()

@@ -46,10 +46,10 @@ def math_reward(completions: Sequence[Completion], ground_truth: Sequence, **col
 
     The answer is the last `\boxed{...}` after the thinking or, if there is no box, the last `<answer>...</answer>`, in
     LaTeX or plain text. It must be a result: 12*13 or $\sqrt{4}$ earns nothing, unless the truth is written so too.
-    (1, 2), [1, 2] and {1, 2} differ. A known unit may be left out or added, another unit or word is wrong. Decimals may
-    be rounded after the sixth place. "7 or 8" earns nothing unless the truth is that set. For a truth with variables
-    any equal form counts. The page "What counts as equal" has all rules with a table of pairs, `explain_math` says why
-    an answer earns what it earns. An answer has 2 seconds of CPU time (10 on the clock on Windows).
+    (1, 2), [1, 2] and {1, 2} differ. A known unit may be left out or added, another unit or word is wrong. A decimal
+    may be rounded at the sixth to twelfth place. "7 or 8" earns nothing unless the truth is that set. For a truth with
+    variables any equal form counts. The page "What counts as equal" has all rules with a table of pairs, `explain_math`
+    says why an answer earns what it earns. An answer has 2 seconds of CPU time (10 on the clock on Windows).
 
     Args:
         completions: strings or chat lists.

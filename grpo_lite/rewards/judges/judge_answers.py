@@ -15,24 +15,17 @@ from contextlib import suppress
 
 import sympy
 import sympy.physics.units  # sympy loads it late, when it may not run text any more
-from math_verify import verify
-from read_answers import Reading, is_name, places, read, tidy  # its neighbour: a script finds what lies beside it
-from sympy.core.relational import Relational
+from read_answers import Reading, is_name, read, tidy  # its neighbour: a script finds what lies beside it
 from sympy.parsing import sympy_parser
 
 CPU_SECONDS = 2.0  # for one answer; CPU time, so that a busy machine does not change a reward
 MEMORY = 2 * 1024**3
 FACTORS = {"%": sympy.Rational(1, 100), "°": sympy.pi / 180}
-ORDERED = (sympy.Tuple, sympy.Interval, sympy.MatrixBase)
-UNORDERED = (sympy.FiniteSet, sympy.Union, sympy.And, sympy.Or)
-BASE = re.compile(r"\d\s*_\s*\{?\s*(\w+)")
+NOT = r"\s*[+*/^=<>,]|.*(?:\b(?:[A-J]|(?i:or|and|not|no|wrong|incorrect|false))\b|[a-j]\)|\.\.)"
+OPTION = re.compile(rf'"?(?:[Oo]ption |[Cc]hoice )?\(?([A-J])"?[).:]?"?\.?(?:(?<=[").:])\s(?!{NOT}).*)?', re.DOTALL)
 POINTS = [sympy.Rational(x) for x in "17/5 29/23 -7/3 -31/11 5 12 2 3 -203/7 233/6".split()]
 SAFE = re.compile(r"(?:Integer|Float) \('?[0-9.eE+-]+'? \)(?:/Integer \([0-9]+ \))?")  # as sympy writes 5, 0.5, 3/2
 RUN = sympy_parser.eval_expr
-
-
-class TooLong(BaseException):
-    """An answer has used up its time. Not an Exception: sympy catches those and goes on."""
 
 
 def main() -> None:
@@ -51,17 +44,12 @@ def give_up_what_no_judge_needs() -> None:
     with suppress(ImportError):  # Windows has none of it: there the one who asks watches the clock
         import resource
 
-        signal.signal(signal.SIGPROF, stop)
+        signal.signal(signal.SIGPROF, signal.default_int_handler)  # raises what sympy does not catch
         signal.signal(signal.SIGVTALRM, signal.SIG_DFL)  # ends the process, also in the middle of a huge power
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF, signal.SIGVTALRM})
         for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NPROC, 0)):
             with suppress(ValueError, OSError):  # macOS refuses some
                 resource.setrlimit(limit, (value, value))
-
-
-def stop(*_) -> None:
-    """Handle the signal that time is up."""
-    raise TooLong
 
 
 def only_numbers(code: str, *names):
@@ -83,15 +71,15 @@ def judge(truth: str, answer: str) -> list:
     reward, whose, shown = None, "truth", ["", ""]
     try:
         set_clock(CPU_SECONDS)
+        truth, answer = tidy(truth), tidy(answer)
         gold = read(truth)
         reward, whose, shown[0] = 0.0, "answer", str(gold)
-        value = read(in_light_of(truth, answer))
+        option = OPTION.fullmatch(answer) if re.fullmatch(r'[("]*[A-J][)".]*', truth) else None
+        value = read(option[1] if option else answer)
         shown[1] = str(value)
         why = refusal(gold, value)
-        if (base := BASE.findall(answer)) and base != BASE.findall(truth):
-            why = "the answer is written to another base"
         reward = 0.0 if why else 1.0
-    except TooLong:
+    except KeyboardInterrupt:  # the clock's
         why = f"the {whose} takes too long to read or to compare"
     except Exception:  # whatever a parser may meet in a model's text
         why = f"the {whose} cannot be read as one value" if not shown[1] else "the two cannot be compared"
@@ -99,151 +87,91 @@ def judge(truth: str, answer: str) -> list:
     return [reward, why or "equal", *shown]
 
 
-def in_light_of(truth: str, answer: str) -> str:
-    """Read (B) 12 as B if the truth is an option."""
-    gold, text = tidy(truth).replace('"', "").strip("() "), tidy(answer).replace('"', "")
-    option = re.fullmatch(r"(?:[Oo]ption |[Cc]hoice )?\(?([A-J])\s*(?:[).:](.*)|\))?", text, re.DOTALL)
-    if re.fullmatch("[A-J]", gold) and option and not re.search(r"\b[A-J]\b|\b[a-j]\)", option[2] or ""):
-        return option[1]
-    return answer
-
-
 def refusal(gold: Reading, value: Reading) -> str:
     """Say why the answer is not the truth, "" if it is."""
-    if gold.unit and value.unit and gold.unit != value.unit:
+    if gold.unit != value.unit and (gold.unit and value.unit or value.unit.startswith("base")):
         return f"the unit is {value.unit} and not {gold.unit}"
     if gold.finished and not value.finished:
         return "the answer is still to be worked out"
     if gold.names and not value.names and (not is_name(gold.names[0]) or re.search(r"[-+*/]", gold.names[0])):
         return "the truth is an equation, the answer is none"
-    if gold.names and value.names:
-        left, other = read(gold.names[0]).value, read(value.names[0]).value
-        if left.is_Symbol and gold.value.is_number and left not in (other, value.value):
-            return "the truth is solved, the answer is not"
-        if not same(left, other):
-            return "" if proportional(left - gold.value, other - value.value) else "the equations differ"
-    for place, name in enumerate(value.names):  # x = 5+6 = 11 and 5+6 = 11, but not 2x = 11 nor x = 12 = 11
-        if not (is_name(name) or place == 0 and gold.names):
-            step = read(name).value
-            if not (same(step, value.value) or place and step.free_symbols):
+    if gold.names and value.names and gold.names[0] != value.names[0]:
+        solved = gold.brackets or value.brackets or is_name(gold.names[0]) and gold.value.is_number
+        factor = None if solved else ratio(*(read(x.names[0]).value - x.value for x in (gold, value)))
+        return "the equations differ" if factor is None else ""
+    for place, step in enumerate(value.names):  # x = 5+6 = 11 and 5+6 = 11, but not 2x = 11 nor x = 12 = 11
+        new = is_name(step) and step not in re.findall(r"\w+", str(value.value))  # x = 2x + 3 is no name for 2x + 3
+        if not (new or place == 0 and gold.names):
+            worked = read(step).value
+            if not (same(worked, value.value) or place and worked.free_symbols):
                 return "what stands before the equals sign is no name, and not equal"
-    pairs, unit = [(gold.value, value.value)], gold.unit or value.unit
-    if gold.unit != value.unit and unit in FACTORS:  # 50% is 0.5; it is 50 as well, where there is no confusion
-        factors = [FACTORS[unit] if reading.unit else 1 for reading in (gold, value)]
-        bare = gold.value > 1 if unit == "%" else not gold.value.has(sympy.pi)
-        pairs = pairs * bool(bare) + [(gold.value * factors[0], value.value * factors[1])]
+    if gold.brackets or value.brackets:
+        return "" if match(gold, value) else "the values differ"
+    pairs = [(gold.value, value.value)]
+    if gold.unit != value.unit and (gold.unit or value.unit) in FACTORS:  # 50% is 0.5, and 50 where this is clear
+        clear = gold.value.is_Rational and gold.value > 1
+        scaled = [x.value * FACTORS.get(x.unit, 1) for x in (gold, value)]
+        pairs = pairs * bool(clear) + [(scaled[0], scaled[1])]
     return "" if any(same(*pair) for pair in pairs) else "the values differ"
 
 
-def same(gold: sympy.Basic, value: sympy.Basic) -> bool:
-    """Whether two values are equal and of one kind: (1, 2) is not {1, 2}, and x = 1 not y = 1."""
-    alone = (
-        isinstance(x, sympy.FiniteSet) and len(x) == 1 and not isinstance(x.args[0], sympy.Set) for x in (gold, value)
-    )
-    gold, value = (x.args[0] if single else x for x, single in zip((gold, value), alone, strict=True))  # {5} is 5
-    if isinstance(gold, sympy.Eq) != isinstance(value, sympy.Eq):  # x = 1 is 1
-        gold, value = (x.rhs if isinstance(x, sympy.Eq) and x.lhs.is_Symbol else x for x in (gold, value))
-
-    def both(*kinds) -> bool:
-        return isinstance(gold, kinds) and isinstance(value, kinds)
-
-    if gold == value:
-        return True
-    if both(Relational):
-        gold, value = (x.reversed if isinstance(x, (sympy.Gt, sympy.Ge)) else x for x in (gold, value))
-        signed = isinstance(gold, (sympy.Lt, sympy.Le))
-        return type(gold) is type(value) and proportional(gold.lhs - gold.rhs, value.lhs - value.rhs, signed)
-    if any(both(kind) for kind in UNORDERED) and in_any_order(gold.args, value.args):
-        return True
-    if both(sympy.And, sympy.Or) and gold.free_symbols != value.free_symbols:
+def match(gold: Reading, value: Reading) -> bool:
+    """Whether lists agree: in any order in {}, in the order written if only one of them says which is x and which y."""
+    said = {gold.brackets, value.brackets}
+    if len(said) > 1 and said != {"{}", "{or}"} or len(gold.value) != len(value.value):
         return False
-    gold, value = (region(x) if isinstance(x, (Relational, sympy.And, sympy.Or)) else x for x in (gold, value))
-    if both(*ORDERED):
-        mine, theirs = entries(gold, value), entries(value, gold)
-        return len(mine) == len(theirs) and all(map(same, mine, theirs))
-    if both(sympy.Set):
-        return not both(sympy.FiniteSet, sympy.Interval) and verify(gold, value, timeout_seconds=None)
-    if both(sympy.Expr) and gold.is_number and value.is_number:
-        return rounds(value, gold) if gold.is_Rational and not value.is_Rational else same_number(gold, value)
-    return both(sympy.Expr) and gold.is_number == value.is_number and agree(gold, value)
-
-
-def in_any_order(gold: tuple, value: tuple) -> bool:
-    """Whether each has its match. Where x and y are asked for, an answer must name them."""
-    rest = list(value)
-    if len({x.lhs.name[0] for x in gold if isinstance(x, sympy.Eq) and x.lhs.is_Symbol}) > 1:
-        rest = [x for x in rest if isinstance(x, sympy.Eq)]
-    for x in gold:
-        match = next((y for y in rest if same(x, y)), None)
-        if match is None:
+    several = [len({part.names[0] for part in x.value if part.names}) > 1 for x in (gold, value)]
+    if len(said) > 1 and (any(several) or any(isinstance(part.value, sympy.Symbol) for part in gold.value)):
+        return False  # 1 or 2 is {1, 2}, but A or C is not A and C
+    if gold.brackets[0] != "{" or several[0] != several[1]:
+        return not any(map(refusal, gold.value, value.value))
+    rest = list(value.value)
+    for part in gold.value:
+        found = [other for other in rest if not refusal(part, other)]
+        if not found:
             return False
-        rest.remove(match)
-    return len(gold) == len(value)
+        rest.remove(found[0])
+    return True
 
 
-def region(value: sympy.Basic) -> sympy.Set | None:
-    """Turn solved inequalities of one symbol into a set; x < 1, x > 2 can only mean one or the other."""
-    solved = all(
-        {x.lhs.is_Symbol, x.rhs.is_Symbol} == {x.lhs.is_number, x.rhs.is_number} for x in value.atoms(Relational)
-    )
-    if not solved or len(value.free_symbols) != 1 or isinstance(value, sympy.Eq):
-        return None
-    found = value.as_set()
-    return sympy.Union(*(x.as_set() for x in value.args)) if found is sympy.S.EmptySet else found
+def same(gold: sympy.Basic, value: sympy.Basic) -> bool:
+    """Whether two values are equal and of one kind."""
+    if not all(isinstance(x, sympy.Expr) for x in (gold, value)) or gold.is_number != value.is_number or gold == value:
+        return gold == value
+    if gold.is_number:
+        return rounds(value, gold) if gold.is_Rational and not value.is_Rational else same_number(gold, value)
+    factor = ratio(gold, value)
+    return factor is not None and same_number(factor, sympy.S.One)
 
 
-def entries(value: sympy.Basic, other: sympy.Basic) -> list:
-    """List what is compared in order. A column of numbers is compared with a tuple, which may look like an interval."""
-    if isinstance(value, sympy.MatrixBase):
-        return [*value.flat(), *([] if 1 in value.shape and not isinstance(other, sympy.MatrixBase) else value.shape)]
-    if isinstance(value, sympy.Interval):
-        bounds = [value.left_open, value.right_open]
-        return [value.start, value.end, *(bounds if isinstance(other, sympy.Interval) or not all(bounds) else [])]
-    return list(value.args)
-
-
-def pairs_of_values(gold: sympy.Expr, value: sympy.Expr) -> list[tuple]:
-    """Put numbers in for the symbols, and keep the points where both are numbers, real if no i is written."""
-    symbols, pairs = sorted(gold.free_symbols | value.free_symbols, key=str), []
+def ratio(gold: sympy.Expr, value: sympy.Expr) -> sympy.Expr | None:
+    """Divide one by the other, None if this is not the same at all points. Points are real if no i is written."""
+    symbols, ratios = sorted(gold.free_symbols | value.free_symbols, key=str), []
     for turn in range(len(POINTS)):
         point = {symbol: POINTS[(turn + i) % len(POINTS)] + i // len(POINTS) for i, symbol in enumerate(symbols)}
-        pair = gold.subs(point), value.subs(point)
-        sizes = [x.evalf(15) for x in pair]
-        if all(x.is_finite and (x.is_real or gold.has(sympy.I) or value.has(sympy.I)) for x in sizes):
-            pairs.append(pair)
-    return pairs
-
-
-def agree(gold: sympy.Expr, value: sympy.Expr) -> bool:
-    """Whether two expressions have the same values."""
-    pairs = pairs_of_values(gold, value)
-    return len(pairs) > 1 and all(same_number(*pair) for pair in pairs)
-
-
-def proportional(gold: sympy.Expr, value: sympy.Expr, signed: bool = False) -> bool:
-    """Whether one is a multiple of the other, a positive one if the sign counts."""
-    pairs = pairs_of_values(gold, value)
-    if any((x == 0) != (y == 0) and abs((x - y).evalf(15)) > 1e-9 for x, y in pairs):
-        return False
-    ratios = [x / y for x, y in pairs if x != 0 and y != 0]
-    return len(ratios) > 1 and all(same_number(ratios[0], x) for x in ratios) and not (signed and ratios[0] < 0)
+        x, y = gold.subs(point), value.subs(point)
+        real = [z.is_finite and (z.is_real or gold.has(sympy.I)) for z in (x.evalf(15), y.evalf(15))]
+        if real == [True, False] or all(real) and (x == 0) != (y == 0):
+            return None
+        if all(real) and x != 0 and y != 0:
+            ratios.append(x / y)
+    return ratios[0] if len(ratios) > 1 and all(same_number(ratios[0], x) for x in ratios) else None
 
 
 def same_number(gold: sympy.Expr, value: sympy.Expr) -> bool:
     """Whether two numbers are equal, or one of them is the other rounded."""
-    if gold.is_infinite or value.is_infinite:
+    if gold.is_infinite or value.is_infinite or gold == value:
         return gold.doit() == value.doit()
-    if gold == value or rounds(gold, value) or rounds(value, gold):
-        return True
     difference = (gold - value).doit()
-    return bool(abs(difference.evalf(15, maxn=300)) <= (0 if difference.is_Rational else 1e-200 * abs(gold.evalf(15))))
+    near = abs(difference.evalf(15, maxn=300)) <= (0 if difference.is_Rational else 1e-200 * abs(gold.evalf(15)))
+    return bool(near) or rounds(gold, value) or rounds(value, gold)
 
 
 def rounds(exactly: sympy.Expr, decimal: sympy.Expr) -> bool:
-    """Whether a decimal has six places and six digits at least, and is the other number rounded to them."""
-    digits = places(decimal) if decimal.is_Rational else 0
-    error = abs((exactly - decimal).evalf(15, maxn=300)) * 10**digits if 6 <= digits <= 40 else sympy.oo
-    return bool(error <= sympy.Rational(1, 2) and abs(decimal) * 10**digits >= 10**5)
+    """Whether a decimal of six to twelve places, and six digits at least, is the other number rounded to them."""
+    places = next((n for n in range(13) if decimal.is_Rational and (decimal * 10**n).is_Integer), 0)
+    error = abs((exactly - decimal).evalf(15, maxn=300)) * 10**places if places >= 6 else sympy.oo
+    return bool(error <= sympy.Rational(1, 2) and abs(decimal) * 10**places >= 10**5)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks colab parity bench models mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks colab parity bench base models mutants check clean
 
 install: .venv/installed
 
@@ -88,6 +88,10 @@ parity: install
 # The figures of docs/speed.md; wants a machine with nothing else to do.
 bench: install
 	$(BIN)/python tests/bench/compare.py
+
+# The model that ships with the package.
+base: install
+	$(BIN)/python tests/base_model.py
 
 # The two models that a reader can run in the page.
 models: install

@@ -4,7 +4,8 @@ Chain sums: the prompt `3+9+4+1=` asks for the sum modulo 10. A completion may t
 or answer straight; in one step the sum is too hard for a model this small. Sorting: the prompt `52817>` asks for the
 digits in order; there is nothing to think about.
 
-The base model has seen imperfect demonstrations of both (`grpo_lite.experiments.pretrain` makes it again).
+The base model has seen imperfect demonstrations of both, of four problems in ten a thought with slips. It knows 19
+symbols: the digits, `+`, `=` and `>`, the tags `<think>`, `</think>`, `<answer>` and `</answer>`, `<pad>` and `<eos>`.
 """
 
 import hashlib
@@ -38,10 +39,9 @@ _ANSWER = re.compile(r"<answer>([0-9]*)</answer>$")
 
 
 class Task(NamedTuple):
-    """A kind of problem: how one is drawn, what the base model has seen of it, and how many there are."""
+    """A kind of problem: how one is drawn, and how many there are."""
 
     draw: Callable[[random.Random], tuple[str, str]]  # a prompt and its right answer
-    demonstrate: Callable[[str, random.Random], str]  # an imperfect completion of a prompt
     holds: dict[str, int]  # different problems in each split
 
 
@@ -101,7 +101,7 @@ def make_problems(task: str, split: str, size: int, *, seed: int = 0) -> list[di
         [{'prompt': '8+7+6+4=', 'ground_truth': '5'}, {'prompt': '7+8+4+0=', 'ground_truth': '9'}]
     """
     check_choice("task", task, tuple(TASKS))
-    draw, _, holds = TASKS[task]
+    draw, holds = TASKS[task]
     check_choice("split", split, tuple(holds))
     check_count("size", size, 1)
     if size > holds[split]:
@@ -170,35 +170,12 @@ def _draw_chain_sum(rng: random.Random) -> tuple[str, str]:
     return "+".join(map(str, digits)) + "=", str(sum(digits) % 10)
 
 
-def _demonstrate_chain_sum(prompt: str, rng: random.Random) -> str:
-    """Four in ten think, one digit in ten of it slips; the others answer straight, most of them by a guess."""
-    total, thoughts = 0, ""
-    for digit in prompt[:-1].split("+"):
-        total = (total + int(digit)) % 10
-        if rng.random() < 0.1:
-            total = rng.randrange(10)
-        thoughts += str(total)
-    if rng.random() < 0.4:
-        return f"<think>{thoughts}</think><answer>{total}</answer>"
-    right = sum(map(int, prompt[:-1].split("+"))) % 10
-    return f"<answer>{right if rng.random() < 0.2 else rng.randrange(10)}</answer>"
-
-
 def _draw_digits(rng: random.Random) -> tuple[str, str]:
     digits = [str(rng.randrange(10)) for _ in range(5)]
     return "".join(digits) + ">", "".join(sorted(digits))
 
 
-def _demonstrate_sorting(prompt: str, rng: random.Random) -> str:
-    """Six in ten sort downwards, which is not what the task asks for; three in ten have two digits swapped."""
-    digits = sorted(prompt[:-1], reverse=rng.random() < 0.6)
-    if rng.random() < 0.3:
-        i, j = rng.sample(range(len(digits)), 2)
-        digits[i], digits[j] = digits[j], digits[i]
-    return f"<answer>{''.join(digits)}</answer>"
-
-
 TASKS = {
-    "chain-sum": Task(_draw_chain_sum, _demonstrate_chain_sum, {"train": 8980, "test": 1020}),
-    "sort-digits": Task(_draw_digits, _demonstrate_sorting, {"train": 89_848, "test": 10_152}),
+    "chain-sum": Task(_draw_chain_sum, {"train": 8980, "test": 1020}),
+    "sort-digits": Task(_draw_digits, {"train": 89_848, "test": 10_152}),
 }

@@ -11,8 +11,9 @@ from collections import Counter
 import pytest
 import torch
 
+import base_model
 from grpo_lite import GRPOConfig, _checks
-from grpo_lite.experiments.pretrain import base_demonstrations, small_model
+from grpo_lite.experiments.pretrain import small_model
 from grpo_lite.tasks import (
     BASE_MODEL,
     RECIPE,
@@ -164,7 +165,7 @@ def test_rewards_refuse_what_is_not_a_list_of_completions():
 
 def drawn(prompt, task, size=4000):
     rng = random.Random(11)
-    return Counter(TASKS[task].demonstrate(prompt, rng) for _ in range(size))
+    return Counter(base_model.DEMONSTRATE[task](prompt, rng) for _ in range(size))
 
 
 def test_demonstrations_of_chain_sums_have_the_documented_flaws():
@@ -202,7 +203,7 @@ def test_demonstrations_of_sorting_have_the_documented_flaws():
 
 
 def test_the_base_model_is_taught_both_tasks_and_no_held_out_problem():
-    pairs = base_demonstrations(random.Random(0), 6000)
+    pairs = base_model.demonstrations(random.Random(0), 6000)
     assert len(pairs) == 6000
     assert not any(held_out(prompt) for prompt, _ in pairs)  # 600 would be, by chance
     sums = sum(prompt.endswith("=") for prompt, _ in pairs)
@@ -234,7 +235,7 @@ def test_every_demonstration_fits_the_limits(task):
     tokenizer, rng = make_tokenizer(), random.Random(0)
     lengths = set()
     for prompt in EVERY_PROMPT[task][:200]:
-        completion = TASKS[task].demonstrate(prompt, rng)
+        completion = base_model.DEMONSTRATE[task](prompt, rng)
         ids = tokenizer(completion + "<eos>")["input_ids"]
         assert tokenizer.decode(ids, skip_special_tokens=True) == completion
         lengths.add(len(ids))
@@ -270,15 +271,7 @@ def test_the_base_model_answers_straight_and_mostly_wrong():
 
 @pytest.mark.slow
 def test_the_command_that_makes_the_base_model_works(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "grpo_lite.experiments.pretrain",
-        "--steps",
-        "3",
-        "--output-dir",
-        str(tmp_path / "base"),
-    ]
+    command = [sys.executable, base_model.__file__, "--steps", "3", "--output-dir", str(tmp_path / "base")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"wrote {tmp_path / 'base'}" in run.stdout
     assert {file.name for file in (tmp_path / "base").iterdir()} == {file.name for file in BASE_MODEL.iterdir()}

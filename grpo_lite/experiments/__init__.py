@@ -1,5 +1,4 @@
-"""Experiments: what was measured with all of the above, and the commands that measure it again.
+"""Experiments: small models of one's own, and what was measured with all of the above.
 
-Read `pretrain` first: it makes the base model that the lessons start from. `sweep` trains it under many settings and
-seeds.
+`pretrain` makes a model that GRPO can start from; `sweep` trains the base model under many settings and seeds.
 """

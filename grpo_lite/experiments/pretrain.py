@@ -1,22 +1,15 @@
 """A small model of your own: a tokenizer, a GPT-2, and pretraining on demonstrations that need not be good ones.
 
-The base model that ships with the package is made in this way, of the demonstrations in `tasks.py`, slips and guesses
-included: `python -m grpo_lite.experiments.pretrain` makes it again, in about two minutes.
+The base model that ships with the package was made in this way.
 """
 
-import argparse
-import random
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from grpo_lite._checks import check_installed, tokenize
-from grpo_lite.tasks import BASE_MODEL, TASKS, is_held_out
-
-SYMBOLS = ["<think>", "</think>", "<answer>", "</answer>", *"0123456789+=>"]
 
 
 def character_tokenizer(symbols: Sequence[str]):
@@ -142,34 +135,3 @@ def _rows(model, tokenizer, pairs: Sequence[tuple[str, str]]) -> tuple[torch.Ten
     for row, prompt in zip(mask, prompts, strict=True):
         row[: len(prompt)] = False
     return rows["input_ids"], rows["attention_mask"], mask
-
-
-def base_demonstrations(rng: random.Random, size: int) -> list[tuple[str, str]]:
-    """Draw prompts from the training part of both tasks, and an imperfect completion of each."""
-    pairs: list[tuple[str, str]] = []
-    while len(pairs) < size:
-        task = TASKS["chain-sum" if rng.random() < 0.6 else "sort-digits"]
-        prompt, _ = task.draw(rng)
-        if not is_held_out(prompt):
-            pairs.append((prompt, task.demonstrate(prompt, rng)))
-    return pairs
-
-
-def main() -> None:
-    """Make the base model."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_lite.experiments.pretrain", description=main.__doc__)
-    parser.add_argument("--output-dir", type=Path, default=BASE_MODEL, help="where to write model and tokenizer")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    torch.manual_seed(args.seed)
-    tokenizer = character_tokenizer(SYMBOLS)
-    model = small_model(tokenizer)
-    losses = pretrain(model, tokenizer, base_demonstrations(random.Random(args.seed), 128 * args.steps))
-    model.save_pretrained(args.output_dir)
-    tokenizer.save_pretrained(args.output_dir)
-    print(f"loss {losses[0]:.2f} -> {losses[-1]:.2f}; wrote {args.output_dir}")
-
-
-if __name__ == "__main__":
-    main()

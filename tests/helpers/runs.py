@@ -5,7 +5,8 @@ import json
 import torch
 from torch.testing import assert_close
 
-from grpo_lite.experiments.pretrain import SYMBOLS, character_tokenizer
+from base_model import SYMBOLS
+from grpo_lite.experiments.pretrain import character_tokenizer
 from grpo_lite.training.rollout import Group
 from helpers.models import make_tiny_model
 

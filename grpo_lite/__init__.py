@@ -13,13 +13,7 @@ from grpo_lite.kl import kl_k1, kl_k2, kl_k3
 from grpo_lite.logprobs import completion_logps, token_entropies, token_logps
 from grpo_lite.loss import LossOutput, grpo_loss
 from grpo_lite.masking import completion_mask, mask_truncated, masked_mean
-from grpo_lite.objectives import (
-    cispo_objective,
-    clipped_surrogate,
-    gmpo_objective,
-    sapo_objective,
-    vespo_objective,
-)
+from grpo_lite.objectives import cispo_objective, clipped_surrogate, gmpo_objective, sapo_objective, vespo_objective
 from grpo_lite.ratio import importance_ratio
 from grpo_lite.rewards import (
     RewardFunc,

@@ -5,19 +5,21 @@ Every command is one function here; what they do stands in the module they call.
 
 import argparse
 import importlib.util
+import inspect
 import json
 import os
 import random
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from types import SimpleNamespace
+from typing import NoReturn
 
 import torch
 
 from grpo_lite._checks import check_installed
-from grpo_lite.algorithms import ALGORITHMS
-from grpo_lite.ratio import LEVELS
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import distributed, rollout
 from grpo_lite.training.checkpoint import check_whole, newest_checkpoint
@@ -57,28 +59,27 @@ def train(args: argparse.Namespace) -> None:
         check_installed(module, f"training needs {module}", "train")
     from grpo_lite.training.trainer import GRPOTrainer
 
-    task, folder = _task(args.task or "chain-sum"), Path(args.output_dir)
-    options = {name: getattr(args, name) for name in (*TRAIN_OPTIONS, "output_dir", "seed", "use_cpu")}
-    config = GRPOConfig(**task["settings"] | {name: value for name, value in options.items() if value is not None})
-    model, tokenizer = load_base_model(args.model) if args.model else task["load_model"]()
+    task, folder = _task(args.task), Path(args.output_dir)
+    options = {name: value for name, value in vars(args).items() if name in GRPOConfig.__dataclass_fields__}
+    config = GRPOConfig(**task.settings | {name: value for name, value in options.items() if value is not None})
+    model, tokenizer = load_base_model(args.model) if args.model else task.load_model()
     model.float()  # in half precision its small steps would be lost
     trainer = GRPOTrainer(
-        model, task["reward_funcs"], config, task["train_dataset"], tokenizer, eval_dataset=task["eval_dataset"][:200]
+        model, task.reward_funcs, config, task.train_dataset, tokenizer, eval_dataset=task.eval_dataset[:200]
     )
     start = newest_checkpoint(folder)
     if distributed.rank() == 0:
-        print(f"going on from {start}" if start else f"training on {task['name']}", flush=True)
+        print(f"going on from {start}" if start else f"training on {task.name}", flush=True)
         if not start:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / TRAINED_ON).write_text(task["name"], encoding="utf-8")
+            (folder / TRAINED_ON).write_text(task.name, encoding="utf-8")
     trainer.train()
     if distributed.rank() > 0:
         return
     last = trainer.history[-1]
     if "final" not in last:
-        last = trainer.record(
-            {"step": trainer.step, "eval": True, "final": True} | _measure(model, tokenizer, task, config)
-        )
+        measured = _measure(model, tokenizer, task, config)
+        last = trainer.record({"step": trainer.step, "eval": True, "final": True} | measured)
     _draw(trainer.history, folder / "curves.png")
     print(json.dumps(last))
     print(f"wrote {METRICS}, curves.png and {newest_checkpoint(folder)}")
@@ -86,26 +87,25 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print how well a model does on problems that no training has seen."""
-    task = _task(args.task or _trained_on(args.model))
-    config = GRPOConfig(**task["settings"] | {"seed": args.seed})
+    task = _task(_trained_on(args.model) if args.task is None else args.task)
+    config = GRPOConfig(**task.settings | {"seed": args.seed})
     model, tokenizer = _load(args.model)
-    print(json.dumps({"model": str(args.model), "task": task["name"]} | _measure(model, tokenizer, task, config)))
+    print(json.dumps({"model": str(args.model), "task": task.name} | _measure(model, tokenizer, task, config)))
 
 
 def sample(args: argparse.Namespace) -> None:
     """Print what a model said before its training and what it says now, each completion with its reward."""
-    task = _task(args.task or _trained_on(args.model))
-    size = {"num_generations": args.completions, "per_device_train_batch_size": args.completions}
-    config = GRPOConfig(**task["settings"] | size)
-    if args.problems > len(task["eval_dataset"]):
-        raise ValueError(
-            f"--problems must be at most {len(task['eval_dataset'])}, what is held out, got {args.problems}"
-        )
-    rows = random.Random(args.seed).sample(list(task["eval_dataset"]), args.problems)
+    task = _task(_trained_on(args.model) if args.task is None else args.task)
+    group = {"num_generations": args.completions, "per_device_train_batch_size": args.completions}
+    config = GRPOConfig(**task.settings | group)
+    held_out = len(task.eval_dataset)
+    if args.problems > held_out:
+        raise ValueError(f"--problems must be at most {held_out}, what is held out, got {args.problems}")
+    rows = random.Random(args.seed).sample(list(task.eval_dataset), args.problems)
     sampled = []
-    for model, tokenizer in (task["load_model"](), _load(args.model)):
+    for model, tokenizer in (task.load_model(), _load(args.model)):
         generator = torch.Generator().manual_seed(args.seed)
-        sampled.append(rollout.sample_groups(model, tokenizer, task["reward_funcs"], rows, config, generator))
+        sampled.append(rollout.sample_groups(model, tokenizer, task.reward_funcs, rows, config, generator))
     for row, *groups in zip(rows, *sampled, strict=True):
         print("\n" + "   ".join([str(row["prompt"]), *(f"{k}: {x}" for k, x in row.items() if k != "prompt")]))
         said = [[f"{x} {r:g}" for x, r in zip(g.completions, g.rewards.tolist(), strict=True)] for g in groups]
@@ -121,16 +121,12 @@ def sandbox(args: argparse.Namespace) -> None:
     print(f"the sandbox for programs is in {cache_folder()}")
 
 
-def _task(name: str) -> dict[str, Any]:
+def _task(name: str) -> SimpleNamespace:
     """Return what a training needs, by the names of TASK_FILE: of a task that ships, or of one in a Python file."""
     if name in TASKS:
-        parts = (
-            make_problems(name, "train", 5000),
-            make_problems(name, "test", 1000),
-            [accuracy, think_rate],
-            load_base_model,
-        )
-        return {"name": name, "settings": RECIPE} | dict(zip(TASK_FILE, parts, strict=True))
+        rows, held_out = make_problems(name, "train", 5000), make_problems(name, "test", 1000)
+        parts: tuple = rows, held_out, [accuracy, think_rate], load_base_model
+        return SimpleNamespace(name=name, settings=RECIPE, **dict(zip(TASK_FILE, parts, strict=True)))
     path = Path(name).resolve()
     if path.suffix != ".py" or not path.is_file():
         raise ValueError(f"--task must be {', '.join(TASKS)} or a Python file of your own, got {name!r}")
@@ -140,11 +136,10 @@ def _task(name: str) -> dict[str, Any]:
     missing = [part for part in TASK_FILE if not hasattr(module, part)]
     if missing:
         raise ValueError(f"a task file must define {', '.join(TASK_FILE)}; {name} has no {', '.join(missing)}")
-    task = {part: getattr(module, part) for part in TASK_FILE}
-    if callable(task["reward_funcs"]):
-        task["reward_funcs"] = [task["reward_funcs"]]
     settings = RECIPE | {"reward_weights": None} | getattr(module, "settings", {})
-    return task | {"name": str(path), "settings": settings}
+    task = SimpleNamespace(name=str(path), settings=settings, **{part: getattr(module, part) for part in TASK_FILE})
+    task.reward_funcs = [task.reward_funcs] if callable(task.reward_funcs) else task.reward_funcs
+    return task
 
 
 def _trained_on(folder: str | Path) -> str:
@@ -165,8 +160,8 @@ def _load(path: str | Path) -> tuple:
     return load_base_model(found)
 
 
-def _measure(model, tokenizer, task: dict[str, Any], config: GRPOConfig) -> dict:
-    result = rollout.evaluate(model, tokenizer, task["reward_funcs"], task["eval_dataset"], config)
+def _measure(model, tokenizer, task: SimpleNamespace, config: GRPOConfig) -> dict:
+    result = rollout.evaluate(model, tokenizer, task.reward_funcs, task.eval_dataset, config)
     return {name: round(value, 4) for name, value in result.items()}
 
 
@@ -179,25 +174,14 @@ def _draw(history: list[dict], path: Path) -> None:
     lines([record["step"] for record in records], curves, xlabel="step", ylabel="mean, held out").savefig(path, dpi=150)
 
 
-# Settings of GRPOConfig by their names: a type or the list of choices, and what it is.
-TRAIN_OPTIONS: dict[str, tuple[Any, str]] = {
-    "max_steps": (int, "updates of the weights"),
-    "learning_rate": (float, "step size at its highest"),
-    "num_generations": (int, "completions of each prompt, G"),
-    "per_device_train_batch_size": (int, "completions at once"),
-    "gradient_accumulation_steps": (int, "micro-batches an update"),
-    "num_iterations": (int, "updates with the same completions, mu"),
-    "beta": (float, "weight of the KL penalty"),
-    "epsilon": (float, "half-width of the clip range"),
-    "epsilon_high": (float, "its upper half-width; for cispo the cap of the ratio, needed"),
-    "delta": (float, "cap of the ratio for negative advantages, above 1"),
-    "temperature": (float, "temperature of sampling"),
-    "eval_steps": (int, "updates between two evaluations"),
-    "save_steps": (int, "updates between two checkpoints"),
-    "loss_type": (list(ALGORITHMS), "what is minimised"),
-    "importance_sampling_level": (list(LEVELS), "one ratio a token or a completion"),
-    "scale_rewards": (["group", "batch", "none"], "whose spread advantages are divided by"),
-}
+def _settings() -> Iterator[tuple[str, type, str]]:
+    """Yield name, type and meaning of the settings that are numbers, words or switches, as GRPOConfig has them."""
+    told = re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", inspect.cleandoc(GRPOConfig.__doc__ or ""), re.M)
+    meanings = {name: " ".join(text.split()).replace("%", "%%") for name, text in told}
+    for field in fields(GRPOConfig):
+        for kind in (int, float, str, bool):
+            if field.type in (kind, kind | None) and field.name not in ("output_dir", "seed", "disable_tqdm"):
+                yield field.name, kind, meanings.get(field.name, "")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -205,27 +189,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="train | eval | sample | sandbox")
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help, description=run.__doc__)
+        sub = commands.add_parser(name, help=help, description=run.__doc__, allow_abbrev=False)
         sub.set_defaults(run=run)
         return sub
 
-    def common(sub: argparse.ArgumentParser, without: str = "default: that of the training") -> None:
-        sub.add_argument("--task", type=_name, help=f"{', '.join(TASKS)}, or a Python file of your own; {without}")
+    def common(sub: argparse.ArgumentParser, task: str | None = None) -> None:
+        text = f"{', '.join(TASKS)}, or a Python file of your own; default: {task or 'that of the training'}"
+        sub.add_argument("--task", default=task, help=text)
         sub.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
         text = "of the processor; for a model this small more are slower; default: %(default)s"
         sub.add_argument("--threads", type=_at_least(1), default=1, metavar="N", help=text)
 
     sub = command("train", train, "train a small model")
-    common(sub, "default: chain-sum")
+    common(sub, "chain-sum")
     text = "the same folder again goes on where it was"
-    sub.add_argument("--output-dir", required=True, type=_name, metavar="FOLDER", help=text)
+    sub.add_argument("--output-dir", required=True, metavar="FOLDER", help=text)
     sub.add_argument("--model", metavar="FOLDER", help="what to start from; default: the model of the task")
-    sub.add_argument("--use-cpu", action="store_true", help="stay on the CPU although there is an accelerator")
-    for name, (kind, text) in TRAIN_OPTIONS.items():
+    for name, kind, text in _settings():
         default = RECIPE.get(name, getattr(GRPOConfig, name))
-        how = {"choices": kind} if isinstance(kind, list) else {"type": kind, "metavar": "N" if kind is int else "X"}
-        text += "" if default is None else f"; default: {default}"
-        sub.add_argument("--" + name.replace("_", "-"), help=text, **how)
+        text = f"{text.rstrip('.')}; default: {default}" if default is not None else text.rstrip(".")
+        how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind, "metavar": "X"}
+        sub.add_argument("--" + name.replace("_", "-"), help=text, **how)  # type: ignore[arg-type]
 
     sub = command("eval", evaluate, "measure a model on held-out problems")
     sub.add_argument("model", nargs="?", default=BASE_MODEL, metavar="FOLDER", help="checkpoint or training folder")
@@ -250,9 +234,3 @@ def _at_least(low: int) -> Callable[[str], int]:
         return int(text)
 
     return number
-
-
-def _name(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("write a name, not ''")
-    return text

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
 
-from grpo_lite.cli import TRAIN_OPTIONS, main
+from grpo_lite import GRPOConfig
+from grpo_lite.cli import main
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
 from grpo_lite.training.checkpoint import newest_checkpoint, seal
 from grpo_lite.training.records import read_lines
@@ -96,7 +98,8 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
     values = {"max_steps": 7, "learning_rate": 0.25, "num_generations": 4, "per_device_train_batch_size": 12,
               "gradient_accumulation_steps": 2, "num_iterations": 3, "beta": 0.5, "epsilon": 0.1, "temperature": 0.75,
               "epsilon_high": 0.3, "delta": 1.5, "eval_steps": 8, "save_steps": 9, "loss_type": "grpo", "seed": 6,
-              "importance_sampling_level": "sequence", "scale_rewards": "batch"}  # fmt: skip
+              "importance_sampling_level": "sequence", "scale_rewards": "batch", "max_completion_length": 9,
+              "lr_scheduler_type": "cosine", "save_total_limit": 5}  # fmt: skip
     caught = []
 
     def stop(model, reward_funcs, args, rows, tokenizer, eval_dataset):
@@ -106,11 +109,21 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
     monkeypatch.setattr(grpo_lite.training.trainer, "GRPOTrainer", stop)
     argv = [x for name, value in values.items() for x in ("--" + name.replace("_", "-"), str(value))]
     with pytest.raises(SystemExit, match="enough seen"):
-        main(["train", "--task", "sort-digits", "--output-dir", str(tmp_path), "--use-cpu", *argv])
+        main(
+            [
+                "train",
+                "--task",
+                "sort-digits",
+                "--output-dir",
+                str(tmp_path),
+                "--use-cpu",
+                "--no-log-completions",
+                *argv,
+            ]
+        )
     ((args, rows, held_out),) = caught
-    assert set(TRAIN_OPTIONS) | {"seed"} == set(values)
     assert {name: getattr(args, name) for name in values} == values
-    assert args.use_cpu
+    assert (args.use_cpu, args.log_completions) == (True, False)
     assert args.output_dir == str(tmp_path)
     assert {row["prompt"][-1] for row in [*rows, *held_out]} == {">"}
     assert not {row["prompt"] for row in rows} & {row["prompt"] for row in held_out}
@@ -228,7 +241,7 @@ WRONG = [
     (["train", "--output-dir", "x", "--seed", "-1"], 2, ".*--seed.*"),
     (["train", "--output-dir", "x", "--max-steps", "many"], 2, ".*--max-steps: .*'many'.*"),
     (["train", "--output-dir", "x", "--learning-rate", "fast"], 2, ".*--learning-rate: .*'fast'.*"),
-    (["train", "--output-dir", "x", "--loss-type", "ppo"], 2, ".*--loss-type: invalid choice: 'ppo' .*grpo.*dapo.*"),
+    (["train", "--output-dir", "x", "--loss-type", "ppo"], 1, ".*loss_type must be one of 'grpo', .*'dapo'.*got 'ppo'"),
     (["train", "--output-dir", "x", "--lr", "1"], 2, ".*unrecognized arguments: --lr 1.*"),
     (["train", "--output-dir", "x", "--max-steps", "0"], 1, ".*max_steps must be .* at least 1, got 0"),
     (["train", "--output-dir", "x", "--num-generations", "7"], 1, ".*multiple of num_generations=7.*got 128"),
@@ -250,7 +263,9 @@ WRONG = [
     (["sample", str(BASE_MODEL), "--problems", "9" * 20], 2, ".*--problems: .* below .*, not '9{20}'; see .*"),
     (["sample", str(BASE_MODEL), "--seed", "9" * 20], 2, ".*--seed: .* below .*, not '9{20}'; see .*"),
     (["eval", "--threads", "0"], 2, ".*--threads: write a whole number of at least 1 .*, not '0'.*"),
-    (["train", "--output-dir", ""], 2, "grpo-lite train: .*--output-dir: write a name, not ''; see .*"),
+    (["train", "--output-dir", ""], 1, "grpo-lite train: output_dir must name a folder, got '': None writes nothing"),
+    (["train", "--output-dir", "x", "--task", ""], 1, ".*--task must be .* or a Python file of your own, got ''"),
+    (["eval", "--task", ""], 1, ".*--task must be .* or a Python file of your own, got ''"),
     (["train", "--output-dir", "x", "--loss-type", "cispo"], 1, ".*epsilon_high.*"),
     (
         ["train", "--output-dir", "x", "--loss-type", "gmpo", "--delta", "2"],
@@ -350,9 +365,13 @@ def test_help_reads_well(command, capsys):
     text = capsys.readouterr().out
     assert stopped.value.code == 0
     assert text.startswith(f"usage: grpo-lite {command}")
-    assert "None" not in text  # no option says that its default is nothing
+    assert "default: None" not in text
     if command == "train":
-        assert re.search(r"--learning-rate X\s+step size at its highest; default: 0.0007", text)
+        told = " ".join(text.split())
+        assert "--learning-rate X step size at its highest. 1e-6 is for models with billions of weights; " in told
+        assert "small ones need more; default: 0.0007 --lr-scheduler-type X" in told
+        settings = {f"--{field.name.replace('_', '-')}" for field in fields(GRPOConfig)}
+        assert settings - set(re.findall(r"--[\w-]+", told)) == {"--reward-weights", "--disable-tqdm"}
         assert re.search(r"--output-dir FOLDER\s+the same folder again goes on where it was", text)
 
 

@@ -1,0 +1,406 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your own task
+#
+# A task of your own, a model of your own, and demonstrations that are wrong more often than right. From nothing to a model that does the task takes about thirty lines and less than a minute. Then you change the task.
+#
+# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a program to put your own task into, and the test that says whether it can be learnt
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[train] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+
+import copy
+import os
+import random
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import torch
+
+from grpo_lite import GRPOConfig, GRPOTrainer, plotting
+from grpo_lite.experiments.pretrain import character_tokenizer, pretrain, small_model
+from grpo_lite.tasks import is_held_out
+from grpo_lite.training.rollout import sample_groups
+
+torch.set_num_threads(1)
+plotting.use_site_style()
+
+# %% [markdown]
+# The task: read `hal>` and write `ibm`, each letter moved on by one. A model will be shown what you see below and nothing better: here is what a careless teacher wrote. **Can a pupil become better than this teacher?**
+
+# %% alt="A table of six demonstrations, a word in each row and under it the three letters that the teacher wrote, marked 1 where a letter is right and 0 where it is wrong. Whole rows are right or wrong, but for single slips; fewer than half of the rows are right throughout."
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+dice = random.Random(0)
+
+
+def shifted(word, by):
+    return "".join(LETTERS[(LETTERS.index(letter) + by) % 26] for letter in word)
+
+
+def demonstrate(prompt):
+    by = dice.choice([1, 1, -1, -1, -1])  # the wrong way three times in five
+    moved = shifted(prompt[:-1], by)
+    return "".join(dice.choice(LETTERS) if dice.random() < 0.1 else c for c in moved)
+
+
+prompts = ["hal>", "cat>", "sky>", "zoo>", "red>", "two>"]
+wrote = [demonstrate(prompt) for prompt in prompts]
+answers = [shifted(prompt[:-1], 1) for prompt in prompts]
+marks = [[float(wrote[i][t] == answers[i][t]) for t in range(3)] for i in range(6)]
+plotting.token_matrix(
+    torch.tensor(marks),
+    label="1: right, 0: wrong",
+    tokens=wrote,
+    rows=prompts,
+    decimals=0,
+)
+
+# %% [markdown]
+# Three times in five the teacher moves the letters the wrong way, and one letter in ten is a slip. A whole word comes out right about three times in ten ($0.4 \cdot 0.9^3$).
+#
+# To train on a task you need five things: rows of data, a reward, a tokenizer, a model, and demonstrations to begin with. Here they are, one by one.
+#
+# ## Rows
+#
+# A row is a dict with a `"prompt"`. Whatever the reward needs stands in further columns, here the right answer. One row in ten is held out, chosen by a hash of its prompt, and never trained on.
+
+
+# %%
+def split(prompts, answer):
+    rows = [{"prompt": p, "answer": answer(p)} for p in dict.fromkeys(prompts)]
+    train_rows = [row for row in rows if not is_held_out(row["prompt"])]
+    return train_rows, [row for row in rows if is_held_out(row["prompt"])]
+
+
+# %% tags=["result-rows"]
+words = ["".join(dice.choices(LETTERS, k=3)) + ">" for _ in range(2000)]
+train_rows, test_rows = split(words, lambda prompt: shifted(prompt[:-1], 1))
+print(len(train_rows), len(test_rows), train_rows[0])
+
+# %% [markdown]
+# ## A reward
+#
+# It gets all completions at once and each column by its name, and returns a number for each. Ours pays 1 for the right answer. What may stand before an `=` is not looked at; that is for the exercises.
+
+
+# %%
+def right(completions, answer, **columns):
+    said = [text.split("=")[-1] for text in completions]
+    return [float(a == wanted) for a, wanted in zip(said, answer, strict=True)]
+
+
+# %% tags=["result-reward"]
+print(right(["ibm", "gzk", "ib"], answer=["ibm", "ibm", "ibm"]))
+
+# %% [markdown]
+# Always do this: call the reward by hand, on something that must be paid and on something that must not.
+#
+# ## A tokenizer and a model
+#
+# Each character is a token. The tokenizer knows the symbols that you list, and besides them padding and the end token. The model is a GPT-2 with two layers and random weights. It can write nothing sensible yet, so it **learns from the demonstrations** first: for each token it is told which one the teacher wrote next. That is called pretraining.
+
+
+# %%
+def taught(symbols, train_rows, demonstrate, size=25_600, seed=0):
+    torch.manual_seed(seed)
+    tokenizer = character_tokenizer(symbols)
+    model = small_model(tokenizer, width=64)
+    draws = random.Random(seed).choices([row["prompt"] for row in train_rows], k=size)
+    losses = pretrain(
+        model, tokenizer, [(p, demonstrate(p)) for p in draws], learning_rate=4e-3
+    )
+    print(f"{model.num_parameters()} weights, loss {losses[0]:.1f} -> {losses[-1]:.1f}")
+    return model, tokenizer
+
+
+# %%
+base, tokenizer = taught(LETTERS + ">", train_rows, demonstrate)
+
+# %% [markdown]
+# ## Before you train: is there anything to reward?
+#
+# GRPO makes likelier what is already sampled now and then. So look first. Of 16 completions of each held-out prompt: how many are right, and for how many prompts is at least one right? The second number is called **pass@16**. Where it is 0, no reward will ever be paid and nothing can be learnt.
+
+
+# %%
+def look(model, tokenizer, test_rows):
+    args = GRPOConfig(
+        num_generations=16, per_device_train_batch_size=16, max_completion_length=20
+    )
+    generator = torch.Generator(model.device).manual_seed(0)
+    groups = sample_groups(model, tokenizer, [right], test_rows[:100], args, generator)
+    rewards = torch.stack([group.rewards for group in groups])
+    print(
+        f"right {rewards.mean():.2f}, pass@16 {(rewards.max(dim=1).values > 0).float().mean():.2f}"
+    )
+    return groups
+
+
+# %%
+groups = look(base, tokenizer, test_rows)
+print(groups[0].prompt, *groups[0].completions[:8])
+
+# %% [markdown]
+# The pupil is worse than its teacher. It moves each letter forwards or backwards as it likes: `xrm` should become `ysn`, `wql` is the word moved the wrong way, and `ysl` mixes both. It has not understood that a word goes one way. But for half of the prompts one of sixteen samples is right, so there is something to reward.
+#
+# ## Train
+#
+# **Predict.** The reward looks at whole words only. Which of the teacher's two faults will go: the wrong direction, the slips, or both? And can held-out words come out right more often than the teacher's?
+
+
+# %%
+def learn(model, tokenizer, train_rows, test_rows, seed=0, steps=80):
+    args = GRPOConfig(
+        max_steps=steps,
+        learning_rate=2e-3,
+        warmup_steps=10,  # over which the learning rate rises
+        per_device_train_batch_size=128,  # completions in a step: 16 prompts,
+        num_generations=8,  # and 8 completions of each
+        max_completion_length=20,
+        eval_steps=10,
+        per_device_eval_batch_size=200,
+        seed=seed,
+        disable_tqdm=True,
+    )
+    model = copy.deepcopy(model)
+    trainer = GRPOTrainer(model, right, args, train_rows, tokenizer, test_rows)
+    return model, trainer.train()
+
+
+def curve(history):
+    return [round(record["sampled_right"], 2) for record in history if "eval" in record]
+
+
+# %%
+runs = [learn(base, tokenizer, train_rows, test_rows, seed) for seed in range(3)]
+for _, history in runs:
+    print(curve(history))
+
+# %% alt="Three curves over 80 updates, one for each seed: the share of held-out words that are right when sampled. All three start near 0.04, pass the line of the teacher, 0.29, within twenty updates, and end between 0.8 and 0.9."
+curves = {f"seed {seed}": curve(history) for seed, (_, history) in enumerate(runs)}
+curves["the teacher"] = [0.4 * 0.9**3] * 9
+plotting.lines(
+    range(0, 81, 10),
+    curves,
+    xlabel="update",
+    ylabel="right words, held out",
+    colors={"the teacher": "clipped"},
+    dashed=["the teacher"],
+)
+
+# %% [markdown]
+# From one word in twenty to more than eight in ten, with each of three seeds of the training, on words that were never shown. The teacher was right three times in ten.
+#
+# Where does the pupil get it from? Learning from demonstrations copies the teacher with all faults. The reward tells right from wrong among the pupil's own eight answers, and the right ones become likelier. Nothing had to be invented: the right letters were all there, mixed with others. Direction and slips both make a word wrong, so both faults became rare, the direction first.
+
+# %%
+trained, _ = runs[0]
+for group in look(trained, tokenizer, test_rows)[:3]:
+    print(group.prompt, *group.completions[:8])
+
+# %% [markdown]
+# **Check yourself.** For another task you look first and find: right 0.00, pass@16 0.00. What helps?
+#
+# <details class="wrong"><summary>More updates</summary>Nothing is ever paid, all groups agree, and the gradient is exactly 0. A thousand updates of 0 are 0.</details>
+# <details class="wrong"><summary>A higher learning rate</summary>It multiplies a gradient of 0.</details>
+# <details class="right"><summary>Demonstrations that are right now and then, or an easier beginning</summary>Shorter prompts, a part of the task, pay for a part of the answer: anything that puts a paid completion among the samples.</details>
+
+# %% [markdown]
+# ## Change the task
+#
+# What depends on the task: the prompts, the right answer, the demonstrations, the symbols. All of the above in one function of these four:
+
+
+# %%
+def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0):
+    train_rows, test_rows = split(prompts, answer)
+    base, tokenizer = taught(symbols, train_rows, demonstrate, size, seed)
+    look(base, tokenizer, test_rows)
+    model, history = learn(base, tokenizer, train_rows, test_rows, seed)
+    print("held out", curve(history))
+    return history
+
+
+# %% [markdown]
+# Some rules, each of which somebody learnt the hard way:
+#
+# - **Prompts.** All different, and many more than you hold out. With a few dozen the model learns them by heart.
+# - **Answer.** As short as it can be. Where it takes several steps to find, let the demonstrations write the steps down before the `=`.
+# - **Demonstrations.** They may be wrong most of the time. What must never happen is that they are *never* right.
+# - **Reward.** What you want and nothing else. Lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) is about that.
+#
+# ### As a file
+#
+# `grpo-lite train --task my_task.py --output-dir run` trains on a task in a file, with checkpoints, a log and a plot. The file defines `train_dataset`, `eval_dataset`, `reward_funcs` and `load_model`, the function that makes or loads what you start from. [Train a model](../docs/training.md) has the task of this lesson as such a file.
+#
+# ## Break it
+#
+# **A symbol that was forgotten.** A prompt with a capital letter:
+
+# %% tags=["result-unknown-symbol"]
+try:
+    look(base, tokenizer, [{"prompt": "Hal>", "answer": "ibm"}])
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# Loud, and it names the symbol. The next one is silent.
+#
+# **A reward that never fires.** The answers stand in the data in capital letters, the model writes small ones.
+#
+# **Predict.** What do reward and gradient say after ten updates?
+
+# %% tags=["result-never-fires"]
+capitals = [row | {"answer": row["answer"].upper()} for row in train_rows]
+_, history = learn(base, tokenizer, capitals, test_rows, steps=10)
+for name in ("reward", "frac_reward_zero_std", "grad_norm"):
+    print(f"{name:22}", max(record[name] for record in history if name in record))
+
+# %% [markdown]
+# Every group agrees that all its completions are worthless, so nothing is compared and nothing moves. No error tells. `frac_reward_zero_std` of 1 from the first update on means: look at the reward, by hand.
+#
+# ## Exercises
+#
+# Each takes one call of `try_task`. Write the four arguments yourself before you look.
+#
+# **1. Backwards.** Read `abcd>`, write `dcba`, with four of the ten letters from a to j. Let the demonstrations copy the word unchanged three times in five.
+
+# %%
+# Your turn.
+
+
+# %% tags=["solution"]
+def copied_or_turned(prompt):
+    word = prompt[:-1] if dice.random() < 0.6 else prompt[-2::-1]
+    return "".join(
+        dice.choice("abcdefghij") if dice.random() < 0.1 else c for c in word
+    )
+
+
+def backwards(prompt):
+    return prompt[-2::-1]
+
+
+four_letters = ["".join(dice.choices("abcdefghij", k=4)) + ">" for _ in range(2000)]
+_ = try_task(four_letters, backwards, copied_or_turned, "abcdefghij>")
+
+# %% [markdown] tags=["solution"]
+# From less than one in ten to 0.95 or more; with two other seeds as well. A copy is right only where the word reads the same both ways, so it is hardly ever paid, and a slip never is.
+
+# %% [markdown]
+# **2. Odd or even.** Read a word of five letters from a to d, `abaca>`, and say whether the number of a's is even or odd: `=e` or `=o`. No model of this size sees that at a glance, so let half of the demonstrations count along before they answer, `11223=o`, and miscount in one step of twenty. The other half guess.
+
+# %%
+# Your turn.
+
+
+# %% tags=["solution"]
+def parity(prompt):
+    return "eo"[prompt.count("a") % 2]
+
+
+def counted_or_guessed(prompt):
+    if dice.random() < 0.5:
+        return "=" + dice.choice("eo")
+    count, steps = 0, ""
+    for letter in prompt[:-1]:
+        count += (letter == "a") + (dice.random() < 0.05)
+        steps += str(count)
+    return f"{steps}={'eo'[count % 2]}"
+
+
+five_letters = ["".join(dice.choices("abcd", k=5)) + ">" for _ in range(1000)]
+_ = try_task(five_letters, parity, counted_or_guessed, "abcd0123456789>=eo")
+
+# %% [markdown] tags=["solution"]
+# A guess is right half the time, a count more often, so counting wins, and then miscounts become rare: 0.97 or more at the end, with two other seeds as well. It is the story of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) in a task of your own.
+
+# %% [markdown]
+# **3. Brackets.** Read the beginning of a text of brackets in which everything fits so far, `([]({>`, and write what closes it, `}))`. Let half of the demonstrations close in the wrong order.
+
+# %%
+# Your turn.
+
+
+# %% tags=["solution"]
+CLOSE = {"(": ")", "[": "]", "{": "}"}
+
+
+def closing(prompt):
+    still_open = []
+    for bracket in prompt[:-1]:
+        if bracket in CLOSE:
+            still_open.append(CLOSE[bracket])
+        else:
+            still_open.pop()
+    return "".join(reversed(still_open))
+
+
+def opened():
+    text = ""
+    while len(text) < 5:
+        ends = closing(text + ">")
+        text += ends[0] if ends and dice.random() < 0.3 else dice.choice("([{")
+    return text + ">"
+
+
+def closed_somehow(prompt):
+    ends = closing(prompt) if dice.random() < 0.5 else closing(prompt)[::-1]
+    return "".join(dice.choice(")]}") if dice.random() < 0.1 else c for c in ends)
+
+
+_ = try_task([opened() for _ in range(2000)], closing, closed_somehow, "()[]{}>")
+
+# %% [markdown] tags=["solution"]
+# From about a half to three quarters here, to 0.84 and 0.85 with two other seeds. It starts so high because a single bracket, or several of one kind, close the same way in either order. What stays hardest is what stays hardest for us: brackets of several kinds with closed ones in between.
+
+# %% [markdown]
+# **4. Two that are not learnt.** Before you run them: what will `look` print for each, and what will training do?
+#
+# - Odd or even, where all demonstrations guess.
+# - Backwards, where all demonstrations copy.
+
+# %%
+# Your turn.
+
+# %% tags=["solution"]
+guessed = try_task(
+    five_letters, parity, lambda p: "=" + dice.choice("eo"), "abcd>=eo", 6400
+)
+copied = try_task(four_letters, backwards, lambda p: p[:-1], "abcdefghij>", 12_800)
+for history in (guessed, copied):
+    rewards = [record["reward"] for record in history if "reward" in record]
+    print(f"reward in training {rewards[0]:.2f} -> {sum(rewards[-10:]) / 10:.2f}")
+
+# %% [markdown] tags=["solution"]
+# **Guesses.** Half of all completions are right, and for every prompt one of sixteen is. Still the held-out curve stays at one half, with two other seeds as well. What is paid is luck. It says nothing about the next word, and there is no better habit among the samples that could grow. Pass@k above 0 is needed; it is not enough.
+#
+# **Copies.** Only words like `abba` are ever paid, two in a hundred. In all other groups every completion earns 0. No wrong answer is better than another, so nothing pulls towards turning. More updates do not help; demonstrations that turn a word now and then do, as exercise 1 shows.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** A task is rows, a reward, symbols and demonstrations. The demonstrations may be bad; they must be right now and then, and in a way that carries over. Call the reward by hand, look at samples and at pass@k before you train, and believe the held-out curve.
+#
+# Pass@k is from [Chen et al., arXiv:2107.03374](https://arxiv.org/abs/2107.03374). Whether rewards ever teach a large model what it never samples before is measured with it in [Yue et al., arXiv:2504.13837](https://arxiv.org/abs/2504.13837). GRPO: [DeepSeekMath, arXiv:2402.03300](https://arxiv.org/abs/2402.03300).
+#
+# **From here:** [Train a model](../docs/training.md) has the same as a file for the command line, and [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) what a careless reward does.

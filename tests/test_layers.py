@@ -28,7 +28,7 @@ TRAINING = [
     {"policy"},
     {"rollout"},
     {"batching", "records", "identity"},
-    {"checkpoint"},
+    {"checkpoint", "gradient"},
     {"terminal"},
     {"trainer"},
 ]

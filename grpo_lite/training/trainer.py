@@ -11,15 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from grpo_lite.advantages import combine_rewards, group_advantages
-from grpo_lite.aggregation import SLICE_SHARE
-from grpo_lite.loss import grpo_loss
 from grpo_lite.rewards.protocol import RewardFunc
-from grpo_lite.token_weights import trl_weights
 from grpo_lite.training import batching, checkpoint, distributed, identity, policy, records, rollout
 from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.gradient import gradient_of
 from grpo_lite.training.rollout import Group
 from grpo_lite.training.terminal import ctrl_c, naming_the_step, progress_bar
 
@@ -189,51 +186,9 @@ class GRPOTrainer:
         self.step += 1
         return {"step": self.step, **metrics, "grad_norm": norm, "learning_rate": learning_rate}
 
-    # What an update is made of.
-
     def gradient(self, groups: list[Group], batch: list[Group] | None = None) -> dict[str, float]:
-        """Put the gradient of an update into the parameters, from all micro-batches and all processes.
-
-        Groups without advantages are left out, unless a KL penalty acts on them: their gradient is exactly 0. They
-        still count in `rows` and `tokens`, by which the loss divides. Of a batch that is cut into several updates each
-        divides by the mean number of tokens, as in TRL, so that a token weighs the same in all.
-
-        Returns:
-            `loss`, `kl` and `clip_fraction` of the update.
-        """
-        batch = batch or groups
-        rows = sum(len(group.ids) for group in groups) * distributed.world_size()
-        counts = [sum(int(group.loss_mask.sum()) for group in some) for some in (groups, batch)]
-        own, tokens = (sum(of_all) for of_all in zip(*distributed.gather_objects(counts), strict=True))
-        measured = torch.zeros(3, device=self.device)
-        gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient  # to which backward() adds
-        acting = [group for group in groups if self.reference or group.advantages.any()]
-        for part in batching.micro_batches(acting, self.args.per_device_train_batch_size):
-            measured += self._backward(part, rows, own, tokens, len(batch) / len(groups))
-        distributed.sum_([*gradients, measured])
-        return dict(zip(("loss", "kl", "clip_fraction"), measured.tolist(), strict=True))
-
-    def _backward(self, part: batching.Rows, rows: int, own: int, tokens: int, updates: float) -> Tensor:
-        """Add the gradient of one micro-batch, with its share in the whole; return its loss, KL and clip fraction.
-
-        The update has so many rows and tokens of its `own`; its batch has so many `tokens` and makes so many `updates`.
-        """
-        args, counted = self.args, int(part.loss_mask.sum())
-        logps = batching.logps_of(self.model, part, args)
-        # With one update a batch the policy is still the one that sampled: each ratio is 1, its gradient is not 0.
-        old_logps = part.logps if args.parts * args.num_iterations > 1 else None
-        batch = (logps, old_logps, part.advantages, part.loss_mask)
-        weights = trl_weights(args.loss_type, *batch, off_policy_mask_threshold=args.off_policy_mask_threshold)
-        settings = args.loss_settings() | weights
-        out = grpo_loss(*batch, ref_logps=part.ref_logps, num_items_in_batch=tokens, **settings)
-        of_rows, of_tokens = len(part.ids) / rows, updates * (counted / max(tokens, 1))
-        share = {"rows": of_rows, "tokens": of_tokens, "total": updates}[SLICE_SHARE[args.loss_type]]
-        (share * out.loss).backward()
-        by_token = args.importance_sampling_level == "token"
-        counts = counted / max(own, 1) if by_token else int(part.loss_mask.any(dim=1).sum()) / rows
-        return torch.stack([share * out.loss.detach(), share * out.kl, out.clip_fraction * counts])
+        """Put the gradient of an update into the parameters; return its `loss`, `kl` and `clip_fraction`."""
+        return gradient_of(self, groups, batch or groups)
 
     # What is kept: records, checkpoints, evaluations.
 

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Your own task
 #
-# A task of your own, a model of your own, and demonstrations that are wrong more often than right. From nothing to a model that does the task takes about thirty lines and less than a minute. Then you change the task.
+# A task of your own, a model of your own, and demonstrations that are wrong more often than right. From nothing to a model that does the task takes some forty lines and less than a minute. Then you change the task.
 #
 # **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a program to put your own task into, and the test that says whether it can be learnt
 
@@ -45,9 +45,9 @@ torch.set_num_threads(1)
 plotting.use_site_style()
 
 # %% [markdown]
-# The task: read `hal>` and write `ibm`, each letter moved on by one. A model will be shown what you see below and nothing better: here is what a careless teacher wrote. **Can a pupil become better than this teacher?**
+# The task: read `hal>` and write `ibm`, each letter moved on by one. A careless teacher, a small program that is folded here, has written examples. **Can a pupil who sees nothing else become better than this teacher?**
 
-# %% alt="A table of six demonstrations, a word in each row and under it the three letters that the teacher wrote, marked 1 where a letter is right and 0 where it is wrong. Whole rows are right or wrong, but for single slips; fewer than half of the rows are right throughout."
+# %% tags=["detail"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 dice = random.Random(0)
 
@@ -66,6 +66,8 @@ prompts = ["hal>", "cat>", "sky>", "zoo>", "red>", "two>"]
 wrote = [demonstrate(prompt) for prompt in prompts]
 answers = [shifted(prompt[:-1], 1) for prompt in prompts]
 marks = [[float(wrote[i][t] == answers[i][t]) for t in range(3)] for i in range(6)]
+
+# %% alt="A table of six demonstrations, a word in each row and under it the three letters that the teacher wrote, marked 1 where a letter is right and 0 where it is wrong. Whole rows are right or wrong, but for single slips; fewer than half of the rows are right throughout."
 plotting.token_matrix(
     torch.tensor(marks),
     label="1: right, 0: wrong",
@@ -149,9 +151,8 @@ def look(model, tokenizer, test_rows):
     generator = torch.Generator(model.device).manual_seed(0)
     groups = sample_groups(model, tokenizer, [right], test_rows[:100], args, generator)
     rewards = torch.stack([group.rewards for group in groups])
-    print(
-        f"right {rewards.mean():.2f}, pass@16 {(rewards.max(dim=1).values > 0).float().mean():.2f}"
-    )
+    solved = (rewards > 0).any(dim=1).float().mean()
+    print(f"right {rewards.mean():.2f}, pass@16 {solved:.2f}")
     return groups
 
 

@@ -88,6 +88,8 @@ def on_post_page(output, page, config):
     parts = re.split(r"(<pre\b.*?</pre>)", output, flags=re.S)
     parts[::2] = [re.sub(r"\s*\n\s*", "\n", part) for part in parts[::2]]
     menu, article, rest = "".join(parts).partition("<article")
+    # Every page holds the whole menu, whose names fit without being cut off.
+    menu = re.sub(r'<span class="md-ellipsis">\s*([^<]*?)\s*</span>\s*</a>', r"\1</a>", menu)
     return re.sub(r"(?<=>)\n|\n(?=<)", "", menu) + article + rest
 
 

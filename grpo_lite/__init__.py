@@ -9,6 +9,7 @@ table of all losses: a new one is a function in `objectives`, which imports noth
 
 from grpo_lite.advantages import combine_rewards, group_advantages, leave_one_out_advantages, normalize_then_sum
 from grpo_lite.aggregation import aggregate
+from grpo_lite.episodes import Episodes, sample_episodes
 from grpo_lite.kl import kl_k1, kl_k2, kl_k3
 from grpo_lite.logprobs import completion_logps, token_entropies, token_logps
 from grpo_lite.loss import LossOutput, grpo_loss
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Completions",
+    "Episodes",
     "GRPOConfig",
     "GRPOTrainer",
     "LossOutput",
@@ -67,6 +69,7 @@ __all__ = [
     "normalize_then_sum",
     "off_policy_mask",
     "repetition_penalty_reward",
+    "sample_episodes",
     "sample_group",
     "sampler_correction",
     "sapo_objective",

@@ -72,7 +72,8 @@ def mask_truncated(
     check_bool("mask", mask)
     check_same_shape("mask", mask, "completion_ids", completion_ids)
     is_eos = torch.isin(completion_ids, as_ids("eos_token_id", eos_token_id, completion_ids.device))
-    return mask & (mask & is_eos).any(dim=1, keepdim=True)
+    is_last = mask & ~torch.nn.functional.pad(mask[:, 1:], (0, 1))
+    return mask & (is_last & is_eos).any(dim=1, keepdim=True)
 
 
 def masked_mean(x: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], dim: int | None = None) -> Tensor:

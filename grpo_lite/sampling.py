@@ -82,18 +82,8 @@ def sample_group(
         >>> len(group.ids), group.ids.shape == group.mask.shape == group.logps.shape
         (4, True)
     """
-    check_count("num_generations", num_generations, 1)
-    check_temperature(temperature)
-    return _decode(
-        model,
-        prompt_ids,
-        num_generations,
-        lambda logits: _draw(logits, temperature, generator),
-        max_new_tokens=max_new_tokens,
-        eos_token_id=eos_token_id,
-        pad_token_id=pad_token_id,
-        prompt_mask=prompt_mask,
-    )
+    choose = at_random(temperature, generator)
+    return decode(model, prompt_ids, prompt_mask, num_generations, choose, max_new_tokens, eos_token_id, pad_token_id)
 
 
 @torch.no_grad()
@@ -139,30 +129,26 @@ def greedy_decode(
         >>> len(best.ids), best.ids.shape == best.mask.shape == best.logps.shape
         (1, True)
     """
-    return _decode(
-        model,
-        prompt_ids,
-        1,
-        _most_likely,
-        max_new_tokens=max_new_tokens,
-        eos_token_id=eos_token_id,
-        pad_token_id=pad_token_id,
-        prompt_mask=prompt_mask,
-    )
+    return decode(model, prompt_ids, prompt_mask, 1, _most_likely, max_new_tokens, eos_token_id, pad_token_id)
 
 
-def _decode(
+def decode(
     model: torch.nn.Module,
     prompt_ids: Tensor,
+    prompt_mask: Tensor | None,
     num_generations: int,
     choose: Callable[[Tensor], tuple[Tensor, Tensor]],
-    *,
     max_new_tokens: int,
     eos_token_id: int | Sequence[int],
     pad_token_id: int,
-    prompt_mask: Tensor | None,
+    ends: Callable[[list[Tensor], Tensor], Tensor] = lambda ids, at_end: at_end,
 ) -> Completions:
-    """Write token by token; `choose` turns the logits [B, V] into the next tokens [B] and their log-probs [B]."""
+    """Write token by token.
+
+    `choose` turns the logits [B, V] into the next tokens [B] and their log-probs [B]; `ends` is told the tokens so far,
+    a column [B] each, and which rows are at an end token, and says which rows end there.
+    """
+    check_count("num_generations", num_generations, 1)
     check_ids("prompt_ids", prompt_ids, vocabulary_size(model))
     check_count("max_new_tokens", max_new_tokens, 1)
     eos_ids = as_ids("eos_token_id", eos_token_id, prompt_ids.device)
@@ -184,7 +170,7 @@ def _decode(
             ids.append(torch.where(alive, token, pad_id))
             mask.append(alive)
             logps.append(torch.where(alive, logp, 0))
-            alive = alive & ~torch.isin(token, eos_ids)
+            alive = alive & ~ends(ids, alive & torch.isin(token, eos_ids))
             living = int(alive.sum())
             if len(ids) == max_new_tokens or living == 0:
                 return Completions(torch.stack(ids, dim=1), torch.stack(mask, dim=1), torch.stack(logps, dim=1))
@@ -199,10 +185,16 @@ def _decode(
             logits[reading] = read(model, new_ids, attention_mask[reading], keep=1, **memory)[0][:, -1]
 
 
-def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    all_logps = (widen(logits) / temperature).log_softmax(dim=-1)
-    token = torch.multinomial(all_logps.exp(), num_samples=1, generator=generator)
-    return token.squeeze(1), all_logps.gather(1, token).squeeze(1)
+def at_random(temperature: float, generator: torch.Generator | None) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return what draws the next tokens [B] from logits [B, V], with the log-probs at which they were drawn."""
+    check_temperature(temperature)
+
+    def choose(logits: Tensor) -> tuple[Tensor, Tensor]:
+        all_logps = (widen(logits) / temperature).log_softmax(dim=-1)
+        token = torch.multinomial(all_logps.exp(), num_samples=1, generator=generator)
+        return token.squeeze(1), all_logps.gather(1, token).squeeze(1)
+
+    return choose
 
 
 def _most_likely(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -323,6 +323,39 @@ for record in log:
 # %% [markdown]
 # It trains on the other function alone. There is no error. The None in the log is all that tells, and in a dashboard it is an empty panel that nobody misses. (TRL warns when *all* functions return None for a row; not when one function returns it for all rows.) Before a run, call each reward function on a right and on a wrong completion of every task, as in lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/).
 #
+# ## A tool
+#
+# In lesson [A model that uses a tool](https://grpo-lite.github.io/grpo-lite/lessons/a_model_that_uses_a_tool/) an argument `environment` was all that our trainer needed. TRL 1.16 has two ways, both marked as experimental.
+#
+# `rollout_func` samples by itself and hands over tokens. What the environment wrote is marked 0 in `env_mask`; TRL multiplies it with its own mask, so these tokens are read and not trained. With the names of that lesson (`in_tokens` is the calculator, from tokens to tokens):
+#
+# ```python
+# def rollout_func(prompts, trainer):
+#     read = [tokenizer(prompt)["input_ids"] for prompt in prompts]
+#     episodes = [
+#         grpo_lite.sample_episodes(
+#             trainer.model,
+#             torch.tensor([ids]),
+#             1,
+#             in_tokens,
+#             max_new_tokens=trainer.max_completion_length,
+#             eos_token_id=tokenizer.eos_token_id,
+#             pad_token_id=tokenizer.pad_token_id,
+#         )
+#         for ids in read
+#     ]
+#     return {
+#         "prompt_ids": read,
+#         "completion_ids": [episode.ids[0].tolist() for episode in episodes],
+#         "logprobs": [episode.logps[0].tolist() for episode in episodes],
+#         "env_mask": [episode.env_mask[0].int().tolist() for episode in episodes],
+#     }
+# ```
+#
+# It goes to `trl.GRPOTrainer` as `rollout_func=rollout_func`. Each prompt comes as often as it has completions.
+#
+# `environment_factory` is for chat models that know how to call tools: a class with a method `reset`, whose other public methods are the tools. TRL writes their descriptions into the prompt, finds the calls by the chat template, appends the results as tokens and masks them (`tool_mask`). `max_tool_calling_iterations` limits the answers of an episode.
+#
 # ## Beyond one machine
 #
 # What else changes, on several GPUs, with vLLM (a faster sampler), with DeepSpeed or FSDP (which spread one model over GPUs), is a matter of settings files and of memory. The page [Beyond one machine](../docs/beyond.md) has the files ready, and a script that reads them.

@@ -18,7 +18,7 @@ ALGORITHM = [
     {"reading", "ratio", "advantages"},
     {"chunked"},
     {"sampling", "logprobs", "objectives", "token_weights"},
-    {"algorithms"},
+    {"algorithms", "episodes"},
     {"aggregation"},
     {"loss"},
 ]

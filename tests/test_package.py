@@ -76,7 +76,8 @@ CONTRACT = {
     "sample_group": "(model, prompt_ids, num_generations, *, max_new_tokens, eos_token_id, pad_token_id, "
     "temperature=1.0, prompt_mask=None, generator=None)",
     "greedy_decode": "(model, prompt_ids, *, max_new_tokens, eos_token_id, pad_token_id, prompt_mask=None)",
-    "GRPOTrainer": "(model, reward_funcs, args, train_dataset, processing_class, eval_dataset=None)",
+    "GRPOTrainer": "(model, reward_funcs, args, train_dataset, processing_class, eval_dataset=None, callback=None, "
+    "environment=None)",
     "GRPOConfig": "(*, output_dir=None, max_steps=100, learning_rate=1e-06, lr_scheduler_type='linear', "
     "warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, per_device_train_batch_size=8, "
     "gradient_accumulation_steps=1, num_generations=8, max_completion_length=512, temperature=1.0, "
@@ -86,6 +87,9 @@ CONTRACT = {
     "save_steps=500, save_total_limit=None, log_completions=False, seed=42, use_cpu=False, disable_tqdm=None)",
     "LossOutput": "(loss, policy_loss, kl, clip_fraction)",
     "Completions": "(ids, mask, logps)",
+    "Episodes": "(ids, mask, logps, env_mask)",
+    "sample_episodes": "(model, prompt_ids, num_generations, environment, *, max_new_tokens, eos_token_id, "
+    "pad_token_id, temperature=1.0, prompt_mask=None, generator=None, max_tool_calling_iterations=None)",
 }
 
 

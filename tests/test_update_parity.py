@@ -87,7 +87,8 @@ def groups_of(batch, scores):
         own = slice(start, start + G)
         yield Group(
             prompt="", prompt_ids=batch["prompt_ids"][start], ids=batch["completion_ids"][own], mask=mask[own],
-            loss_mask=mask[own], logps=batch.get("old_per_token_logps", torch.full(mask.shape, torch.nan))[own],
+            env_mask=mask[own], loss_mask=mask[own],
+            logps=batch.get("old_per_token_logps", torch.full(mask.shape, torch.nan))[own],
             ended=mask[own].any(dim=1), completions=[""] * G, scores=scores[own], rewards=rewards[own],
         )  # fmt: skip
 

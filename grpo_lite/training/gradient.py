@@ -5,8 +5,8 @@ from torch import Tensor
 
 from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.loss import grpo_loss
-from grpo_lite.token_weights import trl_weights
 from grpo_lite.training import batching, distributed
+from grpo_lite.training.config import trl_weights
 from grpo_lite.training.rollout import Group
 
 

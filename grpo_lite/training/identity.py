@@ -15,9 +15,11 @@ from grpo_lite.training.rollout import names_of
 
 
 def origin(trainer) -> dict[str, str]:
-    """Return hashes of the rows, of the model as it came, and of what each reward function's own code says."""
+    """Return hashes of the rows, of the model as it came, and of what the code of each reward function says."""
     funcs = trainer.reward_funcs
     sources = {f"code of {name}": _hash(*_code(func)) for name, func in zip(names_of(funcs), funcs, strict=True)}
+    if trainer.environment:
+        sources["code of environment"] = _hash(*_code(trainer.environment))
     return {"all rows": _hash(*trainer.train_dataset), "model": _weights(trainer.model)} | sources
 
 

@@ -21,7 +21,7 @@ METRICS, COMPLETIONS = "metrics.jsonl", "completions.jsonl"
 
 def describe(groups: list[Group], reward_funcs: Sequence[RewardFunc], seconds: float) -> dict[str, float]:
     """Sum up what was sampled, and how fast."""
-    lengths = torch.cat([group.mask.sum(dim=1) for group in groups])
+    lengths = torch.cat([group.env_mask.sum(dim=1) for group in groups])
     scores = torch.cat([group.scores for group in groups]).nanmean(dim=0)
     return {
         "reward": torch.cat([group.rewards for group in groups]).nanmean().item(),

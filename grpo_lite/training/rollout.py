@@ -1,7 +1,8 @@
 """From prompts to judged completions: what the trainer samples to learn from, and what it samples to be measured by."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -12,12 +13,15 @@ from torch import Tensor
 
 from grpo_lite._checks import tokenize
 from grpo_lite.advantages import combine_rewards
+from grpo_lite.episodes import Episodes, sample_episodes
 from grpo_lite.masking import mask_truncated
 from grpo_lite.rewards.protocol import RewardFunc, name_of, score_completions
-from grpo_lite.sampling import Completions, greedy_decode, sample_group
+from grpo_lite.sampling import greedy_decode, sample_group
 from grpo_lite.training import distributed
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.policy import precision
+
+Environment = Callable[[str], str | None]
 
 
 class Group(NamedTuple):
@@ -28,7 +32,8 @@ class Group(NamedTuple):
         prompt_ids: its tokens, without padding.
         ids: tokens of the completions, padded on the right.
         mask: True up to and including the end token.
-        loss_mask: the tokens that count in the loss: `mask`, or without truncated completions.
+        env_mask: True on those that the model wrote itself: `mask`, without the answers of an environment.
+        loss_mask: the tokens that count in the loss: `env_mask`, or without truncated completions.
         logps: the log-probs at which the tokens were sampled.
         ended: False for a completion that was cut off at the length limit.
         completions: G texts or chat lists, as the reward functions saw them.
@@ -42,6 +47,7 @@ class Group(NamedTuple):
     prompt_ids: Int[Tensor, "P"]
     ids: Int[Tensor, "G T"]
     mask: Bool[Tensor, "G T"]
+    env_mask: Bool[Tensor, "G T"]
     loss_mask: Bool[Tensor, "G T"]
     logps: Float[Tensor, "G T"]
     ended: Bool[Tensor, "G"]
@@ -72,12 +78,13 @@ def sample_groups(
     rows: Sequence[Mapping],
     args: GRPOConfig,
     generator: torch.Generator,
+    environment: Environment | None = None,
 ) -> list[Group]:
     """Sample `args.num_generations` completions of each row's prompt and judge them."""
     size = args.num_generations
     inputs = _encode(model, tokenizer, rows, args)
     prompts = [ids[real] for ids, real in zip(inputs["prompt_ids"], inputs["prompt_mask"], strict=True)]
-    sampled = _draw(model, inputs, size, args, generator)
+    sampled = _draw(model, tokenizer, inputs, size, args, generator, environment)
     ends, repeated = inputs["eos_token_id"], [row for row in rows for _ in range(size)]
     completions, scores = _judge(tokenizer, reward_funcs, ends, repeated, sampled)
     weights = [1.0] * len(reward_funcs) if args.reward_weights is None else args.reward_weights
@@ -85,7 +92,7 @@ def sample_groups(
     rewards = combine_rewards(scores.where(torch.tensor(weights) != 0, torch.nan), weights)
     whole = mask_truncated(sampled.mask, sampled.ids, ends)
     ended = whole.any(dim=1)
-    loss_mask = whole if args.mask_truncated_completions else sampled.mask
+    loss_mask = sampled.env_mask & whole if args.mask_truncated_completions else sampled.env_mask
     groups = []
     for i, row in enumerate(rows):
         own = slice(i * size, (i + 1) * size)
@@ -96,6 +103,7 @@ def sample_groups(
                 prompt_ids=prompts[i],
                 ids=sampled.ids[own, :longest],
                 mask=sampled.mask[own, :longest],
+                env_mask=sampled.env_mask[own, :longest],
                 loss_mask=loss_mask[own, :longest],
                 logps=sampled.logps[own, :longest],
                 ended=ended[own],
@@ -116,7 +124,7 @@ def names_of(reward_funcs: Sequence[RewardFunc]) -> list[str]:
 
 def evaluate(
     model: torch.nn.Module, tokenizer, reward_funcs: RewardFunc | Sequence[RewardFunc], rows: Sequence[Mapping],
-    args: GRPOConfig, *, together: bool = False,
+    args: GRPOConfig, *, environment: Environment | None = None, together: bool = False,
 ) -> dict[str, float]:  # fmt: skip
     """Let the model answer each row twice, greedily and by sampling, and average every reward function.
 
@@ -130,6 +138,7 @@ def evaluate(
         rows: held-out rows with a "prompt" and the columns that the functions read.
         args: length limit, temperature, seed and `per_device_eval_batch_size`. Samples are drawn at its temperature:
             a model trained at a low one is also judged at it, unless it is handed other settings here.
+        environment: what answers the model, as in `GRPOTrainer`.
         together: each of several processes answers its share of the rows, and all get the averages over all.
 
     Returns:
@@ -149,12 +158,16 @@ def evaluate(
     scores, lengths = [torch.empty(0, 2 * len(reward_funcs))], []
     for part in chunks(list(rows)[rank::share], args.per_device_eval_batch_size):
         inputs = _encode(model, tokenizer, part, args)
-        with precision(model, args):
-            greedy = greedy_decode(model, **inputs)
-        sampled = _draw(model, inputs, 1, args, generator)
+        if environment:  # greedy is the limit of sampling, as the temperature falls to 0
+            greedy = _draw(model, tokenizer, inputs, 1, replace(args, temperature=1e-6), generator, environment)
+        else:
+            with precision(model, args):
+                completions = greedy_decode(model, **inputs)
+            greedy = Episodes(*completions, env_mask=completions.mask)
+        sampled = _draw(model, tokenizer, inputs, 1, args, generator, environment)
         both = [_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, x)[1] for x in (greedy, sampled)]
         scores.append(torch.cat(both, dim=1))
-        lengths += sampled.mask.sum(dim=1).tolist()
+        lengths += sampled.env_mask.sum(dim=1).tolist()
     answers = (torch.cat(scores), lengths)
     all_scores, all_lengths = zip(*(distributed.gather_objects(answers) if together else [answers]), strict=True)
     names = [f"{how}_{name}" for how in ("greedy", "sampled") for name in names_of(reward_funcs)]
@@ -216,11 +229,22 @@ def _special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
     return sorted(ends), min(ends) if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 
-def _draw(model, inputs: dict, size: int, args: GRPOConfig, generator: torch.Generator) -> Completions:
+def _draw(model, tokenizer, inputs: dict, size: int, args: GRPOConfig, generator, environment) -> Episodes:
+    def answer(turn: list[int]) -> list[int] | None:
+        text = environment(_texts(tokenizer, inputs["eos_token_id"], [turn])[0])
+        if text is None:
+            return None
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"environment must return a text or None, got {text!r}")
+        return tokenize(tokenizer, [text], add_special_tokens=False)["input_ids"][0]
+
     inputs = inputs | {"num_generations": size, "temperature": args.temperature, "generator": generator}
     try:
         with precision(model, args):
-            return sample_group(model, **inputs)
+            if environment:
+                return sample_episodes(model, environment=answer, **inputs)
+            group = sample_group(model, **inputs)
+            return Episodes(*group, env_mask=group.mask)
     except RuntimeError as error:
         if "probability tensor" not in str(error):  # what PyTorch calls it as it draws
             raise
@@ -229,17 +253,22 @@ def _draw(model, inputs: dict, size: int, args: GRPOConfig, generator: torch.Gen
         ) from error
 
 
-def _judge(tokenizer, reward_funcs, ends, rows: Sequence[Mapping], sampled: Completions) -> tuple[list, Tensor]:
-    """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them.
+def _texts(tokenizer, ends: list[int], rows: list[list[int]]) -> list[str]:
+    """Turn tokens into texts.
 
     Of special tokens only those that mark begin, end and padding are left out: a tag such as `<think>` may be one too.
     """
-    prompts = [row["prompt"] for row in rows]
-    ids = [row[:length] for row, length in zip(sampled.ids.tolist(), sampled.mask.sum(dim=1).tolist(), strict=True)]
     marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
     marks |= set(ends) & set(tokenizer.all_special_ids)
-    completions = tokenizer.batch_decode([[i for i in row if i not in marks] for row in ids])
-    pairs = zip(prompts, completions, strict=True)
+    return tokenizer.batch_decode([[i for i in row if i not in marks] for row in rows])
+
+
+def _judge(tokenizer, reward_funcs, ends, rows: Sequence[Mapping], sampled) -> tuple[list, Tensor]:
+    """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them."""
+    prompts = [row["prompt"] for row in rows]
+    ids = [row[:length] for row, length in zip(sampled.ids.tolist(), sampled.mask.sum(dim=1).tolist(), strict=True)]
+    texts = _texts(tokenizer, ends, ids)
+    pairs = zip(prompts, texts, strict=True)
     completions = [text if isinstance(p, str) else [{"role": "assistant", "content": text}] for p, text in pairs]
     names = dict.fromkeys(name for row in rows for name in row if name != "prompt")
     columns = {name: [row.get(name) for row in rows] for name in names}  # rows need not have the same ones

@@ -36,6 +36,8 @@ class GRPOTrainer:
         processing_class: the tokenizer that belongs to the model.
         eval_dataset: held-out rows for `evaluate`.
         callback: called with each record of the history as it is made, on each process.
+        environment: answers the model within a completion: it takes the text of a turn, up to an end token, and returns
+            the text that comes next, or None. The model reads it and goes on; what was answered is not trained.
 
     Attributes:
         step: updates of the weights so far.
@@ -64,9 +66,10 @@ class GRPOTrainer:
         processing_class,
         eval_dataset: Sequence[Mapping] | None = None,
         callback: Callable[[dict], None] | None = None,
+        environment: rollout.Environment | None = None,
     ):
         self.reward_funcs = [reward_funcs] if callable(reward_funcs) else list(reward_funcs)
-        self.args, self.tokenizer = args, processing_class
+        self.args, self.tokenizer, self.environment = args, processing_class, environment
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.callback = callback
         self.report: Callable[[dict], None] | None = None  # to the trackers, while `train` runs
@@ -146,7 +149,8 @@ class GRPOTrainer:
         for _ in range(args.max_sampling_rounds):
             rows = rollout.next_rows(self.train_dataset, self.prompts_taken, args.prompts_per_step, args.seed)
             self.prompts_taken += len(rows)
-            groups += rollout.sample_groups(self.model, self.tokenizer, self.reward_funcs, rows, args, self.generator)
+            how = (args, self.generator, self.environment)
+            groups += rollout.sample_groups(self.model, self.tokenizer, self.reward_funcs, rows, *how)
             if sum(group.has_spread for group in groups) >= args.prompts_per_step:
                 break
         return groups
@@ -204,7 +208,7 @@ class GRPOTrainer:
         if self.eval_dataset is None:
             raise ValueError("evaluate needs held-out rows, got eval_dataset=None: hand some to GRPOTrainer")
         what = (self.model, self.tokenizer, self.reward_funcs, self.eval_dataset, self.args)
-        result = rollout.evaluate(*what, together=True)
+        result = rollout.evaluate(*what, environment=self.environment, together=True)
         return self.record({"step": self.step, "eval": True} | result)
 
     def record(self, record: dict) -> dict:

@@ -52,6 +52,7 @@ def group_of(lengths, ended, scores, rewards, logps=-0.5, advantages=None):
         prompt_ids=torch.tensor([3, 4]),
         ids=mask.cumsum(dim=1) * mask,
         mask=mask,
+        env_mask=mask,
         loss_mask=mask & torch.tensor(ended)[:, None],
         logps=torch.where(mask, logps, 0.0),
         ended=torch.tensor(ended),

@@ -74,6 +74,7 @@ def trl_loss(
     stored = {
         "old_per_token_logps": old_logps,
         "ref_per_token_logps": ref_logps,
+        "tool_mask": settings.pop("tool_mask", None),
         "sampling_per_token_logps": settings.pop("sampling_logps", None),
         "importance_sampling_ratio": settings.pop("importance_sampling_ratio", None),
     }

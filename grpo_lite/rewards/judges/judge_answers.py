@@ -93,10 +93,11 @@ def refusal(gold: Reading, value: Reading) -> str:
         return f"the unit is {value.unit} and not {gold.unit}"
     if gold.finished and not value.finished:
         return "the answer is still to be worked out"
-    if gold.names and not value.names and (not is_name(gold.names[0]) or re.search(r"[-+*/]", gold.names[0])):
+    named = bool(gold.names) and is_name(gold.names[0]) and not re.search(r"[-+*/]", gold.names[0])
+    if gold.names and not value.names and not named:
         return "the truth is an equation, the answer is none"
     if gold.names and value.names and gold.names[0] != value.names[0]:
-        solved = gold.brackets or value.brackets or is_name(gold.names[0]) and gold.value.is_number
+        solved = gold.brackets or value.brackets or named and gold.value.is_number
         factor = None if solved else ratio(*(read(x.names[0]).value - x.value for x in (gold, value)))
         return "the equations differ" if factor is None else ""
     for place, step in enumerate(value.names):  # x = 5+6 = 11 and 5+6 = 11, but not 2x = 11 nor x = 12 = 11

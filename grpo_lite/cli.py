@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import torch
 
@@ -180,7 +180,7 @@ def _settings() -> Iterator[tuple[str, type, str]]:
     meanings = {name: " ".join(text.split()).replace("%", "%%") for name, text in told}
     for field in fields(GRPOConfig):
         for kind in (int, float, str, bool):
-            if field.type in (kind, kind | None) and field.name not in ("output_dir", "seed", "disable_tqdm"):
+            if kind in (field.type, *get_args(field.type)) and field.name not in ("output_dir", "seed"):
                 yield field.name, kind, meanings.get(field.name, "")
 
 

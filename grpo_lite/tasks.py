@@ -4,8 +4,8 @@ Chain sums: the prompt `3+9+4+1=` asks for the sum modulo 10. A completion may t
 or answer straight; in one step the sum is too hard for a model this small. Sorting: the prompt `52817>` asks for the
 digits in order; there is nothing to think about.
 
-The base model has seen imperfect demonstrations of both, of four problems in ten a thought with slips. It knows 19
-symbols: the digits, `+`, `=` and `>`, the tags `<think>`, `</think>`, `<answer>` and `</answer>`, `<pad>` and `<eos>`.
+The base model has learnt from imperfect demonstrations of both; of chain sums four in ten thought, with slips. Its 19
+symbols are the digits, `+`, `=` and `>`, `<think>`, `</think>`, `<answer>` and `</answer>`, `<pad>` and `<eos>`.
 """
 
 import hashlib

@@ -45,7 +45,7 @@ torch.set_num_threads(1)
 plotting.use_site_style()
 
 # %% [markdown]
-# The task: read `hal>` and write `ibm`, each letter moved on by one. A careless teacher, a small program that is folded here, has written examples. **Can a pupil who sees nothing else become better than this teacher?**
+# The task: read `hal>` and write `ibm`, each letter moved on by one. A careless teacher, a small program that is folded here, has written examples. **Can a pupil who is shown nothing better become better than this teacher?**
 
 # %% tags=["detail"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -67,7 +67,7 @@ wrote = [demonstrate(prompt) for prompt in prompts]
 answers = [shifted(prompt[:-1], 1) for prompt in prompts]
 marks = [[float(wrote[i][t] == answers[i][t]) for t in range(3)] for i in range(6)]
 
-# %% alt="A table of six demonstrations, a word in each row and under it the three letters that the teacher wrote, marked 1 where a letter is right and 0 where it is wrong. Whole rows are right or wrong, but for single slips; fewer than half of the rows are right throughout."
+# %% alt="A table of six demonstrations, a word in each row and under it the three letters that the teacher wrote, marked 1 where a letter is right and 0 where it is wrong. One row of six is right throughout, zoo with app; in the other five every letter is wrong."
 plotting.token_matrix(
     torch.tensor(marks),
     label="1: right, 0: wrong",
@@ -211,7 +211,7 @@ plotting.lines(
 # %% [markdown]
 # From one word in twenty to more than eight in ten, with each of three seeds of the training, on words that were never shown. The teacher was right three times in ten.
 #
-# Where does the pupil get it from? Learning from demonstrations copies the teacher with all faults. The reward tells right from wrong among the pupil's own eight answers, and the right ones become likelier. Nothing had to be invented: the right letters were all there, mixed with others. Direction and slips both make a word wrong, so both faults became rare, the direction first.
+# Where does the pupil get it from? Learning from demonstrations copies the teacher with all faults. The reward tells right from wrong among the pupil's own eight answers, and the right ones become likelier. Nothing had to be invented: the right letters were all there, mixed with others. Direction and slips both make a word wrong, so both faults became rare.
 
 # %%
 trained, _ = runs[0]

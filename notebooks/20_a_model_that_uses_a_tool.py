@@ -48,19 +48,11 @@ from grpo_lite.training import rollout
 plotting.use_site_style()
 torch.set_num_threads(1)
 
-# %% [markdown]
-# ## The question
-#
-# After `27+38=` a completion may look like one of these. What the model wrote is marked 1, what a calculator wrote is marked 0.
-
-# %% alt="Three completions of the prompt 27+38= as rows of tokens. First: answer 71, all tokens marked 1. Second: a call of 27+38, an end token, then the result 65 marked 0, then answer 65 marked 1. Third: the call and a result of 49 and the answer 49, all marked 1: the model made the result up."
 TAGS = ["<call>", "</call>", "<result>", "</result>", "<answer>", "</answer>"]
-tokenizer = character_tokenizer([*TAGS, *"0123456789+=?"])
-EOS, PAD = tokenizer.eos_token_id, tokenizer.pad_token_id
 
 
 def tokens(text):
-    return tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])
+    return re.findall(r"</?[a-z]+>|.", text)
 
 
 WAYS = {
@@ -93,6 +85,12 @@ def drawn(ways):
     )  # fmt: skip
 
 
+# %% [markdown]
+# ## The question
+#
+# After `27+38=` a completion may look like one of these. What the model wrote is marked 1, what a calculator wrote is marked 0.
+
+# %% alt="Three completions of the prompt 27+38= as rows of tokens. First: answer 71, all tokens marked 1. Second: a call of 27+38, an end token, then the result 65 marked 0, then answer 65 marked 1. Third: the call and a result of 49 and the answer 49, all marked 1: the model made the result up."
 drawn(WAYS)
 
 # %% [markdown]
@@ -175,7 +173,13 @@ rng.shuffle(pairs)
 for prompt, completion in pairs[:4]:
     print(f"{prompt:40} {completion}")
 
+# %% [markdown]
+# The model is a GPT-2 of 60,000 weights, with a token for each tag and each character.
+
 # %%
+tokenizer = character_tokenizer([*TAGS, *"0123456789+=?"])
+EOS, PAD = tokenizer.eos_token_id, tokenizer.pad_token_id
+
 torch.manual_seed(0)
 base = small_model(tokenizer, width=48)
 losses = pretrain(base, tokenizer, pairs, batch_size=64, learning_rate=6e-3)
@@ -438,13 +442,13 @@ table(priced)
 #
 # ### Training on the results
 #
-# One mask for another: the loss takes `mask`, and what the calculator wrote is trained as if the model had decided it.
+# One mask for another: the loss takes `mask`, and what the calculator wrote is trained as if the model had decided it. (`patch.object` puts our function in the place of the trainer's own for a while.)
 #
 # **Predict.** The results are right. What harm can it do to make right results likelier?
 
 
 # %% alt="Two panels over 30 updates, large sums, mean of three seeds. Right answers: with the mask of the model's own tokens they rise to 0.84 in ten updates and to 0.9; trained on the results they reach 0.65 and 0.8. Invented results an episode: from 0.12 they fall to 0.02 with the right mask, and only to 0.08 when results are trained."
-draw = rollout._draw
+draw = rollout._draw  # what the trainer samples with
 
 
 def without_holes(*args):
@@ -468,39 +472,30 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Learning is slower, and the habit of making results up, which the right mask nearly ends, stays. (These are means of three seeds.) Now let nobody answer: both models go on where a result should come.
+# Learning is slower, and the habit of making results up, which the right mask nearly ends, stays. (These are means of three seeds.) What has the gradient done instead? After a call and its end token, how surprised is each model by the right result?
 
 
 # %%
-def left_alone(model, prompt):
-    read = f"{prompt}<call>{prompt[:-1]}</call><eos>"
-    out = grpo_lite.greedy_decode(
-        model, torch.tensor([tokenizer(read)["input_ids"]]), max_new_tokens=12,
-        eos_token_id=EOS, pad_token_id=PAD,
-    )  # fmt: skip
-    return tokenizer.decode(out.ids[0])
-
-
-def surprise(model, prompt, truth):
-    read = tokenizer(f"{prompt}<call>{prompt[:-1]}</call><eos>")["input_ids"]
-    said = tokenizer(f"<result>{truth}</result>")["input_ids"]
-    with torch.no_grad():
-        logps = grpo_lite.completion_logps(
-            model, torch.tensor([read]), torch.tensor([said])
+@torch.no_grad()
+def surprise(model):
+    """Mean of -log p over the tokens of the right result, in nats, for 50 sums."""
+    nats = []
+    for row in test["large"][:50]:
+        call = f"{row['prompt']}<call>{row['prompt'][:-1]}</call><eos>"
+        read, result = (
+            torch.tensor([tokenizer(text)["input_ids"]])
+            for text in (call, f"<result>{row['ground_truth']}</result>")
         )
-    return -logps.mean().item()
+        nats.append(-grpo_lite.completion_logps(model, read, result).mean())
+    return torch.stack(nats).mean().item()
 
 
+print(f"base         {surprise(base):5.1f}")
 for name, runs in {"own tokens": free, "results too": leaky}.items():
-    for seed in range(3):
-        row, model = test["large"][seed], runs[seed][0]
-        nats = surprise(model, row["prompt"], row["ground_truth"])
-        print(
-            f"{name:12} {row['prompt']} {nats:5.1f} nats  {left_alone(model, row['prompt'])}"
-        )
+    print(f"{name:12}", *(f"{surprise(runs[seed][0]):5.1f}" for seed in range(3)))
 
 # %% [markdown]
-# The column of nats is the mean of $-\log\pi$ over the tokens of the right result. The model that was trained on results has learned to write them, and it does so as fluently as the calculator. It cannot add: the number is made up, and the answer that follows believes it. The other one was never pushed to write a result, in either direction.
+# With the right mask a result is as strange to the model as it was, give or take; it was never pushed to write one. Trained on results, it is well on its way to writing them itself. But it cannot add: it learns what a result looks like, and a result that it writes is made up.
 #
 # Two things went wrong at once. For a token that the policy drew, the gradient of its log-prob is 0 on average, so that praise and blame cancel unless they tell something. For a token of the environment it is not: an episode that is praised for asking teaches the results with it. And these tokens are improbable, so they have the longest gradients of all and drown the decisions.
 #
@@ -581,7 +576,7 @@ for turn in (
 # **2. The right price.** The base model answers small sums straight in about 95 of 100 cases, and is right in 95 of 100 when it asks and waits. Between which two prices does the best way depend on the sum? What happens just above 0?
 
 # %% [markdown] tags=["solution"]
-# On small sums asking adds nothing, so any price above 0 is enough in the end. On large ones it adds about 0.9, so the price must stay below that. Just above 0 the difference in pay is small against the noise of single answers, and it is divided by the spread of its group like every reward: learning it takes long, and the habit of asking from the large sums comes first.
+# On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right. Try 0.05.
 
 # %% [markdown]
 # **3. No calculator today.** Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums, and what does it write?

@@ -391,9 +391,9 @@ SETTINGS = [
     (lambda: gl.GRPOConfig(temperature=0.0), "temperature"),
 ]
 WRONG_CALLS = LOSS + PIECES + ADVANTAGES_AND_REWARDS + TOKENS + SETTINGS
-# Their wrong calls need a model, and stand in test_logprobs.py and test_sampling.py.
-WITH_A_MODEL = {"completion_logps", "greedy_decode", "sample_group", "GRPOTrainer"}
-RECORDS = {"Completions", "LossOutput", "RewardFunc"}
+# Their wrong calls need a model, and stand in test_logprobs.py, test_sampling.py and test_episodes.py.
+WITH_A_MODEL = {"completion_logps", "greedy_decode", "sample_episodes", "sample_group", "GRPOTrainer"}
+RECORDS = {"Completions", "Episodes", "LossOutput", "RewardFunc"}
 
 
 @pytest.mark.usefixtures("as_user")

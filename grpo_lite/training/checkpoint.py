@@ -67,10 +67,10 @@ def _lock(folder: Path) -> int | None:
     """Let no second run into a folder. The lock ends with the process, however that ends; Windows has none."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / records.METRICS).touch()  # a folder that cannot be written to is refused before anything is computed
-    if os.name == "nt":
+    try:
+        import fcntl
+    except ImportError:  # Windows
         return None
-    import fcntl
-
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,7 +28,12 @@ def prepare(row, tokenizer):
         {"role": "user", "content": row["question"]},
     ]
     # Qwen3 would think for thousands of tokens; here it reasons in the answer itself.
-    prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+    prompt = tokenizer.apply_chat_template(
+        chat,
+        tokenize=False,
+        add_generation_prompt=True,
+        enable_thinking=False,
+    )
     truth = row["answer"].split("####")[1].strip().replace(",", "")
     return {"prompt": prompt, "ground_truth": truth}
 

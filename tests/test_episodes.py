@@ -361,18 +361,16 @@ class TestTrainer:
         for p, g in zip(model.parameters(), expected, strict=True):
             assert_close(p.grad, torch.zeros_like(p) if g is None else g, rtol=1e-6, atol=1e-9)
 
-    def test_evaluation_is_answered_too(self):
-        args = GRPOConfig(**self.ARGS)
+    def test_evaluation_is_answered_too_and_counts_the_models_own_tokens(self, monkeypatch):
+        drawn, draw = [], rollout._draw
+        monkeypatch.setattr(rollout, "_draw", lambda *args: drawn.append(draw(*args)) or drawn[-1])
         rows = [{"prompt": "12"}, {"prompt": "34"}] * 4
-        heard = []
-
-        def environment(turn):
-            heard.append(turn)
-            return calls(turn)
-
-        result = rollout.evaluate(talker(), TOKENIZER, reward, rows, args, environment=environment)
-        assert heard
-        assert set(result) == {"greedy_reward", "sampled_reward", "mean_length"}
+        result = rollout.evaluate(talker(), TOKENIZER, reward, rows, GRPOConfig(**self.ARGS), environment=calls)
+        greedy, sampled = drawn
+        own, real = (mask.sum(dim=1).float().mean().item() for mask in (sampled.env_mask, sampled.mask))
+        assert own < real
+        assert result["mean_length"] == pytest.approx(own)
+        assert len(greedy.ids[::2].unique(dim=0)) == 1  # one prompt, one greedy episode
 
     def test_without_answers_greedy_evaluation_is_greedy_decoding(self):
         args, rows = GRPOConfig(**self.ARGS), [{"prompt": "12"}, {"prompt": "345"}]

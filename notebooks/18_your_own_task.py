@@ -333,7 +333,7 @@ five_letters = ["".join(dice.choices("abcd", k=5)) + ">" for _ in range(1000)]
 _ = try_task(five_letters, parity, counted_or_guessed, "abcd0123456789>=eo")
 
 # %% [markdown] tags=["solution"]
-# A guess is right half the time, a count more often, so counting wins, and then miscounts become rare: 0.97 or more at the end, with two other seeds as well. It is the story of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) in a task of your own.
+# A guess is right half the time, a count more often, so counting wins, and then miscounts become rare: 0.95 or more at the end, with two other seeds as well. It is the story of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) in a task of your own.
 
 # %% [markdown]
 # **3. Brackets.** Read the beginning of a text of brackets in which everything fits so far, `([]({>`, and write what closes it, `}))`. Let half of the demonstrations close in the wrong order.

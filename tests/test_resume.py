@@ -366,6 +366,26 @@ def test_another_start_is_noticed(tmp_path):
         GRPOTrainer(other, odd, args, ROWS, TOKENIZER).train()
 
 
+def test_the_model_that_a_run_has_left_goes_on_unless_it_would_become_the_reference(tmp_path):
+    """As when a cell of a notebook is run again."""
+
+    def again(model, folder, **settings):
+        args = GRPOConfig(**RUN | SHORT | {"output_dir": str(folder), "lr_scheduler_type": "constant"} | settings)
+        run = GRPOTrainer(model, odd, args, ROWS, TOKENIZER)
+        run.train()
+        return run
+
+    model, whole = (make_tiny_model("gpt2", len(TOKENIZER)) for _ in range(2))
+    again(whole, tmp_path / "whole", beta=0.0, max_steps=5)
+    for steps in (2, 2, 5):
+        assert again(model, tmp_path / "a", beta=0.0, max_steps=steps).step == steps
+    assert all(identical(weights(model), weights(whole)))
+    again(make_tiny_model("gpt2", len(TOKENIZER)), tmp_path / "a", beta=0.0, max_steps=5)  # nor is the start forgotten
+    again(model := make_tiny_model("gpt2", len(TOKENIZER)), tmp_path / "b", beta=0.1)
+    with pytest.raises(ValueError, match=r"\(model: "):
+        again(model, tmp_path / "b", beta=0.1)
+
+
 def test_things_that_json_does_not_know_are_the_same_in_every_process():
     class Thing:
         pass

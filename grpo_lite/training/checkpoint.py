@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from grpo_lite.training import distributed, records
-from grpo_lite.training.identity import run_settings
+from grpo_lite.training.identity import hash_of_weights, run_settings
 
 STATE, HASHES = "trainer_state.pt", "hashes.json"
 
@@ -31,6 +31,7 @@ def save(trainer, folder: Path) -> None:
     if distributed.rank() > 0:
         return
     state = {"step": trainer.step, "settings": run_settings(trainer), "processes": processes}
+    state["weights"] = hash_of_weights(trainer.model)
     final, draft = folder / f"checkpoint-{trainer.step}", folder / ".unfinished"
     try:
         _clear(draft)
@@ -98,6 +99,8 @@ def load(trainer, path: Path) -> None:
     check_whole(path)
     state = torch.load(path / STATE, map_location="cpu", weights_only=True)
     before, now = state["settings"], run_settings(trainer)
+    if now["model"] == state["weights"] and not trainer.reference:  # the run's own model, as it was left here
+        now["model"] = trainer.origin["model"] = before["model"]
     changed = [f"{name}: {before.get(name)} there, {x} here" for name, x in now.items() if before.get(name) != x]
     if changed:
         raise ValueError(

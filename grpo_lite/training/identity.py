@@ -20,7 +20,7 @@ def origin(trainer) -> dict[str, str]:
     sources = {f"code of {name}": _hash(*_code(func)) for name, func in zip(names_of(funcs), funcs, strict=True)}
     if trainer.environment:
         sources["code of environment"] = _hash(*_code(trainer.environment))
-    return {"all rows": _hash(*trainer.train_dataset), "model": _weights(trainer.model)} | sources
+    return {"all rows": _hash(*trainer.train_dataset), "model": hash_of_weights(trainer.model)} | sources
 
 
 def run_settings(trainer) -> dict:
@@ -34,7 +34,7 @@ def run_settings(trainer) -> dict:
     return json.loads(json.dumps(trainer.args.fixed_settings() | data | trainer.origin, default=_plain))
 
 
-def _weights(model: torch.nn.Module) -> str:
+def hash_of_weights(model: torch.nn.Module) -> str:
     """Hash the weights; of a model with adapters those that are frozen, since new adapters are drawn at random."""
     found = hashlib.sha256()
     for name, p in model.named_parameters():

@@ -15,6 +15,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -44,11 +45,17 @@ TASKS: dict[str, tuple[Callable[[Sequence[str]], str], int]] = {
     "backwards": (lambda words: words[0][::-1], 8),
 }
 
-SETTINGS = {"learning_rate": 1e-5, "max_steps": 30}
-FIXED = {"loss_type": "dr_grpo", "scale_rewards": "none", "num_generations": 16, "per_device_train_batch_size": 128,
-         "lr_scheduler_type": "constant", "disable_tqdm": True}  # fmt: skip
+SETTINGS: dict[str, Any] = {"learning_rate": 1e-5, "max_steps": 30}
+FIXED: dict[str, Any] = {
+    "loss_type": "dr_grpo",
+    "scale_rewards": "none",
+    "num_generations": 16,
+    "per_device_train_batch_size": 128,
+    "lr_scheduler_type": "constant",
+    "disable_tqdm": True,
+}
 # Every task as the model comes (no step), then three seeds; and larger steps, until something breaks.
-RUNS = [(task, {"max_steps": 0}, 0) for task in TASKS]
+RUNS: list[tuple[str, dict[str, Any], int]] = [(task, {"max_steps": 0}, 0) for task in TASKS]
 RUNS += [("middle", {}, seed) for seed in range(3)] + [("last", {"max_steps": 10}, seed) for seed in range(3)]
 RUNS += [("backwards", {"max_steps": 3}, seed) for seed in range(3)]
 RUNS += [("middle", {"learning_rate": rate, "max_steps": 15}, 0) for rate in (1e-4, 5e-4)]
@@ -98,7 +105,7 @@ def problems(task: str, words: Sequence[str], size: int, seed: int = 0) -> list[
     return [{"prompt": f"{head}{' '.join(line)} ->", "truth": answer(line)} for line in drawn]
 
 
-def exact(completions, truth, **columns) -> list[float]:
+def exact(completions, truth, **columns) -> list[float | None]:
     """Pay 1 for the right word and nothing else."""
     return [float(text.strip() == right) for text, right in zip(completions, truth, strict=True)]
 
@@ -120,7 +127,7 @@ def pass_at_k(n: int, right: int, k: int) -> float:
 def measure(model, tokenizer, task: str, prompts: int = PROMPTS, samples: int = SAMPLES) -> dict:
     """Answer held-out prompts: `greedy` accuracy, and of `samples` answers to each how many were `right`."""
     rows = problems(task, HELD_OUT, prompts, seed=1)
-    limits = {"num_generations": samples, "per_device_train_batch_size": samples}
+    limits: dict[str, Any] = {"num_generations": samples, "per_device_train_batch_size": samples}
     args = GRPOConfig(**limits, max_completion_length=TASKS[task][1])
     draws = torch.Generator().manual_seed(0)
     groups = [

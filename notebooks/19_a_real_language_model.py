@@ -135,7 +135,7 @@ asked = real.problems("middle", real.HELD_OUT, real.PROMPTS, seed=1)
 
 
 def answers(row):
-    draws = torch.Generator().manual_seed(0)
+    draws = torch.Generator(model.device).manual_seed(0)
     [group] = rollout.sample_groups(model, tokenizer, [real.exact], [row], args, draws)
     return [text.strip() for text in group.completions]
 
@@ -300,7 +300,7 @@ KS = [1, 2, 4, 8, 16, 32]
 def curve(found):
     """Mean and half-width of the 95 % interval at each k; prompts averaged over runs."""
     means, halves = [], []
-    draws = torch.Generator().manual_seed(0)
+    draws = torch.Generator("cpu").manual_seed(0)
     pick = torch.randint(real.PROMPTS, (1000, real.PROMPTS), generator=draws)
     for k in KS:
         each = torch.tensor(

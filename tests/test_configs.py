@@ -45,8 +45,9 @@ def parse(script, name, *options):
 
 def test_every_file_is_looked_at_and_offered_by_the_page():
     files = {path.name for path in CONFIGS.iterdir()}
-    assert files == {*TRAINER_FILES, *ACCELERATE_FILES, "train_trl.py", "gsm8k.py", "problems.jsonl"}
-    assert all(f"](configs/{name})" in PAGE.read_text() for name in files)
+    assert files == {*TRAINER_FILES, *ACCELERATE_FILES, "train_trl.py", "gsm8k.py", "problems.jsonl", "my_task.py"}
+    pages = PAGE.read_text() + PAGE.with_name("training.md").read_text()
+    assert all(f"](configs/{name})" in pages for name in files)
 
 
 # The trainer's files
@@ -259,7 +260,8 @@ def test_the_defaults_on_the_page_are_those_of_the_two_packages(tmp_path):
     for name, default in rows_of("Only in TRL"):
         assert name not in ours
         assert theirs[name] == default, name
-    not_compared = {"output_dir", "use_cpu", "disable_tqdm"}
+    assert (ours["report_to"], theirs["report_to"]) == ("none", [])  # two ways to write it
+    not_compared = {"output_dir", "use_cpu", "disable_tqdm", "report_to"}
     differ = {name for name in set(ours) & set(theirs) - not_compared if ours[name] != theirs[name]}
     assert differ == {name for name, *_ in rows_of("Setting")}
     assert set(ours) - set(theirs) == {"max_sampling_rounds"}  # the page's only setting of ours alone

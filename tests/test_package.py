@@ -80,11 +80,12 @@ CONTRACT = {
     "environment=None)",
     "GRPOConfig": "(*, output_dir=None, max_steps=100, learning_rate=1e-06, lr_scheduler_type='linear', "
     "warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, per_device_train_batch_size=8, "
-    "gradient_accumulation_steps=1, num_generations=8, max_completion_length=512, temperature=1.0, "
-    "num_iterations=1, beta=0.0, epsilon=0.2, epsilon_high=None, delta=None, loss_type='grpo', "
+    "gradient_accumulation_steps=1, steps_per_generation=None, num_generations=8, max_completion_length=512, "
+    "temperature=1.0, num_iterations=1, beta=0.0, epsilon=0.2, epsilon_high=None, delta=None, loss_type='grpo', "
     "importance_sampling_level='token', use_bias_correction_kl=False, scale_rewards='group', reward_weights=None, "
-    "mask_truncated_completions=False, max_sampling_rounds=1, eval_steps=None, per_device_eval_batch_size=64, "
-    "save_steps=500, save_total_limit=None, log_completions=False, seed=42, use_cpu=False, disable_tqdm=None)",
+    "off_policy_mask_threshold=None, mask_truncated_completions=False, max_sampling_rounds=1, eval_steps=None, "
+    "per_device_eval_batch_size=64, save_steps=500, save_total_limit=None, report_to='none', log_completions=False, "
+    "bf16=False, gradient_checkpointing=False, seed=42, use_cpu=False, disable_tqdm=None)",
     "LossOutput": "(loss, policy_loss, kl, clip_fraction)",
     "Completions": "(ids, mask, logps)",
     "Episodes": "(ids, mask, logps, env_mask)",

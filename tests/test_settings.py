@@ -26,12 +26,14 @@ DECIDE = {
     "max_completion_length": 4, "temperature": 0.5, "num_iterations": 1, "beta": 0.0, "epsilon": 5.0,
     "epsilon_high": 0.0, "delta": 1.05, "loss_type": "sapo", "importance_sampling_level": "sequence",
     "use_bias_correction_kl": True, "scale_rewards": "none", "reward_weights": [1.0, 0.5],
-    "mask_truncated_completions": True, "max_sampling_rounds": 3, "seed": 1,
+    "mask_truncated_completions": True, "max_sampling_rounds": 3, "seed": 1, "steps_per_generation": 2,
+    "off_policy_mask_threshold": 0.0,
 }  # fmt: skip
-# What is only seen: each has a test below.
+# What is only seen: each has a test below, or in test_policy (how the model computes: bf16 leaves float64 as it is) and
+# in test_records.
 SEEN = {
     "output_dir", "eval_steps", "per_device_eval_batch_size", "save_steps", "save_total_limit", "log_completions",
-    "use_cpu", "disable_tqdm",
+    "use_cpu", "disable_tqdm", "bf16", "gradient_checkpointing", "report_to",
 }  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def measure(model, tokenizer, task: str, prompts: int = PROMPTS, samples: int = 
     rows = problems(task, HELD_OUT, prompts, seed=1)
     limits: dict[str, Any] = {"num_generations": samples, "per_device_train_batch_size": samples}
     args = GRPOConfig(**limits, max_completion_length=TASKS[task][1])
-    draws = torch.Generator().manual_seed(0)
+    draws = torch.Generator(model.device).manual_seed(0)
     groups = [
         group
         for part in rollout.chunks(rows, 4)
@@ -163,7 +163,7 @@ def run(task: str, changes: dict, seed: int) -> dict:
 def compare_reading(model, tokenizer) -> list[dict]:
     """Take the gradient of one batch, each prompt read once for its group, and then once for each completion."""
     args, rows = GRPOConfig(**FIXED, max_completion_length=3), problems("middle", TRAIN, 8)
-    groups = rollout.sample_groups(model, tokenizer, [exact], rows, args, torch.Generator().manual_seed(0))
+    groups = rollout.sample_groups(model, tokenizer, [exact], rows, args, torch.Generator(model.device).manual_seed(0))
     whole = batching.stack([group._replace(advantages=group.rewards) for group in groups])
     ids, mask = (x.repeat_interleave(args.num_generations, dim=0) for x in (whole.prompt_ids, whole.prompt_mask))
     records = []

@@ -506,7 +506,7 @@ for step in (0, 4, 8, 16, 24):
     print(f"{step:<5} {expected[step]:.3f}   {free_expected[step]:.3f}")
 
 # %% [markdown]
-# Here it is not: without the clip the policy ended higher in 30 of 30 draws of 64 completions and in 25 of 30 of four. The world is small and forgiving: 24 logits, 24 small steps. Where a clip that never acts [ruins a run](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/#5-old-log-probs-that-are-not-a-record), lesson The training loop shows, with eight updates on each batch. So $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
+# Here it is not: without the clip the policy ended higher in 30 of 30 draws of 64 completions and in 25 of 30 of four. The world is small and forgiving: 24 logits, 24 small steps. Where a clip that never acts [ruins a run](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/#run-f), lesson When a run is sick shows, with eight updates on each batch. So $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
 
 # %% [markdown]
 # **Check yourself.** A run takes four steps on each batch, with $\epsilon = 0.2$ and no KL penalty. After 1,000 batches, how far can the probability of a token be from where it was before training?

@@ -15,9 +15,9 @@
 # %% [markdown]
 # # The training loop
 #
-# This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model. Then it breaks the loop in five ways, to show the curves.
+# This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model.
 #
-# **Minutes:** 45 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
+# **Minutes:** 20 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
 # %% tags=["setup"]
 import sys
@@ -50,7 +50,7 @@ torch.set_num_threads(1)  # fastest for a model this small
 # %% [markdown]
 # ## The question
 #
-# We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. What has to stand around these functions so that a model gets better, and how do we notice when it does not?
+# We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. What has to stand around these functions so that a model gets better, and what does a run tell us while it learns?
 #
 # Model and task are those of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): a prompt asks for the last digit of a sum, a completion may write down running sums first, and only the final answer is paid.
 
@@ -264,8 +264,8 @@ for num_iterations in (1, 2):
 
 
 # %%
-def run(args=args, reward_funcs=reward_funcs, loss_of=loss_of, start=base):
-    model = copy.deepcopy(start)
+def run(args=args, loss_of=loss_of):
+    model = copy.deepcopy(base)
     return model, train(model, reward_funcs, args, problems, tokenizer, loss_of)
 
 
@@ -278,26 +278,14 @@ PANELS = {
     "frac_reward_zero_std": "groups without spread (share)",
     "entropy": "entropy (nats a token)",
     "completions/mean_length": "mean length (tokens)",
-    "completions/clipped_ratio": "cut off at the limit (share)",
-    "grad_norm": "gradient norm",
-    "clip_fraction": "clip fraction (share of tokens)",
 }
-RIGHT, ZERO_STD, ENTROPY, LENGTH, CUT_OFF, NORM, CLIP = PANELS
-
-
-def curves(*names, **runs):
-    return plotting.lines(
-        range(1, len(runs["healthy"]) + 1),
-        *({run: [r[name] for r in runs[run]] for run in runs} for name in names),
-        titles=[PANELS[name] for name in names],
-        xlabel="update",
-        ylabel="",
-        colors={"healthy": "clipped", "sick": "negative"},
-        dashed=["healthy"],
-    )
-
-
-curves(RIGHT, ZERO_STD, ENTROPY, LENGTH, healthy=healthy)
+plotting.lines(
+    range(1, 26),
+    *({"healthy": [record[name] for record in healthy]} for name in PANELS),
+    titles=list(PANELS.values()),
+    xlabel="update",
+    ylabel="",
+)
 
 # %% [markdown]
 # The rest explains the reward. The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
@@ -380,11 +368,19 @@ def with_fresh_old_logps(model, batch, args):
 four = replace(args, num_iterations=4, max_steps=4)
 for name, function in (("stored", loss_of), ("fresh ", with_fresh_old_logps)):
     _, history = run(four, loss_of=function)
-    print(name, "clip fraction", [f"{r[CLIP]:.2f}" for r in history])
+    print(name, "clip fraction", [f"{r['clip_fraction']:.2f}" for r in history])
 
 # %% [markdown]
-# With stored log-probs the loss sees how far the policy has moved, and the clip switches off more tokens at each update. With fresh ones every ratio is 1: the policy is compared with itself, and the clip never acts. How that ends is the fifth of the sick runs below.
+# With stored log-probs the loss sees how far the policy has moved, and the clip switches off more tokens at each update. With fresh ones every ratio is 1: the policy is compared with itself, and the clip never acts. How that ends is shown in lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/).
+
+# %% [markdown]
+# **Check yourself.** Steps of 64 completions, $\mu = 4$, `max_steps=24`. How many completions will the run sample?
 #
+# <details class="wrong"><summary>1,536</summary>That is 24 batches. A batch serves four updates, and updates are what max_steps counts.</details>
+# <details class="right"><summary>384</summary>Four updates a batch make six batches of 64. The run is cheaper than with one update each, and has seen fewer answers.</details>
+# <details class="wrong"><summary>6,144</summary>More updates a batch do not ask for more samples: they use the same ones again.</details>
+
+# %% [markdown]
 # ## A batch that does not fit
 #
 # A large batch is sent through the model in parts, **micro-batches**, whose gradients add up in `.grad` before the one step. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it is multiplied by the part's share of the whole. Share of what?
@@ -461,196 +457,39 @@ torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 # %% [markdown]
 # Twice the gradient, unless the skipped rows still count in the denominator. Forget that, and late in training, when few groups are left to teach anything, each of them shouts. `grpo_lite.GRPOTrainer` skips these groups and keeps the denominators; that is why it agreed with our loop, which skips nothing. With $\beta > 0$ nothing may be skipped, because the KL penalty does not ask about rewards.
 #
-# ## Break it: five sick runs
+# ## Break it
 #
-# The same loop, the same seed, the same prompts, and each time *one* thing changed. The healthy run is the dashed grey line. Look at the curves and guess before you read on.
-#
-# ### 1. Learning rate too high
-#
-# One setting: 2e-3 instead of 5e-4.
-
-# %% alt="Four panels, healthy against sick. The sick run's share of right answers falls below 0.2 within a few updates and ends near 0; its groups without spread rise to all; its entropy climbs above 1; its gradient norm falls to 0."
-sick_model, sick = run(replace(args, learning_rate=2e-3))
-curves(RIGHT, ZERO_STD, ENTROPY, NORM, healthy=healthy, sick=sick)
-
-# %% [markdown]
-# The reward collapses within a few updates and does not come back. The second panel says why: every group agrees, since every answer is wrong: no advantages, no gradient, no way home. (AdamW goes on for a while in the old direction; that is why the entropy still climbs.) Shortening the gradient has not helped: AdamW divides each gradient by its own running size, so the length of a step is set by the learning rate.
-#
-# **Repair.** A learning rate four times lower. It is the first setting to search, in factors of two or three, because the edge is steep.
-#
-# ### 2. No spread in the groups
-#
-# One setting: `temperature=0.1`. The model is sampled where it is most certain, to get clean examples.
-#
-# **Predict.** Will the reward be higher or lower than that of the healthy run?
-
-# %% alt="Three panels, healthy against sick. The sick run starts near 0.1 right answers and soon passes the healthy run, mostly between 0.7 and 1.0; its groups without spread are mostly above 0.8; its entropy is 0 for most of the run."
-cold_model, cold = run(replace(args, temperature=0.1))
-curves(RIGHT, ZERO_STD, ENTROPY, healthy=healthy, sick=cold)
-
-# %%
-print("healthy", held_out(model))
-print("cold   ", held_out(cold_model))
-
-# %% [markdown]
-# This is the best-looking reward curve of the lesson, and it belongs to a model that has learned little. At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates and then stood nearly still: eight times the same completion, no spread, and in most updates no gradient. Sampled at temperature 1 (`held_out` does that) it is right less than half of the time, the healthy model almost nine times in ten. The slips are still in it; the low temperature hides them from the reward and so from the training.
-#
-# **Repair.** Sample at temperature 1, evaluate at the temperature that you care about, and choose prompts that are sometimes solved.
-#
-# ### 3. A reward that is hacked
-#
-# One line: pay for length, as lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) warned. Accuracy is still watched, with weight 0.
-
-# %% alt="Three panels, healthy against sick. Right answers: the sick run rises to about 0.5 for a moment and falls to 0. Mean length: it follows the healthy run to 10 tokens, rests there for some ten updates, and then leaps to the limit of 16. Cut off at the limit: it leaps from 0 to 1 at the same moment."
-paid = replace(args, reward_weights=[0.0, 0.0, 1.0])
-hacked_model, hacked = run(paid, [*reward_funcs, grpo_lite.length_reward])
-curves(RIGHT, LENGTH, CUT_OFF, healthy=healthy, sick=hacked)
-
-# %%
-print(f"reward {hacked[0]['reward']:.0f} -> {hacked[-1]['reward']:.0f} characters")
-again = roll_out(
-    hacked_model, reward_funcs, args, problems[:2], tokenizer, torch.Generator()
-)
-again.texts[::8]
-
-# %% [markdown]
-# Judged by its own reward this run is a triumph. No answer is right any more.
-#
-# First the model took to thinking, which is longer, and accuracy even rose a little. For a while the length rested at 10 tokens, those of a well-formed completion that thinks. Then some sample slipped and went on, was paid for it, and the rest followed.
-#
-# **Repair.** Pay for what you want, look at texts, and be suspicious when length and reward rise together.
-#
-# ### 4. End token masked out
-#
-# One line in the loss: `mask & (ids != EOS)`. It comes in by accident, where padding is the end token and the mask is made by comparing ids.
-#
-# **Predict.** The model gets no feedback on its decision to stop. Will completions get longer?
-
-
-# %%
-def with_end_masked(model, batch, args):
-    logps = logps_of(model, batch, args)
-    mask = batch.mask & (batch.ids != EOS)
-    return grpo_lite.grpo_loss(logps, batch.old_logps, batch.advantages, mask)
-
-
-_, masked = run(loss_of=with_end_masked)
-for name, history in (("healthy   ", healthy), ("end masked", masked)):
-    print(name, "cut off", sum(record[CUT_OFF] for record in history[-5:]).item() / 5)
-
-# %% [markdown]
-# In the last five updates next to nothing is cut off, with the mistake or without. The base model has learned from its demonstrations to stop after `</answer>`, is as good as certain of it, and what is never pushed stays where it is. A run from a model that knows how to stop does not show this mistake.
-#
-# So take a model that has to *learn* to stop. A bias of −12 on the logit of the end token makes one: only one completion in five ends before the limit now. Its learning rate is a little lower, 4e-4.
-
-# %% alt="Three panels, healthy against sick, from the reluctant model. The healthy run's right answers rise from below 0.1 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. The sick run goes to 0 right answers and to all completions cut off, at 16 tokens."
-reluctant = copy.deepcopy(base)
-bias = torch.zeros(len(tokenizer)).index_fill(0, torch.tensor(EOS), -12.0)
-reluctant.lm_head.bias = torch.nn.Parameter(bias)
-careful = replace(args, learning_rate=4e-4)
-_, learns_to_stop = run(careful, start=reluctant)
-_, never_stops = run(careful, start=reluctant, loss_of=with_end_masked)
-curves(RIGHT, CUT_OFF, LENGTH, healthy=learns_to_stop, sick=never_stops)
-
-# %% [markdown]
-# An answer counts only if the completion ends behind it. The healthy loop praises the end token in the completions that were right, and learns to stop. The sick loop praises everything in them *but* the end, and soon nearly every completion runs into the limit.
-#
-# **Repair.** `grpo_lite.completion_mask`, which counts the first end token, and a test of it, because the curves of an easy run will not tell.
-#
-# ### 5. Old log-probs that are not a record
-#
-# Two ways to get it wrong, each with one line. In the first, the old log-probs are computed with the model, and nobody says that they are constants. (`grpo_lite.grpo_loss` would detach them, so the ratio is written out.)
-
-# %% tags=["result-attached"]
-logps = logps_of(base, batch, args)
-ratio = (logps - logps).exp()  # old_logps = logps, without .detach()
-surrogate = grpo_lite.clipped_surrogate(ratio, batch.advantages)
-loss = grpo_lite.masked_mean(-surrogate, batch.mask, dim=1).mean()
-parts = torch.autograd.grad(loss, list(base.parameters()))
-print("largest entry of the gradient", max(part.abs().max().item() for part in parts))
-
-# %% [markdown]
-# The gradient is exactly 0: what the numerator gains, the denominator gains too. In a run the reward wanders with its noise, the loss prints 0 as in a healthy run, and no weight moves. `grad_norm` gives it away.
-#
-# In the second, they are constants but fresh: `with_fresh_old_logps` from above. At $\mu = 1$ that makes no difference. So let $\mu = 8$, with a learning rate of 3e-4 in both runs.
-
-# %% alt="Three panels over 48 updates, eight on each batch. Right answers stand still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip fraction starts at 0 in each batch and rises to between 0.05 and 0.2. The sick run falls below 0.4 after two batches and ends at 0; its clip fraction is 0 throughout; its gradient norm is mostly larger than the healthy one until there is nothing left to learn from."
-eight = replace(args, num_iterations=8, max_steps=48, learning_rate=3e-4)
-_, stored = run(eight)
-_, fresh = run(eight, loss_of=with_fresh_old_logps)
-curves(RIGHT, CLIP, NORM, healthy=stored, sick=fresh)
-
-# %% [markdown]
-# With stored log-probs the clip fraction rises within each batch, and eight updates stay within reach of the samples. With fresh ones nothing says that the policy has moved, and the full gradient is followed eight times on the word of the same 64 completions. For a batch or two it looks no worse, and then the model is ruined. The tell is a clip fraction of *exactly* 0 with $\mu > 1$.
-#
-# Even the healthy run learns less from its 48 updates than the first run from 25: it saw only six batches.
-#
-# **Repair.** Store the log-probs that `grpo_lite.sample_group` returns; they carry no gradient.
-#
-# ## Symptom and first suspects
-#
-# | symptom | first suspects |
-# |---|---|
-# | `grad_norm` exactly 0, groups with spread | old log-probs not detached; frozen weights |
-# | `frac_reward_zero_std` near 1, `entropy` near 0 | temperature too low |
-# | `frac_reward_zero_std` near 1, `entropy` not | prompts all solved or all hopeless; a reward that never differs |
-# | reward collapses, then `frac_reward_zero_std` near 1 | learning rate too high; $\mu$ too high; old log-probs computed afresh |
-# | reward high in training, low when evaluated | another temperature in training; a reward that is hacked |
-# | `clipped_ratio` rises | end token masked out; length is paid; length limit too short |
-# | `clip_fraction` exactly 0 although $\mu > 1$ | old log-probs not those of the sampling |
-# | `clip_fraction` above 0 at the first update on a batch | sampled and scored differently (temperature, dropout) |
-# | loss is 0, or rises | nothing: lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) |
-#
-# Two habits find most of these: look at completions, and change one thing at a time, with the same seed.
+# The loop has few lines, and each can go wrong without an error: a learning rate too high, a group without spread, old log-probs that are no record. Lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) breaks this loop in six ways, shows the curves first, and lets you guess.
 #
 # ## Exercises
 #
-# **1. A silent reward.** With this stricter reward function the run does not learn. Which metrics of the first three updates tell you where to look, and what is the mistake?
-
-
-# %%
-def strict_accuracy(completions, ground_truth, **columns):
-    pairs = zip(completions, ground_truth, strict=True)
-    return [float(text.endswith(f"<answer>{truth}<answer>")) for text, truth in pairs]
-
-
-_, silent = run(replace(args, max_steps=3), [strict_accuracy, think_rate])
-# Your turn: print what silent has recorded.
-
-# %% tags=["solution"]
-for name in ("reward", ZERO_STD, ENTROPY, NORM):
-    print(f"{name:22}", [f"{record[name]:.2f}" for record in silent])
-
-# %% [markdown] tags=["solution"]
-# The reward is always 0, so no group has spread and the gradient is 0. The entropy is that of a lively model: completions do differ. So sampling is fine, and the reward function does not see what is there: the second tag that it looks for lacks the slash. Call a reward function by hand on a completion that you know to be right, before any run.
-
-# %% [markdown]
-# **2. Never sample again.** Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip fraction be in the end, and what will the model have learned?
+# **1. Never sample again.** Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip fraction be in the end, and what will the model have learned?
 
 # %%
 # Your turn.
 
 # %% tags=["solution"]
 endless_model, endless = run(replace(args, num_iterations=30, max_steps=30))
-print("clip fraction", [f"{r[CLIP]:.2f}" for r in endless[::5]])
+print("clip fraction", [f"{r['clip_fraction']:.2f}" for r in endless[::5]])
 print("held out, greedy and sampled", held_out(endless_model))
 
 # %% [markdown] tags=["solution"]
 # The clip takes more and more tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model (greedily it is): 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
 
 # %% [markdown]
-# **3. Name the sickness.** The last five updates of five sick runs of this lesson, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
+# **2. Uneven parts.** The first group again, cut into one completion and three. With `loss_type="dr_grpo"` each token is divided by completions times `max_completion_length`, whatever was sampled. Which shares give the gradient of the whole? Check it with `gradient`.
 
 # %%
-runs = {"A": cold, "B": fresh, "C": never_stops, "D": sick, "E": hacked}
-print("   reward  no spread  entropy  grad norm  length  cut off")
-for name, history in runs.items():
-    columns = ("reward", ZERO_STD, ENTROPY, NORM, LENGTH, CUT_OFF)
-    means = [sum(r[column] for r in history[-5:]).item() / 5 for column in columns]
-    print("{}{:9.2f}{:11.2f}{:9.2f}{:11.2f}{:8.1f}{:9.2f}".format(name, *means))
+one, three = slice(0, 1), slice(1, 4)
+fixed = dict(loss_type="dr_grpo", max_completion_length=16)
+# Your turn.
+
+# %% tags=["solution"]
+parts = gradient(one, 1 / 4, **fixed) + gradient(three, 3 / 4, **fixed)
+torch.testing.assert_close(parts, gradient(first, **fixed))
 
 # %% [markdown] tags=["solution"]
-# A is the low temperature: no entropy, hardly any spread, and a high reward. E is paid for length: its reward is no share. B, C and D end alike, without reward and without spread. How it came about is seen in the first updates. The reward of D (learning rate) falls at once. B (fresh old log-probs) does well for two batches, with a clip fraction of 0 at every update. C (end token masked) had most completions cut off from the start, and then more. Keep the whole diary, not its last line.
+# One quarter and three quarters. The unit is the completion, as with `"grpo"`: the length that is divided by is the same for all, so tokens need no counting.
 
 # %% [markdown]
 # ## What to remember
@@ -659,4 +498,4 @@ for name, history in runs.items():
 #
 # The loop is algorithm 1 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with its outer loop over new references left out. Leaving out groups without spread, and sampling others in their place, is the dynamic sampling of [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476).
 #
-# **From here:** [PPO and GRPO side by side](https://grpo-lite.github.io/grpo-lite/lessons/ppo_and_grpo/) trains the same model with a critic.
+# **From here:** [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) breaks this loop. [PPO and GRPO side by side](https://grpo-lite.github.io/grpo-lite/lessons/ppo_and_grpo/) trains the same model with a critic.

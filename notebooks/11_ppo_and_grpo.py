@@ -95,7 +95,7 @@ for prompt, ids, mask, reward in zip(prompts, out.ids, out.mask, rewards, strict
 #
 # The state before token $t$ is the prompt and the tokens so far, $s_t = (q, o_{\lt t})$. Its **value** $V(s_t)$ is the reward to expect from there on. The critic learns it.
 #
-# Two constructions are in use. A **value head** on the policy's own hidden states adds 129 numbers here, and then two losses pull at the same weights, so one more setting has to balance them. A second network costs as much as the policy and leaves it in peace. We take the second: a copy of the base model with one number a token in the place of the logits. It is the usual choice for language models, and its price is what GRPO avoids.
+# Two constructions are in use. A **value head** on the policy's own hidden states adds 129 numbers here, and then two losses pull at the same weights, so one more setting has to balance them. A second network costs as much as the policy and leaves it in peace. We take the second: a copy of the base model with one number a token in the place of the logits. Its price is what GRPO avoids.
 
 
 # %%
@@ -119,7 +119,7 @@ with torch.no_grad():
     print(Critic(base)(prompts, out.ids)[:2])
 
 # %% [markdown]
-# The slice is the shift of lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/): the number that belongs to a token is read where the token is *predicted*, at the position before it. (All prompts have eight tokens here, so none is padded; padding on the right is never looked at.)
+# The slice is the shift of lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/): the number that belongs to a token is read where the token is *predicted*, at the position before it.
 #
 # ## From values to advantages, by hand
 #
@@ -202,7 +202,7 @@ torch.testing.assert_close(mine, (to_come - random_values) * ragged)
 #
 # ## GRPO in PPO's words
 #
-# Here is the first exact statement about "the same". Take $\lambda = 1$ and a critic that says one number for a whole group: the mean of its rewards. Out come GRPO's advantages, before the division by the spread.
+# Take $\lambda = 1$ and a critic that says one number for a whole group: the mean of its rewards. Out come GRPO's advantages, before the division by the spread.
 
 # %% tags=["result-grpo-as-gae"]
 group = torch.tensor([1.0, 0.0, 0.0, 1.0])
@@ -299,8 +299,6 @@ def train(
 
 
 # %% [markdown]
-# The middle is the only place where the two part ways: two lines for the group, five for the critic.
-#
 # ## What has to be kept in memory
 #
 # **Predict.** How many times as many numbers does PPO hold, if neither uses a reference?
@@ -364,7 +362,7 @@ compare("PPO", "GRPO")
 # %% [markdown]
 # PPO is ahead: from step 6 on its worst seed beats GRPO's best.
 #
-# Per unit of work the lead shrinks. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. The clock says much the same (measured on the machine that ran this page; with other work beside it, it says anything):
+# Per unit of work the lead shrinks. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. The clock says much the same (on the machine that ran this page):
 
 # %%
 seconds = {
@@ -389,7 +387,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# For the same number of samples PPO wins. For the same number of passes GRPO is ahead for three quarters of the way, then PPO overtakes it. By the clock, at a ratio of 1.7, the picture is the same. But where does it come from?
+# For the same number of samples PPO wins. For the same number of passes GRPO is ahead for three quarters of the way, then PPO overtakes it. By the clock the picture is the same. But where does it come from?
 #
 # ## Why did it win?
 #
@@ -510,7 +508,7 @@ compare("PPO", "GRPO", "PPO, −1 or 0")
 #
 # With a critic that is right and eight times the prompts, PPO climbs like GRPO. (And the winner of the race is neither of them, but the plain policy gradient without any baseline, at 4 passes a step. It, too, hangs on where the zero lies.) What remains are two bills.
 #
-# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems. (How much that costs, this race cannot say: it changed prompts and baseline together.) And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and the better the model, the more of the batch is silent:
+# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and the better the model, the more of the batch is silent:
 
 # %% tags=["result-agreement"]
 for p in (0.3, 0.8, 0.9, 0.98):
@@ -579,7 +577,7 @@ plotting.token_matrix(
 # - **Exact values, $\lambda = 1$.** The tokens up to the slip share the bad end, the later ones are free: when they came, there was nothing left to lose.
 # - **The learnt critic.** It has understood that thinking is good. The slip it has not noticed, so with $\lambda = 0$ the bad news reaches it only at the very end, as a surprise on the last token; and with $\lambda = 1$ its row is nearly as flat as the group's.
 #
-# So the promise of PPO, credit for each token, is kept by a good critic only. This one would have to check additions to see a slip, and nothing but the final reward teaches it to. [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) gives this as a reason to drop the critic: with a reward on the last token alone it is hard to be accurate at every token. Value networks that are poor judges of single steps have been found in large models too: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679) replaces them by brute force as above.
+# So the promise of PPO, credit for each token, is kept by a good critic only. This one would have to check additions to see a slip, and nothing but the final reward teaches it to. [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) gives this as a reason to drop the critic: with a reward on the last token alone it is hard to be accurate at every token. Value networks that are poor judges of single steps have been found in large models too: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679) replaces them by brute force as above.
 #
 # ## Where the KL goes
 #
@@ -632,9 +630,7 @@ with torch.no_grad():
 # | trained networks | two | one | **not** |
 # | more settings | $\lambda$, the critic's learning rate, and often more | $G$ | **not** |
 #
-# "The rest" is the first three lines of the table.
-#
-# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: no clear difference, with a critic that is right and eight times the prompts. What that says about larger models is for others to measure.
+# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, a model of 0.4 million weights: no clear difference, with a critic that is right and eight times the prompts.
 #
 # ## Break it
 #
@@ -706,6 +702,6 @@ print(gae(ends, values, ragged, lam=1.0)[ragged])
 #
 # > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: here the critic that knew nothing won, and lost when the zero of the rewards moved.
 #
-# Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). PPO with the KL in the reward: [InstructGPT (arXiv:2203.02155)](https://arxiv.org/abs/2203.02155). GRPO, and the reasons to drop the critic: [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Values by brute force: [VinePPO (arXiv:2410.01679)](https://arxiv.org/abs/2410.01679). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
+# Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
 #
 # **From here:** [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) turns every knob of GRPO, one at a time, and keeps what made no difference.

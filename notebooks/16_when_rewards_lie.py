@@ -264,7 +264,7 @@ for seed in (1, 2):
 #
 # > **A reward that ignores something does not leave it alone.**
 #
-# Only **exact** did what was wanted, with the same price on thinking. (A fourth kind, pay for length, is in lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/).)
+# Only **exact** did what was wanted, with the same price on thinking. (A fourth kind, pay for length, is in lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/).)
 
 # %% [markdown]
 # **Check yourself.** In the *found* run the reward reaches nearly 1, on problems that were kept from training. What follows?

@@ -137,9 +137,10 @@ UNITS = {
     NORM: "gradient norm",
     CLIP: "clip fraction (share of tokens)",
 }
-LOOK = {"xlabel": "update", "ylabel": "", "dashed": ["healthy"]}
-COLORS = {"healthy": "clipped", "A": "negative", "B": "other", "C": "policy"}
-COLORS |= {"D": "negative", "E": "negative", "F": "negative"}
+COLORS = dict.fromkeys("ADEF", "negative")
+COLORS |= {"healthy": "clipped", "B": "other", "C": "policy"}
+LOOK = {"xlabel": "update", "dashed": ["healthy"], "colors": COLORS}
+rewards = {name: [r[REWARD] for r in runs[name]] for name in ("healthy", "A", "B", "C")}
 
 
 def curves(name, *metrics, healthy="healthy"):
@@ -149,7 +150,7 @@ def curves(name, *metrics, healthy="healthy"):
         range(1, len(runs[name]) + 1),
         *({k: [r[metric] for r in both[k]] for k in both} for metric in metrics),
         titles=[UNITS.get(metric, metric) for metric in metrics],
-        colors=COLORS,
+        ylabel="",
         **LOOK,
     )
 
@@ -160,12 +161,7 @@ def curves(name, *metrics, healthy="healthy"):
 # Four runs from one model, on the same problems, with the same seed. The dashed one is healthy. In each of the others one thing is wrong. Which would you stop?
 
 # %% alt="Mean reward over 25 updates of four runs. The healthy run, dashed, rises from 0.4 to about 0.85. Run A rises to about 0.5 in four updates, falls, and ends near 0.1. Run B is 0 throughout. Run C begins near 0.1 and is between 0.7 and 1 from the fourth update on."
-plotting.lines(
-    range(1, 26),
-    {name: [r["reward"] for r in runs[name]] for name in ("healthy", "A", "B", "C")},
-    colors=COLORS,
-    **LOOK | {"ylabel": "reward"},
-)
+plotting.lines(range(1, 26), rewards, ylabel="reward", **LOOK)
 
 # %% [markdown]
 # All three, C too: it has all but stopped learning after four updates, and its curve is the best of the page.
@@ -248,9 +244,9 @@ curves("C", REWARD, ZERO_STD, ENTROPY, NORM)
 # %% [markdown]
 # **Check yourself.** What happened to run C at the fourth update?
 #
+# <details class="right"><summary>It stopped learning: its groups have no spread</summary>Eight copies of a right completion have nothing to compare. At most updates from here on the gradient is 0.</details>
 # <details class="wrong"><summary>It had learned the task</summary>An entropy of 0 says that each group is one completion, eight times. What the model would do otherwise is not seen any more, by the reward or by you.</details>
 # <details class="wrong"><summary>The problems were too easy for it</summary>Then all would be right at any temperature. Wait for the evaluation below.</details>
-# <details class="right"><summary>It stopped learning: its groups have no spread</summary>Eight copies of a right completion have nothing to compare. At most updates from here on the gradient is 0.</details>
 
 # %% [markdown]
 # It was sampled at `temperature=0.1`, to get clean examples. Evaluated at temperature 1:
@@ -278,13 +274,12 @@ for name in ("healthy", "C"):
 # **Predict.** The reward ends five times as high, on new problems too. And the right answers?
 
 # %% alt="Two panels over 25 updates, on held-out problems. The reward of run D rises from 25 to about 37 in ten updates, and then to 125. Its right answers, beside the healthy run that rises from about 0.4 to 0.85, fall to about 0.1 in ten updates and to 0."
-D, healthy = evals["D"], evals["healthy"]
 plotting.lines(
     range(0, 26, 5),
-    {"D": [r["sampled_length_reward"] for r in D]},
+    {"D": [r["sampled_length_reward"] for r in evals["D"]]},
     {k: [r["sampled_accuracy"] for r in evals[k]] for k in ("healthy", "D")},
     titles=["reward, held out", "right answers, held out (share)"],
-    colors=COLORS,
+    ylabel="",
     **LOOK,
 )
 
@@ -384,7 +379,7 @@ for name in ("detached", "attached"):
     ratio = (logps - old_logps).exp()
     surrogate = grpo_lite.clipped_surrogate(ratio, torch.tensor([1.0, -1.0]))
     parts = torch.autograd.grad(-surrogate.mean(), list(base.parameters()))
-    print(f"{name}  gradient norm {torch.cat([p.flatten() for p in parts]).norm():.4f}")
+    print(f"{name}  gradient norm {torch.cat([p.flatten() for p in parts]).norm():.4g}")
 
 # %% [markdown]
 # Exactly 0: what the numerator gains, the denominator gains too. In such a run the loss prints 0, as in a healthy one; the reward wanders with its noise, and no weight moves. `grad_norm` gives it away.

@@ -505,6 +505,9 @@ def test_each_symbol_that_is_looked_for_is_explained_once():
     # Each finds its own symbol in the table, or, as the ratio, what the row says that we write.
     for row, (name, pattern) in zip(rows, looks, strict=True):
         assert re.search(pattern, row[2] if name == "ratio" else row[0]), name
-    # What looks alike and means something else: PPO's advantage of a token, a gradient, the cap of CISPO.
-    for other in (r"\hat A_t = \delta_t", r"g_r - b\, g_1", r"\min(x, \epsilon_{\text{high}})", r"\text{eps}", "r_t"):
+    # What looks alike and means something else: PPO's advantage of a token, a gradient, the cap of CISPO, a distance,
+    # the temperature of SAPO.
+    others = (r"\hat A_t = \delta_t", r"g_r - b\, g_1", r"\min(x, \epsilon_{\text{high}})", r"\text{eps}", "r_t",
+              "1 - d/9", r"\frac{4}{\tau}\,\sigma\big(\tau(x - 1)\big)")  # fmt: skip
+    for other in others:
         assert not [name for name, pattern in looks if re.search(pattern, other)], other

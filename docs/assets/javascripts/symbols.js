@@ -18,11 +18,14 @@ const LOOKS = {
   ref_logps: /\\text\{ref\}/,
   ratio: /\\rho/,
   "kl_k3(...)": /\\mathbb D|k_\{?3/,
+  "clipped_surrogate(...)": /(?<![A-Za-z\\])S_\{i/,
+  "ref_logps - logps": /e\^\{?d/, // a lone d may be anything
   loss: /\\mathcal [JL]/,
   num_generations: /(?<![A-Za-z\\])G(?![A-Za-z])/,
   epsilon: /\\epsilon(?!_)/, // that of CISPO is a cap
   beta: /\\beta/,
   "your loop": /\\mu/,
+  temperature: /\\tau(?!_|\(|\}\\,)/, // not SAPO's
 };
 
 const note = document.body.appendChild(document.createElement("div"));

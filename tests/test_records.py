@@ -140,7 +140,7 @@ def test_tensorboard_shows_the_numbers_of_the_history(tmp_path):
     assert [step for step, _ in scalars_of(tmp_path / "grpo_lite")["sampled_odd"]] == [0, 2]
 
 
-def test_a_number_that_is_missing_is_not_shown(tmp_path):
+def test_a_number_that_is_missing_is_not_shown_in_tensorboard(tmp_path):
     args = GRPOConfig(**SETTINGS | {"output_dir": str(tmp_path), "report_to": ["tensorboard"], "max_steps": 1})
     GRPOTrainer(model_of(), lambda completions, **c: [None] * len(completions), args, ROWS, TOKENIZER).train()
     found = scalars_of(tmp_path / "grpo_lite")

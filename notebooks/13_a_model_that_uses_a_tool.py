@@ -115,11 +115,11 @@ for turn in ("<call>27+38</call>", "<answer>65</answer>", "<call>27+</call>"):
     print(f"{turn:22}", calculator(turn))
 
 # %% [markdown]
-# A model writes anything, so the environment must answer anything. The broken call gets a question mark. An exception would end the training; `eval` on what a model wrote would be worse.
+# A model writes anything, so the environment must cope with anything. The broken call gets a question mark. An exception would end the training; `eval` on what a model wrote would be worse.
 #
 # ## The task, and a model that has seen others do it badly
 #
-# Half of the sums have one digit on each side, and the model can know them by heart: there are 100. The others have two digits, 10 to 49. One in ten of these is held out; so what is measured on them is not memory.
+# In training, about half of the sums have one digit on each side, and the model can know them by heart: there are 100. The others have two digits, 10 to 49. One in ten of these is held out; so what is measured on the large ones is not memory.
 
 # %%
 ONE, TWO = range(10), range(10, 50)
@@ -143,7 +143,7 @@ print(
 # %% [markdown]
 # The demonstrations are flawed. On small sums three in four answer straight, and right. On large ones half answer straight, by a guess. The rest call; but one call in twenty has a wrong number in it, and one in five does not wait.
 #
-# A demonstration is a pair: what was read, and what is written next. An episode of two turns gives two pairs. So the result stands in the part that is read, and *pretraining does not teach to write it*.
+# A demonstration is a pair: what was read, and what is written next. An episode of two turns gives two pairs. So the result stands in the part that is read, and *pretraining does not teach to write it*. (Those that do not wait teach to make one up.)
 
 
 # %% tags=["result-demonstrations"]
@@ -225,7 +225,7 @@ def in_tokens(turn):
 
 
 # %% [markdown]
-# (While the environment speaks, a token is drawn and thrown away. The packaged function does so too: it writes the rows of a batch together, and the random numbers of one row must not depend on when another is spoken to.)
+# (`most` is how many answers an episode gets at most. While the environment speaks, a token is drawn and thrown away. The packaged function does so too: it writes the rows of a batch together, and the random numbers of one row must not depend on when another is spoken to.)
 #
 # `grpo_lite.sample_episodes` does this for a batch, with what the model remembers (the key-value cache) kept from turn to turn. Rows are answered each at its own time: while one row is being told its result, the others go on. The same random numbers must give the same episodes.
 
@@ -272,7 +272,7 @@ for token, own, logp in zip(
     print(f"{token:10} {int(own)} {logp.item():8.3f}")
 
 # %% [markdown]
-# Two masks, two questions. `mask` says what is *read*: everything. `env_mask` says what is *trained*: what the policy decided. The model gives a log-prob to the tokens of the result too. It is the log-prob of something that it did not choose, and for the untrained `<result>` it is very low.
+# Two masks, two questions. `mask` says what is *read*: everything. `env_mask` says what is *trained*: what the policy decided. The model gives a log-prob to the tokens of the result too. It is the log-prob of something that it did not choose, and for a `<result>` after an end token, which it was never taught to write, it is very low.
 #
 # **Predict.** The loss takes the mask with holes. Is its gradient the same as if the four tokens were cut out of the row?
 
@@ -374,7 +374,7 @@ def train(seed, price=0.0, steps=30):
 
 
 # %% [markdown]
-# **Predict.** A straight answer to a small sum is right more than nine times in ten already. Asking is right about as often. What will the model do with small sums when asking is free?
+# **Predict.** The base model gets small sums right more than nine times in ten, mostly by straight answers. Asking, for one who waits, is right about as often. What will the model do with small sums when asking is free?
 
 # %%
 SEEDS = range(5)
@@ -410,13 +410,13 @@ def table(runs):
 table(free)
 
 # %% [markdown]
-# On all five seeds the model learns to ask about large sums and to wait for the answer, and sums that it never saw come out right nine times in ten. It also asks about most small sums, where it need not: both ways are paid alike there, and the habit spreads from where it pays to where it does little harm.
+# On all five seeds the model learns to ask about large sums and to wait for the answer, and sums that it never saw come out right about nine times in ten. It also asks about most small sums, where it need not: both ways are paid about alike there, and the habit spreads from where it pays to where it does little harm.
 #
 # ## A price
 #
 # In the world a call takes time and costs money. One weight changes: each answered call costs 0.3.
 #
-# By hand: on a large sum asking earns about $0.9 - 0.3 = 0.6$, a guess about 0. On a small one asking earns 0.6 and a straight answer 0.95.
+# By hand: on a large sum asking earns about $0.9 - 0.3 = 0.6$, a guess about 0. On a small one asking earns 0.6 and a straight answer 0.9 or more.
 #
 # **Predict.** Nobody tells the model which sums are small. Will it ask always, never, or sometimes?
 
@@ -428,7 +428,7 @@ progress(priced)
 table(priced)
 
 # %% [markdown]
-# The model asks where asking pays, and only there. It was never told what a small sum is; the difference in pay was enough. The price has to lie between the two gains: below what asking adds on large sums, above what it adds on small ones.
+# The model asks where asking pays, and seldom elsewhere: in 5 to 10 of 100 small sums. It was never told what a small sum is; the difference in pay was enough. The price has to lie between the two gains: below what asking adds on large sums, above what it adds on small ones.
 
 # %% [markdown]
 # **Check yourself.** The price is 0.3, and the base model copies so badly that an asking episode on a large sum is right only two times in ten. What will training do to calls?
@@ -472,7 +472,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Learning is slower, and the habit of making results up, which the right mask nearly ends, stays. (These are means of three seeds.) What has the gradient done instead? After a call and its end token, how surprised is each model by the right result?
+# Learning is slower, and the habit of making results up, which the right mask nearly ends, falls by a third only, from 0.12 to 0.08. (These are means of three seeds.) What has the gradient done instead? After a call and its end token, how surprised is each model by the right result?
 
 
 # %%
@@ -495,11 +495,11 @@ for name, runs in {"own tokens": free, "results too": leaky}.items():
     print(f"{name:12}", *(f"{surprise(runs[seed][0]):5.1f}" for seed in range(3)))
 
 # %% [markdown]
-# With the right mask a result is as strange to the model as it was, give or take; it was never pushed to write one. Trained on results, it is well on its way to writing them itself. But it cannot add: it learns what a result looks like, and a result that it writes is made up.
+# With the right mask a result is as strange to the model as it was, give or take; it was never pushed to write one. Trained on results, it is taught to write them itself. But nobody taught it to add: it learns what a result looks like, and a result that it writes is made up.
 #
-# Two things went wrong at once. For a token that the policy drew, the gradient of its log-prob is 0 on average, so that praise and blame cancel unless they tell something. For a token of the environment it is not: an episode that is praised for asking teaches the results with it. And these tokens are improbable, so they have the longest gradients of all and drown the decisions.
+# Two things went wrong at once. For a token that the policy drew, the gradient of its log-prob is 0 on average, so that praise and blame cancel unless they tell something. For a token of the environment it is not: an episode that is praised for asking teaches the results with it. And these tokens are improbable, so their gradients are long and can drown those of the decisions.
 #
-# The masks of Search-R1 and of TRL are there for this reason.
+# Search-R1 and TRL mask these tokens too.
 #
 # ### Counting them in $|o|$
 #
@@ -552,7 +552,7 @@ for group in groups:
 print(f"{good_calls} calls copied the sum rightly; {blamed} of them were pushed down")
 
 # %% [markdown]
-# Those were followed by a made-up result or by a slip in the answer. The call was right, and it is blamed with the rest. On average over many episodes it is still praised more often than blamed, because it makes right answers likelier; that is why training works. With many turns this noise grows, and a reward for single turns is what people try then.
+# Those were followed by a made-up result, by a slip in the answer, or by no answer. The call was right, and it is blamed with the rest. The other 162 were praised or left alone. On average a right call gains, because it makes right answers likelier; that is why training works. With many turns this noise grows, and a reward for single turns is what people try then.
 #
 # ## Exercises
 #
@@ -573,10 +573,10 @@ for turn in (
 # The last call is answered, and what is no sum gets a question mark. The pattern lets only digits through, and `int` takes up to 4,300 of them; the length limit of a completion keeps a model far below that. With a longer limit, a bound on the digits belongs into the pattern: `\d{1,9}`.
 
 # %% [markdown]
-# **2. The right price.** The base model answers small sums straight in about 95 of 100 cases, and is right in 95 of 100 when it asks and waits. Between which two prices does the best way depend on the sum? What happens just above 0?
+# **2. The right price.** Say that on small sums a straight answer is right in 95 of 100 cases, and so is one after asking. Between which two prices does the best way depend on the sum? What happens just above 0?
 
 # %% [markdown] tags=["solution"]
-# On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right. Try 0.05.
+# On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right, so that even a small price counts there. Try 0.05.
 
 # %% [markdown]
 # **3. No calculator today.** Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums, and what does it write?
@@ -591,12 +591,12 @@ silent = rollout.evaluate(
 print(f"right {silent['sampled_right']:.2f}")
 
 # %% [markdown] tags=["solution"]
-# It asks, ends its turn, and that is all: no answer, hardly a right one. It has learned a division of labour, not addition.
+# It asks, ends its turn, and that is all: none of the 148 answers is right. It has learned a division of labour, not addition.
 
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** An episode is a completion with holes: all of it is read, and only what the policy drew is trained and counted. Keep the tokens as they were drawn. One advantage pays all turns. Asking is learned where it pays more than the alternative, and a price on calls teaches when not to ask. Train on the environment's words and the model learns to make them up.
+# > **Remember.** An episode is a completion with holes: all of it is read, and only what the policy drew is trained and counted. Keep the tokens as they were drawn. One advantage pays all turns. Asking is learned where it pays more than the alternative, and a price on calls teaches when not to ask. Train on the environment's words and the model goes on making them up.
 #
 # The mask over what a search engine returned, and its effect: [Search-R1 (arXiv:2503.09516)](https://arxiv.org/abs/2503.09516). GRPO itself: [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300).
 #

@@ -20,6 +20,7 @@ from pathlib import Path
 import lessons
 from bs4 import BeautifulSoup
 from cells import ANCHORS, borrowed_figure, render_cells, tags
+from cells import code as code_block
 from markdown.extensions.toc import nest_toc_tokens, unique
 from mistune import HTMLRenderer
 from mkdocs.structure.files import File
@@ -114,6 +115,10 @@ class TextRenderer(IPythonRenderer):
     """The dialect of Jupyter, without the anchors that mkdocs-jupyter patches into its headings."""
 
     heading = HTMLRenderer.heading
+
+    def block_code(self, code, info=None):
+        """What is fenced in the text looks like a cell, and scrolls by itself where it is wider than the page."""
+        return code_block(code) if info == "python" else super().block_code(code, info)
 
 
 class LessonText:

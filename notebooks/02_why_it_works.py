@@ -137,7 +137,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # 1. Probabilities add up to 1, whatever the parameters are: $\sum_o \pi_\theta(o) = 1$.
 # 2. The gradient of a sum is the sum of the gradients, and a constant factor can stand in front.
-# 3. $\nabla \log f = \nabla f / f$, the chain rule. Read it from right to left: $\nabla f = f\, \nabla \log f$.
+# 3. $\nabla \log f = \nabla f / f$ for $f > 0$, the chain rule. Read it from right to left: $\nabla f = f\, \nabla \log f$.
 # 4. $\sum_o \pi_\theta(o) f(o)$ is the average of $f$ over answers that the policy draws. The mean of $f$ over a handful of draws is right **on average**, that is, over all handfuls that could be drawn. (Papers write $\mathbb E$, for expectation.)
 # 5. Of a softmax: $\log \pi_\theta(o) = z_o - \log(e^{z_A} + e^{z_B} + e^{z_C})$. Along $z_j$ the first part has the slope 1 if $j$ is the answer $o$, else 0. The log of the sum has the slope $e^{z_j}$ over the sum, and that is $\pi_\theta(j)$.
 #
@@ -228,7 +228,7 @@ print("value              ", text([loss.detach()]))
 #
 # <details class="wrong"><summary>Yes: the loss fell</summary>It falls on these answers whenever those with a reward have become more likely. If all of them are paid 1, right or wrong, it falls as well.</details>
 # <details class="right"><summary>One cannot tell from this number</summary>The step followed an estimate from eight draws. Whether J rose shows in the rewards of new answers.</details>
-# <details class="wrong"><summary>No: it must rise, since rewards must rise</summary>With a minus in front, an ascent of J goes down this number on the same answers. What it says about new answers is another matter.</details>
+# <details class="wrong"><summary>No: it must rise, since rewards must rise</summary>It has a minus in front: a step up the estimate goes down this number, on the same answers. What it says about new answers is another matter.</details>
 
 # %% [markdown]
 # ## Keep only the right answers
@@ -297,7 +297,7 @@ for b in (0, 0.5, 1, -10):
 print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 
 # %% [markdown]
-# Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. The last line is the same colleague with a learning rate 100 times smaller and 100 times as many steps: now the noise has time to cancel. The average was right all along. Variance decides how small the steps must be.
+# Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. The last line is the same colleague (100 policies) with a learning rate 100 times smaller and 100 times as many steps. Now the noise has time to cancel. The average was right all along. Variance decides how small the steps must be.
 #
 # So a zero far away from the rewards is costly, and many judges have one: think of grades from 7 to 9. The mean reward is a good baseline, but not the best, which is 0.31 here. The best one weighs each reward by the squared length of its score:
 #
@@ -319,7 +319,7 @@ print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 #
 # The same advantage, times $(G-1)/G$. The direction stays, and the step is a little shorter: 3/4 for $G = 4$, 15/16 for $G = 16$. A smaller learning rate would do the same.
 #
-# We check it on all $3^4 = 81$ groups of four, each with its probability. A judge pays 3 for the right answer and 2 for the others, which leaves $\nabla J$ as it was.
+# We check it on all $3^4 = 81$ groups of four, each with its probability. A judge pays 3 for the right answer and 2 for the others, which by the lemma leaves $\nabla J$ as it was.
 
 # %% tags=["result-groups"]
 groups = torch.cartesian_prod(*[torch.arange(3)] * 4)
@@ -359,7 +359,7 @@ draw_steps(every, chance, gradient)
 #
 # ## From answers to tokens
 #
-# A completion is a row of tokens, and its probability is a product: each token's probability, given what stands before it. The logarithm makes a sum of it:
+# A completion is a row of tokens, and its probability is a product: each token's probability, given the prompt $q$ and the tokens before it. The logarithm makes a sum of it:
 #
 # $$\log \pi_\theta(o_i) = \sum_t \log \pi_\theta(o_{i,t} \mid q, o_{i,\lt t})$$
 #
@@ -387,7 +387,7 @@ for name, row, same in zip(rows, exact, by_token, strict=True):
     print(name, text(row, 3), "", text(same, 3))
 
 # %% [markdown]
-# On the left is the exact gradient of $J$ for the logits of 0 and 1, on the right the average of advantage times token log-prob. They agree, and the last line is zero: the lemma holds at every token. So on average a token is pushed up only if completions with it earn more than those that go on otherwise from the same beginning.
+# On the left is the exact gradient of $J$ for the logits of 0 and 1, on the right that of the average of advantage times token log-prob. They agree. The last line is zero: the lemma holds at every token. So on average a token is pushed up only if completions with it earn more than those that go on otherwise from the same beginning.
 #
 # ## Log-prob times advantage
 #
@@ -395,7 +395,7 @@ for name, row, same in zip(rows, exact, by_token, strict=True):
 #
 # $$\frac{1}{G} \sum_{i=1}^{G} \hat A_i \sum_t \log \pi_\theta(o_{i,t} \mid q, o_{i,\lt t})$$
 #
-# and with steps that are small enough you climb the expected reward. The packaged loss does it too. A group of four, A, B, A and C, of one token each:
+# ($\hat A_i$ is the advantage of completion $i$), and with steps that are small enough you climb the expected reward. The packaged loss does it too. A group of four, A, B, A and C, of one token each:
 
 # %% tags=["result-package"]
 drawn = torch.tensor([0, 1, 0, 2])

@@ -179,7 +179,7 @@ print("ratio   ", ratio.detach())
 print("gradient", first.grad)
 
 # %% [markdown]
-# The value is a constant only *here*. Move a log-prob and the ratio moves: $\nabla \rho = \rho \, \nabla \log\pi_\theta$, which at $\rho = 1$ is $\nabla \log\pi_\theta$. So the gradient of $\rho \hat A$ is $\hat A \, \nabla\log\pi_\theta$: make each token of a good completion more likely, in proportion to its advantage. That is **REINFORCE**, the plain policy gradient, with the advantage in place of the reward; lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) derives it. With one step for each sampled batch GRPO's policy term never leaves it.
+# The value is a constant only *here*. Move a log-prob and the ratio moves: $\nabla \rho = \rho \, \nabla \log\pi_\theta$, which at $\rho = 1$ is $\nabla \log\pi_\theta$. So the gradient of $\rho \hat A$ is $\hat A \, \nabla\log\pi_\theta$. That is **REINFORCE**, the plain policy gradient with the advantage in place of the reward, which lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) derives. With one step for each sampled batch GRPO's policy term never leaves it.
 #
 # ## How far may one go?
 #

@@ -163,7 +163,7 @@ print(loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta=0.04))
 # %% [markdown]
 # ## Vectorised
 #
-# The function below is a list of lessons: ratio (07), clip (07), mean over the mask (04), KL (06). It returns four numbers in a named tuple. Only `loss` has a gradient; the other three are there to be watched.
+# The function below puts earlier lessons in a row: ratio, clip, KL, mean over the mask. It returns four numbers in a named tuple. Only `loss` has a gradient; the other three are there to be watched.
 #
 # `old_logps=None` means on-policy: the policy is its own old policy. Then the ratio is $\pi_\theta$ divided by a frozen copy of itself, which is 1 in value and still has a gradient.
 #

@@ -75,7 +75,7 @@ problems[:2]
 #
 # $$\tfrac14 \big(0.707 \cdot 0.5 + (-0.707) \cdot (-0.5)\big) = 0.177,$$
 #
-# and $-0.177$ for `b`. A step of plain gradient descent with learning rate 1 moves the logits there, and the probability of `a` becomes $1/(1 + e^{-0.354}) = 0.588$.
+# and $-0.177$ for `b`. A step of plain gradient descent with learning rate 1 moves the logits there, and the probability of `a` becomes $1/(1 + e^{-0.3535}) = 0.5875$.
 #
 # **Predict.** Prompt 2 was answered perfectly. What happens to its logits?
 
@@ -96,7 +96,7 @@ print("logits     ", after)
 print("probability", after.softmax(dim=1))
 
 # %% [markdown]
-# Nothing. The group has no spread, and a step teaches what it can compare. Prompt 1 moved the policy from 0.5 to 0.588, and the next step samples again: the old samples came from a policy that no longer exists.
+# Nothing. The group has no spread, and a step teaches what it can compare. Prompt 1 moved the policy from 0.5 to 0.5875, and the next step samples again: the old samples came from a policy that no longer exists.
 #
 # ## Sample, score, compare
 #
@@ -154,7 +154,7 @@ for i in range(8):
 # %% [markdown]
 # The group of the first prompt: some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding.)
 #
-# The fourth part has a gradient: compute the log-probs of the same tokens under the policy as it is *now* (04), and the loss against the log-probs that were stored at sampling (07, 08).
+# The fourth part has a gradient: compute the log-probs of the same tokens under the policy as it is *now*, and the loss against those that were stored at sampling (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 
 
 # %%
@@ -175,7 +175,7 @@ def loss_of(model, batch, args):
 #
 # The loss says nothing, so a run keeps a diary of other numbers.
 #
-# The **entropy** says how undecided the policy is, in nats a token: the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
+# The **entropy** says how undecided the policy is, in nats a token (the unit of the natural log). We estimate it by the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
 
 
 # %%
@@ -474,7 +474,7 @@ print("clip fraction", [f"{r['clip_fraction']:.2f}" for r in endless[::5]])
 print("held out, greedy and sampled", held_out(endless_model))
 
 # %% [markdown] tags=["solution"]
-# The clip takes more and more tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model (greedily it is): 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
+# The clip soon takes four of ten tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model (greedily it is): 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
 
 # %% [markdown]
 # **2. Uneven parts.** The first group again, cut into one completion and three. With `loss_type="dr_grpo"` each token is divided by completions times `max_completion_length`, whatever was sampled. Which shares give the gradient of the whole? Check it with `gradient`.

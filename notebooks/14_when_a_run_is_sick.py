@@ -164,7 +164,7 @@ def curves(name, *metrics, healthy="healthy"):
 plotting.lines(range(1, 26), rewards, ylabel="reward", **LOOK)
 
 # %% [markdown]
-# All three, C too: it has all but stopped learning after four updates, and its curve is the best of the page.
+# All three, C too: it has all but stopped learning after four updates, and its curve is the best of the four.
 #
 # Below are six runs, A to F. Each time you see curves, then a question to answer, then what it was and which look would have told. The code of the runs is folded away under "Setup", for it gives the answers away. The task and the metrics are those of lesson The training loop: [what to write down](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/#what-to-write-down).
 #
@@ -230,7 +230,7 @@ print("paid for the right answer:", strict_accuracy(right, ["7"]))
 print("paid for this one:        ", strict_accuracy(["<answer>7<answer>"], ["7"]))
 
 # %% [markdown]
-# The reward function looked for a second tag without its slash. The model was never told that it was right, four times in ten.
+# The reward function looked for a second tag without its slash. The model was never told when it was right. In the first batch of the healthy run that is four times in ten.
 #
 # **The check that decides:** the reward of one known right completion. It takes a second, and belongs before every run. If it is paid, then the problems are out of reach: sample 64 completions of each, and if none is ever right, no setting of GRPO will help ([what will](../docs/questions.md#never)).
 #
@@ -263,7 +263,7 @@ for name in ("healthy", "C"):
     print(f"{name:8}", held_out(models[name]))
 
 # %% [markdown]
-# At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates, and then stood nearly still. The slips are all still in it; the low temperature hides them from the reward and so from the training.
+# At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates, and then stood nearly still. The slips are still in it: at temperature 1 more than half of its answers are wrong. The low temperature hides them from the reward and so from the training.
 #
 # **The check that decides:** evaluate at the temperature that you care about. **Repair.** Sample at temperature 1. If the entropy is not near 0 and groups agree all the same, then it is the prompts: choose some that are solved now and then.
 #
@@ -298,7 +298,7 @@ for metric in (LENGTH, CUT_OFF):
 # %% [markdown]
 # It was paid for length, by the character. First the model took to thinking, which is longer. For a while its length rested at 10 tokens, those of a well-formed completion that thinks. Then, in this run, some sample slipped and went on, was paid for it, and the rest followed to the limit of 16. No token has more characters than `</answer>`.
 #
-# **The check that decides:** a second judge that is not paid (weight 0), and texts. Be suspicious when length and reward rise together. Lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) has three more.
+# **The check that decides:** a second judge that is not paid (weight 0), and texts. Be suspicious when length and reward rise together. (They do in the healthy run too, where thinking helps. So it decides nothing.) Lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) has three more.
 #
 # ## Run E
 #
@@ -345,7 +345,7 @@ for name, history in (("healthy", runs["healthy"]), ("end masked", from_base)):
 #
 # In both runs each batch is used for eight updates ($\mu = 8$), so a reward stands for eight updates in a row.
 #
-# **Predict.** One of the three panels gives it away at the second update, long before the reward falls. Which one?
+# **Predict.** For two batches the reward looks healthy. Which panel gives it away from the third update on, and why?
 
 # %% alt="Three panels over 48 updates, eight on each batch. The reward stands still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip fraction starts at 0 in each batch and rises to between 0.05 and 0.25. Run F does as well for two batches, then falls, and ends at 0; its clip fraction is 0 throughout; its gradient norm is mostly larger than the healthy one until nothing is left to learn from."
 curves("F", REWARD, CLIP, NORM, healthy="healthy, F")
@@ -412,7 +412,7 @@ except FloatingPointError as error:
 #
 # 1. **Texts.** Twenty completions with their rewards. Would you have paid the same? (B, D)
 # 2. **A second judge** on held-out problems, at temperature 1, with weight 0. (C, D)
-# 3. **Spread.** `frac_reward_zero_std` near 1: no group teaches. With the entropy near 0 it is the sampling (C), else the rewards or the prompts (B), or the model is ruined (A, E and F in the end).
+# 3. **Spread.** `frac_reward_zero_std` near 1: no group teaches. With the entropy near 0 the sampling is too cold (C) or the policy has become certain. Else it is the rewards or the prompts (B), or the model is ruined (A, E and F in the end).
 # 4. **`grad_norm`.** Exactly 0 although rewards differ: something is cut off (old log-probs attached).
 # 5. **Lengths and clip.** `clipped_ratio` rises (D, E); `clip_fraction` is exactly 0 although $\mu > 1$ (F).
 # 6. **The learning rate**, only now: a third of it, the same seed. (A)
@@ -425,7 +425,7 @@ except FloatingPointError as error:
 # |---|---|---|
 # | reward always 0 | a reward function that does not see; prompts out of reach | pay a completion known to be right |
 # | reward rises, then collapses; groups agree on wrong answers | learning rate or $\mu$ too high; old log-probs computed afresh | same seed, a third of the rate; ratios at the second update |
-# | `frac_reward_zero_std` near 1, `entropy` near 0 | temperature too low | evaluate at temperature 1 |
+# | `frac_reward_zero_std` near 1, `entropy` near 0 | temperature too low; a policy that has become certain | evaluate at temperature 1 |
 # | `frac_reward_zero_std` near 1, `entropy` not | prompts all solved or all hopeless; a reward that never differs | success rate of each prompt |
 # | reward high in training, low when evaluated | another temperature in training; a hacked reward | both at one temperature; read texts |
 # | reward and length rise together | length is paid | a second judge with weight 0 |
@@ -490,12 +490,12 @@ for name in ("healthy", "A", "B", "C", "E"):
     print(f"{name:8}", alarm(runs[name]))
 
 # %% [markdown] tags=["solution"]
-# At updates 9, 1, 2 and 3: all long before the end, and silent on the healthy run. D and F want other alarms. D's lengths run away late, after a second judge could have seen it; F is seen by the clip fraction at its second update.
+# At updates 9, 1, 2 and 3: all long before the end, and silent on the healthy run. D and F want other alarms. D's lengths run away late, after a second judge could have seen it; F is seen by its clip fraction within the first batch.
 
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** The reward curve alone says little: the best one of this page belongs to a run that had stopped. Look at texts, then at a second judge, then at the spread within groups, and only then at settings. Find the first update that looks wrong, and change one thing at a time, with the same seed.
+# > **Remember.** The reward curve alone says little: the best of the first four belongs to a run that had stopped. Look at texts, then at a second judge, then at the spread within groups, and only then at settings. Find the first update that looks wrong, and change one thing at a time, with the same seed.
 #
 # In large models too the entropy falls as the reward climbs, and where it reaches 0 nothing is left to gain: [The entropy mechanism (arXiv:2505.22617)](https://arxiv.org/abs/2505.22617). Groups without spread are left out, and others sampled in their place, by [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476).
 #

@@ -546,7 +546,9 @@ for weights in (None, [1.0, 0.5, -2.0]):
 # %% [markdown]
 # Summed first, three completions have the reward 1 and are the same. Compared first, the rare success of the first is worth more than the common one of the second and third.
 #
-# Two more change what the advantages are divided by. **REINFORCE++** ([arXiv:2501.03262](https://arxiv.org/abs/2501.03262)) takes mean and spread over the whole batch, so one completion a prompt is enough; its variant with groups takes away the group's mean first, which is nearly `scale_rewards="batch"`. **MaxRL** ([arXiv:2602.02710](https://arxiv.org/abs/2602.02710)), for rewards of 0 and 1, divides by the group's *mean*: a prompt with success rate $p$ then weighs $(1 - (1 - p)^{G-1})/p$ times its due. For large groups that is $1/p$, and the step climbs $\log p$, as maximum likelihood does, instead of $p$. In code it is `group_advantages(r, G, scale_rewards="none")` over the mean of the group, and 0 where that is 0.
+# Two more change what the advantages are divided by. **REINFORCE++** ([arXiv:2501.03262](https://arxiv.org/abs/2501.03262)) takes mean and spread over the whole batch, so one completion a prompt is enough; its variant with groups takes away the group's mean first, which is nearly `scale_rewards="batch"`.
+#
+# **MaxRL** ([arXiv:2602.02710](https://arxiv.org/abs/2602.02710)), for rewards of 0 and 1, divides by the group's *mean*: a prompt with success rate $p$ then weighs on average $(1 - (1 - p)^{G-1})/p$ times what it weighs in the gradient of the mean reward. For large groups that is $1/p$, and the step climbs $\log p$ instead of $p$, as maximum likelihood does. In code: `group_advantages(r, G, scale_rewards="none")` divided by the mean of the group, and 0 where that is 0.
 #
 # ## Break it
 #

@@ -104,11 +104,11 @@ true = torch.autograd.grad(J, leaf)[0].flatten()
 print(f"J {J:.4f}   length of the gradient {true.norm():.4f}")
 
 # %% [markdown]
-# Estimators are made of another form of the same gradient (lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) derives it step by step). Since $\nabla \pi = \pi \nabla \log \pi$,
+# Estimators are made of another form of the same gradient, an average over draws that lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#one-fact-a-line) derives:
 #
 # $$\nabla J = \sum_o \pi_\theta(o)\; r(o)\, \nabla \log \pi_\theta(o)$$
 #
-# This is an average over draws from the policy, so a draw can stand in for it. The vector $\nabla \log\pi_\theta(o)$ is called the **score** of a completion: the direction in which the parameters make it more likely. Here are all 15 at once, first token by token.
+# Here are the **scores** $\nabla \log\pi_\theta(o)$ of all 15 completions at once, first token by token. (A score is the direction in which the parameters make its completion more likely.)
 
 # %% tags=["result-score"]
 token_scores = torch.autograd.functional.jacobian(token_logps, table).flatten(2)
@@ -213,14 +213,14 @@ for way in ways:
 # Read the first two columns.
 #
 # - **No baseline** is unbiased, and noisy.
-# - **The group mean** points exactly the right way and is shorter: 0.75, which is $1 - 1/G$. Your own reward is part of the mean you are compared with, so a $1/G$ of it cancels.
-# - **Leave-one-out** is compared with the others only. It is exact. It is also the same thing: $r_i - \frac{1}{G-1}\sum_{j \ne i} r_j = \frac{G}{G-1}\,(r_i - \bar r)$. Without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
+# - **The group mean** points exactly the right way and is shorter: 0.75, which is $1 - 1/G$.
+# - **Leave-one-out** is exact, and the same thing times $G/(G-1)$ (lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) shows both). Without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
 # - **The standard deviation** bends the direction a little here. More on it below.
 # - **The best of the group** is off, and nothing in its code looks wrong. When you are the best, you are compared with yourself. **The best of the others** is exact again.
 #
 # > A baseline may be any function of the *other* samples. One that knows the sample that it judges changes the average step: the group mean only its length, the best of the group its direction too.
 #
-# For one that does not, $\sum_o \pi_\theta(o)\, b\, \nabla\log\pi_\theta(o) = b\, \nabla \sum_o \pi_\theta(o) = b\,\nabla 1 = 0$: it adds nothing on average, whatever it is.
+# One that does not adds nothing on average: [the score has mean zero](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#a-baseline-changes-nothing-on-average).
 #
 # The packaged functions on all groups of four, and how far they are from these:
 

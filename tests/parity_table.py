@@ -21,7 +21,7 @@ from helpers.trl_trainer import make_trainer, trl_loss, trl_sampler_correction
 PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
 CLIPPED = ["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
 LOSS_TYPES = ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo", "gmpo"]
-SIZES = {"max_completion_length": 9, "num_items_in_batch": 77}
+SIZES = {"max_completion_length": 9, "num_items_in_batch": 277}
 VLLM = "vllm_importance_sampling_"
 RANGE = {VLLM + "clip_max": 1.3, VLLM + "clip_min": 0.7}
 

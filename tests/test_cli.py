@@ -212,7 +212,8 @@ def test_another_task_or_setting_does_not_go_on_in_the_same_folder(trained, caps
     folder = str(trained[0])
     line, code = line_of(["train", "--output-dir", folder, *OPTIONS, "--task", "sort-digits"], capsys)
     assert code == 1
-    assert re.fullmatch(r"grpo-lite train: .*other settings \(first prompt: \S+= there, \d{5}> here\): choose .*", line)
+    differ = r"first prompt: \S+= there, \d{5}> here, all rows: \w{12} there, \w{12} here"
+    assert re.fullmatch(rf"grpo-lite train: .*other settings \({differ}\): choose .*", line)
     line, code = line_of(["train", "--output-dir", folder, *OPTIONS, "--beta", "0.5"], capsys)
     assert code == 1
     assert "(beta: 0.0 there, 0.5 here)" in line

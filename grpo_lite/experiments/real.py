@@ -96,7 +96,7 @@ def problems(task: str, words: Sequence[str], size: int, seed: int = 0) -> list[
         apple stone cloud -> stone
         river bread chair -> bread
         music table water -> table
-        one two three ->
+        two three one ->
     """
     rng, (answer, _) = random.Random(seed), TASKS[task]
     shown = [EXAMPLES[i : i + 3] for i in (0, 3, 6)]

@@ -143,7 +143,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # ## One fact a line
 #
-# | | because |
+# | step | because |
 # |---|---|
 # | $\nabla J = \nabla \sum_o \pi_\theta(o)\, r(o)$ | this is what we want |
 # | $\phantom{\nabla J} = \sum_o \nabla \pi_\theta(o)\; r(o)$ | fact 2; the rewards are constants |
@@ -245,7 +245,7 @@ print("value              ", text([loss.detach()]))
 #
 # **Lemma: the score is zero on average.**
 #
-# | | because |
+# | step | because |
 # |---|---|
 # | $\sum_o \pi_\theta(o)\, \nabla \log \pi_\theta(o) = \sum_o \nabla \pi_\theta(o)$ | fact 3 |
 # | $\phantom{\sum_o} = \nabla \sum_o \pi_\theta(o)$ | fact 2 |

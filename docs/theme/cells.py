@@ -92,7 +92,8 @@ def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[
     outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
     entries = "".join(_entry(tag.removeprefix("same-"), cell) for tag in anchors if tag.startswith("same-"))
     source = "" if DRAWN in tags(cell) else code(cell["source"])
-    return f'<div class="nb-cell">{spans}{source}{outputs}{entries}</div>'
+    # The search is for words: with code and outputs its index, which the first visit loads, would weigh half as much again.
+    return f'<div class="nb-cell" data-search-exclude>{spans}{source}{outputs}{entries}</div>'
 
 
 def _entry(name: str, cell: dict) -> str:

@@ -119,7 +119,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # $$\pi_\theta(o) = \frac{e^{z_o}}{e^{z_A} + e^{z_B} + e^{z_C}}$$
 #
-# | answer $o$ | $\pi_\theta(o)$ | $r(o)$ |
+# | answer $o$ | chance $\pi_\theta(o)$ | reward $r(o)$ |
 # |---|---|---|
 # | A | 0.5 | 1 |
 # | B | 0.3 | 0 |
@@ -154,7 +154,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # By fact 5, the score of A is $(1 - 0.5,\ 0 - 0.3,\ 0 - 0.2)$: its own logit up, the others down.
 #
-# | $o$ | $\pi_\theta(o)$ | $r(o)$ | score | product of the three |
+# | answer $o$ | chance $\pi_\theta(o)$ | reward $r(o)$ | score | product of the three |
 # |---|---|---|---|---|
 # | A | 0.5 | 1 | (0.5, −0.3, −0.2) | (0.25, −0.15, −0.10) |
 # | B | 0.3 | 0 | (−0.5, 0.7, −0.2) | (0, 0, 0) |

@@ -92,7 +92,7 @@ def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[
     outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
     entries = "".join(_entry(tag.removeprefix("same-"), cell) for tag in anchors if tag.startswith("same-"))
     source = "" if DRAWN in tags(cell) else code(cell["source"])
-    # The search is for words: with code and outputs its index, which the first visit loads, would weigh half as much again.
+    # The search is for words. With code and outputs its index, which the first visit loads, would weigh half more.
     return f'<div class="nb-cell" data-search-exclude>{spans}{source}{outputs}{entries}</div>'
 
 

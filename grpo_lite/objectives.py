@@ -134,7 +134,8 @@ def sapo_objective(
     check_ranges(sapo_temperature_pos=sapo_temperature_pos, sapo_temperature_neg=sapo_temperature_neg)
     check_ratio(ratio, advantages)
     advantages = advantages.detach()[:, None]
-    temperature = _by_sign(advantages > 0, sapo_temperature_pos, sapo_temperature_neg, ratio)
+    # Two plain numbers in torch.where would give float32, which loses half the digits of a float64 loss.
+    temperature = ratio.new_tensor([sapo_temperature_neg, sapo_temperature_pos])[(advantages > 0).long()]
     return torch.sigmoid(temperature * (ratio - 1)) * 4 / temperature * advantages
 
 
@@ -194,8 +195,8 @@ def vespo_objective(
         factors = torch.where(mask, correction.detach(), 1).log().clamp(tiny, 20)
         log_w = log_w + factors.sum(dim=1, keepdim=True)
     log_w = log_w.clamp(min=tiny)
-    k = _by_sign(advantages >= 0, vespo_k_pos, vespo_k_neg, log_w)
-    rate = _by_sign(advantages >= 0, vespo_lambda_pos, vespo_lambda_neg, log_w)
+    k = log_w.new_tensor([vespo_k_neg, vespo_k_pos])[(advantages >= 0).long()]
+    rate = log_w.new_tensor([vespo_lambda_neg, vespo_lambda_pos])[(advantages >= 0).long()]
     phi = (rate + k * log_w - rate * log_w.exp()).exp()
     return phi * advantages * widen(torch.where(mask, logps, 0))
 
@@ -245,8 +246,3 @@ def gmpo_objective(
     log_ratio = masked_difference(logps, old_logps, mask)
     one_sided = torch.where(advantages > 0, log_ratio.clamp(max=epsilon_high), log_ratio.clamp(min=-epsilon))
     return finite_exp(masked_mean(one_sided, mask, dim=1)[:, None]) * advantages
-
-
-def _by_sign(condition: Tensor, yes: float, no: float, like: Tensor) -> Tensor:
-    # Two plain numbers in torch.where would give float32, which loses half the digits of a float64 loss.
-    return torch.where(condition, like.new_tensor(yes), like.new_tensor(no))

@@ -82,6 +82,15 @@ class TestDirections:
             turn[f"time of scoring / with all logits, width {width}"] = (3.0, 9.0)
         assert compare.memory(widths=(8, 16), runs=2, tokens=64) == [turn, turn]
 
+    def test_of_a_real_model(self, monkeypatch):
+        def in_new_process(work, train, updates):
+            assert (work, updates) == (stepwise.real_cost, 4)
+            return {compare.train_ours: (3000, 5.0), compare.train_trl: (6000, 20.0)}[train]
+
+        monkeypatch.setattr(scoring, "in_new_process", in_new_process)
+        turn = {"one step of SmolLM2 / TRL's": (5.0, 20.0), "memory of a step of SmolLM2 / TRL's": (3000, 6000)}
+        assert compare.real(rounds=2, updates=4) == [turn, turn]
+
     def test_of_rewards(self, clock, monkeypatch):
         def code_reward(completions, tests, entry_points):
             assert len(completions) == len(tests) == len(entry_points)
@@ -279,13 +288,15 @@ class TestCommand:
         ]
         assert text.endswith(f"\n\n{content['machine']}\n")
 
-    def test_keeps_to_one_core_and_measures_one_part(self, capsys):
-        compare.main(["--only", "memory"])
-        assert self.cores == [{3}]
-        out = capsys.readouterr().out
-        assert "m / n" in out
-        assert "s / t" not in out
-        assert not self.stored.exists()
+    def test_keeps_to_one_core_and_measures_one_part_beside_the_stored_others(self, capsys, monkeypatch):
+        compare.main([])
+        monkeypatch.setattr(compare, "PARTS", {"step": lambda: [{"s / t": (3, 4)}], "memory": None})
+        compare.main(["--only", "step"])
+        assert self.cores == [{3}, {3}]
+        assert self.stored.read_text().splitlines()[2:4] == [
+            "| step | s / t | 0.75 | 0.75 to 0.75 |  |",
+            "| memory | m / n | 1.50 | 1.50 to 1.50 |  |",
+        ]
 
     @pytest.mark.parametrize("only", ["speed", ""])
     def test_an_unknown_part_is_refused(self, only, capsys):

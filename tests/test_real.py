@@ -79,6 +79,7 @@ def test_the_model_is_plain_float32_can_be_saved_and_reads_each_word_as_one_toke
     assert all(len(tokenizer(f" {word}")["input_ids"]) == 1 for word in real.WORDS)
     assert all(len(tokenizer(f" {word[::-1]}\n")["input_ids"]) <= 8 for word in real.WORDS)
     model.save_pretrained(tmp_path)
+    assert not getattr(model, "is_quantized", False)  # other trainers would refuse it
     again = type(model).from_pretrained(tmp_path)
     assert torch.equal(again.lm_head.weight, model.lm_head.weight)
 

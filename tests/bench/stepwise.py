@@ -5,10 +5,13 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from statistics import median
 from typing import Any
 
 import torch
 
+import scoring
+from grpo_lite.experiments import real
 from grpo_lite.reading import memory_of
 from grpo_lite.tasks import load_base_model, make_problems
 from grpo_lite.training import batching
@@ -31,7 +34,12 @@ class Clock:
         return stop
 
 
-def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict) -> None:
+def chain_sums() -> tuple:
+    """Return model, tokenizer and rows of the task that both sides learn, if they are given no other."""
+    return *load_base_model(), make_problems("chain-sum", "train", 5000)
+
+
+def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict, task: tuple | None = None) -> None:
     """Train until `after_update` says stop."""
 
     class Stop(Exception):
@@ -41,8 +49,7 @@ def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict) -> N
         if clock.lap(model, record["step"]):
             raise Stop
 
-    model, tokenizer = load_base_model()
-    problems = make_problems("chain-sum", "train", 5000)
+    model, tokenizer, problems = task or chain_sums()
     args = GRPOConfig(**settings, disable_tqdm=True, use_cpu=True)
     trainer = GRPOTrainer(model, reward, args, problems, tokenizer, callback=watch)
     clock = Clock(after_update)
@@ -50,7 +57,7 @@ def train_ours(after_update: AfterUpdate, reward: Callable, settings: dict) -> N
         trainer.train()
 
 
-def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict) -> None:
+def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict, task: tuple | None = None) -> None:
     """Do the same with TRL's trainer: no logging, no checkpoints, float32."""
     import transformers
     from datasets import Dataset
@@ -62,20 +69,37 @@ def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict) -> No
             control.should_training_stop = clock.lap(model, state.global_step) or control.should_training_stop
 
     transformers.logging.set_verbosity_error()
-    model, tokenizer = load_base_model()
-    problems = Dataset.from_list(make_problems("chain-sum", "train", 5000))
+    model, tokenizer, problems = task or chain_sums()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         args = TheirConfig(
-            **settings, loss_type="grpo", output_dir=folder, use_cpu=True, bf16=False, gradient_checkpointing=False,
-            report_to=[], logging_strategy="no", save_strategy="no", disable_tqdm=True,
+            **{"loss_type": "grpo"} | settings, output_dir=folder, use_cpu=True, bf16=False, report_to=[],
+            gradient_checkpointing=False, logging_strategy="no", save_strategy="no", disable_tqdm=True,
         )  # fmt: skip
         trainer = TheirTrainer(
-            model, reward, args=args, train_dataset=problems, processing_class=tokenizer, callbacks=[Watch()]
-        )
+            model, reward, args=args, train_dataset=Dataset.from_list(problems), processing_class=tokenizer,
+            callbacks=[Watch()],
+        )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         clock = Clock(after_update)
         trainer.train()
+
+
+def real_cost(train: Callable, updates: int) -> tuple[int, float]:
+    """Train SmolLM2 for so many updates; return the most bytes held meanwhile, and the seconds of one but the first."""
+    torch.set_float32_matmul_precision("medium")  # as in `make real`, on both sides
+    laps: list[float] = []
+
+    def note(model, number: int, seconds: float) -> bool:
+        laps.append(seconds)
+        return number == updates
+
+    settings = {name: value for name, value in real.FIXED.items() if name != "disable_tqdm"}
+    settings |= {"learning_rate": 1e-5, "max_steps": updates, "max_completion_length": 3}
+    task = (*real.load_model(), real.problems("middle", real.TRAIN, 5000))
+    scoring.forget_peak()
+    train(note, real.exact, settings, task)
+    return scoring.resident("VmHWM"), median(laps[1:])
 
 
 def model_alone(model, optimizer, batch: batching.Rows) -> None:

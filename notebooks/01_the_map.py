@@ -312,7 +312,7 @@ print("GRPO, beta 0 ", sizes[0])
 # | $\log \pi$ | log-prob of a sampled token | [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) | `grpo_lite.completion_logps` |
 # | $\frac{1}{\lvert o_i \rvert} \sum_t$ | mean over the tokens that count | [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) | `grpo_lite.completion_mask`, `grpo_lite.masked_mean` |
 # | $\hat A_i$ | advantage | [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) | `grpo_lite.group_advantages` |
-# | $\mathbb D_{\text{KL}}$ | distance from the reference | [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) | `grpo_lite.kl_k3` |
+# | $\mathbb D_{\text{KL}}$ | distance from the reference | [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) | `grpo_lite.kl_k3` |
 # | $\rho_{i,t}$ | ratio, now to then | [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) | `grpo_lite.importance_ratio` |
 # | $\min(\cdot, \operatorname{clip}(\cdot))$ | clipped objective | [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) | `grpo_lite.clipped_surrogate` |
 # | $\mathcal L(\theta)$ | all of it | [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) | `grpo_lite.grpo_loss` |
@@ -522,4 +522,4 @@ two_steps_repaired(group, advantages)
 #
 # GRPO comes from [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). PPO: [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
 #
-# **From here:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) begins where you say what you want: the reward.
+# **From here:** [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that such steps raise the rewards.

@@ -17,7 +17,7 @@
 #
 # A reward is a plain function: it reads a completion and returns a number. It is the only place where you say what you want, and the model will take you at your word.
 #
-# **Minutes:** 30 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** `grpo_lite.format_reward`, `grpo_lite.math_reward`, `grpo_lite.code_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`, and small rewards around them
+# **Minutes:** 20 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** `grpo_lite.length_reward`, `grpo_lite.format_reward`, `grpo_lite.boxed_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`
 
 # %% tags=["setup"]
 import sys
@@ -25,29 +25,23 @@ import sys
 if "google.colab" in sys.modules:
     get_ipython().run_line_magic(
         "pip",
-        "install -q 'grpo-lite[plot,rewards] @ git+https://github.com/grpo-lite/grpo-lite'",
+        "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
     )
 
 import re
-import unicodedata
-import warnings
 from decimal import Decimal
 
 import torch
 
 import grpo_lite
 from grpo_lite import plotting
-from grpo_lite.rewards.programs import run_program
-from grpo_lite.rewards.text import extract_program
 
 plotting.use_site_style()
 
 # %% [markdown]
 # ## The question
 #
-# The **prompt** is *What is 3 + 4? Think first, then answer.* Suppose that a model answered it four times, with these four **completions**. The answers are 7, 9, 7 and 3.
-#
-# What should each of them be paid?
+# The **prompt** is *What is 3 + 4? Think first, then answer.* A model answered it four times, with these four **completions**. What should each of them be paid?
 
 # %%
 group = [
@@ -59,13 +53,36 @@ group = [
 ]
 
 # %% [markdown]
-# Three wishes come to mind: that the answer is long and careful, that it has the form we asked for, that it is right. Each wish becomes a function that a computer can evaluate, with no model inside.
+# Three wishes come to mind: that the answer is long and careful, that it has the form we asked for, that it is right. Each wish becomes a **reward function**, which a computer evaluates with no model inside.
 #
-# **Predict.** Rank the four completions under each of the three wishes. Is there one completion that is best under all three?
+# **Predict.** Rank the four completions under each of the three wishes. Is there one that is best under all three?
+
+# %% alt="Bars of the rewards of four completions. Length, in hundreds of characters, is highest for the wrong answer 3. Format is 1 for all but the third completion. Boxed is 1 for the two right answers, the first and the third."
+truth = ["7"] * 4
+plotting.bars(
+    {
+        "length / 100": [length / 100 for length in grpo_lite.length_reward(group)],
+        "format": grpo_lite.format_reward(group),
+        "boxed": grpo_lite.boxed_reward(group, truth),
+    },
+    ["7", "9", "7, no tags", "3, long"],
+    ylabel="reward (points)",
+    xlabel="completion",
+    colors={"length / 100": "clipped", "format": "other", "boxed": "positive"},
+)
+
+# %% [markdown]
+# No. The one that is right and well formed is not long, and the longest is wrong: length was meant to stand for care, and it does not. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter. So we build these three by hand, and see how each can be misread.
 #
-# ## One point a character
+# ## The protocol
 #
-# The first wish takes one line. A **reward function** gets a list of completions and returns a list with one number each. (`**columns` is explained further down.)
+# So that reward functions can be mixed, they all follow one protocol. It is that of TRL, a library for this kind of training, so the same functions work there.
+#
+# 1. A reward function is called with keywords: `prompts`, `completions`, and every further **column** of the data set, such as `ground_truth`, a list with one entry a completion.
+# 2. Columns that it does not need end up in `**columns`, and it ignores them.
+# 3. It returns a list with one number for each completion, or `None` where it cannot judge.
+#
+# The first wish takes one line.
 
 
 # %%
@@ -76,9 +93,7 @@ def naive_length(completions, **columns):
 naive_length(completions=group)
 
 # %% [markdown]
-# The wrong answer 3 wins. Length was meant to stand for care, and it does not.
-#
-# There is a second trap. Many data sets store a completion as a **chat list**: messages, each with a role and a content.
+# There is a trap even here. Many data sets store a completion as a **chat list**: messages, each with a role and a content.
 #
 # **Predict.** What is the length reward of this completion?
 
@@ -177,7 +192,7 @@ format_reward(attacks.values())
 #
 # ## The right answer
 #
-# The third wish: the answer in `\boxed{...}` is the one in the data set, the **ground truth**. It comes as a further **column**, a list with one entry a completion.
+# The third wish: the answer in `\boxed{...}` is the one in the data set, the **ground truth**.
 
 
 # %%
@@ -227,10 +242,6 @@ def last_box(text):
     return ""
 
 
-# %% tags=["result-last-box"]
-for text in (*texts[:2], "no box", r"\boxed{never closed"):
-    print(repr(last_box(text)))
-
 # %% [markdown]
 # Then the comparison. White space around the answer does not count. Two plain numbers (a sign, digits, a decimal point) are compared as numbers, so that 7.0 is 7; `Decimal` rounds nothing away. An empty answer is never right: otherwise one broken row of the data set, with an empty truth, pays for silence.
 
@@ -267,121 +278,70 @@ assert boxed_reward(completions, column) == grpo_lite.boxed_reward(completions, 
 grpo_lite.boxed_reward(texts, ground_truth=truths)
 
 # %% [markdown]
-# Five points, and none for silence.
-#
-# ## All three at once
-#
-# Now the prediction from the beginning. Here are the four completions under the three rewards.
-
-# %% alt="Bars of the rewards of four completions. Length, in hundreds of characters, is highest for the wrong answer 3. Format is 1 for all but the third completion. Boxed is 1 for the two right answers, the first and the third."
-truth = ["7"] * 4
-plotting.bars(
-    {
-        "length / 100": [length / 100 for length in grpo_lite.length_reward(group)],
-        "format": grpo_lite.format_reward(group),
-        "boxed": grpo_lite.boxed_reward(group, truth),
-    },
-    ["7", "9", "7, no tags", "3, long"],
-    ylabel="reward (points)",
-    xlabel="completion",
-    colors={"length / 100": "clipped", "format": "other", "boxed": "positive"},
-)
+# Five points, and none for silence. For real problems a comparison of texts is too narrow: 1/2 and 0.5 are different texts. `grpo_lite.math_reward` compares as mathematics, and `grpo_lite.code_reward` runs programs in a sandbox; lesson [Answers and programs](https://grpo-lite.github.io/grpo-lite/lessons/answers_and_programs/) shows both.
 
 # %% [markdown]
-# No completion is best under all three: the one that is right and well formed is not long, and the longest is wrong. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter.
+# **Check yourself.** A function pays 1 if the answer is right and returns 0 for rows whose truth is missing. What is wrong with that?
 #
-# ## Equal as mathematics
-#
-# `boxed_reward` compares texts. For real problems that is too narrow: 1/2 and 0.5 are different texts. `grpo_lite.math_reward` reads both sides as mathematics, with the library [math-verify](https://github.com/huggingface/Math-Verify).
-#
-# **Predict.** Which of these answers would you pay?
-
-# %% tags=["result-math-pairs"]
-pairs = [
-    ("0.5", r"\frac{1}{2}"),
-    (r"50\%", "0.5"),
-    (r"2\sqrt{3}", r"\sqrt{12}"),
-    (r"\{2, 1\}", r"\{1, 2\}"),
-    ("(1, 2)", "[1, 2]"),
-    ("7 or 8", "7"),
-    ("3 + 4", "7"),
-    ("9^9^9^9", "7"),
-]
-boxes = [rf"\boxed{{{answer}}}" for answer, _ in pairs]
-truths = [true for _, true in pairs]
-boxed = grpo_lite.boxed_reward(boxes, ground_truth=truths)
-math = grpo_lite.math_reward(boxes, ground_truth=truths)
-for k, (answer, true) in enumerate(pairs):
-    print(f"{answer:10} {true:12} boxed {boxed[k]}  math {math[k]}")
+# <details class="wrong"><summary>Nothing: where nothing can be checked, nothing is paid</summary>A 0 is a judgement. These completions would be compared with others that were judged, and pushed down.</details>
+# <details class="right"><summary>It should return None there</summary>None says that it cannot judge. A completion that nobody could judge is then left out, and not called bad.</details>
+# <details class="wrong"><summary>It should leave these rows out of the list</summary>Then the list is too short, and all later rewards move up to completions that did not earn them. The packaged caller refuses such a list.</details>
 
 # %% [markdown]
-# The first four are right. Of the others, an open interval is not a closed one, and a list of guesses is not an answer. `3 + 4` equals 7, but it restates the question: what is still to be worked out earns nothing. And $9^{9^{9^9}}$ has more digits than any memory can hold, so the texts are read in another process, with a limit of 2 seconds.
+# ## Break it: attack your own reward
 #
-# A truth can be unreadable too, such as a fraction that was cut off in the data set. Then the reward is `None`, and a warning (silenced here) names the truth.
+# Earning a reward without doing what it was meant for is called **reward hacking**. Here are three rewards for *What is 3 + 4?* Each was written in good faith, and each has a hole.
 
-# %% tags=["result-unreadable-truth"]
-with warnings.catch_warnings(action="ignore"):
-    print(grpo_lite.math_reward([r"\boxed{7}"] * 2, ground_truth=["7", r"\frac{1}{"]))
+# %%
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+
+
+def search(text):  # the truth stands in the text
+    return float("7" in text)
+
+
+def evaluate(text, truth=7):  # 7, 7.0 and 14/2 are all right
+    return float(eval(text.removeprefix("<answer>").removesuffix("</answer>")) == truth)
+
+
+def count_tags(text):  # a quarter for each tag
+    return sum(text.count(tag) for tag in TAGS) / 4
+
 
 # %% [markdown]
-# A reward that pays too rarely slows learning down; one that pays for a wrong answer teaches the wrong answer.
-#
-# ## Programs: run them
-#
-# Whether a program is right, its text does not say. One has to run it, and it was written by a model that is paid for whatever passes. **Such code never runs in your own Python.** `grpo_lite.code_reward` runs it in a sandbox: a whole Python, built to compute on a memory of its own and to reach nothing else, no file and no network. What comes back is compared outside of it. (The sandbox is built on first use, in about half a minute.)
-#
-# Which part of a completion is the program? The last block between ```` ```python ```` and ```` ``` ```` that defines the function, after the thinking. What was only thought does not count, nor does an example of use.
+# **Predict.** Attack them: for each, write a text that is paid and in which nothing was added up. Do all three before you read on.
 
-
-# %% tags=["result-extract"]
-def fenced(code):
-    return f"```python\n{code}\n```"
-
-
-right = "def add(a, b):\n    return a + b"
-draft = "def add(a, b):\n    return 0"
-print(extract_program(f"<think>\n{fenced(right)}\n</think>\n{fenced(draft)}"))
-
-# %% [markdown]
-# **Predict.** Two tests, $2 + 3 = 5$ and $2 + (-2) = 0$. What does each program earn?
-
-# %% tags=["result-programs"]
-tests = [{"args": [2, 3], "expected": 5}, {"args": [2, -2], "expected": 0}]
-programs = {
-    "right": right,
-    "wrong": "def add(a, b):\n    return a * b",
-    "half right": "def add(a, b):\n    return a + abs(b)",
-    "endless": "def add(a, b):\n    while True: pass",
-    "reads a file": "def add(a, b):\n    return open('/etc/passwd').read()",
-    "says True": "def add(a, b):\n    return True",
+# %%
+hacks = {
+    search: " ".join(str(number) for number in range(100)),
+    evaluate: "<answer>truth</answer>",
+    count_tags: "<think>" * 40,
 }
-texts = [fenced(code) for code in programs.values()]
-paid = grpo_lite.code_reward(texts, tests=[tests] * 6, entry_point=["add"] * 6)
-for (name, code), reward in zip(programs.items(), paid, strict=True):
-    result = run_program(code, "add", tests)
-    print(f"{name:13} {reward!s:5} {result.status:12} {result.passed}")
 
 # %% [markdown]
-# All tests or nothing; `partial_credit=True` would pay the half. The endless loop was stopped at its limit, and the file was out of reach. `True` is not 1. The reason of a verdict can be read:
-
-# %% tags=["result-reason"]
-run_program(programs["half right"], "add", tests).message
-
-# %% [markdown]
-# Many tasks ask for a program that reads and prints. Its tests hold a text to read and the text to print, and there is no function to name:
-
-# %% tags=["result-reads-and-prints"]
-adder = "a, b = map(int, input().split())\nprint(a + b)"
-run_program(adder, None, [{"input": "2 3", "output": "5"}]).status
-
-# %% [markdown]
-# ## The protocol
+# - *search*: a list of all candidates contains every truth.
+# - *evaluate*: the answer is run as code, among the variables of the checker. One of them is the truth. It could as well have deleted your files.
+# - *count_tags*: what is paid by the piece is written by the piece.
 #
-# So that functions can be mixed, they all follow one protocol. It is that of TRL, a library for this kind of training, so the same functions work there.
+# The repairs are at hand. Read one place and compare values, run nothing, and pay a tag only if it stands there once.
+
+
+# %% tags=["result-three-hacks"]
+def repaired(hole, text):
+    if hole is count_tags:
+        return grpo_lite.tag_count_reward([text])[0]
+    return grpo_lite.boxed_reward([text], ground_truth=["7"])[0]
+
+
+print("            hack  after  honest")
+for hole, hack in hacks.items():
+    paid = hole(hack), repaired(hole, hack), repaired(hole, group[0])
+    print(f"{hole.__name__:11} {paid[0]:4} {paid[1]:6} {paid[2]:7}")
+
+# %% [markdown]
+# All three earned, the last one ten times as much as a right answer. After the repair none does, and the honest text is still paid. That third column matters: a reward that pays nobody cannot be hacked either. What a *trained* model makes of such holes is the matter of lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/).
 #
-# 1. A reward function is called with keywords: `prompts`, `completions`, and every further column of the data set, such as `ground_truth`.
-# 2. Columns that it does not need end up in `**columns`, and it ignores them.
-# 3. It returns one number a completion, or `None` where it cannot judge.
+# ## One number a completion
 #
 # Asking $K$ functions about $B$ completions gives a table with one row for each completion and one column for each function. A tensor has no `None`; it has nan, *not a number*.
 
@@ -406,20 +366,20 @@ scores
 # %% [markdown]
 # The right column, 1, 0, 1, 0, holds the four rewards with which lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) begins.
 
+
 # %% tags=["same-score_completions"]
-truths = ["7", None, "9", None]  # math_reward cannot judge without a truth
-for functions in (length_reward, [length_reward, grpo_lite.math_reward]):
+def even_rows(completions, **columns):  # cannot judge every other row
+    return [None if i % 2 else 1.0 for i in range(len(completions))]
+
+
+for functions in (length_reward, [length_reward, even_rows]):
     mine, packaged = (
-        score(functions, prompts, group, ground_truth=truths)
+        score(functions, prompts, group)
         for score in (score_completions, grpo_lite.score_completions)
     )
     torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
 
 # %% [markdown]
-# The packaged function also refuses a list of another length. A common slip is to skip the completions that one cannot judge, instead of returning `None` for them. All later rewards would then move up one place, to completions that did not earn them.
-#
-# ## One number a completion
-#
 # GRPO needs one reward $r_i$ for each completion $o_i$. So each function gets a weight $w_k$, and each row of the table $R$ is added up:
 #
 # $$r_i = \sum_{k=1}^{K} w_k R_{ik}$$
@@ -459,212 +419,31 @@ for weights in (None, [1.0, 0.5, -2.0]):
     torch.testing.assert_close(mine, packaged, rtol=0, atol=0, equal_nan=True)
 
 # %% [markdown]
-# ## Two tasks in one data set
+# ## What a weight does
 #
-# A data set may hold problems of two kinds. A row of mathematics has a truth and no tests, a row of code the other way round. Each function judges where it finds its column. Two prompts, two completions each, first the good one:
-
-# %% tags=["result-two-tasks"]
-two_tasks = {
-    "prompts": ["What is 2 + 2?"] * 2 + ["Write add(a, b)."] * 2,
-    "completions": [r"\boxed{4}", r"\boxed{5}", fenced(right), fenced(draft)],
-    "task": ["math", "math", "code", "code"],
-    "ground_truth": ["4", "4", None, None],
-    "tests": [None, None, tests, tests],
-    "entry_point": [None, None, "add", "add"],
-}
-
-
-def judged(*reward_funcs):
-    scores = grpo_lite.score_completions(reward_funcs, **two_tasks)
-    rewards = grpo_lite.combine_rewards(scores)
-    print(scores)
-    print("rewards   ", rewards)
-    print("advantages", grpo_lite.group_advantages(rewards, num_generations=2))
-    return scores
-
-
-scores = judged(grpo_lite.math_reward, grpo_lite.code_reward)
-
-# %% [markdown]
-# Each column of the table is filled on its own rows and only there, and the sum takes from each row the one judgement that it has.
+# Here is a common thought: "The form is a small matter, so I give it a small weight." It holds as long as some answers of a group are right and some wrong. Then comes the comparison with the group, which divides by its spread (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) builds it).
 #
-# ## Break it: a misspelt task
-#
-# Often a function looks into a column `task` to see whether a row is its own.
-#
-# **Predict.** Read the next cell. What will the model learn about programs?
+# **Predict.** Eight answers to a hard prompt, all wrong; three of them have the form. The form weighs 1, 0.2, 0.01 or 0.001. How hard is the form pushed, compared with a weight of 1?
 
-
-# %% tags=["result-misspelt-task"]
-def coding_reward(task, **columns):
-    paid = grpo_lite.code_reward(**columns)
-    return [p if t == "coding" else None for p, t in zip(paid, task, strict=True)]
-
-
-misspelt = judged(grpo_lite.math_reward, coding_reward)
-
-# %% [markdown]
-# Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. An advantage of 0 is no push at all. The run goes on, the math reward may rise, and half of the data is dead.
-#
-# The repair is one word. The protection is one line: a column that is nan from top to bottom never judged anything.
-
-# %% tags=["result-never-judged"]
-print(misspelt.isnan().all(dim=0), scores.isnan().all(dim=0))
-
-# %% [markdown]
-# ## Break it: attack your own reward
-#
-# Earning a reward without doing what it was meant for is called **reward hacking**. Here are five rewards for *What is 3 + 4?* and *Write add(a, b)*. Each was written in good faith, and each has a hole.
-
-# %%
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-
-
-def search(text):  # the truth stands in the text
-    return float("7" in text)
-
-
-def evaluate(text, truth=7):  # 7, 7.0 and 14/2 are all right
-    return float(eval(text.removeprefix("<answer>").removesuffix("</answer>")) == truth)
-
-
-def execute(text):  # run the program, look at what it returns
-    space = {}
-    exec(extract_program(text), space)
-    return float(space["add"](2, 3) == 5)
-
-
-def one_test(text):  # the same in the sandbox
-    return grpo_lite.code_reward([text], tests=[tests[:1]], entry_point=["add"])[0]
-
-
-def count_tags(text):  # a quarter for each tag
-    return sum(text.count(tag) for tag in TAGS) / 4
-
-
-# %% [markdown]
-# **Predict.** Attack them: for each, write a text that is paid and in which nothing was added up. Do all five before you read on.
-
-# %%
-hacks = {
-    search: " ".join(str(number) for number in range(100)),
-    evaluate: "<answer>truth</answer>",
-    execute: fenced(
-        "class Yes:\n    def __eq__(self, other): return True\n"
-        "def add(a, b): return Yes()"
-    ),
-    one_test: fenced("def add(a, b): return 5"),
-    count_tags: "<think>" * 40,
-}
-
-# %% [markdown]
-# - *search*: a list of all candidates contains every truth.
-# - *evaluate*: the answer is run as code, among the variables of the checker. One of them is the truth. It could as well have deleted your files.
-# - *execute*: the program hands back an object, and that object is asked whether it equals 5. (We wrote this program ourselves, so it may run here. A model's may not.)
-# - *one_test*: nothing is wrong with the checker. A constant passes a single test.
-# - *count_tags*: what is paid by the piece is written by the piece.
-#
-# The repairs are at hand. Read one place and compare values; compare outside; test more; pay a tag only if it stands there once.
-
-
-# %% tags=["result-five-hacks"]
-def repaired(hole, text):
-    if hole in (search, evaluate):
-        return grpo_lite.math_reward([text], ground_truth=["7"])[0]
-    if hole in (execute, one_test):
-        return grpo_lite.code_reward([text], tests=[tests], entry_point=["add"])[0]
-    return grpo_lite.tag_count_reward([text])[0]
-
-
-print("            hack  after  honest")
-for hole, hack in hacks.items():
-    honest = fenced(right) if hole in (execute, one_test) else group[0]
-    paid = hole(hack), repaired(hole, hack), repaired(hole, honest)
-    print(f"{hole.__name__:11} {paid[0]:4} {paid[1]:6} {paid[2]:7}")
-
-# %% [markdown]
-# All five earned, the last one ten times as much as a right answer. After the repair none does, and the honest text is still paid. That third column matters: a reward that pays nobody cannot be hacked either. What a *trained* model makes of such holes is the matter of lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/).
-#
-# ## Shaping
-#
-# Beside the reward for being right, people pay small amounts for how an answer is written, to steer it. None of these functions knows what is right, so each can be earned without solving anything.
-#
-# **Tags, one by one.** `format_reward` pays nothing before all is in place. A model that never hits the whole form by chance finds it in quarters.
-
-
-# %% tags=["define-tag_count_reward"]
-def tag_count_reward(completions, **columns):
-    texts = [text_of(completion) for completion in completions]
-    return [sum(text.count(tag) == 1 for tag in TAGS) / 4 for text in texts]
-
-
-# %% [markdown]
-# **Repetition.** Of all runs of $n$ tokens, the share that stood there before costs points. Tokens are the pieces in which a model reads and writes (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/)); they come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
-
-
-# %% tags=["define-repetition_penalty_reward"]
-def repetition_penalty_reward(ngram_size=3, max_penalty=-1.0):
-    def repeated(ids):
-        starts = range(len(ids) - ngram_size + 1)
-        runs = [tuple(ids[i : i + ngram_size]) for i in starts]
-        return 1 - len(set(runs)) / len(runs) if runs else 0.0
-
-    def reward(completions, completion_ids, **columns):
-        return [max_penalty * repeated(ids) for ids in completion_ids]
-
-    return reward
-
-
-# %% [markdown]
-# **One language.** The share of the letters of the thinking that belong to one script. Unicode gives each letter a name that begins with its script.
-
-
-# %% tags=["define-language_consistency_reward"]
-def language_consistency_reward(script):
-    def share(text):
-        thought, closed, rest = text.rpartition("</think>")
-        letters = re.sub("</?(think|answer)>", "", thought if closed else rest)
-        names = [unicodedata.name(char, "") for char in letters if char.isalpha()]
-        mine = sum(name.split(" ")[0] == script for name in names)
-        return mine / max(len(names), 1)
-
-    def reward(completions, **columns):
-        return [share(text_of(completion)) for completion in completions]
-
-    return reward
-
-
-# %% [markdown]
-# Four texts, with characters as tokens.
-#
-# **Predict.** Which of them earns most?
-
-# %% tags=["same-tag_count_reward", "same-repetition_penalty_reward", "same-language_consistency_reward", "result-shaping"]
-shaped = {
-    "honest": group[0],
-    "empty": "<think>a</think><answer></answer>",
-    "loop": "<think>" + " seven" * 20,
-    "mixed": "<think>three и четыре</think><answer>7</answer>",
-}
-texts = list(shaped.values())
-columns = {"completions": texts, "completion_ids": [list(map(ord, t)) for t in texts]}
-print(" " * 10, *(f"{name:>7}" for name in shaped))
-for ours, packaged in (
-    (tag_count_reward, grpo_lite.tag_count_reward),
-    (repetition_penalty_reward(8), grpo_lite.repetition_penalty_reward(8)),
-    (
-        language_consistency_reward("LATIN"),
-        grpo_lite.language_consistency_reward("LATIN"),
-    ),
-):
-    pay = packaged(**columns)
-    assert pay == ours(**columns)
-    print(
-        f"{packaged.__name__.split('_')[0]:10}", *(f"{points:7.2f}" for points in pay)
+# %% tags=["result-weights"]
+form = torch.tensor([1.0, 1, 1, 0, 0, 0, 0, 0])
+none_right, one_right = torch.zeros(8), torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 0])
+print("weight   form, none right   form, one right   right, no form")
+for weight in (1.0, 0.2, 0.01, 0.001):
+    table = (
+        torch.stack([form, none_right], dim=1),
+        torch.stack([form, one_right], dim=1),
     )
+    wrong, mixed = (
+        grpo_lite.group_advantages(combine_rewards(scores, [weight, 1.0]), 8)
+        for scores in table
+    )
+    print(f"{weight:<8} {wrong[0]:+16.3f} {mixed[0]:+17.3f} {mixed[3]:+16.3f}")
 
 # %% [markdown]
-# *empty*: it has all the tags, does not repeat itself, and its one thought is a Latin letter. *honest* thinks in digits, which belong to no script. So keep the weights of such functions small against the reward for being right, and read what the model writes for them. A small weight rules only where some are right and some wrong. In a group without that difference, dividing by its spread gives the weight back: of eight wrong answers three have the form, and their advantages are 1.207, 1.206, 1.185 and 1.012 for weights of 1, 0.2, 0.01 and 0.001.
+# In a group without a right answer the weight is divided away: the advantages are 1.207, 1.206, 1.185 and 1.012. Only the small number in the denominator that avoids 0/0 is felt at last. In a group with one right answer a small weight is small, as it was meant.
+#
+# So while a model is never right, it learns the form, and *only* the form, at full speed, whatever its weight. That can be welcome: the form may be what makes right answers possible. Where it is not, leave the function out, or let it pay only together with a right answer.
 #
 # ## Exercises
 #
@@ -693,10 +472,30 @@ numbers_in(minus, form), numbers_in("<answer>7 or 9</answer>", form)
 # The right one gets 1, the wrong one $w$, more for $w > 1$. Any $0 < w < 1$ keeps the order. A small weight such as 0.2 can still help at the beginning: as long as a model is never right, the second function pays only zeros, and there is nothing to learn from. The right form is easier to hit by chance.
 
 # %% [markdown]
+# **3. Only together.** Write `form_if_right`: it pays 1 for an answer that is right and has the form, and 0 otherwise. With weights 0.2 for it and 1 for the right answer, what are the advantages of the eight wrong answers above, and of the four completions from the beginning?
+
+
+# %% tags=["solution", "result-solution-together"]
+def form_if_right(completions, **columns):
+    pairs = zip(format_reward(completions), boxed_reward(completions, **columns), strict=True)
+    return [form * right for form, right in pairs]
+
+
+scores = score_completions(
+    [form_if_right, boxed_reward], prompts, group, ground_truth=truth
+)
+rewards = combine_rewards(scores, [0.2, 1.0])
+print("rewards   ", rewards)
+print("advantages", grpo_lite.group_advantages(rewards, 4))
+
+# %% [markdown] tags=["solution"]
+# The eight wrong ones earn 0 and 0, so all their advantages are 0. Among the four, the form still decides between the two right answers, and the two wrong ones get the same.
+
+# %% [markdown]
 # ## What to remember
 #
-# > **Remember.** A reward function reads completions and returns one number each, or `None` where it cannot judge. Several are added up with weights. Compare answers as mathematics, and run programs in a sandbox. Before you train on a reward, attack it by hand: newlines, empty parts, two answers, a lost sign, a misspelt name, an answer that is run. What it pays for by mistake, the model can learn.
+# > **Remember.** A reward function reads completions and returns one number each, or `None` where it cannot judge. Several are added up with weights, and the group's spread divides a small weight away where nothing else differs. Before you train on a reward, attack it by hand: newlines, empty parts, two answers, a lost sign, an answer that is run. What it pays for by mistake, the model can learn.
 #
-# Rewards for the form, the right answer, tests of code and one language, by rules instead of a reward model: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948). The penalty for repetition: [Yeo et al. (arXiv:2502.03373)](https://arxiv.org/abs/2502.03373).
+# Rewards for the form and the right answer, by rules instead of a reward model: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948).
 #
-# **From here:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) lets a model write the completions.
+# **From here:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) compares these rewards within their group.

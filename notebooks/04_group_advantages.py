@@ -17,7 +17,7 @@
 #
 # How good is an answer? Better than its siblings, or worse. This lesson turns rewards into the signed numbers that push the model, and shows why GRPO needs no second network to do it.
 #
-# **Minutes:** 15 · **Needs:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) · **Gives:** `grpo_lite.group_advantages`, `grpo_lite.leave_one_out_advantages`
+# **Minutes:** 15 · **Needs:** [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/), [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) · **Gives:** `grpo_lite.group_advantages`, `grpo_lite.leave_one_out_advantages`
 
 # %% tags=["setup"]
 import sys
@@ -346,4 +346,4 @@ print("correct   ", grpo_lite.group_advantages(rewards, 2, scale_rewards="none")
 #
 # The paper's equation has no `eps`; TRL adds 1e-4, and so do we. The advantage stands in [DeepSeekMath, section 4.1.2 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Leaving one out is the baseline of [RLOO (arXiv:2402.14740)](https://arxiv.org/abs/2402.14740).
 #
-# **From here:** [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) measures how far the policy has drifted from where it started.
+# **From here:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) lets a model write the completions.

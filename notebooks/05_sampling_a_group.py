@@ -17,7 +17,7 @@
 #
 # GRPO learns from the differences between several answers to one question. This lesson draws those answers, one token at a time, and keeps for each token the probability with which it was really drawn.
 #
-# **Minutes:** 20 · **Needs:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
+# **Minutes:** 20 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
 
 # %% tags=["setup"]
 import sys

@@ -696,4 +696,4 @@ for bytes_each in (2, 4):
 #
 # The symbol $\pi_\theta(o_{i,t} \mid q, o_{i,<t})$ for the probability that is scored here, and the sum over $t \le \lvert o_i \rvert$ that the mask cuts off, stand in equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). Dropout is from [arXiv:1207.0580](https://arxiv.org/abs/1207.0580).
 #
-# **From here:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) says in which direction each of these tokens is to be pushed.
+# **From here:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) uses them for more than one step, and says how far one may go.

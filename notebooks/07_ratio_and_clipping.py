@@ -17,7 +17,7 @@
 #
 # Samples are expensive, so we want to take several steps with the same ones. The ratio keeps the second step honest, and the clip says how far to go. Four cases, one picture, and a `min` that is easy to get wrong.
 #
-# **Minutes:** 20 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) · **Gives:** `grpo_lite.importance_ratio`, `grpo_lite.clipped_surrogate`
+# **Minutes:** 20 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) · **Gives:** `grpo_lite.importance_ratio`, `grpo_lite.clipped_surrogate`
 
 # %% tags=["setup"]
 import sys
@@ -160,7 +160,7 @@ print("gradient", padded.grad)
 # |---|---|---|---|
 # | policy, $\pi_\theta$ | the model in training | every step | everywhere |
 # | old, $\pi_{\theta_{\text{old}}}$ | the policy that sampled this batch | every new batch | the ratio |
-# | reference, $\pi_{\text{ref}}$ | the model before training | never | the KL penalty of lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) |
+# | reference, $\pi_{\text{ref}}$ | the model before training | never | the KL penalty of lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) |
 #
 # **The ratio is between the policy and the old policy. The reference never enters it.** Exercise 2 shows what happens otherwise.
 #
@@ -651,4 +651,4 @@ for name, difference in (("same program ", 0.0), ("other program", 0.002)):
 #
 # Sources: the clipped objective is [PPO, eq. 7 (arXiv:1707.06347)](https://arxiv.org/abs/1707.06347), and stands for each token in [DeepSeekMath, eq. 3 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). `epsilon_high`: [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476). `delta`: dual-clip PPO ([arXiv:1912.09729](https://arxiv.org/abs/1912.09729)). Sequence ratios: [GSPO (arXiv:2507.18071)](https://arxiv.org/abs/2507.18071).
 #
-# **From here:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) puts advantages, ratio, clip and KL together into one number with a gradient.
+# **From here:** [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) is the other brake: a price for leaving the model from which the training began. If you leave it off, go on to [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/).

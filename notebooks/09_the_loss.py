@@ -17,7 +17,7 @@
 #
 # Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
 #
-# **Minutes:** 20 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/), [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/), [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) · **Gives:** `grpo_lite.grpo_loss`
+# **Minutes:** 20 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
 
 # %% tags=["setup"]
 import sys
@@ -655,4 +655,4 @@ print(grpo_lite.grpo_loss(zeros, None, advantages, long_mask, loss_type="bnpo").
 #
 # The loss is equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with the KL estimate of its equation 4. REINFORCE is due to Williams (1992); PPO's clip, which the loss inherits, to [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
 #
-# **From here:** [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) returns to the notebook that this course grew from, reproduces its numbers, and repairs it.
+# **From here:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) puts a loop around it, and trains a model.

@@ -17,7 +17,7 @@
 #
 # This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model.
 #
-# **Minutes:** 20 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
+# **Minutes:** 20 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
 # %% tags=["setup"]
 import sys
@@ -498,4 +498,4 @@ torch.testing.assert_close(parts, gradient(first, **fixed))
 #
 # The loop is algorithm 1 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with its outer loop over new references left out. Leaving out groups without spread, and sampling others in their place, is the dynamic sampling of [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476).
 #
-# **From here:** [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) breaks this loop. [PPO and GRPO side by side](https://grpo-lite.github.io/grpo-lite/lessons/ppo_and_grpo/) trains the same model with a critic.
+# **From here:** [Your own task](https://grpo-lite.github.io/grpo-lite/lessons/your_own_task/) trains a model on a task of your own, and [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) shows what can go wrong. This was the last lesson of the core path.

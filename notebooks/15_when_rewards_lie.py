@@ -17,7 +17,7 @@
 #
 # A reward function says what we can measure, and we hope that it is what we want. Training finds every difference between the two. Here a model is trained on three rewards that sound reasonable; each time the reward climbs and the model gets worse.
 #
-# **Minutes:** 30 · **Needs:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/), [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a table to fill in before any training, and the signs of a hacked reward
+# **Minutes:** 30 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a table to fill in before any training, and the signs of a hacked reward
 
 # %% tags=["setup"]
 import sys
@@ -276,7 +276,7 @@ for seed in (1, 2):
 # %% [markdown]
 # ## Does a KL penalty help?
 #
-# It is often said that the penalty of lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) keeps the model from exploiting the reward. It keeps the model near the base model; that is not the same.
+# It is often said that the penalty of lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) keeps the model from exploiting the reward. It keeps the model near the base model; that is not the same.
 #
 # **Predict.** The reward is *found*. With a large enough $\beta$ the cheat is not learned. Is there a $\beta$ at which honest adding is?
 

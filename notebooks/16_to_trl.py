@@ -17,7 +17,7 @@
 #
 # One day the model is too large for the trainer of this course. TRL's trainer takes the same reward functions and settings of the same names. Here both train on the same task, side by side, until you know what changes on the day you move.
 #
-# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/), [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/) · **Gives:** a script for TRL that you can read line by line
+# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a script for TRL that you can read line by line
 
 # %% tags=["setup"]
 import sys

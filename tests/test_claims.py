@@ -158,7 +158,7 @@ def test_only_the_average_of_the_uncorrected_penalty_is_bounded():
         mean = p @ pushes
         assert mean.abs().max() < 1
         spreads.append((p @ (pushes - mean).square().sum(dim=1)).sqrt())
-    says("notebooks/*_kl.py", f"spread of {spreads[0]:,.0f}, with the ratio {spreads[1]:.2f}")
+    says("notebooks/*_gradients_of_kl.py", f"spread of {spreads[0]:,.0f}, with the ratio {spreads[1]:.2f}")
 
 
 # Rewards and advantages

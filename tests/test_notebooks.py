@@ -57,7 +57,7 @@ def test_lesson_has_the_anatomy_of_a_lesson(script):
     assert "arxiv.org/abs/" in prose
 
 
-FULL = {"rewards", "ppo_and_grpo"}  # pages without room for a question
+FULL = {"ppo_and_grpo"}  # pages without room for a question
 
 
 @every_lesson

@@ -72,9 +72,9 @@ class TestRewards:
     def test_two_tasks(self):
         judged = torch.tensor([[1.0, nan], [0.0, nan], [nan, 1.0], [nan, 0.0]])
         rewards = torch.tensor([1.0, 0.0, 1.0, 0.0])
-        assert_shown("rewards", "two-tasks", judged, rewards, gl.group_advantages(rewards, 2))
+        assert_shown("answers_and_programs", "two-tasks", judged, rewards, gl.group_advantages(rewards, 2))
         judged[2:], rewards[2:] = nan, nan
-        assert_shown("rewards", "misspelt-task", judged, rewards, gl.group_advantages(rewards, 2))
+        assert_shown("answers_and_programs", "misspelt-task", judged, rewards, gl.group_advantages(rewards, 2))
 
     def test_shaping(self):
         honest = r"<think>3 + 4 = 7</think><answer>\boxed{7}</answer>"
@@ -83,7 +83,7 @@ class TestRewards:
         functions = [gl.tag_count_reward, gl.repetition_penalty_reward(8), gl.language_consistency_reward("LATIN")]
         ids = [[ord(character) for character in text] for text in texts]
         pay = gl.score_completions(functions, [""] * 4, texts, completion_ids=ids)
-        assert shown("rewards", "shaping") == pytest.approx(pay.T.flatten().tolist(), abs=0.0051)
+        assert shown("answers_and_programs", "shaping") == pytest.approx(pay.T.flatten().tolist(), abs=0.0051)
 
 
 class TestSampling:
@@ -156,7 +156,7 @@ class TestKL:
     def test_by_hand(self, kl):
         k = kl(self.policy.log(), self.reference.log())
         tag = f"{kl.__name__.removeprefix('kl_')}-by-hand"
-        assert_shown("kl", tag, k, (self.policy * k).sum(dim=1))
+        assert_shown("the_leash", tag, k, (self.policy * k).sum(dim=1))
 
     def test_value_and_spread(self):
         p, rows = self.logps.exp(), []
@@ -164,7 +164,7 @@ class TestKL:
             k = kl(self.logps, self.ref_logps)
             mean = (p * k).sum()
             rows += [mean, (p * (k - mean) ** 2).sum().sqrt(), k.min()]
-        assert_shown("kl", "value-and-spread", *rows)
+        assert_shown("the_leash", "value-and-spread", *rows)
 
     def test_expected_gradients(self):
         def pull(k):
@@ -173,7 +173,7 @@ class TestKL:
             return torch.autograd.grad((logps.exp().detach() * k(logps, self.ref_logps)).sum(), logits)[0]
 
         # Below k2 and k3 the lesson shows the exact gradient of the KL that each of them pulls along.
-        assert_shown("kl", "gradients", *map(pull, (gl.kl_k1, gl.kl_k2, gl.kl_k2, gl.kl_k3, gl.kl_k3)))
+        assert_shown("gradients_of_kl", "gradients", *map(pull, (gl.kl_k1, gl.kl_k2, gl.kl_k2, gl.kl_k3, gl.kl_k3)))
 
 
 class TestRatio:

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ["train", "rewards"]
 TOOLS = ["beartype", "hypothesis", "pytest", "pytest-xdist", "ipykernel", "ipywidgets", "nbclient"]
-LESSONS = ["sampling_a_group", "token_logprobs", "kl"]
+LESSONS = ["sampling_a_group", "token_logprobs", "the_leash"]
 WITHOUT = ["config", "cli"]  # TRL stands beside the settings; the command line has to be installed
 # TRL is not there, nor what shows a run; what runs programs has its versions fixed, and would be built first.
 SELECTION = ["-m", "not slow", "-k", "not trl and not tracker and not tensorboard and not sandbox and not programs"]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 
+from clean import picture, table
 from nbconvert.filters import ansi2html
 from pygments import highlight
 from pygments.filter import simplefilter
@@ -122,7 +123,7 @@ def _output(output: dict, cell: dict, warn: Warn, figures: Iterator[int]) -> str
     if best == "image/svg+xml":
         return figure(data[best], cell["metadata"].get("alt", ""), next(figures), warn)
     if best == "text/html":
-        return f'<div class="nb-output nb-html">{_table_headers(data[best])}</div>'
+        return f'<div class="nb-output nb-html">{_table_headers(table(data[best]))}</div>'
     if best == "text/latex":
         return f'<div class="nb-output nb-math">{escape(data[best], quote=False)}</div>'
     if best is None or "image/png" in data:
@@ -136,9 +137,8 @@ def _printed(text: str, kind: str) -> str:
 
 
 def _table_headers(html: str) -> str:
-    """Drop what pandas adds for its own page; an empty header cell would be read out as a header without a name."""
-    html = re.sub(r"<style.*?</style>", "", html, flags=re.S)
-    return html.replace("<th></th>", "<td></td>").replace(' border="1"', "")
+    """An empty header cell would be read out as a header without a name."""
+    return html.replace("<th></th>", "<td></td>")
 
 
 def borrowed_figure(cells: Iterable[dict], tag: str, number: int, warn: Warn) -> str:
@@ -169,11 +169,7 @@ def figure(svg: str, alt: str, number: int, warn: Warn) -> str:
     """
     if not alt.strip():
         warn('a figure has no alternative text: add `alt="..."` to the metadata of its cell')
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<(metadata|title|desc)\b.*?</\1>", "", svg, flags=re.S)
-    # matplotlib's style is a rule for *, which would reach every SVG of the page; a diagram's is for its own class.
-    svg = re.sub(r"<style[^>]*>\s*\*.*?</style>", "", svg, flags=re.S)
-    svg = re.sub(r' (role|aria-labelledby)="[^"]*"', "", svg)
+    svg = picture(svg, warn)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="fig{number}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#fig{number}-", svg)
     svg = re.sub(r">\s+<", "><", svg).strip()

@@ -1,7 +1,7 @@
 """What the build knows of the lessons, and the one place where they get their numbers.
 
 A lesson is a file `notebooks/NN_KEY.ipynb`, and its number stands in that name alone. Its page is `lessons/KEY/`, so
-that links survive a move. Texts call it by its title and link to that address in full, `[KL](https://SITE/lessons/kl/)`,
+that links survive a move. Texts call it by its title and link to that address in full, `[The leash](https://SITE/lessons/the_leash/)`,
 which leads somewhere from Jupyter, Colab and GitHub too.
 """
 

@@ -7,7 +7,7 @@ const TOKENS = ["a", "b", "c", "d", "e"];
 const MOST = 500; // tokens to draw
 const LEFT = 24;
 const HEIGHT = 214;
-const REFERENCE = grpo.softmax([2, 1, 0, 0, -1]); // both as in the lesson "KL"
+const REFERENCE = grpo.softmax([2, 1, 0, 0, -1]); // both as in the lesson "The leash"
 const PRESETS = { far: grpo.softmax([6, 4, 0, -4, 2]), same: REFERENCE };
 
 class KlExplorer extends Explorer {

@@ -17,7 +17,7 @@
 #
 # The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins. The last question has an answer that looks clear until one asks why.
 #
-# **Minutes:** 45 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
+# **Minutes:** 45 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
 
 # %% tags=["setup"]
 import sys
@@ -593,7 +593,7 @@ print("rewards   ", with_penalty)
 print("advantages", gae(with_penalty, torch.zeros(1, 2), two, lam=1.0))
 
 # %% [markdown]
-# The first token's advantage is 0.75: it pays its own 0.05 and the 0.2 of the token after it, to which it has led. In the loss each token pays for itself alone. Note that it is k1 which is subtracted from the reward, no penalty in a loss; lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) says why it is right here.
+# The first token's advantage is 0.75: it pays its own 0.05 and the 0.2 of the token after it, to which it has led. In the loss each token pays for itself alone. Note that it is k1 which is subtracted from the reward, no penalty in a loss; lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) says why it is right here.
 #
 # ## When all are right
 #

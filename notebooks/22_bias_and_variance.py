@@ -17,7 +17,7 @@
 #
 # A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? Here both questions get exact answers, without one random number, in a world so small that everything that can happen fits into a list.
 #
-# **Minutes:** 35 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/), [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/), [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
+# **Minutes:** 35 · **Needs:** [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
 
 # %% tags=["setup"]
 import sys
@@ -405,7 +405,7 @@ plotting.lines(
 #
 # ## The KL penalty
 #
-# Back to the 15 completions, with a reference. Lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/) met three estimators of $\mathrm{KL}(\pi_\theta \Vert \pi_{\text{ref}})$ on single tokens. Here they are summed over the tokens of a completion, near the reference and far from it.
+# Back to the 15 completions, with a reference. Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) met three estimators of $\mathrm{KL}(\pi_\theta \Vert \pi_{\text{ref}})$ on single tokens. Here they are summed over the tokens of a completion, near the reference and far from it.
 
 # %% tags=["result-kl-value"]
 elsewhere = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
@@ -472,7 +472,7 @@ for name, x in gradients.items():
 # %% [markdown]
 # - **k1 in the loss**, summed over tokens, averages to nothing at all: its gradient is the score itself, and scores average to 0, so there is no direction (`nan`). Averaged over each completion, as `grpo` does, its gradient is that of the mean of $1/|o|$, whatever the reference. A test follows it from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
 # - **k2**, and **k3 times the ratio** (TRL's `use_bias_correction_kl`, from DeepSeek-V3.2, [arXiv:2512.02556](https://arxiv.org/abs/2512.02556)), give the same average: the gradient of the KL of each next token. It misses one thing: that a changed token also changes which prefixes come up later ([arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Hence 0.99 and not 1. Far from the reference it is less; the directions for 200 random pairs: median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion.
-# - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token (lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/)). Near the reference the two are alike.
+# - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token (lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/)). Near the reference the two are alike.
 # - **k1 in the reward** is exact. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
 #
 # The best estimator of a number is not the best loss.

@@ -47,7 +47,7 @@ transformers.logging.set_verbosity_error()
 # It also got right what is easiest to get wrong:
 #
 # - The surrogate takes the `min`, for advantages of both signs (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
-# - The KL estimate has the reference over the policy, and the right sign everywhere (lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/)).
+# - The KL estimate has the reference over the policy, and the right sign everywhere (lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/)).
 # - There is no critic, and rewards are plain functions (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)).
 # - The minus sign stands in front of everything, and β · KL is subtracted inside (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
 #
@@ -357,7 +357,7 @@ with torch.no_grad():
 show("KL at step 0", *kls)
 
 # %% [markdown]
-# A penalty pulls the policy towards the reference, whatever that is. Here it would pull towards noise. Repair: copy, then freeze (lesson [KL](https://grpo-lite.github.io/grpo-lite/lessons/kl/)).
+# A penalty pulls the policy towards the reference, whatever that is. Here it would pull towards noise. Repair: copy, then freeze (lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/)).
 #
 # ## 11 to 15: masks and loss
 #

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks colab parity bench base real models mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real models mutants check clean
 
 install: .venv/installed
 
@@ -75,9 +75,14 @@ notebooks: install
 	  --ClearMetadataPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
 	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=alt \
+	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask=caption \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=jupytext $(addsuffix .ipynb,$(NB))
 	$(BIN)/python -c "$$TIDY" $(addsuffix .ipynb,$(NB))
+
+# What a reader needs for each lesson, into its head and the drawn map; the rule is in docs/theme/lessons.py.
+minutes: install
+	$(BIN)/python docs/theme/lessons.py
 
 # The lessons as they stand in the last commit, with what Colab has and no repository around.
 colab: install

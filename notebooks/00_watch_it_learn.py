@@ -17,7 +17,7 @@
 #
 # A small language model does sums, and does them badly. We pay it for right answers and for nothing else, and within a hundred steps it finds out that thinking first pays.
 #
-# **Minutes:** 10 · **Needs:** nothing · **Gives:** a first look at everything that the lessons then take apart
+# **Minutes:** 15 · **Needs:** nothing · **Gives:** a first look at everything that the lessons then take apart
 
 # %% tags=["setup"]
 import sys
@@ -183,7 +183,7 @@ trainer = learn()
 #
 # ## What it found out
 
-# %% tags=["figure-learning"] alt="Two panels over 100 training steps. Above: the share of sampled completions that think rises from 0.34 to 1.0 within 40 steps; the share that is right follows, from 0.31 to 0.89 at step 40 and 0.99 at the end. A guess would be right in 0.1. Below: their mean length grows from 6 to 10 tokens, together with thinking."
+# %% tags=["figure-learning", "drawing"] alt="Two panels over 100 training steps. Above: the share of sampled completions that think rises from 0.34 to 1.0 within 40 steps; the share that is right follows, from 0.31 to 0.89 at step 40 and 0.99 at the end. A guess would be right in 0.1. Below: their mean length grows from 6 to 10 tokens, together with thinking." caption="Thinking spreads first, right answers follow, and completions grow longer with thinking."
 measured = [record for record in trainer.history if record.get("eval")]
 
 
@@ -237,7 +237,7 @@ plotting.lines(
 #
 # A model can be judged by its favourite completion or by all that it does. Here are both.
 
-# %% alt="Two panels over 100 training steps, greedy against sampled. Greedy accuracy and the greedy share that thinks stay near 0.1 and 0 at first and jump to 1.0 between steps 10 and 15. The sampled curves rise gradually; sampled accuracy is at 0.51 when greedy accuracy is already at 1.0."
+# %% tags=["drawing"] alt="Two panels over 100 training steps, greedy against sampled. Greedy accuracy and the greedy share that thinks stay near 0.1 and 0 at first and jump to 1.0 between steps 10 and 15. The sampled curves rise gradually; sampled accuracy is at 0.51 when greedy accuracy is already at 1.0." caption="What is sampled changes step by step; the greedy answer jumps."
 plotting.lines(
     steps,
     {"greedy": curve("greedy_accuracy"), "sampled": curve("sampled_accuracy")},

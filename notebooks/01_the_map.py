@@ -17,7 +17,7 @@
 #
 # The whole of GRPO once around, on a model small enough to watch every step. Afterwards each lesson takes one piece apart, and you know where it belongs.
 #
-# **Minutes:** 20 · **Needs:** Python and PyTorch · **Gives:** the whole picture
+# **Minutes:** 25 · **Needs:** Python and PyTorch · **Gives:** the whole picture
 
 # %% tags=["setup"]
 import sys
@@ -56,7 +56,7 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 #
 # Here is the whole picture. Some of its words come later in this lesson.
 
-# %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again."
+# %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again." caption="Once around: sample a group, judge it, compare, update, sample again."
 plotting.diagram("loop")
 
 # %% [markdown]
@@ -188,7 +188,7 @@ for i in range(G):
     name = texts[i] or "(end)"
     print(f"{name:6} advantage {advantages[i]:+.4f}   change {change[i]:+.4f}")
 
-# %% alt="Bars of the change of log-prob after one step for four completions. Those with rewards 2 and 1 rose, by 1.89 and 0.34; the two with reward 0 fell, by 2.26 and 2.02."
+# %% tags=["drawing"] alt="Bars of the change of log-prob after one step for four completions. Those with rewards 2 and 1 rose, by 1.89 and 0.34; the two with reward 0 fell, by 2.26 and 2.02." caption="One step: what was paid above the mean has become likelier, the rest rarer."
 plotting.bars(
     {"change": change},
     [f"{texts[i] or '(end)'}\nreward {rewards[i]:.0f}" for i in range(G)],
@@ -236,7 +236,7 @@ def train(seed, steps=15, num_generations=8, old_is=None):
 # %% [markdown]
 # **Predict.** A completion has at most 5 tokens, so at most 5 points. How many groups of 8 does it take to get near 5? Three seeds, to see how much is luck.
 
-# %% alt="Mean reward of each group over 15 steps, three seeds. All start between 0 and 0.4, pass 4 between step 5 and step 7, and end between 4.75 and 4.9."
+# %% alt="Mean reward of each group over 15 steps, three seeds. All start between 0 and 0.4, pass 4 between step 5 and step 7, and end between 4.75 and 4.9." caption="Three seeds, one outcome: within 15 steps nearly every token is a seven."
 runs = {f"seed {seed}": train(seed) for seed in range(3)}
 plotting.lines(
     range(1, 16),
@@ -272,7 +272,7 @@ plotting.lines(
 #
 # GRPO does with two of them, and trains one.
 
-# %% tags=["diagram"] alt="Two columns from top to bottom. PPO has four models, of which two are trained: the policy, trained, writes one completion of a prompt; a frozen reward model gives it a reward r, a critic, trained, says which values V to expect, a frozen reference gives a KL penalty that is taken off the reward; the three make one advantage per token. GRPO has two models, of which one is trained: the policy writes a group of G completions; a reward function, which is no model, gives rewards; the group, which is no model either, gives the mean to compare with; that makes one advantage per completion. A frozen reference is kept only if beta is above 0, and its KL goes into the loss. Both end in ratio, clip and gradient step. The old policy is no further model: its log-probs were stored when it sampled."
+# %% tags=["diagram"] alt="Two columns from top to bottom. PPO has four models, of which two are trained: the policy, trained, writes one completion of a prompt; a frozen reward model gives it a reward r, a critic, trained, says which values V to expect, a frozen reference gives a KL penalty that is taken off the reward; the three make one advantage per token. GRPO has two models, of which one is trained: the policy writes a group of G completions; a reward function, which is no model, gives rewards; the group, which is no model either, gives the mean to compare with; that makes one advantage per completion. A frozen reference is kept only if beta is above 0, and its KL goes into the loss. Both end in ratio, clip and gradient step. The old policy is no further model: its log-probs were stored when it sampled." caption="GRPO has the group in the place of the critic, and a function in that of the reward model."
 plotting.diagram("ppo-grpo")
 
 # %% [markdown]
@@ -426,7 +426,7 @@ for name, probability in (("old", 0.5), ("reference", 0.05)):
 #
 # The same in training: `train` from above, with the reference in the place of the old policy.
 
-# %% alt="Mean reward over 15 steps, averaged over three seeds. With the ratio to the old policy it climbs from 0.2 to 4.8; with the ratio to the reference it is the same for two steps and then stays between 0.8 and 1.5."
+# %% alt="Mean reward over 15 steps, averaged over three seeds. With the ratio to the old policy it climbs from 0.2 to 4.8; with the ratio to the reference it is the same for two steps and then stays between 0.8 and 1.5." caption="With the ratio to the reference, learning stalls after two steps."
 mixed_up = {f"seed {seed}": train(seed, old_is=reference) for seed in range(3)}
 plotting.lines(
     range(1, 16),

@@ -105,7 +105,7 @@ def draw_steps(panels, chance, gradient):
 #
 # Of three answers A, B and C, only A is right. At each step the dashed policy looks at all of them. The others see four sampled answers a step, as in GRPO.
 
-# %% alt="Probability of the right answer over 40 steps. A dashed curve, the exact gradient, rises smoothly from 0.5 to 0.98. Three jagged curves, each of a policy that sees four sampled answers a step, rise around it to about the same height."
+# %% alt="Probability of the right answer over 40 steps. A dashed curve, the exact gradient, rises smoothly from 0.5 to 0.98. Three jagged curves, each of a policy that sees four sampled answers a step, rise around it to about the same height." caption="Four sampled answers a step climb like the exact gradient, with noise."
 plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 
 # %% [markdown]
@@ -347,7 +347,7 @@ for name, advantages in judge(rewards + 2).items():
 # %% [markdown]
 # Here are all these groups: a dot for each step that can come out, as large as its probability.
 
-# %% alt="Two panels of dots with the same axes; each dot is the step of one possible group of four, its area the probability. Without a baseline the dots lie scattered from -1 to 1.5 along logit A and from -0.9 to 1.4 along logit B. With the leave-one-out baseline all dots lie close around a cross that marks the true gradient at 0.25 and -0.15; one large dot at 0, 0 stands for groups in agreement."
+# %% alt="Two panels of dots with the same axes; each dot is the step of one possible group of four, its area the probability. Without a baseline the dots lie scattered from -1 to 1.5 along logit A and from -0.9 to 1.4 along logit B. With the leave-one-out baseline all dots lie close around a cross that marks the true gradient at 0.25 and -0.15; one large dot at 0, 0 stands for groups in agreement." caption="Every possible step: the same on average, and far less scattered with a baseline."
 every = {name: steps_of(advantages) for name, advantages in judge(rewards + 2).items()}
 del every["group's own mean"]  # as leave-one-out, 3/4 as long
 draw_steps(every, chance, gradient)

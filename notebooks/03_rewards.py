@@ -57,7 +57,7 @@ group = [
 #
 # **Predict.** Rank the four completions under each of the three wishes. Is there one that is best under all three?
 
-# %% alt="Bars of the rewards of four completions. Length, in hundreds of characters, is highest for the wrong answer 3. Format is 1 for all but the third completion. Boxed is 1 for the two right answers, the first and the third."
+# %% tags=["drawing"] alt="Bars of the rewards of four completions. Length, in hundreds of characters, is highest for the wrong answer 3. Format is 1 for all but the third completion. Boxed is 1 for the two right answers, the first and the third." caption="The longest answer is wrong, and one right answer has no tags: three wishes, three rankings."
 truth = ["7"] * 4
 plotting.bars(
     {
@@ -118,7 +118,7 @@ def length_reward(completions, **columns):
 # %% [markdown]
 # Each function that we build is compared with the packaged one on the same inputs.
 
-# %% tags=["same-length_reward"]
+# %% tags=["same-length_reward"] caption="points for the group, a chat, an empty text and one of two lines"
 table = [*group, chat, "", "two\nlines"]
 assert length_reward(table) == grpo_lite.length_reward(table)
 
@@ -180,7 +180,7 @@ def format_reward(completions, **columns):
     return rewards
 
 
-# %% tags=["same-format_reward"]
+# %% tags=["same-format_reward"] caption="points for the group, the attacks, a chat and tags with spaces between"
 table = [*group, *attacks.values(), chat, " <think> a </think> <answer>\nb</answer>\n"]
 assert format_reward(table) == grpo_lite.format_reward(table)
 
@@ -264,7 +264,7 @@ def boxed_reward(completions, ground_truth, **columns):
     ]
 
 
-# %% tags=["same-boxed_reward"]
+# %% tags=["same-boxed_reward"] caption="points for the answers above, two boxes, and a fraction or a chat with a decimal as the truth"
 table = [
     *answers.values(),
     (r"\boxed{1/2}", "0.5"),
@@ -367,7 +367,7 @@ scores
 # The right column, 1, 0, 1, 0, holds the four rewards with which lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) begins.
 
 
-# %% tags=["same-score_completions"]
+# %% tags=["same-score_completions"] caption="one function and two, the second silent about every other row; every value, nan too"
 def even_rows(completions, **columns):  # cannot judge every other row
     return [None if i % 2 else 1.0 for i in range(len(completions))]
 
@@ -409,7 +409,7 @@ print(combine_rewards(with_nan, weights=[0.2, 1.0]))
 # %% [markdown]
 # The first two: *cannot judge* and *judged, zero points* add the same to a sum. The third row stays apart. A completion that nobody could judge is not a bad one.
 
-# %% tags=["same-combine_rewards"]
+# %% tags=["same-combine_rewards"] caption="16 × 3 random scores with gaps, with and without weights"
 random_scores = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
 random_scores[1::2, 0] = nan
 random_scores[0] = nan

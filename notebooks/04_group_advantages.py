@@ -138,7 +138,7 @@ group_advantages(torch.tensor([3.0, 1.0, 10.0, 4.0]), num_generations=2)
 # %% [markdown]
 # The same as in the packaged function, for every setting, on random rewards: value, shape and type.
 
-# %% tags=["same-group_advantages"]
+# %% tags=["same-group_advantages"] caption="value on 24 random rewards in groups of 8, for each way to scale; the loop agrees; no gradient passes"
 random_rewards = torch.randn(
     24, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
 )
@@ -162,7 +162,7 @@ assert not grpo_lite.group_advantages(random_rewards.requires_grad_(), 8).requir
 #
 # **Predict.** If we compared every reward with the mean of all four, which answers would be pushed the wrong way?
 
-# %% alt="Bars of four advantages. Against the batch mean both answers to the easy prompt are positive, 3.5 and 2.5, and both to the hard prompt negative, -2.5 and -3.5. Against the group mean the better answer of each prompt has 0.5 and the worse one -0.5."
+# %% alt="Bars of four advantages. Against the batch mean both answers to the easy prompt are positive, 3.5 and 2.5, and both to the hard prompt negative, -2.5 and -3.5. Against the group mean the better answer of each prompt has 0.5 and the worse one -0.5." caption="Against the batch an easy prompt pays for being easy; against its group the better answer wins."
 rewards = torch.tensor([9.0, 8.0, 3.0, 2.0])
 against_batch = rewards - rewards.mean()
 against_group = grpo_lite.group_advantages(
@@ -193,7 +193,7 @@ plotting.bars(
 #
 # Suppose 8 answers, scored 0 or 1, and $k$ of them right. How hard is a right answer pushed, with and without the division?
 
-# %% alt="Advantage of a right answer against the number of right answers out of eight. Without division it falls in a straight line from 0.88 to 0.13; divided by the spread it starts at 2.47 and falls to 0.35."
+# %% alt="Advantage of a right answer against the number of right answers out of eight. Without division it falls in a straight line from 0.88 to 0.13; divided by the spread it starts at 2.47 and falls to 0.35." caption="The rarer a right answer, the larger its advantage; the division makes it larger still."
 right = torch.arange(1, 8)
 with_std, without_std = [], []
 for k in right.tolist():
@@ -273,7 +273,7 @@ def leave_one_out_advantages(rewards, num_generations):
 # %% tags=["result-leave-one-out"]
 leave_one_out_advantages(torch.tensor([1.0, 0.0, 0.0, 0.0]), num_generations=4)
 
-# %% tags=["same-leave_one_out_advantages"]
+# %% tags=["same-leave_one_out_advantages"] caption="value on 24 random rewards in groups of 8; no gradient passes"
 mine = leave_one_out_advantages(random_rewards.detach(), 8)
 packaged = grpo_lite.leave_one_out_advantages(random_rewards, 8)
 torch.testing.assert_close(mine, packaged)

@@ -17,7 +17,7 @@
 #
 # GRPO learns from the differences between several answers to one question. This lesson draws those answers, one token at a time, and keeps for each token the probability with which it was really drawn.
 #
-# **Minutes:** 20 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
+# **Minutes:** 25 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
 
 # %% tags=["setup"]
 import sys
@@ -205,7 +205,7 @@ for tau in (0.25, 0.5, 1.0, 2.0, 4.0):
 # %% [markdown]
 # **Predict.** After `3+4=`, will our model draw only digits, at $\tau = 2$ too?
 
-# %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02."
+# %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02." caption="Heat flattens the choice: at 2 even padding gets its share."
 plotting.bars(
     {f"τ = {tau}": (logits / tau).softmax(dim=-1) for tau in (0.5, 1.0, 2.0)},
     [*symbols[:-2], "end", "pad"],
@@ -434,7 +434,7 @@ for i in range(8):
 #
 # The packaged function does the same, for ragged prompts, in float64 and in float32; it adds checks of its arguments, and computes in float32 where a model works in half precision. The result carries no gradient: sampling only reads the model, and learning comes later.
 
-# %% tags=["same-sample_group"]
+# %% tags=["same-sample_group"] caption="ids, mask and log-probs of 3 × 4 completions with the same seed, two precisions, two temperatures"
 random_prompts = torch.randint(14, (3, 6), generator=torch.Generator().manual_seed(1))
 prompt_mask = torch.arange(6) >= torch.tensor([[0], [2], [4]])
 for dtype in (torch.float64, torch.float32):
@@ -481,7 +481,7 @@ read["cache"] = tokens_read(lambda: sample_group(model, eight_rows, 1, **no_end)
 read["prompt once"] = tokens_read(lambda: sample_group(model, long_prompt, 8, **no_end))
 print(read)
 
-# %% alt="Bars of tokens read by the model: 1080 without a cache, 200 with a cache, 60 when the group shares one reading of its prompt."
+# %% tags=["drawing"] alt="Bars of tokens read by the model: 1080 without a cache, 200 with a cache, 60 when the group shares one reading of its prompt." caption="A cache saves most of the reading, sharing the prompt most of what is left."
 plotting.bars(
     {"tokens": list(read.values())},
     list(read),

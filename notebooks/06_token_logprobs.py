@@ -143,7 +143,7 @@ def token_logps(logits, ids, *, temperature=1.0):
 # %% tags=["result-token-logps"]
 token_logps(logits, ids)
 
-# %% tags=["same-token_logps"]
+# %% tags=["same-token_logps"] caption="value and gradient, 3 × 5 random tokens, three precisions, two temperatures; the loop agrees"
 generator = torch.Generator().manual_seed(0)
 random_ids = torch.randint(11, (3, 5), generator=generator)
 for dtype in (torch.float64, torch.float32, torch.bfloat16):
@@ -183,7 +183,7 @@ gigabytes = {
 for name, size in gigabytes.items():
     print(f"{name:20}{size:.6f}")
 
-# %% alt="Bars on a logarithmic scale, in gigabytes: all logits 4.98, logits of the completion 2.49, table of log-probs another 2.49, the chosen log-probs 0.000016."
+# %% tags=["drawing"] alt="Bars on a logarithmic scale, in gigabytes: all logits 4.98, logits of the completion 2.49, table of log-probs another 2.49, the chosen log-probs 0.000016." caption="What is kept weighs next to nothing; the logits that it comes from weigh gigabytes."
 plotting.bars(
     {"size": list(gigabytes.values())},
     ["all\nlogits", "completion\nlogits", "log-prob\ntable", "chosen"],
@@ -279,7 +279,7 @@ model = half_taught_model()
 #
 # A language model predicts the *next* token. The logits $z_t$ that come out at position $t$ are about the token at $t + 1$:
 
-# %% tags=["diagram"] alt="The prompt 3+4= has P = 4 tokens, at positions 0 to 3, the completion 7 and dot T = 2 tokens, at positions 4 and 5. The model reads all six and gives logits z at each position, which predict the token at the next one: an arrow leads from z at position t to the token at t + 1. The logits at positions 0 to 2 predict tokens of the prompt, and nobody scores those. The last T + 1 = 3 logits are kept. Those at position 3, the last of the prompt, predict the 7; those at position 4 predict the dot; those at position 5 are dropped. So log-probs come out for the two tokens of the completion, from positions P - 1 to P + T - 2."
+# %% tags=["diagram"] alt="The prompt 3+4= has P = 4 tokens, at positions 0 to 3, the completion 7 and dot T = 2 tokens, at positions 4 and 5. The model reads all six and gives logits z at each position, which predict the token at the next one: an arrow leads from z at position t to the token at t + 1. The logits at positions 0 to 2 predict tokens of the prompt, and nobody scores those. The last T + 1 = 3 logits are kept. Those at position 3, the last of the prompt, predict the 7; those at position 4 predict the dot; those at position 5 are dropped. So log-probs come out for the two tokens of the completion, from positions P - 1 to P + T - 2." caption="The logits at one position score the token at the next."
 plotting.diagram("shift")
 
 # %% [markdown]
@@ -300,7 +300,7 @@ print("unshifted", grpo_lite.token_logps(logits[:, 4:6], ids[:, 4:6]))
 # There is a sharper test, which needs no opinion about good and poor scores. The probability of a token must not depend on that token having been read already. So replace the token at position 5 of the input, and see which scores move. We score the same symbols both times.
 
 
-# %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. The unshifted score of position 5 itself moves by 2.9 nats. The shifted scores are unchanged up to and including position 5; the first to move is position 6, by 5.6 nats."
+# %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. The unshifted score of position 5 itself moves by 2.9 nats. The shifted scores are unchanged up to and including position 5; the first to move is position 6, by 5.6 nats." caption="Unshifted, a score has seen the very token that it scores; shifted, it has not."
 ids = encode(["12+3=15."])
 changed = ids.clone()
 changed[0, 5] = symbols.index("9")
@@ -376,7 +376,7 @@ def completion_logps(
 # %% [markdown]
 # The gradient is compared for every parameter of the model, with padding on both sides.
 
-# %% tags=["same-completion_logps"]
+# %% tags=["same-completion_logps"] caption="value and gradient in all weights, with and without padding, with a temperature"
 prompt_ids = torch.randint(14, (3, 6), generator=generator)
 completion_ids = torch.randint(14, (3, 4), generator=generator)
 masks = dict(
@@ -457,7 +457,7 @@ def completion_mask(completion_ids, eos_token_id):
 # %% [markdown]
 # `isin` allows for several end tokens, as chat models have them. A mask holds true or false, so there is no gradient to compare.
 
-# %% tags=["same-completion_mask"]
+# %% tags=["same-completion_mask"] caption="200 random rows, one end token and two; the loop agrees"
 random_ids = torch.randint(5, (200, 6), generator=generator)
 for eos_token_id in (2, [2, 4]):
     mine, packaged = (
@@ -473,7 +473,7 @@ torch.testing.assert_close(
 # %% [markdown]
 # Here are two real groups, four answers to `3+4=` and four to `12+3=`: the log-prob of each token, and nothing where the mask is false.
 
-# %% alt="Table of the log-probs of eight completions. The four answers to 3+4= have two tokens: a digit at -0.7 to -2.1 and the end token near 0. Three answers to 12+3= have three tokens: a 1 near 0, a digit at -0.6 to -2.3, and the end token near 0. The last row is a 9 at -5.5 and the end. Cells after the end are empty."
+# %% alt="Table of the log-probs of eight completions. The four answers to 3+4= have two tokens: a digit at -0.7 to -2.1 and the end token near 0. Three answers to 12+3= have three tokens: a 1 near 0, a digit at -0.6 to -2.3, and the end token near 0. The last row is a 9 at -5.5 and the end. Cells after the end are empty." caption="Each token has its log-prob, the end token too; behind it nothing counts."
 questions = ["_3+4="] * 4 + ["12+3="] * 4
 prompts = encode(["_3+4=", "12+3="])
 group = grpo_lite.sample_group(
@@ -528,7 +528,7 @@ mask = torch.tensor([[True, True, False], [False, False, False]])
 print(masked_mean(x, mask, dim=1))
 print(masked_mean(x, mask))
 
-# %% tags=["same-masked_mean"]
+# %% tags=["same-masked_mean"] caption="value and gradient, 4 × 6 random numbers, over all, columns and rows, one of them empty"
 x = torch.randn(4, 6, dtype=torch.float64, generator=generator, requires_grad=True)
 mask = torch.rand(4, 6, generator=generator) < torch.tensor(
     [[0.0], [0.3], [0.7], [1.0]]
@@ -614,7 +614,7 @@ print(grpo_lite.completion_mask(rows, eos_token_id=2).int())
 #
 # The smallest policy that can show it: two positions, and a vocabulary of two, `7` (id 0) and the end (id 1). It starts undecided. The completion `7`, end was right, so each step raises the masked mean of its log-probs.
 
-# %% alt="Probability of ending after the 7 over 30 updates. With the mask by position it rises from 0.5 to 0.97. With the mask by id it stays at 0.5."
+# %% alt="Probability of ending after the 7 over 30 updates. With the mask by position it rises from 0.5 to 0.97. With the mask by id it stays at 0.5." caption="Masked by id, the end is never learnt."
 completion = torch.tensor([[0, 1]])
 curves = {}
 for name, mask in {

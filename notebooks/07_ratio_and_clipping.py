@@ -17,7 +17,7 @@
 #
 # Samples are expensive, so we want to take several steps with the same ones. The ratio keeps the second step honest, and the clip says how far to go. Four cases, one picture, and a `min` that is easy to get wrong.
 #
-# **Minutes:** 20 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) · **Gives:** `grpo_lite.importance_ratio`, `grpo_lite.clipped_surrogate`
+# **Minutes:** 25 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) · **Gives:** `grpo_lite.importance_ratio`, `grpo_lite.clipped_surrogate`
 
 # %% tags=["setup"]
 import sys
@@ -118,7 +118,7 @@ def importance_ratio(logps, old_logps, mask=None, *, level="token"):
 # %% [markdown]
 # The same as the packaged function, on random log-probs, a random mask, and an infinity under the mask: value, shape, type and gradient.
 
-# %% tags=["same-importance_ratio"]
+# %% tags=["same-importance_ratio"] caption="value and gradient, 4 × 6 random tokens with padding, both levels, two precisions; the loop agrees"
 generator = torch.Generator().manual_seed(0)
 mask = torch.rand(4, 6, generator=generator) < 0.7
 for dtype in (torch.float32, torch.float64):
@@ -229,7 +229,7 @@ def clipped_surrogate(ratio, advantages, *, epsilon=0.2, epsilon_high=None, delt
     return torch.minimum(ratio * advantages, clipped * advantages)
 
 
-# %% tags=["same-clipped_surrogate"]
+# %% tags=["same-clipped_surrogate"] caption="value and gradient, 8 × 5 random ratios, four settings, two precisions; the loop agrees"
 for dtype in (torch.float32, torch.float64):
     random_ratio = (
         torch.randn(8, 5, dtype=dtype, generator=generator).exp().requires_grad_()
@@ -282,7 +282,7 @@ for advantage in (1.0, -1.0):
 #
 # First the objective, with the unclipped $\rho\hat A$ dashed.
 
-# %% alt="The clipped objective against the ratio, in two panels. For advantage +1 it follows the dashed diagonal up to ratio 1.2 and is flat at 1.2 beyond. For advantage -1 it is flat at -0.8 below ratio 0.8 and follows the falling diagonal from there on."
+# %% alt="The clipped objective against the ratio, in two panels. For advantage +1 it follows the dashed diagonal up to ratio 1.2 and is flat at 1.2 beyond. For advantage -1 it is flat at -0.8 below ratio 0.8 and follows the falling diagonal from there on." caption="Past its border a token has nothing more to gain; a step in the wrong direction still counts in full."
 ratios = torch.linspace(0.4, 1.8, 281)
 plotting.lines(
     ratios,
@@ -301,7 +301,7 @@ plotting.lines(
 #
 # The gradient says the same more bluntly:
 
-# %% alt="Gradient of the clipped objective on the log-prob against the ratio. For advantage +1 it equals the ratio up to 1.2, then drops to 0. For advantage -1 it is 0 below 0.8, then jumps to -0.8 and falls with the ratio."
+# %% alt="Gradient of the clipped objective on the log-prob against the ratio. For advantage +1 it equals the ratio up to 1.2, then drops to 0. For advantage -1 it is 0 below 0.8, then jumps to -0.8 and falls with the ratio." caption="Past its border a token gets no push; everywhere else it does."
 plotting.lines(
     ratios,
     {
@@ -361,7 +361,7 @@ for name, surrogate in (
     gradient = objective_and_gradient(outside, -1.0, surrogate)[1]
     print(f"{name:<12} {gradient[0] + 0.0:+.2f}      {gradient[1] + 0.0:+.2f}")
 
-# %% alt="Gradient on the log-prob for advantage -1. With min it is 0 below ratio 0.8 and equals minus the ratio above. With where it equals minus the ratio below 1.2 and is 0 above: the two are switched off on opposite sides."
+# %% alt="Gradient on the log-prob for advantage -1. With min it is 0 below ratio 0.8 and equals minus the ratio above. With where it equals minus the ratio below 1.2 and is 0 above: the two are switched off on opposite sides." caption="With where, the push is switched off on the wrong side."
 plotting.lines(
     ratios,
     {
@@ -462,7 +462,7 @@ print("ratios from", lowest[0], "to", highest[0])
 #
 # **Predict.** And at steps 1, 2, 3? The clip range is ±20%, and the first step moves the ratios by up to 7%.
 
-# %% alt="Clip fraction over 25 steps on the same samples. It is 0 for the first three steps, climbs to about one half at step 10, and then stays between 0.28 and 0.5."
+# %% alt="Clip fraction over 25 steps on the same samples. It is 0 for the first three steps, climbs to about one half at step 10, and then stays between 0.28 and 0.5." caption="On the same samples the clip soon stops between a quarter and a half of the tokens."
 plotting.lines(
     range(25),
     {"clipped": clip_fraction},
@@ -475,7 +475,7 @@ plotting.lines(
 #
 # Here are the largest and the smallest ratio, with the clip and without.
 
-# %% alt="Largest and smallest ratio over 25 steps on the same samples. With the clip they stay between about 0.6 and 1.5; without it they run to about 0.2 and 3."
+# %% alt="Largest and smallest ratio over 25 steps on the same samples. With the clip they stay between about 0.6 and 1.5; without it they run to about 0.2 and 3." caption="With the clip the ratios stay near 1, though not within its borders; without it they run off."
 plotting.lines(
     range(25),
     {
@@ -520,7 +520,7 @@ for step in (0, 4, 8, 16, 24):
 #
 # **Clip-higher.** A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 is pushed no further than 0.012. Rare tokens, which might be new ideas, are held down the most. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`.
 
-# %% alt="Objective for advantage +1 against the ratio, for two upper borders. The one with epsilon 0.2 goes flat at 1.2, the one with epsilon_high 0.28 goes flat at 1.28; below they are the same line."
+# %% alt="Objective for advantage +1 against the ratio, for two upper borders. The one with epsilon 0.2 goes flat at 1.2, the one with epsilon_high 0.28 goes flat at 1.28; below they are the same line." caption="A higher upper border leaves the tokens of a good answer more room."
 plotting.lines(
     ratios,
     {
@@ -536,7 +536,7 @@ plotting.lines(
 # %% [markdown]
 # **Delta.** The way back has no speed limit. For $\hat A < 0$ and a ratio of 10, the gradient is −10: one token outshouts the batch. Dual-clip PPO ([arXiv:1912.09729](https://arxiv.org/abs/1912.09729)) caps the ratio at a constant, here $\delta$, before it is multiplied; [INTELLECT-2 (arXiv:2505.07291)](https://arxiv.org/abs/2505.07291) does so in GRPO. Beyond $\delta$ the gradient is 0. For $\hat A > 0$ nothing changes, as long as $\delta$ is above $1 + \epsilon$.
 
-# %% alt="Objective for advantage -1 against the ratio up to 6. Without delta it falls along the diagonal to -6; with delta 4 it goes flat at -4."
+# %% alt="Objective for advantage -1 against the ratio up to 6. Without delta it falls along the diagonal to -6; with delta 4 it goes flat at -4." caption="δ bounds what one token of a bad answer can cost."
 wide = torch.linspace(0.2, 6, 291)
 plotting.lines(
     wide,

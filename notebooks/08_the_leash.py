@@ -48,7 +48,7 @@ plotting.use_site_style()
 #
 # **Predict.** With no leash, $\beta = 0$, the trick wins. How large must $\beta$ be for the honest answer to win?
 
-# %% tags=["result-leash"] alt="Bars of the probability of the honest, the lazy and the trick answer under the best policy, for five prices. At 0.01 the trick has 1.00, at 0.04 it has 0.71 and the honest answer 0.29, at 0.1 the honest answer has 0.89, at 1 it has 0.79 and the lazy one 0.19, at 10 honest 0.62 and lazy 0.37."
+# %% tags=["result-leash"] alt="Bars of the probability of the honest, the lazy and the trick answer under the best policy, for five prices. At 0.01 the trick has 1.00, at 0.04 it has 0.71 and the honest answer 0.29, at 0.1 the honest answer has 0.89, at 1 it has 0.79 and the lazy one 0.19, at 10 honest 0.62 and lazy 0.37." caption="Too low a price lets the trick win, too high a price brings the lazy answer back."
 reference = torch.tensor([0.60, 0.39, 0.01])
 reward = torch.tensor([1.0, 0.0, 1.2])
 prices = [0.01, 0.04, 0.1, 1.0, 10.0]
@@ -184,13 +184,13 @@ def compare(mine, packaged):
         assert ref_logps.grad is None  # the reference is a constant
 
 
-# %% tags=["same-kl_k1"]
+# %% tags=["same-kl_k1"] caption="value and gradient, 4 × 5 random tokens, two precisions; the reference is a constant"
 compare(kl_k1, grpo_lite.kl_k1)
 
-# %% tags=["same-kl_k2"]
+# %% tags=["same-kl_k2"] caption="value and gradient, 4 × 5 random tokens, two precisions; the reference is a constant"
 compare(kl_k2, grpo_lite.kl_k2)
 
-# %% tags=["same-kl_k3"]
+# %% tags=["same-kl_k3"] caption="value and gradient, 4 × 5 random tokens, two precisions; the reference is a constant"
 compare(kl_k3, grpo_lite.kl_k3)
 
 # %% [markdown]

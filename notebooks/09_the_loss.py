@@ -17,7 +17,7 @@
 #
 # Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
 #
-# **Minutes:** 20 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
+# **Minutes:** 30 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
 
 # %% tags=["setup"]
 import sys
@@ -90,7 +90,7 @@ ref_logps = torch.tensor([[-1.3, -0.3, 0.0, 0.0], [-1.4, -0.7, -0.9, -0.6]])
 # %% [markdown]
 # **First matrix: the ratios.** How much more likely is each token now than when it was sampled?
 
-# %% alt="Ratios by token. Completion 7 with its end token: 1.35 and 1.11, then two empty cells. Completion 122 with its end token: 0.82, 0.90, 0.67, 1.11."
+# %% alt="Ratios by token. Completion 7 with its end token: 1.35 and 1.11, then two empty cells. Completion 122 with its end token: 0.82, 0.90, 0.67, 1.11." caption="The first completion has become likelier, most tokens of the second rarer."
 ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
 plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ")
 
@@ -99,7 +99,7 @@ plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ")
 #
 # **Second matrix: the surrogate.** Each ratio is multiplied by the advantage of its row and clipped. All tokens of a completion share one advantage: the reward judged the whole answer, not a token.
 
-# %% alt="Surrogate by token. Row one: 1.20 and 1.11. Row two: minus 0.82, minus 0.90, minus 0.80, minus 1.11."
+# %% alt="Surrogate by token. Row one: 1.20 and 1.11. Row two: minus 0.82, minus 0.90, minus 0.80, minus 1.11." caption="The clip changes two tokens of six: 1.35 becomes 1.20, and 0.67 counts as 0.80."
 surrogate = grpo_lite.clipped_surrogate(ratio, advantages)
 plotting.token_matrix(
     surrogate, mask, tokens=tokens, label="surrogate, to be maximised"
@@ -110,7 +110,7 @@ plotting.token_matrix(
 #
 # **Third matrix: the KL estimate.** How far is each token from the reference? The estimate knows nothing of rewards and is never negative.
 
-# %% alt="KL estimate by token. Row one: 0.070 and 0.005. Row two: 0.021, 0.000, 0.149, 0.019."
+# %% alt="KL estimate by token. Row one: 0.070 and 0.005. Row two: 0.021, 0.000, 0.149, 0.019." caption="The token that has moved furthest pays most."
 kl = grpo_lite.kl_k3(logps, ref_logps)
 plotting.token_matrix(
     kl, mask, tokens=tokens, decimals=3, label="KL estimate k₃ (nats)"
@@ -119,7 +119,7 @@ plotting.token_matrix(
 # %% [markdown]
 # **Fourth matrix: the weight of a token.** The mean over a completion, then over completions, gives each token the weight $1/(B \lvert o_i \rvert)$.
 
-# %% tags=["result-token-weights"] alt="Weight of a token in the loss. The two tokens of the short completion weigh 0.250 each, the four tokens of the long one 0.125 each."
+# %% tags=["result-token-weights"] alt="Weight of a token in the loss. The two tokens of the short completion weigh 0.250 each, the four tokens of the long one 0.125 each." caption="A token of the short completion weighs twice as much as one of the long."
 weight = mask / mask.sum(dim=1, keepdim=True) / len(mask)
 print(weight)
 plotting.token_matrix(
@@ -217,7 +217,7 @@ for name, value in out._asdict().items():
 #
 # Now against the package, on random inputs: every output in value, shape and type, and the gradient to `logps`. No gradient may flow into the three constants: what the old policy did, what the reference thinks, and how good the answer was are facts of the past.
 
-# %% tags=["same-grpo_loss"]
+# %% tags=["same-grpo_loss"] caption="loss, its parts and gradient, 6 × 5 random tokens with padding, on-policy and off, four settings; constants stay constants"
 generator = torch.Generator().manual_seed(0)
 a, b, c = (
     -3 * torch.rand(6, 5, dtype=torch.float64, generator=generator) for _ in range(3)
@@ -269,7 +269,7 @@ for function in (grpo_loss, grpo_lite.grpo_loss):
 #
 # A larger group in one picture: four completions of `3+4=`, the first and the last are right. The second was cut off at the limit of five tokens, so it has no end token.
 
-# %% tags=["diagram"] alt="A group of four completions of 3+4= as a matrix: a row for each completion, a cell for each token with its ratio. Rewards 1, 0, 0, 1 give the rows the advantages +0.87, -0.87, -0.87, +0.87. Row 1: 7 with ratio 1.35, clipped, and the end token with 1.08, pushed up; then three cells of padding, not counted. Row 2, cut off without an end token: ratios 0.92, 0.71, 1.30, 0.97, 1.02; the 0.71 is clipped, the others are pushed down. Row 3: 8 with 0.64, clipped, and the end token with 0.95, pushed down. Row 4: ratios 0.74, pushed up, 1.24, clipped, and the end token with 1.12, pushed up. A token of row 1 weighs 1/8, of row 2 1/20, of row 3 1/8, of row 4 1/12."
+# %% tags=["diagram"] alt="A group of four completions of 3+4= as a matrix: a row for each completion, a cell for each token with its ratio. Rewards 1, 0, 0, 1 give the rows the advantages +0.87, -0.87, -0.87, +0.87. Row 1: 7 with ratio 1.35, clipped, and the end token with 1.08, pushed up; then three cells of padding, not counted. Row 2, cut off without an end token: ratios 0.92, 0.71, 1.30, 0.97, 1.02; the 0.71 is clipped, the others are pushed down. Row 3: 8 with 0.64, clipped, and the end token with 0.95, pushed down. Row 4: ratios 0.74, pushed up, 1.24, clipped, and the end token with 1.12, pushed up. A token of row 1 weighs 1/8, of row 2 1/20, of row 3 1/8, of row 4 1/12." caption="One group on its way into the loss: advantage by row, ratio by token, weight by length."
 plotting.diagram("loss-matrix")
 
 # %% [markdown]
@@ -313,7 +313,7 @@ print("gradient", leaf.grad)
 #
 # The *slope* is another matter. The ratio is $e^{\log \pi_\theta - \text{const}}$, whose derivative with respect to $\log \pi_\theta$ is the ratio itself, here 1. So each token is pushed by $\hat A_i / (B \lvert o_i \rvert)$, up in one row and down in the other. Values of opposite sign cancel when they are added to one number. Slopes do not, because they belong to different tokens.
 
-# %% alt="The push on each log-prob, minus the gradient of the loss. The two tokens of completion 7 are pushed up by 0.250 each, the four tokens of completion 122 down by 0.125 each."
+# %% alt="The push on each log-prob, minus the gradient of the loss. The two tokens of completion 7 are pushed up by 0.250 each, the four tokens of completion 122 down by 0.125 each." caption="Up for the better completion, down for the worse, as strong as the weights."
 plotting.token_matrix(
     -leaf.grad,
     mask,
@@ -413,7 +413,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 #
 # **Predict.** The reward goes up. Where does the loss go?
 
-# %% alt="Two panels over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22."
+# %% alt="Two panels over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22." caption="The policy gets better while its loss rises."
 logits = torch.zeros(5, requires_grad=True)
 uniform = torch.full((256, 1), 0.2).log()
 generator = torch.Generator().manual_seed(0)
@@ -512,7 +512,7 @@ for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
 #
 # All functions of the core path stand on one road. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
 
-# %% tags=["diagram", "figure-road"] alt="From top to bottom, the functions of grpo_lite and the shapes between them. sample_group takes prompt ids [N, P] and gives ids, mask and the old log-probs, [B, T] each. On the left, the ids go as text to score_completions, which gives [B, K]; combine_rewards makes [B] of it, group_advantages makes advantages [B]. On the right, completion_logps scores ids with the policy and, if beta is above 0, with the reference, [B, T] each. All meet inside grpo_loss: importance_ratio compares policy and old log-probs, clipped_surrogate takes ratio and advantages, kl_k3 compares policy and reference; each gives [B, T]. aggregate, with the mask, makes one number. Its backward pass leads to the policy."
+# %% tags=["diagram", "figure-road"] alt="From top to bottom, the functions of grpo_lite and the shapes between them. sample_group takes prompt ids [N, P] and gives ids, mask and the old log-probs, [B, T] each. On the left, the ids go as text to score_completions, which gives [B, K]; combine_rewards makes [B] of it, group_advantages makes advantages [B]. On the right, completion_logps scores ids with the policy and, if beta is above 0, with the reference, [B, T] each. All meet inside grpo_loss: importance_ratio compares policy and old log-probs, clipped_surrogate takes ratio and advantages, kl_k3 compares policy and reference; each gives [B, T]. aggregate, with the mask, makes one number. Its backward pass leads to the policy." caption="From prompt to gradient, function by function."
 plotting.diagram("road")
 
 # %% [markdown]
@@ -543,7 +543,7 @@ for width in (4, 8):
 #
 # **The end token masked out.** Many tokenizers pad with the end token itself. A mask made by `ids != pad` then removes the padding *and* the one real end token.
 
-# %% tags=["result-end-token"] alt="The push on each log-prob when the end token is masked out: the token 7 is pushed up by 0.500 and its end token not at all; 1, 2 and 2 are pushed down by 0.167 each and the end token not at all."
+# %% tags=["result-end-token"] alt="The push on each log-prob when the end token is masked out: the token 7 is pushed up by 0.500 and its end token not at all; 1, 2 and 2 are pushed down by 0.167 each and the end token not at all." caption="Masked by id, no end token is pushed, and the others get its share."
 ids = torch.tensor([[7, 0, 0, 0], [1, 2, 2, 0]])
 for name, some_mask in {
     "ids != pad": ids != 0,

@@ -240,7 +240,7 @@ def train(model, reward_funcs, args, train_dataset, tokenizer, loss_of=loss_of):
 #
 # `grpo_lite.GRPOTrainer` is the same loop as a class. It shuffles the problems by the seed and draws tokens from a generator with that seed, as ours does. So with the same weights, problems and seed both see the same prompts and sample the same completions. After six updates, in float64, everything must agree: each record, the last gradient, all weights; once with one update a batch, once with two.
 
-# %% tags=["same-GRPOTrainer"]
+# %% tags=["same-GRPOTrainer"] caption="metrics, weights and the last gradients of 6 steps, with one and two updates a batch"
 for num_iterations in (1, 2):
     few = replace(args, max_steps=6, num_iterations=num_iterations)
     mine, packaged = (copy.deepcopy(base).double() for _ in range(2))
@@ -272,7 +272,7 @@ def run(args=args, loss_of=loss_of):
 model, healthy = run()
 
 
-# %% alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays."
+# %% tags=["drawing"] alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays." caption="A healthy run: more right answers, less entropy, longer completions."
 PANELS = {
     "rewards/accuracy": "right answers (share)",
     "frac_reward_zero_std": "groups without spread (share)",
@@ -322,7 +322,7 @@ def greedy_decode(
 # %% [markdown]
 # The packaged function reads only what is new. The tokens, the mask and the log-probs are the same, with padded prompts too, and there is no gradient.
 
-# %% tags=["same-greedy_decode"]
+# %% tags=["same-greedy_decode"] caption="tokens, mask and log-probs for 7 prompts of unequal length"
 settings = dict(max_new_tokens=16, eos_token_id=EOS, pad_token_id=PAD)
 mixed = [row["prompt"] for row in test_problems[:5]] + ["52817>", "40961>"]
 encoded = tokenizer(mixed, return_tensors="pt", padding=True, padding_side="left")

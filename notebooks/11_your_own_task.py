@@ -17,7 +17,7 @@
 #
 # A task of your own, a model of your own, and demonstrations that are wrong more often than right. From nothing to a model that does the task takes some forty lines and less than a minute. Then you change the task.
 #
-# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a program to put your own task into, and the test that says whether it can be learnt
+# **Minutes:** 15 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a program to put your own task into, and the test that says whether it can be learnt
 
 # %% tags=["setup"]
 import sys
@@ -67,7 +67,7 @@ wrote = [demonstrate(prompt) for prompt in prompts]
 answers = [shifted(prompt[:-1], 1) for prompt in prompts]
 marks = [[float(wrote[i][t] == answers[i][t]) for t in range(3)] for i in range(6)]
 
-# %% alt="A table of six demonstrations, a word in each row and under it the three letters that the teacher wrote, marked 1 where a letter is right and 0 where it is wrong. One row of six is right throughout, zoo with app; in the other five every letter is wrong."
+# %% tags=["drawing"] alt="A table of six demonstrations, a word in each row and under it the three letters that the teacher wrote, marked 1 where a letter is right and 0 where it is wrong. One row of six is right throughout, zoo with app; in the other five every letter is wrong." caption="The teacher is right in one of these six words."
 plotting.token_matrix(
     torch.tensor(marks),
     label="1: right, 0: wrong",
@@ -196,7 +196,7 @@ runs = [learn(base, tokenizer, train_rows, test_rows, seed) for seed in range(3)
 for _, history in runs:
     print(curve(history))
 
-# %% alt="Three curves over 80 updates, one for each seed: the share of held-out words that are right when sampled. All three start near 0.04, pass the line of the teacher, 0.29, within twenty updates, and end between 0.8 and 0.9."
+# %% tags=["drawing"] alt="Three curves over 80 updates, one for each seed: the share of held-out words that are right when sampled. All three start near 0.04, pass the line of the teacher, 0.29, within twenty updates, and end between 0.8 and 0.9." caption="All three seeds leave their teacher behind within twenty updates."
 curves = {f"seed {seed}": curve(history) for seed, (_, history) in enumerate(runs)}
 curves["the teacher"] = [0.4 * 0.9**3] * 9
 plotting.lines(

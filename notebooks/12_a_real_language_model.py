@@ -17,7 +17,7 @@
 #
 # This lesson needs up to three minutes on two cores: it loads a pretrained model of 135 million parameters and trains it for one step. The long trainings were run before, and their records come with the package. Does training with rewards teach such a model something, or does it only bring out what was in it?
 #
-# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
+# **Minutes:** 30 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
 
 # %% tags=["setup"]
 import sys
@@ -78,7 +78,7 @@ class Table(list):
 # %%
 print(real.problems("middle", real.HELD_OUT, 1)[0]["prompt"])
 
-# %% alt="Bars: share of right answers before and after training on held-out words. Middle: 0.05 and 0.94. Last: 0.51 and 0.99. Backwards: 0 and 0."
+# %% tags=["drawing"] alt="Bars: share of right answers before and after training on held-out words. Middle: 0.05 and 0.94. Last: 0.51 and 0.99. Backwards: 0 and 0." caption="Where the model was right now and then, training made it right; where never, nothing changed."
 results = real.load_results()
 
 
@@ -235,7 +235,7 @@ Table(
 #
 # **Predict.** Thirty steps of 128 answers, on prompts from 50 words. Will it answer the middle word for words that it never saw in training?
 
-# %% alt="Share of right answers in training over 30 steps for three seeds: all start below 0.05, pass 0.5 between steps 10 and 14 and end between 0.9 and 1."
+# %% tags=["drawing"] alt="Share of right answers in training over 30 steps for three seeds: all start below 0.05, pass 0.5 between steps 10 and 14 and end between 0.9 and 1." caption="Three seeds take the same way, a few steps apart."
 middle = after("middle")
 plotting.lines(
     range(1, 31),
@@ -333,7 +333,7 @@ def compare(task):
     )
 
 
-# %% alt="pass@k on held-out words for the middle word, k from 1 to 32. Before training the curve rises from 0.05 to 0.38, after training it starts at 0.94 and is flat at 0.98; the bands do not touch."
+# %% alt="pass@k on held-out words for the middle word, k from 1 to 32. Before training the curve rises from 0.05 to 0.38, after training it starts at 0.94 and is flat at 0.98; the bands do not touch." caption="One try after training finds more than 32 before: something was learnt."
 compare("middle")
 
 # %% tags=["result-middle-pass"]
@@ -384,7 +384,7 @@ Table(rows)
 #
 # **Predict.** What can a training still change?
 
-# %% alt="pass@k on held-out words for the last word, k from 1 to 32. Before training the curve rises from 0.51 to 1, after training it starts at 0.99; from k = 8 on the two lie together."
+# %% alt="pass@k on held-out words for the last word, k from 1 to 32. Before training the curve rises from 0.51 to 1, after training it starts at 0.99; from k = 8 on the two lie together." caption="From eight tries on the two are the same: the model was only sharpened."
 compare("last")
 
 # %% [markdown]
@@ -432,7 +432,7 @@ Table(rows)
 #
 # **Predict.** Ten times the step: ten times as fast? And fifty times?
 
-# %% alt="Share of right answers in training over 15 steps. 1e-5 rises slowly to 0.6, 1e-4 jumps to 0.9 at step 4 and ends at 1, 5e-4 is at 0 from the second step on."
+# %% alt="Share of right answers in training over 15 steps. 1e-5 rises slowly to 0.6, 1e-4 jumps to 0.9 at step 4 and ends at 1, 5e-4 is at 0 from the second step on." caption="At ten times the learning rate it is faster, at fifty times it is lost."
 rates = {
     f"{rate:.0e}".replace("e-0", "e-"): runs("middle", learning_rate=rate, seed=0)[-1]
     for rate in (1e-5, 1e-4, 5e-4)

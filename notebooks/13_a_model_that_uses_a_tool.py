@@ -90,7 +90,7 @@ def drawn(ways):
 #
 # After `27+38=` a completion may look like one of these. What the model wrote is marked 1, what a calculator wrote is marked 0.
 
-# %% alt="Three completions of the prompt 27+38= as rows of tokens. First: answer 71, all tokens marked 1. Second: a call of 27+38, an end token, then the result 65 marked 0, then answer 65 marked 1. Third: the call and a result of 49 and the answer 49, all marked 1: the model made the result up."
+# %% alt="Three completions of the prompt 27+38= as rows of tokens. First: answer 71, all tokens marked 1. Second: a call of 27+38, an end token, then the result 65 marked 0, then answer 65 marked 1. Third: the call and a result of 49 and the answer 49, all marked 1: the model made the result up." caption="Only what the model wrote is marked 1, an invented result too."
 drawn(WAYS)
 
 # %% [markdown]
@@ -229,7 +229,7 @@ def in_tokens(turn):
 #
 # `grpo_lite.sample_episodes` does this for a batch, with what the model remembers (the key-value cache) kept from turn to turn. Rows are answered each at its own time: while one row is being told its result, the others go on. The same random numbers must give the same episodes.
 
-# %% tags=["same-sample_episodes"]
+# %% tags=["same-sample_episodes"] caption="tokens, whose they are, and log-probs of 40 episodes with the same seed, with and without calls allowed"
 exact = copy.deepcopy(base).double()
 for seed in range(40):
     prompt = tokenizer(test["large"][seed]["prompt"])["input_ids"]
@@ -381,7 +381,7 @@ SEEDS = range(5)
 free = [train(seed) for seed in SEEDS]
 
 
-# %% alt="Two panels over 30 updates, the mean of five seeds. Small sums: right answers stay at about 0.9, calls rise from 0.2 to 0.8. Large sums: right answers rise from 0.3 to 0.9, calls from 0.35 to above 0.95."
+# %% tags=["drawing"] alt="Two panels over 30 updates, the mean of five seeds. Small sums: right answers stay at about 0.9, calls rise from 0.2 to 0.8. Large sums: right answers rise from 0.3 to 0.9, calls from 0.35 to above 0.95." caption="Large sums become right as the model asks; it asks about small ones too, and gains nothing there."
 def progress(runs):
     curves = torch.stack([curve for _, curve in runs])
     mean = curves.mean(dim=0)
@@ -420,7 +420,7 @@ table(free)
 #
 # **Predict.** Nobody tells the model which sums are small. Will it ask always, never, or sometimes?
 
-# %% alt="Two panels over 40 updates, mean of five seeds, each answered call costs 0.3. Small sums: right answers stay at about 0.9, calls fall from 0.2 to below 0.1. Large sums: right answers rise from 0.3 to 0.9, calls from 0.35 to above 0.95."
+# %% alt="Two panels over 40 updates, mean of five seeds, each answered call costs 0.3. Small sums: right answers stay at about 0.9, calls fall from 0.2 to below 0.1. Large sums: right answers rise from 0.3 to 0.9, calls from 0.35 to above 0.95." caption="Once asking has a price, the model asks where it has to."
 priced = [train(seed, price=0.3, steps=40) for seed in SEEDS]
 progress(priced)
 
@@ -447,7 +447,7 @@ table(priced)
 # **Predict.** The results are right. What harm can it do to make right results likelier?
 
 
-# %% alt="Two panels over 30 updates, large sums, mean of three seeds. Right answers: with the mask of the model's own tokens they rise to 0.84 in ten updates and to 0.9; trained on the results they reach 0.65 and 0.8. Invented results an episode: from 0.12 they fall to 0.02 with the right mask, and only to 0.08 when results are trained."
+# %% alt="Two panels over 30 updates, large sums, mean of three seeds. Right answers: with the mask of the model's own tokens they rise to 0.84 in ten updates and to 0.9; trained on the results they reach 0.65 and 0.8. Invented results an episode: from 0.12 they fall to 0.02 with the right mask, and only to 0.08 when results are trained." caption="Trained on the results, it learns more slowly and goes on inventing them."
 draw = rollout._draw  # what the trainer samples with
 
 

@@ -160,7 +160,7 @@ def curves(name, *metrics, healthy="healthy"):
 #
 # Four runs from one model, on the same problems, with the same seed. The dashed one is healthy. In each of the others one thing is wrong. Which would you stop?
 
-# %% alt="Mean reward over 25 updates of four runs. The healthy run, dashed, rises from 0.4 to about 0.85. Run A rises to about 0.5 in four updates, falls, and ends near 0.1. Run B is 0 throughout. Run C begins near 0.1 and is between 0.7 and 1 from the fourth update on."
+# %% alt="Mean reward over 25 updates of four runs. The healthy run, dashed, rises from 0.4 to about 0.85. Run A rises to about 0.5 in four updates, falls, and ends near 0.1. Run B is 0 throughout. Run C begins near 0.1 and is between 0.7 and 1 from the fourth update on." caption="Four rewards. One run is healthy, and it is not the one that looks best."
 plotting.lines(range(1, 26), rewards, ylabel="reward", **LOOK)
 
 # %% [markdown]
@@ -172,7 +172,7 @@ plotting.lines(range(1, 26), rewards, ylabel="reward", **LOOK)
 #
 # **Predict.** The reward rises for a few updates and then collapses. What is the first thing that you would change?
 
-# %% alt="Four panels, healthy against run A. A's reward rises to about 0.5 in four updates, falls below 0.1 and stays between 0 and 0.25. Its groups without spread rise to nearly all within ten updates. Its entropy falls at first, as the healthy one does, and then climbs above 0.5. Its gradient norm is like the healthy one at first and then mostly 0."
+# %% alt="Four panels, healthy against run A. A's reward rises to about 0.5 in four updates, falls below 0.1 and stays between 0 and 0.25. Its groups without spread rise to nearly all within ten updates. Its entropy falls at first, as the healthy one does, and then climbs above 0.5. Its gradient norm is like the healthy one at first and then mostly 0." caption="Run A turns at the fourth update."
 curves("A", REWARD, ZERO_STD, ENTROPY, NORM)
 
 # %% [markdown]
@@ -211,7 +211,7 @@ print(*says(models["A"], 5), sep="\n")
 #
 # **Predict.** The reward never rises: it is 0 at each update. Is the model too stupid, the learning rate too low, or is it something else?
 
-# %% alt="Four panels, healthy against run B. B's reward is 0 throughout; all of its groups are without spread; its entropy stays near 0.4, where the healthy run begins; its gradient norm is 0."
+# %% alt="Four panels, healthy against run B. B's reward is 0 throughout; all of its groups are without spread; its entropy stays near 0.4, where the healthy run begins; its gradient norm is 0." caption="Run B: samples vary, and nothing is learnt."
 curves("B", REWARD, ZERO_STD, ENTROPY, NORM)
 
 # %% [markdown]
@@ -238,7 +238,7 @@ print("paid for this one:        ", strict_accuracy(["<answer>7<answer>"], ["7"]
 #
 # **Predict.** The reward is 1.0 at the fourth update. Would you use this setting for all runs from now on?
 
-# %% alt="Four panels, healthy against run C. C's reward begins near 0.1 and is between 0.7 and 1 from the fourth update on. Its groups without spread are nearly all from then on. Its entropy is 0. Its gradient norm is 0 at most updates and leaps to between 3 and 6 at the others."
+# %% alt="Four panels, healthy against run C. C's reward begins near 0.1 and is between 0.7 and 1 from the fourth update on. Its groups without spread are nearly all from then on. Its entropy is 0. Its gradient norm is 0 at most updates and leaps to between 3 and 6 at the others." caption="Run C: the best reward, and from the fourth update on hardly a gradient."
 curves("C", REWARD, ZERO_STD, ENTROPY, NORM)
 
 # %% [markdown]
@@ -273,7 +273,7 @@ for name in ("healthy", "C"):
 #
 # **Predict.** The reward ends five times as high, on new problems too. And the right answers?
 
-# %% alt="Two panels over 25 updates, on held-out problems. The reward of run D rises from 25 to about 37 in ten updates, and then to 125. Its right answers, beside the healthy run that rises from about 0.4 to 0.85, fall to about 0.1 in ten updates and to 0."
+# %% tags=["drawing"] alt="Two panels over 25 updates, on held-out problems. The reward of run D rises from 25 to about 37 in ten updates, and then to 125. Its right answers, beside the healthy run that rises from about 0.4 to 0.85, fall to about 0.1 in ten updates and to 0." caption="The reward of run D soars while its right answers vanish."
 plotting.lines(
     range(0, 26, 5),
     {"D": [r["sampled_length_reward"] for r in evals["D"]]},
@@ -306,7 +306,7 @@ for metric in (LENGTH, CUT_OFF):
 #
 # **Predict.** What is different in E?
 
-# %% alt="Three panels, healthy against run E. The healthy run's reward rises from 0.05 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. Run E goes to a reward of 0 and to all completions cut off, at 16 tokens."
+# %% alt="Three panels, healthy against run E. The healthy run's reward rises from 0.05 to about 0.5, its share of cut-off completions falls from 0.8 to below 0.4, and its mean length from above 14 to 12 tokens. Run E goes to a reward of 0 and to all completions cut off, at 16 tokens." caption="Run E ends with every completion cut off."
 curves("E", REWARD, CUT_OFF, LENGTH, healthy="healthy, E")
 
 # %% [markdown]
@@ -347,7 +347,7 @@ for name, history in (("healthy", runs["healthy"]), ("end masked", from_base)):
 #
 # **Predict.** For two batches the reward looks healthy. Which panel gives it away from the third update on, and why?
 
-# %% alt="Three panels over 48 updates, eight on each batch. The reward stands still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip fraction starts at 0 in each batch and rises to between 0.05 and 0.25. Run F does as well for two batches, then falls, and ends at 0; its clip fraction is 0 throughout; its gradient norm is mostly larger than the healthy one until nothing is left to learn from."
+# %% alt="Three panels over 48 updates, eight on each batch. The reward stands still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip fraction starts at 0 in each batch and rises to between 0.05 and 0.25. Run F does as well for two batches, then falls, and ends at 0; its clip fraction is 0 throughout; its gradient norm is mostly larger than the healthy one until nothing is left to learn from." caption="Run F falls after two batches, and its clip fraction never leaves 0."
 curves("F", REWARD, CLIP, NORM, healthy="healthy, F")
 
 # %% [markdown]

@@ -17,7 +17,7 @@
 #
 # A reward function says what we can measure, and we hope that it is what we want. Training finds every difference between the two. Here a model is trained on three rewards that sound reasonable; each time the reward climbs and the model gets worse.
 #
-# **Minutes:** 30 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a table to fill in before any training, and the signs of a hacked reward
+# **Minutes:** 20 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a table to fill in before any training, and the signs of a hacked reward
 
 # %% tags=["setup"]
 import sys
@@ -198,7 +198,7 @@ def train(reward, price, beta=0.0, seed=0):
 runs = {name: train(*reward) for name, reward in REWARDS.items()}
 
 
-# %% alt="Four panels over 40 updates, on held-out problems: reward and share of right answers. Exact: both rise, the reward to about 0.6 and right answers to about 0.9. Form: the reward rises to 1, right answers fall below 0.1. Close: the reward rises to about 0.7, right answers fall to 0.1. Found: the reward rises to 1; right answers first rise to about 0.55, then fall to 0.1."
+# %% tags=["drawing"] alt="Four panels over 40 updates, on held-out problems: reward and share of right answers. Exact: both rise, the reward to about 0.6 and right answers to about 0.9. Form: the reward rises to 1, right answers fall below 0.1. Close: the reward rises to about 0.7, right answers fall to 0.1. Found: the reward rises to 1; right answers first rise to about 0.55, then fall to 0.1." caption="In these runs only the exact reward takes right answers up with it."
 def paid(record, name):
     reward, price = REWARDS[name]
     own = record[f"sampled_{reward.__name__}"]
@@ -280,7 +280,7 @@ for seed in (1, 2):
 #
 # **Predict.** The reward is *found*. With a large enough $\beta$ the cheat is not learned. Is there a $\beta$ at which honest adding is?
 
-# %% alt="Held-out right answers over 40 updates when the reward is found, for beta 0, 0.3 and 1. With 0 they rise to about 0.55 and fall to 0.1; with 0.3 they rise to about 0.4 and fall to 0.1; with 1 they stay near 0.3, where the base model is."
+# %% alt="Held-out right answers over 40 updates when the reward is found, for beta 0, 0.3 and 1. With 0 they rise to about 0.55 and fall to 0.1; with 0.3 they rise to about 0.4 and fall to 0.1; with 1 they stay near 0.3, where the base model is." caption="In these runs no β teaches adding: the policy cheats or stands still."
 leashed = {
     "β = 0": runs["found"][1],
     "β = 0.3": train(*REWARDS["found"], beta=0.3)[1],
@@ -329,7 +329,7 @@ pay_table(REPAIRED)
 # %% [markdown]
 # In both columns the honest way is now the best by a wide margin. The repaired *found* is the exact reward, and we have seen that run. The repaired *form*:
 
-# %% alt="Reward and share of right answers over 40 updates with the repaired form reward, held out: both rise together from about 0.2 and 0.3 to about 0.9."
+# %% alt="Reward and share of right answers over 40 updates with the repaired form reward, held out: both rise together from about 0.2 and 0.3 to about 0.9." caption="Repaired, reward and right answers rise together."
 REWARDS["form, repaired"] = REPAIRED["form"]
 progress({"form, repaired": train(*REPAIRED["form"])})
 

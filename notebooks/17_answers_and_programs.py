@@ -50,7 +50,7 @@ plotting.use_site_style()
 #
 # **Predict.** Here are eight pairs of an answer and a truth. For which would you pay?
 
-# %% tags=["result-math-pairs"] alt="Eight rows, an answer and its truth each, and what two rewards pay. Boxed pays nothing. Math pays 1 for 0.5 and one half, 50 percent and 0.5, two root three and root twelve, and for the set in another order; and 0 for an open and a closed interval, for 7 or 8, for 3 + 4, and for a tower of nines."
+# %% tags=["result-math-pairs"] alt="Eight rows, an answer and its truth each, and what two rewards pay. Boxed pays nothing. Math pays 1 for 0.5 and one half, 50 percent and 0.5, two root three and root twelve, and for the set in another order; and 0 for an open and a closed interval, for 7 or 8, for 3 + 4, and for a tower of nines." caption="Boxed judges the spelling, math the value."
 pairs = [
     ("0.5", r"\frac{1}{2}"),
     (r"50\%", "0.5"),

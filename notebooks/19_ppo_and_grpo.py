@@ -17,7 +17,7 @@
 #
 # The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins. The last question has an answer that looks clear until one asks why.
 #
-# **Minutes:** 45 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
+# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
 
 # %% tags=["setup"]
 import sys

@@ -17,7 +17,7 @@
 #
 # Dr. GRPO, DAPO, GSPO, CISPO, SAPO and a few more: each came with a paper and a notation of its own. Side by side they are one loss with three parts that can be exchanged.
 #
-# **Minutes:** 35 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.aggregate`, `grpo_lite.cispo_objective`, `grpo_lite.sapo_objective`, `grpo_lite.vespo_objective`, `grpo_lite.gmpo_objective`, and the options around them
+# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.aggregate`, `grpo_lite.cispo_objective`, `grpo_lite.sapo_objective`, `grpo_lite.vespo_objective`, `grpo_lite.gmpo_objective`, and the options around them
 
 # %% tags=["setup"]
 import sys
@@ -131,7 +131,7 @@ x, y, z = (-2 * torch.rand(6, 5, generator=generator) for _ in range(3))
 some = torch.arange(5) < torch.tensor([5, 1, 3, 0, 2, 4])[:, None]
 signs = torch.randn(6, generator=generator)
 
-# %% tags=["same-aggregate"]
+# %% tags=["same-aggregate"] caption="value and gradient, 6 × 5 random tokens with padding, every loss type, with and without a count of tokens"
 for loss_type in ALGORITHMS:
     for items in (None, 40):
         sizes = {"max_completion_length": 8, "num_items_in_batch": items}
@@ -190,7 +190,7 @@ def cispo_objective(ratio, advantages, logps, *, epsilon_high):
     return weight * advantages.detach()[:, None] * logps
 
 
-# %% tags=["same-cispo_objective"]
+# %% tags=["same-cispo_objective"] caption="value and gradient, 6 × 5 random log-probs, cap at 2"
 ratio = (x - y).exp()
 compare(
     lambda leaf: cispo_objective(ratio, signs, leaf, epsilon_high=2.0),
@@ -214,7 +214,7 @@ def sapo_objective(
     return 4 / tau * torch.sigmoid(tau * (ratio - 1)) * advantages
 
 
-# %% tags=["same-sapo_objective"]
+# %% tags=["same-sapo_objective"] caption="value and gradient, 6 × 5 random ratios, two temperatures"
 compare(sapo_objective, grpo_lite.sapo_objective, ratio, signs)
 compare(
     sapo_objective, grpo_lite.sapo_objective, ratio, signs, sapo_temperature_pos=3.0
@@ -236,7 +236,7 @@ def gmpo_objective(logps, old_logps, advantages, mask, *, epsilon, epsilon_high=
     return (total / mask.sum(dim=1, keepdim=True).clamp(min=1)).exp() * advantages
 
 
-# %% tags=["same-gmpo_objective"]
+# %% tags=["same-gmpo_objective"] caption="value and gradient, 6 × 5 random tokens with padding, one border and two"
 compare(gmpo_objective, grpo_lite.gmpo_objective, x, y, signs, some, epsilon=0.4)
 compare(
     gmpo_objective,
@@ -282,7 +282,7 @@ def vespo_objective(
     return phi * advantages * torch.where(mask, logps, 0)
 
 
-# %% tags=["same-vespo_objective"]
+# %% tags=["same-vespo_objective"] caption="value and gradient, 6 × 5 random tokens with padding, with and without a correction for the sampler"
 compare(vespo_objective, grpo_lite.vespo_objective, x, y, signs, some)
 compare(vespo_objective, grpo_lite.vespo_objective, x, y, signs, some, z.exp())
 

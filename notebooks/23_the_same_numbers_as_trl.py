@@ -17,7 +17,7 @@
 #
 # Many people train with TRL. This lesson runs TRL's own code next to ours until every number agrees, and then reads its default settings, which are not those of the paper.
 #
-# **Minutes:** 25 · **Needs:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) · **Gives:** how to read a TRL configuration and know what will be computed
+# **Minutes:** 15 · **Needs:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) · **Gives:** how to read a TRL configuration and know what will be computed
 
 # %% tags=["setup"]
 import sys

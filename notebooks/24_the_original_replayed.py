@@ -17,7 +17,7 @@
 #
 # This course grew from one short Chinese notebook, *手撕grpo*, "GRPO torn apart by hand". Here we reproduce the tensors that it prints, then repair it, one number at a time.
 #
-# **Minutes:** 40 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** the bridge from the original notebook to `grpo_lite`
+# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** the bridge from the original notebook to `grpo_lite`
 
 # %% tags=["setup"]
 import sys

@@ -8,5 +8,6 @@ export default [
   { linterOptions: { reportUnusedDisableDirectives: "error" }, rules: { eqeqeq: "error", "prefer-const": "error" } },
   { files: ["docs/**"], languageOptions: { globals: globals.browser } },
   { files: ["docs/assets/javascripts/{keyboard,math}.js"], languageOptions: { sourceType: "script" } },
+  { files: ["docs/assets/javascripts/search.js"], languageOptions: { globals: globals.worker } },
   { files: ["tests/**"], languageOptions: { globals: globals.node } },
 ];

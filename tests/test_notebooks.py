@@ -28,7 +28,10 @@ def assert_same_output(shown, fresh):
 @every_lesson
 def test_script_and_notebook_are_the_same_lesson(script):
     text, notebook = jupytext.read(script), stored(script)
-    cells = [[(c.cell_type, c.source, tags(c), c.metadata.get("alt")) for c in nb.cells] for nb in (text, notebook)]
+    keys = ("tags", "alt", "caption")
+    cells = [
+        [(c.cell_type, c.source, *(c.metadata.get(key) for key in keys)) for c in nb.cells] for nb in (text, notebook)
+    ]
     assert cells[0] == cells[1], "run make notebooks"
 
 
@@ -38,7 +41,7 @@ def test_notebook_was_run_from_top_to_bottom_and_carries_no_time_stamps(script):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [o for cell in code for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    assert set().union(*(cell.metadata for cell in notebook.cells)) <= {"tags", "alt"}
+    assert set().union(*(cell.metadata for cell in notebook.cells)) <= {"tags", "alt", "caption"}
 
 
 @every_lesson
@@ -131,7 +134,7 @@ def test_result_tags_are_unique_and_their_cells_print(script):
     assert len(names) == len(set(names)) > 0
     assert all(results(notebook).values())
     assert all(
-        t in ("setup", "solution", "detail", "diagram") or re.match(r"(define|same|result|figure)-", t)
+        t in ("setup", "solution", "detail", "diagram", "drawing") or re.match(r"(define|same|result|figure)-", t)
         for c in notebook.cells
         for t in tags(c)
     )

@@ -4,12 +4,14 @@ nbconvert's own page carries 570 KB of JupyterLab styles and hides plots in base
 markup as the rest of the site: the theme's code blocks, quiet outputs, inline SVG that the style sheet can recolour.
 """
 
+import ast
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 
 from clean import picture, table
+from folds import Piece, fold_predictions, pieces_of
 from nbconvert.filters import ansi2html
 from pygments import highlight
 from pygments.filter import simplefilter
@@ -25,6 +27,9 @@ ANCHORS = ("define-", "same-", "figure-")
 
 DRAWN = "diagram"
 """Tag of a cell that only calls up a drawing: its one line of code says nothing."""
+
+DRAWING = "drawing"
+"""Tag of a cell that only draws, from its first line on."""
 
 UNSEARCHED = "setup"
 """The fold that every lesson has and nobody looks for."""
@@ -60,7 +65,7 @@ def tags(cell: dict) -> list[str]:
 
 
 def render_cells(cells: Iterable[dict], text: Callable[[str], str], warn: Warn) -> str:
-    """HTML of all cells; neighbours with the same fold share it.
+    """HTML of all cells; neighbours with the same fold share it, and what follows a prediction is folded.
 
     Args:
         cells: the cells of one notebook.
@@ -69,39 +74,80 @@ def render_cells(cells: Iterable[dict], text: Callable[[str], str], warn: Warn) 
     """
     figures = itertools.count(1)
     filled = (cell for cell in cells if cell["source"].strip())
-    parts = []
+    pieces: list[Piece] = []
     for fold, group in itertools.groupby(filled, key=_fold):
-        body = "\n".join(_cell(cell, text, warn, figures) for cell in group)
+        own = [piece for cell in group for piece in _cell(cell, text, warn, figures)]
         if fold:
             exclude = " data-search-exclude" if fold == UNSEARCHED else ""
-            body = f'<details class="{fold}"{exclude}><summary>{FOLDS[fold]}</summary>\n{body}\n</details>'
-        parts.append(body)
-    return "\n".join(parts)
+            body = "\n".join(piece.html for piece in own)
+            html = f'<details class="{fold}"{exclude}><summary>{FOLDS[fold]}</summary>\n{body}\n</details>'
+            own = [Piece("fold", html)]
+        pieces += own
+    return "\n".join(piece.html for piece in fold_predictions(pieces))
 
 
 def _fold(cell: dict) -> str | None:
     return next((tag for tag in tags(cell) if tag in FOLDS), None)
 
 
-def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[int]) -> str:
+def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[int]) -> list[Piece]:
     if cell["cell_type"] == "markdown":
-        return text(cell["source"])
+        return pieces_of(text(cell["source"]))
     if cell["cell_type"] != "code":
-        return ""
+        return []
     anchors = [tag for tag in tags(cell) if tag.startswith(ANCHORS)]
     spans = "".join(f'<span class="nb-anchor" id="{escape(tag)}"></span>' for tag in anchors)
     outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
-    entries = "".join(_entry(tag.removeprefix("same-"), cell) for tag in anchors if tag.startswith("same-"))
-    source = "" if DRAWN in tags(cell) else code(cell["source"])
+    if outputs and (caption := cell["metadata"].get("caption")):
+        outputs = f'<figure class="nb-figure">{outputs}<figcaption>{escape(caption, quote=False)}</figcaption></figure>'
+    compared = [tag.removeprefix("same-") for tag in anchors if tag.startswith("same-")]
+    entries = "".join(f'<p class="nb-entry">In the package: <code>{_entry(name, cell)}</code></p>' for name in compared)
+    open_code, folded_code = split_code(cell)
+    source = code(open_code) if open_code else ""
+    if folded_code and compared:
+        source, entries = _comparison([_entry(name, cell) for name in compared], cell, entries, warn), ""
+    elif folded_code:
+        outputs += f'<details class="code"><summary>Code</summary>{code(folded_code)}</details>'
     # The search is for words. With code and outputs its index, which the first visit loads, would weigh half more.
-    return f'<div class="nb-cell" data-search-exclude>{spans}{source}{outputs}{entries}</div>'
+    html = f'<div class="nb-cell" data-search-exclude>{spans}{source}{outputs}{entries}</div>'
+    return [Piece("output" if cell["outputs"] else "code", html)]
+
+
+def split_code(cell: dict) -> tuple[str, str]:
+    """The code of a cell that stands open, and that which is folded because it does not teach.
+
+    Folded are comparisons with the package that show nothing, cells that only draw, and behind what prepares a figure
+    the call that draws it.
+    """
+    source, own = cell["source"].rstrip(), tags(cell)
+    if DRAWN in own:
+        return "", ""
+    if DRAWING in own or (any(tag.startswith("same-") for tag in own) and not cell["outputs"]):
+        return "", source
+    draws = any("image/svg+xml" in output.get("data", {}) for output in cell["outputs"])
+    last = ast.parse(source).body[-1] if draws else None
+    if not isinstance(last, ast.Expr):
+        return source, ""
+    lines = source.splitlines()
+    before, call = lines[: last.lineno - 1], lines[last.lineno - 1 :]
+    return "\n".join(before).rstrip(), "\n".join(call)
+
+
+def _comparison(entries: list[str], cell: dict, links: str, warn: Warn) -> str:
+    """One line that says what was compared; that it held is known, for the cell would have failed."""
+    what = cell["metadata"].get("caption", "")
+    if not what:
+        warn(f'{entries[0]} is compared, but not said how: add `caption="..."` to the metadata of the cell')
+    # The class keeps the name from becoming a link, which has no place in what one presses.
+    names = ", ".join(f'<code class="name">{name}</code>' for name in entries)
+    summary = f"Same as {names}: {escape(what, quote=False)}"
+    return f'<details class="same"><summary>{summary}</summary>{code(cell["source"])}{links}</details>'
 
 
 def _entry(name: str, cell: dict) -> str:
-    """Below the cell that compares our function with the packaged one: the way to the latter, as the cell calls it."""
+    """The name of the packaged function that a cell compares ours with, as the cell calls it."""
     called = re.search(rf"\bgrpo_lite\.(\w+\.)?{re.escape(name)}\b", cell["source"])
-    path = called[0] if called else f"grpo_lite.{name}"
-    return f'<p class="nb-entry">In the package: <code>{escape(path)}</code></p>'
+    return escape(called[0] if called else f"grpo_lite.{name}")
 
 
 def code(source: str) -> str:

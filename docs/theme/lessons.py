@@ -3,22 +3,32 @@
 A lesson is a file `notebooks/NN_KEY.ipynb`, and its number stands in that name alone. Its page is `lessons/KEY/`, so
 that links survive a move. Texts call it by its title and link to that address in full, `[The leash](https://SITE/lessons/the_leash/)`,
 which leads somewhere from Jupyter, Colab and GitHub too.
+
+Run as a script, it writes the minutes that a lesson takes into its head and into the drawn map.
 """
 
 import json
+import math
 import re
 from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from cells import FOLDS, split_code, tags
+from folds import CHECK
 from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
 FOLDER = "notebooks"
 HEAD = re.compile(r"\*\*Minutes:\*\* (?P<minutes>\d+) · \*\*Needs:\*\* (?P<needs>.+) · \*\*Gives:\*\* (?P<gives>.+)")
 LINK = r'<a\b(?P<before>[^>]*) href="{site}(?P<url>lessons/\w+/)(?P<anchor>#[^"]*)?"(?P<after>[^>]*)>(?P<text>.*?)</a>'
+CORE = "<!-- minutes of the core path -->"
 PLACE = re.compile(r'(class="[^"]*\bnumber\b[^"]*"[^>]*>)(?=</)')
+
+
+WORDS, LINE, FIGURE, PLAY = 60 / 200, 2.5, 20, 60
+"""Seconds that a reader needs for a word, a line of code, a figure, an explorer or question."""
 
 
 class Lesson(NamedTuple):
@@ -68,6 +78,50 @@ def enter(file):
     head = cells[0]["source"]
     title = head.partition("\n")[0].removeprefix("# ")
     LESSONS[file.url] = Lesson(file, Path(file.abs_src_path).name[:2], title, head, builds)
+
+
+def measured(cells):
+    """Words, lines of code, figures, and explorers and questions that stand open in a lesson; its solutions do not.
+
+    What follows a prediction counts: it is there to be opened. A question counts as such, and not by its words.
+    """
+    words = lines = figures = plays = 0
+    for cell in cells:
+        if set(tags(cell)) & set(FOLDS):
+            continue
+        if cell["cell_type"] == "code":
+            lines += _lines(split_code(cell)[0])
+            figures += sum("image/svg+xml" in output.get("data", {}) for output in cell["outputs"])
+            continue
+        text, fences = _without(r"^```.*?^```", cell["source"])
+        text, answers = _without(r"<details class=\"(?:right|wrong)\">.*?</details>", text)
+        text, questions = _without(rf"^\*\*{re.escape(CHECK)}\*\*.*?(?:\n\n|\Z)", text)
+        text, explorers = _without(r"<\w+-[\w-]+[^>]*>.*?</\w+-[\w-]+>", text)
+        text = re.sub(r"<[^>]*>|\]\([^)]*\)|^\*\*Minutes:.*$", " ", text, flags=re.M)
+        lines += sum(_lines(fence) - 2 for fence in fences)
+        plays += len(questions) + len(explorers)
+        words += len(re.findall(r"\S*\w\S*", text))
+    return words, lines, figures, plays
+
+
+def _without(pattern, text):
+    """A text without what a pattern finds, and what it has found."""
+    return re.sub(pattern, "", text, flags=re.M | re.S), re.findall(pattern, text, flags=re.M | re.S)
+
+
+def _lines(source):
+    return sum(bool(line.strip()) for line in source.splitlines())
+
+
+def minutes(cells):
+    """How long a lesson takes, rounded up to 5 minutes; the one place of this rule."""
+    seconds = sum(n * cost for n, cost in zip(measured(cells), (WORDS, LINE, FIGURE, PLAY), strict=True))
+    return 5 * math.ceil(seconds / 300)
+
+
+def core_minutes():
+    """The minutes of the first group of the menu, as its heads say them."""
+    return sum(int(HEAD.search(lesson.head)["minutes"]) for lesson in next(iter(GROUPS.values())))
 
 
 def group(nav, warn):
@@ -125,3 +179,24 @@ def overview(config, warn):
                     f"**{facts['minutes']} minutes.** Needs {facts['needs']}. Gives {facts['gives']}.",
                 ]
     return "\n\n".join(parts)
+
+
+def write_minutes(root):
+    """Put the minutes of each lesson into its script, its notebook and the drawn map, and say how they come about."""
+    drawing = root / "docs/assets/map.svg"
+    boxes, total = drawing.read_text(encoding="utf-8"), 0
+    print("minutes  sum   words lines figures plays")
+    for path in sorted((root / FOLDER).glob("[0-9]*.ipynb")):
+        cells = read_cells(path)
+        took = minutes(cells)
+        total += took
+        print(f"{took:7} {total:4}  {{:6}} {{:5}} {{:7}} {{:5}}  {path.stem}".format(*measured(cells)))
+        for file in (path, path.with_suffix(".py")):
+            text = file.read_text(encoding="utf-8")
+            file.write_text(re.sub(r"\*\*Minutes:\*\* \d+", f"**Minutes:** {took}", text, count=1), encoding="utf-8")
+        boxes = re.sub(rf'(/lessons/{path.stem[3:]}/".*?>)\d+( min<)', rf"\g<1>{took}\2", boxes)
+    drawing.write_text(boxes, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_minutes(Path(__file__).parents[2])

@@ -5,9 +5,10 @@ that lessons get what pages have: links and anchors that a strict build checks, 
 code blocks.
 
 Tags: `setup` and `solution` fold a cell; `define-NAME` and `same-NAME` become anchors; `raises-exception` marks an
-error or a warning that is meant; `diagram` leaves out the line of code that calls up a drawing; `figure-NAME` lets
-another page show the figure of a cell, by a line with `![](https://SITE/lessons/KEY/#figure-NAME)`. Metadata: `alt`
-describes a figure.
+error or a warning that is meant; `diagram` leaves out the line of code that calls up a drawing, `drawing` folds a cell
+that only draws; `figure-NAME` lets another page show the figure of a cell, by a line with
+`![](https://SITE/lessons/KEY/#figure-NAME)`. Metadata: `alt` describes a figure, `caption` says its message, or, with
+`same-NAME`, what was compared.
 """
 
 import itertools
@@ -76,6 +77,7 @@ def on_page_markdown(markdown, page, config, files):
 
     if OVERVIEW in markdown:
         markdown = markdown.replace(OVERVIEW, lessons.overview(config, complain))
+        markdown = markdown.replace(lessons.CORE, str(lessons.core_minutes()))
     return re.sub(FIGURE.format(site=re.escape(lessons.site(config))), borrow, markdown, flags=re.M)
 
 
@@ -195,6 +197,8 @@ class LessonText:
         """Warn about what every lesson must have."""
         if not self.has_meta:
             self.warn(f"no line '**{META}** ... · **Needs:** ... · **Gives:** ...'")
+        elif (took := lessons.minutes(cells)) != (said := int(lessons.HEAD.search(cells[0]["source"])["minutes"])):
+            self.warn(f"the head says {said} minutes, and it takes {took}: run `make minutes`")
         seen = [tag for cell in cells for tag in tags(cell) if tag.startswith(ANCHORS)]
         for tag in sorted({tag for tag in seen if seen.count(tag) > 1}):
             self.warn(f"the tag {tag} stands on more than one cell")

@@ -27,7 +27,7 @@
   }
 
   // What scrolls sideways must be reachable with the arrow keys, and only that. The theme wraps tables while the page
-  // loads, so they are looked for each time.
+  // loads, and a fold shows more, so they are looked for each time.
   const scrollers = ".nb-output pre, .nb-html, .md-typeset .highlight code, .md-typeset__scrollwrap, .katex-display";
   const mark = () => {
     for (const element of document.querySelectorAll(scrollers)) {
@@ -37,6 +37,7 @@
   };
   addEventListener("load", mark);
   addEventListener("resize", mark);
+  addEventListener("toggle", mark, true);
 
   // The theme adds the copy buttons later, in a nav without a name.
   new MutationObserver(() => {
@@ -44,14 +45,4 @@
       if (!nav.hasAttribute("aria-label")) nav.setAttribute("aria-label", `Code block ${i + 1}`);
     });
   }).observe(document.body, { childList: true, subtree: true });
-
-  // Paper has no folds.
-  let folded = [];
-  addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("article details:not([open])")];
-    for (const fold of folded) fold.open = true;
-  });
-  addEventListener("afterprint", () => {
-    for (const fold of folded) fold.open = false;
-  });
 })();

@@ -26,7 +26,13 @@ def assert_same(theirs, ours):
 def sentence(explore, tag):
     """What stands there once the pause between two sentences is over."""
     explore.wait_for_timeout(600)
-    return explore.locator(f"{tag} [aria-live=polite]").text_content()
+    return explore.locator(f"{tag} .explorer-sentence").text_content()
+
+
+def mount_all(page):
+    """Let all explorers of a page stand, those too that wait until they come into view."""
+    page.wait_for_function("!document.querySelector(':not(:defined)')")
+    page.evaluate("document.querySelectorAll('.explorer-waits').forEach((host) => host.mount())")
 
 
 def real(text):

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real models mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real models recording mutants check clean
 
 install: .venv/installed
 
@@ -106,6 +106,10 @@ real: install
 # The two models that a reader can run in the page.
 models: install
 	$(BIN)/python docs/theme/models.py
+
+# The run that the home page plays back, and the batch that the lessons take apart.
+recording: install
+	$(BIN)/python docs/theme/recording.py
 
 # In a copy of the tree, because every function is changed there. The survivors are listed at the end.
 mutants: install

@@ -4,6 +4,11 @@ import pytest
 import torch
 
 TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer", "model-explorer")
+SHIFT = """() => new Promise((done) => {
+  const total = (list) => list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
+  new PerformanceObserver((list) => done(total(list))).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => done(0), 300); // no shift, no entry
+})"""
 
 
 def tab_to(page, selector, presses=80):

@@ -345,6 +345,31 @@ const en = {
     sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right (temperature ${temperature}).`,
     equal: (names) => ` ${names.join(", ")}: all rewards are equal. Every advantage is 0, and nothing is learnt.`,
   },
+
+  "scrub-explorer": {
+    name: "A training run, played back",
+    prompt: "Prompt",
+    reward: "Reward",
+    advantage: "Advantage",
+    rows: "Eight completions of the prompt",
+    row: (text, reward, advantage) => `${text}, reward ${reward}, advantage ${advantage}`,
+    play: "Play",
+    pause: "Pause",
+    step: "Training step",
+    phases: { guessing: "guessing", spreading: "thinking spreads", slips: "slips vanish" },
+    curves: { right: "right answers", thinks: "that think first" },
+    sentences: {
+      guessing: (right, thinks) =>
+        `Guessing: ${thinks} of 100 answers think first, the others guess. Of 100 answers, ${right} are right.`,
+      spreading: (right, thinks) =>
+        `Thinking spreads: answers that think are right more often, so they become more likely. ${thinks} of 100 ` +
+        `think first, ${right} are right.`,
+      slips: (right) =>
+        `Slips vanish: nearly every answer thinks, and a slip in its running sums costs the reward. ${right} of 100 ` +
+        "are right.",
+    },
+    agree: " These eight agree, so every advantage is 0: they teach nothing.",
+  },
 };
 
 const tables = { en };

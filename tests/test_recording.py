@@ -167,7 +167,7 @@ def scrub(page):
 
 
 def assert_shows(page, frame):
-    rows = page.locator("scrub-explorer .rollouts .unseen").all_text_contents()
+    rows = page.locator("scrub-explorer .rollouts .explorer-unseen").all_text_contents()
     assert [row.partition("<eos>")[0] for row in rows] == [text_of(ids) for ids in frame["ids"]]
     assert page.locator("scrub-explorer .rollouts li.right").count() == sum(frame["rewards"])
 
@@ -190,7 +190,7 @@ def test_the_run_is_played_back_by_keyboard(scrub):
     scrub.wait_for_function("document.querySelector('scrub-explorer').state.step === 10")
     scrub.get_by_role("button", name="Pause").press("Enter")
     assert_shows(scrub, FRAMES[2])
-    for box in scrub.locator("scrub-explorer :is(button, input), .hero .md-button").evaluate_all(
+    for box in scrub.locator(".scrub-controls :is(button, input), .hero .md-button").evaluate_all(
         "all => all.map((one) => one.getBoundingClientRect())"
     ):
         assert min(box["width"], box["height"]) >= 44

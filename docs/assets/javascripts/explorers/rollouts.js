@@ -39,7 +39,7 @@ export class Rows {
     const kind = reward === undefined ? "unjudged" : reward > 0 ? "right" : "wrong";
     item.className = `rollout ${kind}`;
     const text = row.map((chip) => chip.text).join("");
-    make(item, "span", { class: "unseen" }, words.row(text, reward, advantage && number(advantage)));
+    make(item, "span", { class: "explorer-unseen" }, words.row(text, reward, advantage && number(advantage)));
     const drawn = drawChips(item, row);
     drawn.forEach((chip, t) => ids[t] !== before[t] && chip.classList.add("new"));
     const pay = make(item, "span", { class: "pay", "aria-hidden": "true" });

@@ -35,12 +35,14 @@ class ScrubExplorer extends Explorer {
     this.querySelector("input[type=range]").addEventListener("pointerdown", () => this.set({ playing: false }));
   }
 
+  linkButton() {} // the home page has one thing to press, and it plays
+
   heading() {
     const head = make(this, "div", { class: "rollout head" });
     const prompt = make(head, "span", { class: "prompt" }, this.words.prompt);
     const text = [...this.recorded.prompt].map((token) => ({ text: token, kind: "plain" }));
     drawChips(prompt, text);
-    make(prompt, "span", { class: "unseen" }, this.recorded.prompt);
+    make(prompt, "span", { class: "explorer-unseen" }, this.recorded.prompt);
     make(head, "span", { class: "pay" }, this.words.reward);
     make(head, "span", { class: "push" }, this.words.advantage);
   }

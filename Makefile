@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real models recording mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording mutants check clean
 
 install: .venv/installed
 
@@ -102,6 +102,10 @@ base: install
 # Trains a model of 135 million weights eleven times; a run that is in the file already is not run again.
 real: install
 	$(BIN)/python -m grpo_lite.experiments.real
+
+# The trainings that lessons report on and that take too long for a page.
+runs: install
+	$(BIN)/python tests/lesson_runs.py
 
 # The two models that a reader can run in the page.
 models: install

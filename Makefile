@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording assignment coursework mutants check clean
 
 install: .venv/installed
 

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real models mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording assignment coursework mutants check clean
 
 install: .venv/installed
 
@@ -103,9 +103,17 @@ base: install
 real: install
 	$(BIN)/python -m grpo_lite.experiments.real
 
+# The trainings that lessons report on and that take too long for a page.
+runs: install
+	$(BIN)/python tests/lesson_runs.py
+
 # The two models that a reader can run in the page.
 models: install
 	$(BIN)/python docs/theme/models.py
+
+# The run that the home page plays back, and the batch that the lessons take apart.
+recording: install
+	$(BIN)/python docs/theme/recording.py
 
 # In a copy of the tree, because every function is changed there. The survivors are listed at the end.
 mutants: install

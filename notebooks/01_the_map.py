@@ -17,7 +17,7 @@
 #
 # The whole of GRPO once around, on a model small enough to watch every step. Afterwards each lesson takes one piece apart, and you know where it belongs.
 #
-# **Minutes:** 25 · **Needs:** Python and PyTorch · **Gives:** the whole picture
+# **Minutes:** 20 · **Needs:** Python and PyTorch · **Gives:** the whole picture
 
 # %% tags=["setup"]
 import sys
@@ -29,15 +29,9 @@ if "google.colab" in sys.modules:
     )
 
 import copy
-import math
 
 import torch
-from transformers import (
-    GPT2Config,
-    GPT2ForSequenceClassification,
-    GPT2ForTokenClassification,
-    GPT2LMHeadModel,
-)
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import grpo_lite
 from grpo_lite import plotting
@@ -62,30 +56,13 @@ plotting.diagram("loop")
 # %% [markdown]
 # ## A model of our own
 #
-# This course grew out of a notebook (lesson [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) replays it), and here is the model of that notebook: a small GPT-2 with random weights, which knows nothing. Its vocabulary has 10 **tokens**. For us token 0 means *end*, and tokens 1 to 9 are the digits.
-#
-# | setting | there | here | meaning |
-# |---|---|---|---|
-# | `vocab_size` | 10 | 10 | how many different tokens there are |
-# | `n_embd` | 128 | 128 | length of the vector that stands for a token |
-# | `n_inner` | 256 | 256 | width of the hidden layer inside each block |
-# | `n_layer` | 2 | 2 | blocks, one after the other |
-# | `n_head` | 4 | 4 | attention heads in each block |
-# | dropout | 0.1 | 0 | share of activations set to 0 at random; without it, every reading gives the same probabilities |
-# | end token | 50256 | 0 | with 50256, outside of a vocabulary of 10, nothing could ever end |
-# | prompt length | 5 | 5 | tokens |
-# | `max_new_tokens` | 5 | 5 | longest completion, in tokens |
-# | $G$ | 2 | 4, later 8 | completions in a group |
-# | $\epsilon$ | 0.01 | 0.2 | clip range: how far the ratio may move before the push stops |
-# | $\beta$ | 0.01 | 0, once 0.04 | weight of the penalty for leaving the reference |
-#
-# The last two will make sense further down.
+# A small GPT-2 with random weights, which knows nothing. (It is the model of the notebook that this course grew from; lesson [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) replays it.) Its vocabulary has 10 **tokens**, the units in which it reads and writes. For us token 0 means *end*, and tokens 1 to 9 are the digits. Dropout, which would set a part of the network to 0 at random, is off, so that every reading gives the same probabilities.
 
 # %% tags=["result-parameters"]
 config = GPT2Config(
     vocab_size=10, n_embd=128, n_inner=256, n_layer=2, n_head=4,
     bos_token_id=0, eos_token_id=0, pad_token_id=0,
-    embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0, num_labels=1,
+    embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0,
 )  # fmt: skip
 torch.manual_seed(1)
 policy = GPT2LMHeadModel(config)
@@ -93,7 +70,7 @@ reference = copy.deepcopy(policy).requires_grad_(False)
 policy.num_parameters()
 
 # %% [markdown]
-# The line with `deepcopy` keeps a frozen copy of the policy as it was at the start, the **reference**. It is never trained. It shows how far the policy has moved. (`num_labels` is for two other models, further down.)
+# The line with `deepcopy` keeps a frozen copy of the policy as it was at the start, the **reference**. It is never trained. It shows how far the policy has moved.
 #
 # ## Once around
 #
@@ -163,7 +140,20 @@ out = grpo_lite.grpo_loss(logps_before, group.logps, advantages, group.mask)
 print("loss", round(abs(out.loss.item()), 6))
 
 # %% [markdown]
-# The loss is 0, and that is as it should be: the advantages of a group add up to zero. Its *gradient* is not zero (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
+# The loss is 0, and that is as it should be. Take a group of two completions of one token each, with advantages +1 and −1. Each row adds *its advantage times a number that is 1 today*, and the loss is minus their mean: $-(1 - 1)/2 = 0$.
+#
+# **Predict.** The loss of these two rows is 0. And its slope, for the log-prob of each row?
+
+# %% tags=["result-two-rows"]
+two = torch.tensor([[-1.0], [-2.0]], requires_grad=True)  # a log-prob in each row
+every = torch.ones(2, 1, dtype=torch.bool)
+loss = grpo_lite.grpo_loss(two, None, torch.tensor([1.0, -1.0]), every).loss
+loss.backward()
+print("loss  ", loss.item() + 0.0)
+print("slopes", two.grad.flatten().tolist())
+
+# %% [markdown]
+# Two rows, two numbers: a step against these slopes raises the first log-prob and lowers the second. The values of both rows are added up and cancel. The slopes are not added up, because they belong to different tokens. (Why the number is 1 and has a slope, lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) shows.)
 #
 # > The value of this loss never tells whether training goes well. Look at the rewards.
 #
@@ -259,38 +249,6 @@ plotting.lines(
 # <details class="wrong"><summary>It has finished learning</summary>The first step prints the same 0, and there the model knows nothing.</details>
 
 # %% [markdown]
-# ## Two models instead of four
-#
-# GRPO is a smaller relative of **PPO**, Proximal Policy Optimization ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)). When PPO trains a language model from human preferences ([InstructGPT, arXiv:2203.02155](https://arxiv.org/abs/2203.02155)), four networks are at work:
-#
-# | model | what it says |
-# |---|---|
-# | policy | how likely is this token? |
-# | critic (value model) | what reward is to be expected from here? |
-# | reward model | how good is this completion? |
-# | reference | how likely was this token at the start? |
-#
-# GRPO does with two of them, and trains one.
-
-# %% tags=["diagram"] alt="Two columns from top to bottom. PPO has four models, of which two are trained: the policy, trained, writes one completion of a prompt; a frozen reward model gives it a reward r, a critic, trained, says which values V to expect, a frozen reference gives a KL penalty that is taken off the reward; the three make one advantage per token. GRPO has two models, of which one is trained: the policy writes a group of G completions; a reward function, which is no model, gives rewards; the group, which is no model either, gives the mean to compare with; that makes one advantage per completion. A frozen reference is kept only if beta is above 0, and its KL goes into the loss. Both end in ratio, clip and gradient step. The old policy is no further model: its log-probs were stored when it sampled." caption="GRPO has the group in the place of the critic, and a function in that of the reward model."
-plotting.diagram("ppo-grpo")
-
-# %% [markdown]
-# The critic is the one that GRPO was made to avoid. It is usually as large as the policy, and it is trained at the same time. The reward model is another matter: GRPO can use one too, and PPO can do without if a function gives the rewards.
-#
-# **Predict.** The policy has 397568 parameters. How many do all models of a method have together?
-
-# %% tags=["result-four-models"]
-critic = GPT2ForTokenClassification(config)  # one number a token
-reward_model = GPT2ForSequenceClassification(config)  # one number a completion
-sizes = [model.num_parameters() for model in (policy, critic, reward_model, reference)]
-print("PPO          ", sum(sizes))
-print("GRPO         ", sizes[0] + sizes[3])
-print("GRPO, beta 0 ", sizes[0])
-
-# %% [markdown]
-# Half of the parameters, or a quarter when $\beta = 0$ and the reference is not needed. GRPO trains one model where PPO trains two, so gradients and optimiser state are halved as well.
-#
 # ## The formula
 #
 # This is the loss of one group, from [DeepSeekMath, equations 3 and 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). The paper writes an objective to be maximised; the loss is its negative.
@@ -303,7 +261,7 @@ print("GRPO, beta 0 ", sizes[0])
 #
 # $$d = \log \frac{\pi_{\text{ref}}(o_{i,t} \mid q, o_{i,<t})}{\pi_\theta(o_{i,t} \mid q, o_{i,<t})}$$
 #
-# Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** cuts the ratio off at $1 - \epsilon$ and $1 + \epsilon$, so that there is nothing to gain from moving further; what the min is for comes in lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/). The last term is 0 where policy and reference agree and positive elsewhere: moving away has a price. Then comes the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
+# There is no need to learn it by heart: each piece gets a lesson. Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** cuts the ratio off at $1 - \epsilon$ and $1 + \epsilon$, so that there is nothing to gain from moving further; what the min is for comes in lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/). The last term is 0 where policy and reference agree and positive elsewhere: moving away has a price. Then comes the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
 #
 # | in the formula | what it is | lesson | in the code |
 # |---|---|---|---|
@@ -337,40 +295,6 @@ by_hand = grpo_lite.grpo_loss(new, old, torch.tensor([0.7071, -0.7071]), mask)
 print(f"{by_hand.loss:.4f}")
 
 # %% [markdown]
-# ## The formula in plain loops
-#
-# Back to the four completions of before. The policy has taken one step since it wrote them, so the ratios are no longer 1 and the last term is no longer 0. Two sums become two loops.
-
-
-# %%
-def loss_in_loops(
-    logps, old_logps, ref_logps, advantages, mask, epsilon=0.2, beta=0.04
-):
-    total = 0.0
-    for i in range(len(logps)):
-        length = int(mask[i].sum())
-        for t in range(length):
-            ratio = math.exp(logps[i, t] - old_logps[i, t])
-            clipped = min(max(ratio, 1 - epsilon), 1 + epsilon)
-            d = float(ref_logps[i, t] - logps[i, t])
-            kl = math.exp(d) - d - 1
-            gain = min(ratio * advantages[i], clipped * advantages[i])
-            total += (gain - beta * kl) / length
-    return -total / len(logps)
-
-
-# %% tags=["result-in-loops"]
-ref_logps = read(reference, group)
-loops = loss_in_loops(logps, group.logps, ref_logps, advantages, group.mask)
-packaged = grpo_lite.grpo_loss(
-    logps, group.logps, advantages, group.mask, ref_logps=ref_logps, beta=0.04
-)
-torch.testing.assert_close(float(loops), packaged.loss.item(), rtol=1e-4, atol=1e-6)
-print(f"loops {loops:.4f}   package {packaged.loss:.4f}   kl {packaged.kl:.4f}")
-
-# %% [markdown]
-# The same number. (`kl` is the mean of the last term, before its weight $\beta$.) The packaged loss is this double loop, without loops.
-#
 # ## Who is who
 #
 # The formula names three policies. They are three roles of one model at different times, and they are easily mixed up.
@@ -408,23 +332,9 @@ print(f"to reference  {to_reference.min():.4f} to {to_reference.max():.4f}")
 # %% [markdown]
 # ## Break it
 #
-# Suppose the reference slips into the ratio, in the place of the old policy. The shapes fit and no error appears. Take a token that the reference finds rare, probability 0.05. The policy has learned to like it: 0.5 when it sampled, and 0.5 now.
+# Suppose the reference slips into the ratio, in the place of the old policy. The shapes fit and no error appears. Take a token that the policy has learned to like: the reference gives it 0.05, the policy gave it 0.5 when it sampled, and 0.5 now. The right ratio is 1, the wrong one is 10, far beyond $1 + \epsilon$.
 #
-# **Predict.** With the right ratio, a good token ($\hat A = 1$) and a bad one ($\hat A = -1$) are pushed equally hard. And with the wrong one?
-
-# %% tags=["result-mixed-up"]
-for name, probability in (("old", 0.5), ("reference", 0.05)):
-    logps_now = torch.full((2, 1), math.log(0.5), requires_grad=True)
-    logps_below = torch.full((2, 1), math.log(probability))
-    ratio = grpo_lite.importance_ratio(logps_now, logps_below)
-    grpo_lite.clipped_surrogate(ratio, torch.tensor([1.0, -1.0])).sum().backward()
-    good, bad = logps_now.grad.flatten().tolist()
-    print(f"{name:9}  ratio {ratio[0].item():5.2f}   good {good:+.2f}   bad {bad:+.2f}")
-
-# %% [markdown]
-# The push is the gradient on the log-prob. With the wrong ratio of 10, far beyond $1 + \epsilon$, the clip holds the good token back: no push at all. The bad token is pushed down ten times as hard. What the policy has learned since the start is no longer rewarded, and its punishment has no limit.
-#
-# The same in training: `train` from above, with the reference in the place of the old policy.
+# **Predict.** What happens to `train` from above, with the reference in the place of the old policy?
 
 # %% alt="Mean reward over 15 steps, averaged over three seeds. With the ratio to the old policy it climbs from 0.2 to 4.8; with the ratio to the reference it is the same for two steps and then stays between 0.8 and 1.5." caption="With the ratio to the reference, learning stalls after two steps."
 mixed_up = {f"seed {seed}": train(seed, old_is=reference) for seed in range(3)}
@@ -439,31 +349,26 @@ plotting.lines(
     colors={"ratio to old": "old", "to reference": "reference"},
 )
 
-# %%
-for seed in runs:
-    right, wrong = sum(runs[seed][-5:]) / 5, sum(mixed_up[seed][-5:]) / 5
-    print(f"{seed}, steps 11-15:  ratio to old {right:.2f}   to reference {wrong:.2f}")
-
 # %% [markdown]
-# At the first two steps the curves agree: before the first update the policy, the old policy and the reference are the same model. Then the right run goes on climbing, and the wrong one ends below one and a half sevens out of five, with every seed. It does not learn slowly, it tears down what it has learned: the more it likes a token, the larger the ratio, and the harder the next blow.
+# At the first two steps the curves agree: before the first update the policy, the old policy and the reference are the same model. Then the right run goes on climbing, and the wrong one ends below one and a half sevens out of five. It does not learn slowly, it tears down what it has learned. If a token with a ratio of 10 is good, the clip holds it back: no push at all. If it is bad, the min takes $10 \hat A$, and it is pushed down ten times as hard. The more the policy likes a token, the harder the next blow.
 #
 # The repair: `old_logps` comes from the sampler, `ref_logps` from the frozen copy, and the two never stand in each other's place.
 #
 # ## Exercises
 #
-# **1. How much memory?** A policy has 7 billion parameters, two bytes each, and the other models are of the same size. A function gives the rewards of GRPO. How many gigabytes of weights does PPO need, how many GRPO with and without a reference?
+# **1. By hand.** A group of two has the rewards 5 and 3. What are its advantages? All ratios are 1 and $\beta = 0$: what is its loss, and in which direction does each row go?
 
-# %% tags=["solution", "result-memory"]
-weights = 7e9 * 2 / 1e9
-print("PPO", 4 * weights, "  GRPO", 2 * weights, "  GRPO, beta 0", weights)
+# %% tags=["solution", "result-solution-by-hand"]
+print(grpo_lite.group_advantages(torch.tensor([5.0, 3.0]), 2))
 
 # %% [markdown] tags=["solution"]
-# 56, 28 and 14 GB. The trained models need more on top: a gradient for each parameter, and the state of the optimiser. PPO trains two of its four, GRPO one.
+# The mean is 4, the deviations are +1 and −1, and the spread is $\sqrt{(1 + 1)/1} = 1.41$: advantages +0.707 and −0.707. The loss is 0, the first row goes up, the second down.
 
 # %% [markdown]
 # **2. Nobody was better.** All four rewards are 1. What is the gradient for $\beta = 0$? And for $\beta = 0.04$, now that the policy has moved? Predict first, then compute the norm of the gradient on the log-probs.
 
 # %% tags=["solution", "result-equal-rewards"]
+ref_logps = read(reference, group)
 equal = grpo_lite.group_advantages(torch.ones(G), G)
 for beta in (0.0, 0.04):
     logps_now = read(policy, group).detach().requires_grad_(True)
@@ -518,8 +423,8 @@ two_steps_repaired(group, advantages)
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** Sample a group, reward each completion, compare within the group, push. The policy is trained, the old policy is the one that sampled, the reference is frozen. The group replaces the critic, and a function can replace the reward model. Watch the rewards, not the loss.
+# > **Remember.** Sample a group, reward each completion, compare within the group, push. The policy is trained, the old policy is the one that sampled, the reference is frozen. The loss prints 0 because values cancel; slopes do not. Watch the rewards, not the loss.
 #
-# GRPO comes from [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). PPO: [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
+# GRPO comes from [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). It is a smaller relative of PPO ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)), which trains a second network to say what reward to expect; [PPO and GRPO side by side](https://grpo-lite.github.io/grpo-lite/lessons/ppo_and_grpo/) compares the two.
 #
 # **From here:** [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that such steps raise the rewards.

@@ -477,7 +477,9 @@ numbers_in(minus, form), numbers_in("<answer>7 or 9</answer>", form)
 
 # %% tags=["solution", "result-solution-together"]
 def form_if_right(completions, **columns):
-    pairs = zip(format_reward(completions), boxed_reward(completions, **columns), strict=True)
+    pairs = zip(
+        format_reward(completions), boxed_reward(completions, **columns), strict=True
+    )
     return [form * right for form, right in pairs]
 
 

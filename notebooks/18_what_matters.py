@@ -36,6 +36,7 @@ import torch
 
 from grpo_lite import plotting
 from grpo_lite.experiments import sweep
+from grpo_lite.training.records import read_lines
 
 torch.set_num_threads(1)
 plotting.use_site_style()
@@ -59,14 +60,36 @@ for name, value in results[0].items():
 #
 # The command `python -m grpo_lite.experiments.sweep --output mine.jsonl` makes all of the records again. It can be stopped at any time and goes on where it was; with `--quick` it does a small part, in a minute.
 #
-# One combination of settings is the **base**. Every other combination differs from it in a single value, so the question is always the same: what happens if only this changes?
+# One combination of settings is the **base**. Every other combination differs from it in a single value, so the question is always the same: what happens if only this changes? How large an answer can be depends on how far the knob is turned, so that stands in the last column.
 
 # %% tags=["result-base"]
 for name, values in sweep.AXES.items():
-    print(f"{name:16} base {sweep.BASE[name]!s:7} of {values}")
+    row = f"{name:16} base {sweep.BASE[name]!s:7} of {values!s:38}"
+    turned = isinstance(values[0], int | float) and values[0] > 0
+    print(row, f"× {values[-1] / values[0]:.0f}" if turned else "")
+
 
 # %% [markdown]
 # `num_generations` is $G$, the completions of a prompt. `beta` weighs the KL penalty. `num_iterations` is $\mu$, the updates made with one batch. `epsilon` is the half-width of the clip range. A batch is 64 completions throughout, so a larger $G$ means fewer prompts.
+#
+# ## What is measured: sharpening
+#
+# The same evaluations hold the **greedy** accuracy too, that of the favourite answer, which always takes the likeliest token. Here it stands beside the sampled one, for the base, as means over five trainings:
+
+
+# %% tags=["result-greedy"]
+def runs_with(**changes):
+    return [run for run in results if run["settings"] == sweep.BASE | changes]
+
+
+base = runs_with()
+print("batches         ", *(f"{batch:5}" for batch in sweep.BATCHES))
+for name in ("greedy_accuracy", "sampled_accuracy"):
+    rows = torch.tensor([run[name] for run in base])
+    print(f"{name:16}", *(f"{mean:5.2f}" for mean in rows.mean(dim=0).tolist()))
+
+# %% [markdown]
+# After five batches the favourite answer is right on every problem. The favourite way at the start was to guess; now it is to think, and the base model could add all along. What the other 35 batches do is to make sampling as good as the favourite. They **sharpen** what is there. So nearly all that follows compares how soon a setting sharpens, and nothing here says how well it teaches what the model cannot do.
 #
 # ## First, the noise
 #
@@ -76,17 +99,34 @@ for name, values in sweep.AXES.items():
 
 
 # %% tags=["result-five-seeds"]
-def runs_with(**changes):
-    return [run for run in results if run["settings"] == sweep.BASE | changes]
-
-
-base = runs_with()
 last = [run["sampled_accuracy"][-1] for run in base]
 print("seed", *(f"{run['seed']:6}" for run in base))
 print("last", *(f"{x:6.3f}" for x in last))
 
 # %% [markdown]
-# The best and the worst are 0.08 apart, and nothing differs between them but luck, that of the training and that of its judge together. Had these been two methods with one training each, one would have been declared the better.
+# The best and the worst are 0.08 apart, and nothing differs between them but luck. Had these been two methods with one training each, one would have been declared the better.
+#
+# It is luck of two kinds. The **training's luck** made other weights. The **judge's dice** drew other samples from them, 200 for each. To tell them apart, the five trainings were made again, and the weights of each were judged eight times, with seeds that no training had used. Within a training only the dice differ; between the means of eight, hardly anything but the training.
+
+# %% tags=["result-two-kinds-of-luck"]
+judged = read_lines(sweep.STORED.with_name("judges.jsonl"))
+
+
+def judgements(temperature, at):
+    """Accuracy, one row a training at `temperature`, one column a judge."""
+    rows = [run for run in judged if run["temperature"] == temperature]
+    return torch.tensor([run[f"judged at {at}"] for run in rows])
+
+
+ends = judgements(1.0, at=1.0)
+dice = ends.var(dim=1).mean()
+training = ends.mean(dim=1).var() - dice / 8
+print("one accuracy, SD:")
+print(f"  the judge's dice    {dice**0.5:.3f}")
+print(f"  the training's luck {training**0.5:.3f}")
+
+# %% [markdown]
+# The dice are the larger part. A second answer to each problem, or more problems, would calm the judge; only more trainings calm the rest.
 #
 # ## An interval by hand
 #
@@ -144,7 +184,7 @@ for factor in (1.96, 2.776):
 #
 # ## One number for a training
 #
-# The last accuracy is a single evaluation of 200 completions. Its own sampling error, $\sqrt{0.9 \cdot 0.1 / 200} \approx 0.02$, makes up much of the spread above. A calmer measure uses all evaluations: the area under the curve divided by its length, which is the **average** accuracy over the training. It rewards learning early as well as ending high.
+# The last accuracy is a single evaluation of 200 completions. The dice make up most of its spread, as we saw. A calmer measure uses all evaluations: the area under the curve divided by its length, which is the **average** accuracy over the training. It rewards learning early as well as ending high.
 
 
 # %% tags=["result-measures"]
@@ -167,15 +207,19 @@ for measure in (average, final):
 #
 # ## Compare in pairs
 #
-# Trainings with the same seed meet the same prompts in the same order (in 40 batches the first 1,280 with $G = 2$, the first 80 with $G = 32$), draw from the same random numbers and are evaluated with the same ones. So we subtract seed by seed, and take the interval of the five differences. What both trainings share cancels.
+# Trainings with the same seed take prompts from the same row, draw from the same random numbers and are evaluated with the same ones. So we subtract seed by seed, and take the interval of the five differences. What both trainings share cancels, the judge's dice in part. (They do not share the prompts if $G$ differs: 40 batches hold 1,280 prompts with $G = 2$ and 80 with $G = 32$.)
 #
 # **Predict.** A KL weight of 0.01 and one of 0.2, each against the base. The intervals of all three averages overlap. Will those of the differences contain zero?
 
 
 # %% tags=["result-pairs"]
-def difference(runs, others, measure=average):
+def in_pairs(runs, others, measure=average):
     pairs = zip(runs, others, strict=True)
-    return interval([measure(run) - measure(other) for run, other in pairs])
+    return [measure(run) - measure(other) for run, other in pairs]
+
+
+def difference(runs, others, measure=average):
+    return interval(in_pairs(runs, others, measure))
 
 
 for beta in (0.0, 0.01, 0.2):
@@ -187,10 +231,20 @@ for beta in (0.0, 0.01, 0.2):
 # %% [markdown]
 # The intervals of the averages overlap; those of the differences are a fifth as long, since a seed that is lucky for one setting is lucky for the other. So 0.2 is told apart from the base, and 0.01 is not.
 #
-# Now a picture and a table for each axis; `watch` averages some other number of the records. In the pictures a curve is the mean over five seeds, the band its 95 % interval, and the base is blue. In the tables `minus base` is the difference of the averages, and a `*` marks one whose interval does not contain zero (each for itself; exercise 2 asks what is left when all are counted).
+# ## All at once
+#
+# Every setting against the base of its axis, by name and value: `mu` is the number of updates a batch. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out. Each interval holds for itself.
+
+# %% alt="One row for each of 19 settings with the difference of its average accuracy from the base. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero." caption="Learning rates and the low temperature stand out; most of the rest is near zero."
+SHORT = {
+    "num_generations": "G",
+    "num_iterations": "mu",
+    "scale_rewards": "scale",
+    "temperature": "temp",
+    "learning_rate": "lr",
+}
 
 
-# %%
 def along(axis):
     others = sweep.ALONG.get(axis, {})
     return {
@@ -203,6 +257,92 @@ def nice(value):
     return f"{value:.0e}".replace("e-0", "e-") if small else str(value)
 
 
+def name_of(axis, label):
+    return f"{SHORT.get(axis, axis)} {label}"
+
+
+against_base, ends = {}, {}
+for axis in sweep.AXES:
+    settings, own_base = along(axis), nice(sweep.BASE[axis])
+    for label, runs in settings.items():
+        if label != own_base:
+            against_base[name_of(axis, label)] = in_pairs(runs, settings[own_base])
+            ends[name_of(axis, label)] = [run["greedy_accuracy"][-1] for run in runs]
+
+rows = {name: interval(values) for name, values in against_base.items()}
+shown = {name: row for name, row in rows.items() if name != "lr 3e-3"}
+plotting.intervals(
+    {"difference": [mean for mean, _ in shown.values()]},
+    {"difference": [half for _, half in shown.values()]},
+    list(shown),
+    xlabel="average accuracy minus base",
+    mark=0,
+)
+
+# %% [markdown]
+# ## Twenty chances
+#
+# Fourteen of these intervals keep clear of zero. But twenty were looked at, and one in twenty misses by luck alone, even if no setting mattered at all. Holm's rule pays for that. Ask of each difference how often luck would bring one as large: its **p-value**. The smallest of the twenty must be below $0.05/20$, the next below $0.05/19$, and so on; at the first that fails we stop. The chance of a single false find among all twenty is then at most 5 % ([Holm, Scandinavian Journal of Statistics 6, 1979](https://www.jstor.org/stable/4615733)).
+#
+# For five values, Student's distribution has four degrees of freedom and a short formula.
+
+
+# %% tags=["result-all"]
+def p_value(values):
+    """How often five values with a true mean of 0 lie at least as far from it."""
+    mean, half = interval(values)
+    t = abs(mean) / half * T[5]
+    u = t / (1 + t**2 / 4) ** 0.5
+    return 1 - 0.75 * u * (1 - u**2 / 12)
+
+
+def holm(p_values, level=0.05):
+    kept = []
+    for name in sorted(p_values, key=p_values.get):
+        if p_values[name] > level / (len(p_values) - len(kept)):
+            break
+        kept.append(name)
+    return kept
+
+
+alone = [name for name, (mean, half) in rows.items() if abs(mean) > half]
+stars = holm({name: p_value(values) for name, values in against_base.items()})
+print(f"each for itself {len(alone)} of {len(rows)}, by Holm's rule {len(stars)}")
+print("             minus base         greedy at the end")
+for name in sorted(alone, key=lambda name: -abs(rows[name][0])):
+    mean, half = rows[name]
+    star = "*" if name in stars else " "
+    print(f"{name:12} {mean:+.3f} ± {half:.3f} {star}   {sum(ends[name]) / 5:.2f}")
+
+# %% [markdown]
+# Nine stand. Read them by size. Three learning rates lie at −0.1 and beyond, and with them the temperature 0.5. Then come 2 and 4 updates a batch, which learn faster, and the temperature 1.5, between 0.04 and 0.07. The KL weight 0.2 and $G = 16$ stay below 0.03: told apart from zero, and nothing one would notice.
+#
+# Five fall, and a star that falls is no proof that there was no effect. Eight updates a batch lose 0.079, more than most that stand, but so unevenly over the seeds that five are too few to say it after twenty looks. The last six differences cannot be told from zero even for themselves: $G = 4$, the two small KL weights, the narrow clip range, and both other ways to scale.
+#
+# A ranking of settings is also one of how far they were turned: the learning rate sixtyfold, the clip range tenfold, the temperature threefold. Nobody knows what a threefold learning rate is worth in temperatures. And the last column says what kind of loss it is. Nearly all settings have a favourite answer that is right; they sharpen later or sooner. Only three *broke* something, so that the favourite itself is wrong more often than in one problem out of ten: the two large learning rates and eight updates a batch.
+#
+# Clear and large are two things. Comparing in pairs makes a difference of 0.017 clear, and nobody would ever notice it in use.
+#
+# **Try it.** Turn the same knobs on a policy of five answers. Which of them moves the clip fraction, and what does the hard question need?
+#
+# <policy-explorer>On the site there is a picture to play with here.</policy-explorer>
+
+# %% [markdown]
+# ## Knob by knob
+#
+# Below, each axis has its verdict first; picture and table are folded, the explanation too. In a picture a curve is the mean over five seeds, the band its 95 % interval, and the base is blue. In a table `minus base` is the difference of the averages, and a `*` marks one that Holm's rule leaves standing among all twenty.
+
+
+# %% [markdown]
+# ## Learning rate
+#
+# **Predict.** From 5e-5 to 3e-3 the learning rate grows sixtyfold. Which value learns fastest, which ends highest, and what becomes of the largest?
+
+# %% [markdown]
+# Nothing else in this lesson comes near it. With a quarter of the base's rate the model is only at 0.70 when the base is at 0.90. With five times the rate it jumps ahead in the first five batches and then hardly gets on. With fifteen times the rate nothing is left: at the end not one completion is right in any of the five trainings. **Always wrong is a place that GRPO cannot leave.**
+
+
+# %% tags=["detail"]
 def picture(settings, base_name, title):
     rows = {}
     for label, runs in settings.items():
@@ -221,13 +361,14 @@ def picture(settings, base_name, title):
     )
 
 
-def table(settings, base_name):
+def table(settings, base_name, axis=None):
     print("         average         minus base         last")
     for label, runs in settings.items():
         cells = [interval([m(run) for run in runs]) for m in (average, final)]
         whole, last = (f"{mean:.3f} ± {half:.3f}" for mean, half in cells)
         apart, half = difference(runs, settings[base_name])
-        against = f"{apart:+.3f} ± {half:.3f} {'*' if abs(apart) > half else ''}"
+        star = "*" if name_of(axis, label) in stars else ""
+        against = f"{apart:+.3f} ± {half:.3f} {star}"
         against = "" if label == base_name else against
         print(f"{label:8} {whole}   {against:16}   {last}")
 
@@ -239,46 +380,44 @@ def watch(settings, name):
         print(f"{label:8}", *(f"{mean:.3f}" for mean in means.tolist()))
 
 
-# %% [markdown]
-# ## Learning rate
-#
-# **Predict.** From 5e-5 to 3e-3 the learning rate grows sixtyfold. Which value learns fastest, which ends highest, and what becomes of the largest?
-
-# %% alt="Held-out accuracy over 40 batches for five learning rates, with bands. 5e-5 rises slowly to 0.70; 2e-4 and 5e-4 both end at 0.90, the latter rises earlier; 1e-3 jumps to 0.63 and ends at 0.71 with a wide band; 3e-3 falls to 0 at once."
+# %% alt="Held-out accuracy over 40 batches for five learning rates, with bands. 5e-5 rises slowly to 0.70; 2e-4 and 5e-4 both end at 0.90, the latter rises earlier; 1e-3 jumps to 0.63 and ends at 0.71 with a wide band; 3e-3 falls to 0 at once." caption="Slow on one side, a cliff on the other." tags=["detail"]
 picture(along("learning_rate"), "2e-4", "learning rate")
 
-# %% tags=["result-learning-rate"]
-table(along("learning_rate"), "2e-4")
+# %% tags=["result-learning-rate", "detail"]
+table(along("learning_rate"), "2e-4", "learning_rate")
 
-# %% [markdown]
-# Nothing else in this lesson comes near it. With a quarter of the base's learning rate the model is only at 0.70 when the base is at 0.90. With 2.5 times the rate it learns faster and ends no higher. With five times the rate it jumps ahead in the first five batches and then hardly gets on. And with fifteen times the rate nothing is left: at the end, not one completion is right in any of the five trainings. This is what happened to the first of them, evaluation by evaluation:
+# %% [markdown] tags=["detail"]
+# With 2.5 times the rate it seems to learn faster, by 0.045, but that is one of the five that fell; it ends no higher.
+#
+# This is what happened to the first of the trainings at 3e-3, evaluation by evaluation:
 
-# %% tags=["result-collapse"]
+# %% tags=["result-collapse", "detail"]
 dead = runs_with(learning_rate=3e-3)
 for name in ("frac_reward_zero_std", "mean_length", "greedy_accuracy"):
     print(f"{name:21}", *(f"{x:6.2f}" for x in dead[0][name][1:]))
 
+# %% [markdown] tags=["detail"]
+# Each column is one evaluation; `frac_reward_zero_std` is the share of groups whose rewards were all equal. The first updates destroyed the model: it writes on to the limit of 16 tokens and never answers. Then all rewards are 0, every group agrees, all advantages are 0, and nothing pulls it back.
+
 # %% [markdown]
-# Each column is one evaluation; `frac_reward_zero_std` is the share of groups whose rewards were all equal. The first updates destroyed the model: it writes on to the limit of 16 tokens and never answers. Then all rewards are 0, every group agrees, all advantages are 0, and nothing pulls it back. **Always wrong is a place that GRPO cannot leave.**
-#
 # ## Updates per batch
 #
-# With $\mu$ updates a batch, each completion is used $\mu$ times. Sampling is the expensive part with a large model, so this looks like a bargain: the horizontal axis counts batches, and eight updates a batch cost no more of those.
+# With $\mu$ updates a batch, each completion is used $\mu$ times. Sampling is the expensive part with a large model, so this looks like a bargain: eight updates a batch cost no more batches.
 #
 # **Predict.** Does $\mu = 8$ learn eight times as fast?
+#
+# Two and four updates learn faster and end where one ends. Eight are ahead of one for five batches and behind for the rest, and the trainings differ most from each other there. Most of the gain is the learning rate in disguise.
 
-# %% alt="Held-out accuracy over 40 batches for 1, 2, 4 and 8 updates a batch. After five batches 2, 4 and 8 are at 0.65, 0.73 and 0.61, 1 is at 0.50. At the end 1, 2 and 4 lie together above 0.9, 8 is at 0.79 with a wide band."
+# %% alt="Held-out accuracy over 40 batches for 1, 2, 4 and 8 updates a batch. After five batches 2, 4 and 8 are at 0.65, 0.73 and 0.61, 1 is at 0.50. At the end 1, 2 and 4 lie together above 0.9, 8 is at 0.79 with a wide band." caption="Two and four updates are ahead early; eight fall behind." tags=["detail"]
 picture(along("num_iterations"), "1", "updates a batch")
 
-# %% tags=["result-num-iterations"]
-table(along("num_iterations"), "1")
+# %% tags=["result-num-iterations", "detail"]
+table(along("num_iterations"), "1", "num_iterations")
 
-# %% [markdown]
-# Two and four updates learn faster and end where one ends. Eight are ahead of one for five batches and behind for the rest, with the widest bands: the trainings differ most from each other there. Using the same completions again does not make them say more.
-#
+# %% [markdown] tags=["detail"]
 # Four updates move the weights up to four times as far as one. Is it the reuse that helps, or only the longer way? One more setting of the sweep tells: four updates a batch at a quarter of the learning rate.
 
-# %% alt="Held-out accuracy over 40 batches. Four updates at 5e-5 lie almost on one update at 2e-4. Four updates at 2e-4 and one update at 5e-4 lie close together, well above the other two in the first ten batches. All four end at about 0.9."
+# %% alt="Held-out accuracy over 40 batches. Four updates at 5e-5 lie almost on one update at 2e-4. Four updates at 2e-4 and one update at 5e-4 lie close together, well above the other two in the first ten batches. All four end at about 0.9." caption="Four small updates are nearly one large one." tags=["detail"]
 reuse = {
     "1 × 2e-4": base,
     "4 × 2e-4": runs_with(num_iterations=4),
@@ -287,143 +426,110 @@ reuse = {
 }
 picture(reuse, "1 × 2e-4", "updates × learning rate")
 
-# %% tags=["result-reuse"]
+# %% tags=["result-reuse", "detail"]
 table(reuse, "1 × 2e-4")
 apart, half = difference(reuse["4 × 2e-4"], reuse["1 × 5e-4"])
 print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
 
-# %% [markdown]
-# Four small updates are nearly one large one: 4 × 5e-5 gains 0.016 on 1 × 2e-4, and that is about what the reuse itself is worth here. Four updates at 2e-4 gain 0.057. But a single update at 5e-4 gains 0.045, for a quarter of the updates, and those two cannot be told apart. On this task $\mu$ is for the most part the learning rate in disguise.
+# %% [markdown] tags=["detail"]
+# These comparisons stand outside of the twenty, each for itself. Four small updates are nearly one large one: 4 × 5e-5 gains 0.016 on 1 × 2e-4, and that is about what the reuse itself is worth here. Four updates at 2e-4 gain 0.057. But a single update at 5e-4 gains 0.045, for a quarter of the updates, and those two cannot be told apart.
 #
 # That is a warning about every sweep of this kind. One setting at a time does not mean one *effect* at a time.
-#
-# ## Clip range
-#
-# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). So this axis has a base of its own, with $\mu = 4$. `clip_fraction` is the share of tokens that the clip switched off.
-
-# %% alt="Held-out accuracy over 40 batches for the clip ranges 0.05, 0.2 and 0.5 at four updates a batch. The three curves lie within 0.1 of each other and most of their bands overlap; 0.5 is lowest from batch 10 on."
-picture(along("epsilon"), "0.2", "clip range ε")
-
-# %% tags=["result-epsilon"]
-table(along("epsilon"), "0.2")
-watch(along("epsilon"), "clip_fraction")
 
 # %% [markdown]
-# The three clip very different shares of the tokens: in the first batches one in nine, one in 28 and one in ninety. Yet the averages are within 0.025 of each other, the widest range being slightly the worst. A clip range is a safety rope. Its length matters to those who fall, and at this learning rate the model rarely does.
+# ## Clip range
 #
+# With one update a batch the policy is still the one that sampled, every ratio is 1 and there is nothing to clip (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). So this axis has a base of its own, with $\mu = 4$. The three ranges clip very different shares of the tokens, and the averages are within 0.025 of each other. A clip range is a safety rope. Its length matters to those who fall, and at this learning rate the model rarely does.
+
+# %% alt="Held-out accuracy over 40 batches for the clip ranges 0.05, 0.2 and 0.5 at four updates a batch. The three curves lie within 0.1 of each other and most of their bands overlap; 0.5 is lowest from batch 10 on." caption="Three clip ranges, close together." tags=["detail"]
+picture(along("epsilon"), "0.2", "clip range ε")
+
+# %% tags=["result-epsilon", "detail"]
+table(along("epsilon"), "0.2", "epsilon")
+watch(along("epsilon"), "clip_fraction")
+
+# %% [markdown] tags=["detail"]
+# `clip_fraction` is the share of tokens that the clip switched off: in the first batches one in nine, one in 28 and one in ninety. The widest range comes out slightly the worst, and that star fell.
+
+# %% [markdown]
 # ## Temperature
 #
-# **Predict.** Training samples at a temperature, and the evaluation at 1. Is it best to train at 1 too?
+# **Predict.** Training samples at a temperature, and the evaluation at 1. Is it best to train at 1 too? And if the evaluation samples at 0.5?
 
-# %% alt="Held-out accuracy over 40 batches for three training temperatures. 0.5 flattens out at 0.68. 1.5 starts slower than 1.0, meets it at batch 30 and ends slightly higher, at 0.93 against 0.90."
+# %% tags=["result-judged-at"]
+for temperature in sweep.AXES["temperature"]:
+    print(f"trained at {temperature}", end="")
+    for at in (1.0, 0.5):
+        means = judgements(temperature, at).mean(dim=1).tolist()
+        print("   judged at {}: {:.3f} ± {:.3f}".format(at, *interval(means)), end="")
+    print()
+
+# %% [markdown]
+# Judged at 1, the model that was trained at 0.5 is far behind. Judged at 0.5, as it was trained, it is right in 99 of 100 samples, like the two others. So the large star of this axis belongs to the judge: its samples reach slips that the training at 0.5 never drew, and so never mended. Whether that matters depends on how the model will be used.
+#
+# > **What is never sampled is never mended.**
+
+# %% alt="Held-out accuracy over 40 batches for three training temperatures. 0.5 flattens out at 0.68. 1.5 starts slower than 1.0, meets it at batch 30 and ends slightly higher, at 0.93 against 0.90." caption="Judged at 1, training at 0.5 stays behind." tags=["detail"]
 picture(along("temperature"), "1.0", "temperature of training")
 
-# %% tags=["result-temperature"]
-table(along("temperature"), "1.0")
+# %% tags=["result-temperature", "detail"]
+table(along("temperature"), "1.0", "temperature")
 watch(along("temperature"), "frac_reward_zero_std")
 apart, half = difference(runs_with(temperature=1.5), base, final)
 print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 
-# %% [markdown]
-# At temperature 0.5 the model mostly takes the token that it finds most likely, so its slips, wrong digits in the running sums, rarely show. Nine groups in ten end up in agreement and teach nothing. At temperature 1, where it is judged, the slips do show, and it ends at 0.68. Much of this effect is the judge's temperature: one that sampled at 0.5 would rarely see these slips either.
-#
-# > **What is never sampled is never mended.**
+# %% [markdown] tags=["detail"]
+# At temperature 0.5 the model mostly takes the token that it finds most likely, so its slips, wrong digits in the running sums, rarely show. Nine groups in ten end up in agreement and teach nothing.
 #
 # At 1.5 the opposite happens. More slips are sampled, so the start is slower and the average lower; but there are more slips to learn from, nearly every group has spread, and the last value is higher than that of the base. The two measures disagree, and both are right: one asks how soon, the other how far. We had chosen the average beforehand. With another choice the star would stand behind the opposite sign.
-#
+
+# %% [markdown]
 # ## Group size
 #
-# 64 completions can be 32 prompts with two completions each, or two prompts with 32 each. A group in which all rewards are equal has no advantages (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/)), and that happens more often in small groups. `frac_reward_zero_std` is the share of such groups.
+# 64 completions can be 32 prompts with two completions each, or two prompts with 32 each. A group in which all rewards are equal has no advantages (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/)), and that happens more often in small groups.
 #
 # **Predict.** With $G = 2$, which share of the groups teaches nothing? How much worse does the model learn?
+#
+# What a batch gains in prompts it loses in groups that agree, and the two nearly balance: all five sizes lie within 0.03. Of the four differences one stands, $G = 16$ with −0.017.
 
-# %% alt="Held-out accuracy over 40 batches for group sizes 2, 4, 8, 16 and 32. The five curves rise together from 0.32 to about 0.9 and their bands overlap throughout; 32 is lowest."
+# %% alt="Held-out accuracy over 40 batches for group sizes 2, 4, 8, 16 and 32. The five curves rise together from 0.32 to about 0.9 and their bands overlap throughout; 32 is lowest." caption="Five group sizes, nearly one curve." tags=["detail"]
 picture(along("num_generations"), "8", "completions a prompt")
 
-# %% tags=["result-num-generations"]
-table(along("num_generations"), "8")
+# %% tags=["result-num-generations", "detail"]
+table(along("num_generations"), "8", "num_generations")
 watch(along("num_generations"), "frac_reward_zero_std")
 
-# %% [markdown]
-# With two completions a prompt, half of the groups teach nothing at first, and four fifths at the end. It costs 0.011. With 32 completions a prompt hardly a group is silent, but there are two prompts in a batch instead of 32, and that costs 0.026. What a batch gains in prompts it loses in groups that agree, and the two nearly balance. The best size lies in the middle, and missing it costs little.
-#
-# ## KL penalty
+# %% [markdown] tags=["detail"]
+# `frac_reward_zero_std` is the share of silent groups. With two completions a prompt, half of the groups teach nothing at first, and four fifths at the end; the average is lower by 0.011. With 32 completions a prompt hardly a group is silent, but there are two prompts in a batch instead of 32, and the average is lower by 0.026. Both of these stars fell.
 
-# %% alt="Held-out accuracy over 40 batches for beta 0, 0.01, 0.04 and 0.2. The first three lie on each other and end at 0.9; 0.2 falls behind from batch 15 on and ends at 0.83."
+# %% [markdown]
+# ## KL penalty
+#
+# The small weights change nothing that could be seen. 0.2 holds the model back a little. Nowhere does the penalty help, and it could not have shown its use here: it is there to keep what the model could do before, and we never looked at that.
+
+# %% alt="Held-out accuracy over 40 batches for beta 0, 0.01, 0.04 and 0.2. The first three lie on each other and end at 0.9; 0.2 falls behind from batch 15 on and ends at 0.83." caption="Only the weight 0.2 falls behind." tags=["detail"]
 picture(along("beta"), "0.0", "weight of the KL penalty")
 
-# %% tags=["result-beta"]
-table(along("beta"), "0.0")
+# %% tags=["result-beta", "detail"]
+table(along("beta"), "0.0", "beta")
 watch(along("beta"), "think_rate")
 
-# %% [markdown]
-# The small weights change nothing that could be seen. 0.2 holds the model back: the reference thinks in about four samples out of ten, and the pull towards it keeps one completion in ten from thinking. Nowhere does the penalty help.
-#
-# It could not have shown its use here. It is there to keep what the model could do before, and we never looked at that.
-#
-# ## Dividing by the spread
+# %% [markdown] tags=["detail"]
+# The reference thinks in about four samples out of ten, and with 0.2 the pull towards it keeps one completion in ten from thinking.
 
-# %% alt="Held-out accuracy over 40 batches with advantages divided by the spread of the group, of the batch, and not divided. The three curves cannot be told apart."
+# %% [markdown]
+# ## Dividing by the spread
+#
+# Nothing. In forty batches it makes no difference to the result which five seeds could show, whether the advantages are divided by the spread of the group, of the batch, or by nothing.
+
+# %% alt="Held-out accuracy over 40 batches with advantages divided by the spread of the group, of the batch, and not divided. The three curves cannot be told apart." caption="No difference that five seeds could show." tags=["detail"]
 picture(along("scale_rewards"), "group", "divided by the spread of")
 
-# %% tags=["result-scale-rewards"]
-table(along("scale_rewards"), "group")
+# %% tags=["result-scale-rewards", "detail"]
+table(along("scale_rewards"), "group", "scale_rewards")
 
-# %% [markdown]
-# Nothing. Lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) showed that dividing by the spread of the group nearly triples the weight of a lone right answer. In forty batches that makes no difference to the result which five seeds could show. Part of the reason is the optimiser: AdamW divides the gradient by its own recent size, so a factor that all advantages share cancels, and only the weights of the groups among each other are left.
-
-# %% [markdown]
-# ## All at once
-#
-# Every setting against the base of its axis. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out.
-
-# %% alt="One row for each of 19 settings with the difference of its average accuracy from the base. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero."
-SHORT = {
-    "num_generations": "G",
-    "num_iterations": "mu",
-    "scale_rewards": "scale",
-    "temperature": "temp",
-    "learning_rate": "lr",
-}
-
-
-def against_base():
-    rows = {}
-    for axis in sweep.AXES:
-        settings, own_base = along(axis), nice(sweep.BASE[axis])
-        for label, runs in settings.items():
-            if label != own_base:
-                name = f"{SHORT.get(axis, axis)} {label}"
-                rows[name] = difference(runs, settings[own_base])
-    return rows
-
-
-rows = against_base()
-shown = {name: row for name, row in rows.items() if name != "lr 3e-3"}
-plotting.intervals(
-    {"difference": [mean for mean, _ in shown.values()]},
-    {"difference": [half for _, half in shown.values()]},
-    list(shown),
-    xlabel="average accuracy minus base",
-    mark=0,
-)
-
-# %% tags=["result-all"]
-clear = {name: mean for name, (mean, half) in rows.items() if abs(mean) > half}
-print(f"{len(clear)} of {len(rows)}")
-for name, mean in sorted(clear.items(), key=lambda item: -abs(item[1])):
-    print(f"{name:14} {mean:+.3f}")
-
-# %% [markdown]
-# Four differences are larger than 0.1, and three of these are learning rates. Five lie between 0.04 and 0.08: $\mu$, the higher temperature, and once more the learning rate. Five more are told apart from zero and stay below 0.03. The last six cannot be told from zero: $G = 4$, the two small KL weights, the narrow clip range, and both other ways to scale.
-#
-# A ranking of settings is also one of how far we turned them: the learning rate sixtyfold, the clip range tenfold, the temperature threefold. And greedy accuracy is at least 0.99 from batch 5 on in all five trainings of the base. What these averages compare is for the most part how soon sampling gets as good as the favourite answer.
-#
-# Clear and large are two things. Comparing in pairs makes a difference of 0.011 clear, and nobody would ever notice it in use.
-#
-# **Try it.** Turn the same knobs on a policy of five answers. Which of them moves the clip fraction, and what does the hard question need?
-#
-# <policy-explorer>On the site there is a picture to play with here.</policy-explorer>
+# %% [markdown] tags=["detail"]
+# Lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) showed that dividing by the spread of the group nearly triples the weight of a lone right answer. Part of the reason that it does not show is the optimiser: AdamW divides the gradient by its own recent size, so a factor that all advantages share cancels, and only the weights of the groups among each other are left.
 
 # %% [markdown]
 # **Check yourself.** The narrow clip range differs from its base by −0.008 ± 0.009. What has been shown about it?
@@ -475,7 +581,7 @@ ends = {name: [final(run) for run in runs] for name, runs in live.items()}
 for name in changes:
     print(name, "stored", stored[name], "live", ends[name])
 
-# %% alt="Two rows with two dots each, stored and live, and their intervals. Base: 0.82 stored, 0.84 live. lr 5e-5: 0.52 stored, 0.51 live. The intervals of the two rows are far apart."
+# %% alt="Two rows with two dots each, stored and live, and their intervals. Base: 0.82 stored, 0.84 live. lr 5e-5: 0.52 stored, 0.51 live. The intervals of the two rows are far apart." caption="Other seeds, and the same answer."
 both = {"stored, 5 seeds": stored, "live, 3 seeds": ends}
 both = {who: [interval(x[name]) for name in changes] for who, x in both.items()}
 plotting.intervals(
@@ -541,16 +647,15 @@ for p in (1 / 3, 0.01):
 # At $p = 0.01$ there is less than one such group in a batch, whatever $G$ is. A larger $G$ does not find more right answers among 64 completions: it puts each of them into larger company, and its advantage grows with the company. (That a hard *prompt* needs a large group, lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), holds for one prompt; this is about a budget.) That the group size made little difference here says nothing about a task like this one.
 
 # %% [markdown]
-# **2. Twenty chances.** The table of all differences makes 20 comparisons. How many stars would luck alone be expected to give? To keep the chance of a single false star below 5 %, each interval would have to hold with $1 - 0.05/20$, and the factor for five values is then 6.76 instead of 2.776. Which of the stars survive?
+# **2. Bonferroni.** A stricter and older rule asks *each* of the twenty p-values to be below $0.05/20$. Which of the nine stars would fall? Why is Holm's rule just as safe?
 
 # %% tags=["solution", "result-survivors"]
-print(f"expected by luck: {20 * 0.05:.0f}")
-for name, (mean, half) in rows.items():
-    if abs(mean) > half * 6.76 / 2.776:
-        print(f"{name:14} {mean:+.3f}")
+for name in stars:
+    p = p_value(against_base[name])
+    print(f"{name:9} p {p:.5f} {'' if p < 0.05 / 20 else 'falls'}")
 
 # %% [markdown] tags=["solution"]
-# One star in twenty is expected even if no setting mattered at all. Eight of fourteen survive. The KL weight 0.2 is among them with a difference of 0.025, and $\mu = 8$ is not with one of 0.079: what counts is how evenly a difference came out over the seeds. A star that falls is no proof that there was no effect. It says that five seeds are too few for so strict a question.
+# Only one: the sizes of the p-values leave little between the two rules here. Holm is as safe because a false find needs a p-value among those settings that truly do nothing. Say there are $m$ of these. When the rule first meets one of them, at most $20 - m$ others have gone before, so the bar is at most $0.05/m$; and the chance that the smallest of $m$ such p-values is below $0.05/m$ is at most $m \cdot 0.05/m$.
 
 # %% [markdown]
 # **3. Find the bug.** A colleague has five trainings of 200 evaluated completions each, and writes the interval of a proportion with $n = 1000$. It is much shorter than ours. What is wrong with it?
@@ -578,6 +683,6 @@ for mu in (1, 8):
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** The learning rate comes first, and the sampling temperature second; the other settings are fine tuning, at least here and over these ranges. One training for each setting measures luck. Take several seeds, decide on the measure before looking, compare in pairs, print the interval, and count how many comparisons were made. Keep what made no difference.
+# > **Remember.** The learning rate comes first; the other settings are fine tuning, at least here and over these ranges. The sampling temperature comes second for a judge who samples at 1, and for one who samples cooler it hardly matters. All of it is about how soon sampling gets as good as the favourite answer. One training for each setting measures luck. Take several seeds, tell the judge's dice from the training's luck, decide on the measure before looking, compare in pairs, print the interval, and count how many comparisons were made. Keep what made no difference.
 #
 # **From here:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) takes the loss itself apart: the relatives of GRPO, and what each of them changes.

@@ -49,6 +49,14 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
+# When PPO, Proximal Policy Optimization ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)), trains a language model from human preferences ([InstructGPT, arXiv:2203.02155](https://arxiv.org/abs/2203.02155)), four networks are at work: the policy, a **critic** that says what reward is to be expected from here, a reward model that says how good a completion is, and the reference. GRPO does with two of them, and trains one.
+
+# %% tags=["diagram"] alt="Two columns from top to bottom. PPO has four models, of which two are trained: the policy, trained, writes one completion of a prompt; a frozen reward model gives it a reward r, a critic, trained, says which values V to expect, a frozen reference gives a KL penalty that is taken off the reward; the three make one advantage per token. GRPO has two models, of which one is trained: the policy writes a group of G completions; a reward function, which is no model, gives rewards; the group, which is no model either, gives the mean to compare with; that makes one advantage per completion. A frozen reference is kept only if beta is above 0, and its KL goes into the loss. Both end in ratio, clip and gradient step. The old policy is no further model: its log-probs were stored when it sampled." caption="GRPO has the group in the place of the critic, and a function in that of the reward model."
+plotting.diagram("ppo-grpo")
+
+# %% [markdown]
+# The critic is the one that GRPO was made to avoid. It is usually as large as the policy, and trained at the same time. With 7 billion parameters of two bytes each, PPO holds 56 GB of weights, GRPO 28, and 14 when $\beta = 0$ and no reference is needed; the trained models need gradients and the state of the optimiser on top. The reward model is another matter: GRPO can use one too, and PPO can do without if a function gives the rewards, as here.
+#
 # The task is the one of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. The base model sometimes thinks first, with slips, and mostly guesses.
 
 # %%

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from helpers import built
-from helpers.explorers import TAGS
+from helpers.explorers import mount_all
 from helpers.formulas import NODE, called_in_node
 from helpers.missing import give_up
 from helpers.models import make_tiny_model
@@ -78,10 +78,9 @@ def both_schemes(browser, server):
 
 @pytest.fixture
 def explore(page):
-    """The page with all of them, their modules loaded."""
+    """The page with all of them, all of them standing."""
     page.goto("explore/")
-    for tag in TAGS:
-        page.locator(f"{tag}.explorer").wait_for()
+    mount_all(page)
     return page
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from helpers.built import KINDS, addresses
+from helpers.explorers import mount_all
 from helpers.missing import give_up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -21,7 +22,7 @@ REACH = """() => [...document.querySelectorAll("a[href], button, input, summary,
 def arrive(tab, address):
     """Open a page and wait until its explorers stand."""
     tab.goto(address, wait_until="networkidle")
-    tab.wait_for_function("!document.querySelector(':not(:defined)')")
+    mount_all(tab)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers.built import ROOT
-from helpers.lessons import SCRIPTS, stored, tags
+from helpers.explorers import tab_to
+from helpers.lessons import SCRIPTS, key, stored, tags
 from helpers.small_site import code_cell, svg_output, text_cell
 
 every_lesson = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -44,28 +45,63 @@ def outline(node):
 # Predictions
 
 
-def test_what_comes_out_is_folded_up_to_the_next_code(theme):
+def test_what_comes_out_is_folded_with_the_paragraph_that_explains_it(theme):
     page, _ = render(
         theme,
         text_cell(PREDICT + "<p>Think of the end.</p>"),
         code_cell("def f(): ..."),
         code_cell("print(f())", PRINTED),
-        text_cell("<p>Three.</p><ul><li>Why</li></ul><p>So with four:</p>"),
+        code_cell("print(f(2))", PRINTED),
+        text_cell("<p>Three, for:</p><ul><li>Why</li></ul><p>So with four.</p>"),
         code_cell("f(4)", PRINTED),
     )
-    assert outline(page) == ["p", "predict", ["p", "nb-cell", "nb-cell", "p", "ul"], "p", "nb-cell"]
-    assert page.details.summary.text == "Show what comes out"
-    assert not page.details.has_attr("open")
+    assert outline(page) == [
+        "p",
+        "p",
+        "nb-cell",
+        "nb-cell",
+        "predict",
+        ["nb-cell", "nb-cell", "p", "ul"],
+        "p",
+        "nb-cell",
+    ]
+    fold = page.find("details", class_="predict")
+    assert fold.summary.text == "Show what comes out"
+    assert not fold.has_attr("open")
+    assert [cell.text.strip() for cell in page.select(".nb-cell")][1:4] == ["print(f())", "3", "print(f(2))\n\n3"]
 
 
-@pytest.mark.parametrize(
-    "end", ["<h2>Next</h2>", PREDICT, "<p><strong>Check yourself.</strong> Is it?</p>"], ids=["h2", "predict", "check"]
-)
+def test_a_colon_that_leads_to_code_leads_out_of_the_fold(theme):
+    page, _ = render(
+        theme, text_cell(PREDICT), code_cell("f()", PRINTED), text_cell("<p>As a loop:</p>"), code_cell("g()", PRINTED)
+    )
+    assert outline(page) == ["p", "nb-cell", "predict", ["nb-cell"], "p", "nb-cell"]
+
+
+def test_an_answer_in_words_is_folded_up_to_the_next_heading(theme):
+    page, _ = render(theme, text_cell(PREDICT + "<p>Three.</p><p>Or four.</p><h2>On</h2><p>Next.</p>"))
+    assert outline(page) == ["p", "predict", ["p", "p"], "h2", "p"]
+
+
+def test_a_figure_that_a_question_is_about_stays_open(theme):
+    check = text_cell("<p><strong>Check yourself.</strong> What is it?</p>")
+    page, _ = render(theme, text_cell(PREDICT), code_cell("draw()", svg_output(), alt="Curves"), check)
+    assert outline(page) == ["p", "nb-cell", "p"]
+    page, _ = render(theme, text_cell(PREDICT), code_cell("f()", PRINTED), text_cell("<p>Three.</p>"), check)
+    assert outline(page) == ["p", "nb-cell", "predict", ["nb-cell", "p"], "p"]
+
+
+def test_the_anchor_of_a_figure_lies_in_the_fold_with_it(theme):
+    figure = code_cell("draw()", svg_output(), alt="Curves", tags=["figure-a", "drawing"])
+    page, _ = render(theme, text_cell(PREDICT), figure, text_cell("<p>So.</p>"))
+    assert page.select_one("details.predict #figure-a")
+
+
+@pytest.mark.parametrize("end", ["<h2>Next</h2>", PREDICT], ids=["heading", "predict"])
 def test_a_prediction_ends_where_something_else_begins(theme, end):
-    page, _ = render(theme, text_cell(PREDICT), code_cell("f()", PRINTED), text_cell(f"<p>Three.</p>{end}<p>On.</p>"))
-    assert outline(page)[:3] == ["p", "predict", ["nb-cell", "p"]]
+    page, _ = render(theme, text_cell(PREDICT), code_cell("f()", PRINTED), text_cell(f"{end}<p>On.</p>"))
+    assert outline(page)[:4] == ["p", "nb-cell", "predict", ["nb-cell"]]
     assert end in str(page)
-    assert not any(BeautifulSoup(end, "html.parser").text in fold.text for fold in page.select("details.predict")[:1])
 
 
 def test_a_prediction_before_a_heading_or_a_solution_folds_nothing(theme):
@@ -172,3 +208,67 @@ def test_the_head_of_a_lesson_says_what_it_takes(theme, script):
     _, lessons = theme
     said = int(re.search(r"\*\*Minutes:\*\* (\d+)", stored(script).cells[0].source)[1])
     assert said == lessons.minutes(lessons.read_cells(script.with_suffix(".ipynb"))), "run make minutes"
+
+
+# In a real browser
+
+PREDICTION, SWITCH = "details.predict", "button.show-everything"
+SHUT = "[...document.querySelectorAll('article details:not(.right, .wrong)')].filter((fold) => !fold.open).length"
+
+
+@pytest.mark.site
+def test_folds_open_by_a_switch_that_is_remembered_on_paper_and_for_an_address_inside(page):
+    page.goto("lessons/ratio_and_clipping/")
+    switch = page.get_by_role("switch", name="Show everything")
+    body = page.locator(f"{PREDICTION} > :not(summary)").first
+    assert not body.is_visible()
+    assert switch.get_attribute("aria-checked") == "false"
+
+    tab_to(page, f"{PREDICTION} > summary", 200)
+    page.keyboard.press("Enter")
+    assert body.is_visible()
+    page.keyboard.press("Enter")
+    assert not body.is_visible()
+
+    page.emulate_media(media="print")
+    assert body.is_visible()
+    page.emulate_media(media="screen")
+    assert not body.is_visible()
+
+    # An address inside, and inside of what is inside.
+    page.evaluate("document.querySelector('details.predict pre').innerHTML += '<details><p id=deep>Here</p></details>'")
+    page.evaluate("location.hash = 'deep'")
+    page.get_by_text("Here").wait_for()
+    page.wait_for_function("document.querySelector('#deep').getBoundingClientRect().top < innerHeight")
+
+    switch.focus()
+    page.keyboard.press("Space")
+    assert switch.get_attribute("aria-checked") == "true"
+    assert page.evaluate(SHUT) == 0
+    assert page.locator(":is(.right, .wrong)[open]").count() == 0  # to open one is to choose it
+    page.reload()
+    assert page.evaluate(SHUT) == 0
+    switch.press("Enter")
+    assert page.evaluate(SHUT) > 5
+    page.reload()
+    assert switch.get_attribute("aria-checked") == "false"
+    assert not body.is_visible()
+
+
+FIRST_SCREEN = """() => {
+  const seen = [...document.querySelectorAll("article .nb-plot, article .explorer, article :not(:defined)")];
+  const tops = seen.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().top);
+  return Math.min(...tops.filter((top) => top > 0));
+}"""
+BELOW: set[str] = set()  # lessons whose first screen has nothing to look at
+
+
+@pytest.mark.site
+def test_the_first_screen_of_a_lesson_has_a_picture_or_an_explorer(browser, server):
+    context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
+    tab, tops = context.new_page(), {}
+    for script in SCRIPTS:
+        tab.goto(f"lessons/{key(script)}/", wait_until="load")
+        tops[key(script)] = tab.evaluate(FIRST_SCREEN)
+    context.close()
+    assert {name for name, top in tops.items() if top > 900 - 100} == BELOW, tops

@@ -294,21 +294,6 @@ def test_formulas_of_a_lesson_are_rendered(visits, name):
 
 
 @pytest.mark.site
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_home_page_shows_the_curves_that_a_lesson_has_drawn(page, width):
-    notebook = stored(lesson("watch_it_learn"))
-    [cell] = [cell for cell in notebook.cells if "figure-learning" in cell.metadata.get("tags", [])]
-    page.set_viewport_size({"width": width, "height": 900})
-    page.goto("")
-    picture = page.get_by_role("img", name=cell.metadata.alt, exact=True)
-    assert picture.is_visible()
-    assert 330 <= picture.bounding_box()["width"] <= width
-    drawn = picture.evaluate("svg => [...svg.querySelectorAll('path')].map(path => path.getAttribute('d'))")
-    kept = re.findall(r'<path (?:id="[^"]*" )?d="([^"]+)"', "".join(cell.outputs[0].data["image/svg+xml"]))
-    assert [path.split() for path in drawn] == [path.split() for path in kept]
-
-
-@pytest.mark.site
 def test_tab_reaches_search_and_both_colour_schemes_switch_by_keyboard(page):
     page.goto("")
     look = "[document.body.dataset.mdColorScheme, getComputedStyle(document.body).backgroundColor]"

@@ -227,20 +227,22 @@ class TestShown:
         with_it = {"num_iterations": 4} if axis == "epsilon" else {}
         return {self.label(value): self.runs(**with_it, **{axis: value}) for value in AXES[axis]}
 
-    def assert_row(self, row, label, runs, base):
+    def assert_row(self, row, label, runs, base, starred=False):
         whole, last = (self.interval([m(r) for r in runs]) for m in (self.average, self.final))
         mean, half = self.apart(runs, base)
         assert row.startswith(f"{label} ")
         numbers = self.numbers(row.removeprefix(label))
         against = [] if runs == base else [mean, half]
         assert numbers == pytest.approx([*whole, *against, *last], abs=6e-4)
-        assert ("*" in row) == (abs(mean) > half)
+        assert ("*" in row) == starred
 
     @pytest.mark.parametrize("axis", AXES)
     def test_table_of_an_axis(self, axis):
         rows, settings = self.lines(axis.replace("_", "-"))[1:], self.along(axis)
+        stars = self.stars()
         for row, (label, runs) in zip(rows, settings.items(), strict=False):
-            self.assert_row(row, label, runs, settings[self.label(BASE[axis])])
+            starred = f"{self.SHORT.get(axis, axis)} {label}" in stars
+            self.assert_row(row, label, runs, settings[self.label(BASE[axis])], starred)
         assert len(rows) >= len(settings)
 
     @pytest.mark.parametrize(
@@ -307,28 +309,91 @@ class TestShown:
             expected = [beta, *self.interval([self.average(r) for r in runs]), *self.apart(runs, self.runs())]
             assert self.numbers(line) == pytest.approx(expected, abs=6e-4)
 
-    def differences(self):
-        short = {"num_generations": "G", "num_iterations": "mu", "scale_rewards": "scale", "temperature": "temp"}
-        short["learning_rate"] = "lr"
+    SHORT = {"num_generations": "G", "num_iterations": "mu", "scale_rewards": "scale", "temperature": "temp"}
+    SHORT["learning_rate"] = "lr"
+
+    def compared(self):
+        """Every setting but the bases by its short name, with its own trainings and those of its base."""
         found = {}
         for axis in AXES:
             settings = self.along(axis)
             own = self.label(BASE[axis])
             for label, runs in settings.items():
                 if label != own:
-                    found[f"{short.get(axis, axis)} {label}"] = self.apart(runs, settings[own])
+                    found[f"{self.SHORT.get(axis, axis)} {label}"] = (runs, settings[own])
         return found
 
+    def p_value(self, mean, half):
+        """What Student's density for four degrees of freedom, 3/8 (1 + x^2/4)^(-5/2), holds beyond t, on both sides."""
+        t, steps = abs(mean) / half * 2.776, 2_000
+        middles = (t * (i + 0.5) / steps for i in range(steps))
+        return 1 - 2 * sum(3 / 8 * (1 + x * x / 4) ** -2.5 for x in middles) * t / steps
+
+    def p_values(self):
+        return {name: self.p_value(*self.apart(*both)) for name, both in self.compared().items()}
+
+    def stars(self):
+        """Holm's rule, written as what each p-value is multiplied with."""
+        worst, kept = 0.0, []
+        for i, (name, p) in enumerate(sorted(self.p_values().items(), key=lambda item: item[1])):
+            worst = max(worst, (20 - i) * p)
+            kept += [name] if worst < 0.05 else []
+        return kept
+
     def test_all_differences(self):
-        found = self.differences()
+        found = {name: self.apart(*both) for name, both in self.compared().items()}
         clear = sorted((n for n, (mean, half) in found.items() if abs(mean) > half), key=lambda n: -abs(found[n][0]))
-        head, *rows = self.lines("all")
-        assert head == f"{len(clear)} of {len(found)}"
-        assert [row.split("  ")[0] for row in rows] == clear
-        assert [float(row.split()[-1]) for row in rows] == pytest.approx([found[n][0] for n in clear], abs=6e-4)
-        # The 1 - 0.05 / 40 point of t(4) in the place of the 97.5 % point.
-        strict = [n for n, (mean, half) in found.items() if abs(mean) > half * 6.758 / 2.776]
-        assert [row.split("  ")[0] for row in self.lines("survivors")[1:]] == strict
+        stars = self.stars()
+        head, _, *rows = self.lines("all")
+        assert head == f"each for itself {len(clear)} of {len(found)}, by Holm's rule {len(stars)}"
+        assert (len(clear), len(found), len(stars)) == (14, 20, 9)  # as the text says
+        for row, name in zip(rows, clear, strict=True):
+            assert row.startswith(f"{name} ")
+            greedy = statistics.fmean(r["greedy_accuracy"][-1] for r in self.compared()[name][0])
+            assert self.numbers(row.removeprefix(name))[:2] == pytest.approx(found[name], abs=6e-4)
+            assert float(row.split()[-1]) == pytest.approx(greedy, abs=6e-3)
+            assert ("*" in row) == (name in stars)
+
+    def test_three_settings_break_the_favourite_answer(self):
+        ends = {n: statistics.fmean(r["greedy_accuracy"][-1] for r in runs) for n, (runs, _) in self.compared().items()}
+        assert {n for n, x in ends.items() if x < 0.9} == {"lr 1e-3", "lr 3e-3", "mu 8"}
+        assert min(x for x in ends.values() if x >= 0.9) > 0.97
+
+    def test_an_older_rule_drops_one(self):
+        rows, stars, p_values = self.lines("survivors"), self.stars(), self.p_values()
+        assert [row.split("  ")[0] for row in rows] == stars
+        for row, name in zip(rows, stars, strict=True):
+            p = p_values[name]
+            assert float(re.search(r"  p (0\.\d+)", row)[1]) == pytest.approx(p, abs=2e-5)
+            assert row.endswith("falls") == (p > 0.05 / 20) == (name == "G 16")
+
+    def test_favourite_answers(self):
+        for line, name in zip(self.lines("greedy")[1:], ("greedy_accuracy", "sampled_accuracy"), strict=True):
+            means = [statistics.fmean(column) for column in zip(*(r[name] for r in self.runs()), strict=True)]
+            assert self.numbers(line) == pytest.approx(means, abs=6e-3)
+
+    def judged(self, temperature, at):
+        rows = read_lines(STORED.with_name("judges.jsonl"))
+        table = [r[f"judged at {at}"] for r in rows if r["temperature"] == temperature]
+        assert [len(row) for row in table] == [8] * 5
+        return table
+
+    def test_two_kinds_of_luck(self):
+        """One-way analysis of variance: five trainings, eight judges each."""
+        table = self.judged(1.0, 1.0)
+        means = [statistics.fmean(row) for row in table]
+        within = sum((x - m) ** 2 for row, m in zip(table, means, strict=True) for x in row) / (5 * 7)
+        between = 8 * sum((m - statistics.fmean(means)) ** 2 for m in means) / 4
+        expected = [within**0.5, ((between - within) / 8) ** 0.5]
+        found = [float(line.split()[-1]) for line in self.lines("two-kinds-of-luck")[1:]]
+        assert found == pytest.approx(expected, abs=6e-4)
+
+    def test_temperature_is_judged_at_two(self):
+        for line, temperature in zip(self.lines("judged-at"), (0.5, 1.0, 1.5), strict=True):
+            expected = [temperature]
+            for at in (1.0, 0.5):
+                expected += [at, *self.interval([statistics.fmean(row) for row in self.judged(temperature, at)])]
+            assert self.numbers(line) == pytest.approx(expected, abs=6e-4)
 
     def test_pooled_completions(self):
         for line, updates in zip(self.lines("suspicious"), (1, 8), strict=True):

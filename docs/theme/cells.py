@@ -79,11 +79,11 @@ def render_cells(cells: Iterable[dict], text: Callable[[str], str], warn: Warn) 
         own = [piece for cell in group for piece in _cell(cell, text, warn, figures)]
         if fold:
             exclude = " data-search-exclude" if fold == UNSEARCHED else ""
-            body = "\n".join(piece.html for piece in own)
+            body = "\n".join(map(str, own))
             html = f'<details class="{fold}"{exclude}><summary>{FOLDS[fold]}</summary>\n{body}\n</details>'
             own = [Piece("fold", html)]
         pieces += own
-    return "\n".join(piece.html for piece in fold_predictions(pieces))
+    return "\n".join(map(str, fold_predictions(pieces)))
 
 
 def _fold(cell: dict) -> str | None:
@@ -108,9 +108,8 @@ def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[
         source, entries = _comparison([_entry(name, cell) for name in compared], cell, entries, warn), ""
     elif folded_code:
         outputs += f'<details class="code"><summary>Code</summary>{code(folded_code)}</details>'
-    # The search is for words. With code and outputs its index, which the first visit loads, would weigh half more.
-    html = f'<div class="nb-cell" data-search-exclude>{spans}{source}{outputs}{entries}</div>'
-    return [Piece("output" if cell["outputs"] else "code", html)]
+    # An anchor stands before what is shown, so that it opens the fold which that is in.
+    return [Piece("cell", spans + source, outputs + entries) if source else Piece("cell", "", spans + outputs)]
 
 
 def split_code(cell: dict) -> tuple[str, str]:

@@ -1,9 +1,9 @@
-"""What follows a prediction is folded, so that a reader can make one.
+"""What comes out behind a prediction is folded, so that a reader can make one.
 
-A paragraph that begins with "Predict." folds what stands behind it: the code up to the first output, and the text that
-explains it. A heading, another prediction, a question or another fold ends it before; so does the next code, together
-with a paragraph that leads to it by a colon. A prediction right before a heading folds nothing: its answer is a section
-of its own.
+A paragraph that begins with "Predict." folds the next output and the paragraph that explains it; if that ends in a
+colon, what it announces too. The code stays open: it says what the prediction is about. Where no output follows in the
+section, the text is folded that answers it. Nothing is folded by a prediction right before a heading, whose answer is a
+section of its own, and no output that a question to the reader is about.
 """
 
 from typing import NamedTuple
@@ -15,10 +15,20 @@ SUMMARY = "Show what comes out"
 
 
 class Piece(NamedTuple):
-    """A block; its kind: `heading`, `predict`, `check`, `lead` (ends in a colon), `text`, `code`, `output`, `fold`."""
+    """A block, or a cell; its kind: `heading`, `predict`, `check`, `lead` (ends in a colon), `text`, `cell`, `fold`."""
 
     kind: str
     html: str
+    output: str = ""
+
+    def __str__(self) -> str:
+        # The search is for words. With code and outputs its index, which the first visit loads, would weigh half more.
+        return f'<div class="nb-cell" data-search-exclude>{self.html}{self.output}</div>' if self.is_cell else self.html
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it comes from a cell of code."""
+        return self.kind == "cell"
 
 
 def pieces_of(html: str) -> list[Piece]:
@@ -43,26 +53,34 @@ def _kind(node) -> str:
 
 def fold_predictions(pieces: list[Piece]) -> list[Piece]:
     """The pieces with folds in the place of what follows predictions."""
-    folded, i = [], 0
-    while i < len(pieces):
-        folded.append(pieces[i])
-        i += 1
-        if folded[-1].kind == "predict" and (n := _reach(pieces[i:])):
-            body = "\n".join(piece.html for piece in pieces[i : i + n])
-            html = f'<details class="predict"><summary>{SUMMARY}</summary>\n{body}\n</details>'
-            folded.append(Piece("fold", html))
-            i += n
-    return folded
+    done: list[Piece] = []
+    while pieces:
+        first, *pieces = pieces
+        done.append(first)
+        if first.kind == "predict":
+            before, folded, pieces = _split(pieces)
+            done += before
+            if folded:
+                body = "\n".join(map(str, folded))
+                html = f'<details class="predict"><summary>{SUMMARY}</summary>\n{body}\n</details>'
+                done.append(Piece("fold", html))
+    return done
 
 
-def _reach(pieces: list[Piece]) -> int:
-    """How many pieces belong to the prediction before them."""
-    shown = explained = False
-    for n, piece in enumerate(pieces):
-        if piece.kind in ("heading", "predict", "check", "fold"):
-            return n
-        if piece.kind in ("code", "output") and explained:
-            return n - 1 if pieces[n - 1].kind == "lead" else n
-        shown |= piece.kind == "output"
-        explained |= shown and piece.kind in ("text", "lead")
-    return len(pieces)
+def _split(pieces: list[Piece]) -> tuple[list[Piece], list[Piece], list[Piece]]:
+    """What stays open behind a prediction, what is folded, and the rest."""
+    ends = ("heading", "predict", "check", "fold")
+    end = next((i for i, piece in enumerate(pieces) if piece.kind in ends), len(pieces))
+    start = next((i for i, piece in enumerate(pieces[:end]) if piece.output), None)
+    if start is None:
+        return [], pieces[:end], pieces[end:]
+    code = [pieces[start]._replace(output="")] if pieces[start].html else []
+    output = pieces[start]._replace(html="")
+    stop = next((i for i in range(start + 1, end) if not pieces[i].is_cell), end)
+    behind = pieces[stop:end]
+    n = next((i + 1 for i, piece in enumerate(behind) if piece.kind != "lead"), 0)
+    if n and behind[n - 1].is_cell:  # a colon that leads to code leads out of the fold
+        n -= 2
+    if not behind and pieces[end:] and pieces[end].kind == "check":
+        return pieces[:end], [], pieces[end:]
+    return [*pieces[:start], *code], [output, *pieces[start + 1 : stop], *behind[:n]], pieces[stop + n :]

@@ -34,6 +34,7 @@ log = logging.getLogger("mkdocs.hooks.notebooks")
 
 META = "Minutes:"
 FIGURE = r"^!\[\]\({site}(?P<url>lessons/\w+/)#(?P<tag>figure-[\w-]+)\)$"
+RECORDING = Path(__file__).resolve().parents[2] / "grpo_lite" / "data" / "recording.json"
 OVERVIEW = "<!-- the lessons, in the order of the menu -->"
 
 
@@ -46,6 +47,8 @@ def on_files(files, config):
         file.abs_src_path = str(path)  # the wrapper forgets where a generated file comes from
         files.append(file)
         lessons.enter(file)
+    # Lessons read it from the package, pages from here.
+    files.append(File.generated(config, "assets/recording.json", abs_src_path=str(RECORDING)))
     return files
 
 

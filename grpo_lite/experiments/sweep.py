@@ -154,7 +154,7 @@ def sweep(
             continue
         record = run(setting, seed, batches=batches)
         append_line(path, record)
-        changed = " ".join(f"{name}={value}" for name, value in setting.items() if BASE[name] != value)
+        changed = " ".join(f"{name}={value}" for name, value in setting.items() if BASE.get(name) != value)
         reached = f"sampled {record['sampled_accuracy'][0]:.2f} -> {record['sampled_accuracy'][-1]:.2f}"
         print(f"{number} of {len(wanted)}: {changed or 'base'}, seed {seed}: {reached}", flush=True)
     return read_lines(path)

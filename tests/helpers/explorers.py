@@ -4,6 +4,11 @@ import pytest
 import torch
 
 TAGS = ("group-explorer", "clip-explorer", "kl-explorer", "loss-explorer", "policy-explorer", "model-explorer")
+SHIFT = """() => new Promise((done) => {
+  const total = (list) => list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
+  new PerformanceObserver((list) => done(total(list))).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => done(0), 300); // no shift, no entry
+})"""
 
 
 def tab_to(page, selector, presses=80):
@@ -26,7 +31,13 @@ def assert_same(theirs, ours):
 def sentence(explore, tag):
     """What stands there once the pause between two sentences is over."""
     explore.wait_for_timeout(600)
-    return explore.locator(f"{tag} [aria-live=polite]").text_content()
+    return explore.locator(f"{tag} .explorer-sentence").text_content()
+
+
+def mount_all(page):
+    """Let all explorers of a page stand, those too that wait until they come into view."""
+    page.wait_for_function("!document.querySelector(':not(:defined)')")
+    page.evaluate("document.querySelectorAll('.explorer-waits').forEach((host) => host.mount())")
 
 
 def real(text):

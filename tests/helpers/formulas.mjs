@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 const [explorers, models] = process.argv.slice(2);
-for (const name of ["drawing", "grpo", "run", "step", "tasks", "transformer"]) {
+for (const name of ["address", "drawing", "goals", "grpo", "recording", "run", "step", "tasks", "transformer"]) {
   globalThis[name] = await import(`${explorers}/${name}.js`);
 }
 globalThis.models = {};

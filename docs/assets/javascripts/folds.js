@@ -20,7 +20,7 @@ function remember(open) {
   }
 }
 
-const bar = document.querySelector(".lesson-bar");
+const bar = document.querySelector(".lesson-links");
 if (bar && document.querySelector(FOLDS)) {
   const button = document.createElement("button"); // a switch says its state whenever it changes
   button.className = "show-everything";
@@ -40,7 +40,7 @@ if (bar && document.querySelector(FOLDS)) {
   });
   button.setAttribute("aria-checked", false);
   if (remembered()) set(true);
-  bar.append(button);
+  bar.prepend(button);
 }
 
 // An address may point into a fold, and into one inside another.

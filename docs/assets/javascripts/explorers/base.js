@@ -1,48 +1,92 @@
-// What the explorers share: controls, knobs to drag, and one sentence that says what is to be seen.
-import { number } from "./drawing.js";
+// What the explorers share. An explorer is an element <dice-explorer> with a class in a file of its own:
+//
+//   class DiceExplorer extends Explorer {
+//     static start = { sides: "6", rolls: [] };  // all that a reader can change, as plain data
+//     static goals = { six: ({ rolls }) => rolls.includes(6) };  // pure, so that node can test them; none met at the start
+//     build() {}  // makes controls and drawings, once
+//     draw(state) {}  // fills them, and returns the sentence that says what is to be seen
+//   }
+//   customElements.define("dice-explorer", DiceExplorer);
+//
+// words.js has its words under its tag: `name`, `goals: { six: [the goal, how to reach it, what it shows] }` and all that
+// it says. explorers.js loads it where a page has it; explorers.css reserves its height. It is mounted, by `mount`, when
+// it comes near the view. It may use
+//   this.set(change, glides)   to change the state and draw; buttons and choices glide, drags do not
+//   this.time                  milliseconds for `paint` of drawing.js and for knobs: 0 unless this drawing glides
+//   this.before                the state before the reader's last move, to be drawn as a ghost; null at first
+//   row, choice, range, button, resetButton, knob, and `tabs` of tabs.js   controls, bound to one key of the state
+//   this.readers.KEY           how a link is read (address.js); choice, tabs and range bring theirs
+//   toLink, fromLink           to override where a link carries other things than the state
+import { numberIn, oneOf, readState, writeState } from "./address.js";
+import { calm, make, number } from "./drawing.js";
+import { knob } from "./knob.js";
+import { Ticks } from "./ticks.js";
 import { words } from "./words.js";
 
-const SVG = "http://www.w3.org/2000/svg";
+export { calm, make } from "./drawing.js";
+export { onDrag } from "./knob.js";
+
 const PAUSE = 500; // milliseconds between two sentences, so that a screen reader is not talked over
-const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 5, PageDown: -5, Home: -1e9, End: 1e9 };
-let groups = 0; // of radio buttons, whose names must differ
+const GLIDE = 350;
+const MOVE = 700; // changes that follow each other faster are one move of the reader
+let count = 0; // of controls, whose names must differ
 
-export function make(parent, tag, attributes = {}, text = "") {
-  const inSVG = tag === "svg" || parent.namespaceURI === SVG;
-  const node = inSVG ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  put(node, attributes);
-  node.append(text);
-  return parent.appendChild(node);
-}
+const waiting = new Set(); // for their place to come into view
+const inView =
+  "IntersectionObserver" in window &&
+  new IntersectionObserver((entries) => entries.forEach((at) => at.isIntersecting && at.target.mount()), {
+    rootMargin: "60% 0px",
+  });
+addEventListener("beforeprint", () => waiting.forEach((host) => host.mount()));
 
-function put(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-}
-
-// A custom element. An explorer states its `start`, makes its controls and drawings in `build`, and fills them in
-// `draw`, which also returns the sentence. All that a reader can change is in `state`.
 export class Explorer extends HTMLElement {
   connectedCallback() {
     if (this.state) return; // it was only moved to another place
-    this.words = words[this.localName];
-    this.state = structuredClone(this.constructor.start);
-    this.syncs = [];
-    this.replaceChildren(); // the text for those who have no JavaScript
-    this.classList.add("explorer");
-    this.setAttribute("role", "group");
-    this.setAttribute("aria-label", this.words.name);
-    this.build();
-    this.sentence = make(this, "p", { class: "explorer-sentence", "aria-live": "polite" });
-    // In the next frame: drawing changes the height, and an observer must not set off itself.
-    new ResizeObserver(() => requestAnimationFrame(() => this.set({}))).observe(this);
-    this.set({});
+    this.classList.add("explorer-waits");
+    waiting.add(this);
+    if (inView && !this.isLinked()) inView.observe(this);
+    else this.mount();
   }
 
-  // Change something, and show it.
-  set(change) {
+  mount() {
+    if (this.state) return;
+    waiting.delete(this);
+    if (inView) inView.unobserve(this);
+    const { start, goals = {} } = this.constructor;
+    this.words = words[this.localName];
+    this.state = structuredClone(start);
+    Object.assign(this, { before: null, readers: {}, syncs: [], time: 0, touched: -MOVE });
+    this.replaceChildren(); // the text for those who have no JavaScript
+    this.classList.replace("explorer-waits", "explorer");
+    this.setAttribute("role", "group");
+    this.setAttribute("aria-label", this.words.name);
+    this.ticks = new Ticks(this, goals, this.words.goals ?? {});
+    this.build();
+    this.sentence = make(this, "p", { class: "explorer-sentence", "aria-live": "polite" });
+    this.linkButton(this.ticks.foot(this));
+    this.width = this.clientWidth;
+    // In the next frame: drawing changes the height, and an observer must not set off itself.
+    new ResizeObserver(() => requestAnimationFrame(() => this.resized())).observe(this);
+    this.set(this.isLinked() ? this.fromLink(readState(location.search, this.readers)) : {}, false, false);
+    if (this.isLinked()) requestAnimationFrame(() => this.scrollIntoView());
+  }
+
+  resized() {
+    if (this.clientWidth === this.width) return;
+    this.width = this.clientWidth;
+    this.set({}, false, false);
+  }
+
+  // Change something, and show it. What a page or a link begins with is no move of the reader.
+  set(change, glides = false, byReader = true) {
+    const now = performance.now();
+    if (byReader && now - this.touched > MOVE) this.before = { ...this.state };
+    if (byReader) this.touched = now;
     Object.assign(this.state, change);
+    this.time = glides && !calm() ? GLIDE : 0;
     for (const sync of this.syncs) sync();
     this.said = this.draw(this.state);
+    this.ticks.check(this.state, byReader);
     if (!this.pause) this.say();
   }
 
@@ -55,6 +99,34 @@ export class Explorer extends HTMLElement {
     }, PAUSE);
   }
 
+  // explore/?size=32&rate=1#policy opens <policy-explorer> with these settings.
+  isLinked() {
+    return `${location.hash.slice(1)}-explorer` === this.localName;
+  }
+
+  fromLink(change) {
+    return change;
+  }
+
+  toLink(state) {
+    return state;
+  }
+
+  link() {
+    const state = writeState(this.toLink(this.state), this.constructor.start, this.readers);
+    return `${location.pathname}${state && `?${state}`}#${this.localName.replace("-explorer", "")}`;
+  }
+
+  linkButton(parent) {
+    const node = make(parent, "button", { type: "button", "aria-live": "polite" }, words.link);
+    node.addEventListener("click", async () => {
+      history.replaceState(null, "", this.link()); // there it can be copied by hand, too
+      const copy = navigator.clipboard?.writeText(location.href) ?? Promise.reject();
+      node.textContent = await copy.then(() => words.copied, () => words.inAddress);
+      setTimeout(() => (node.textContent = words.link), 2000);
+    });
+  }
+
   row() {
     return make(this, "div", { class: "explorer-row" });
   }
@@ -62,81 +134,47 @@ export class Explorer extends HTMLElement {
   // One of several, as radio buttons: the browser does the keyboard.
   choice(parent, key, legend, options) {
     const field = make(parent, "fieldset");
-    const group = `explorer-${(groups += 1)}`;
+    const group = `explorer-${(count += 1)}`;
     make(field, "legend", {}, legend);
     for (const [value, name] of Object.entries(options)) {
       const label = make(field, "label");
       const input = make(label, "input", { type: "radio", name: group });
       make(label, "span", {}, name);
-      input.addEventListener("change", () => this.set({ [key]: value }));
+      input.addEventListener("change", () => this.set({ [key]: value }, true));
       this.syncs.push(() => (input.checked = this.state[key] === value));
     }
+    this.readers[key] = oneOf(Object.keys(options));
   }
 
   // A number on a scale.
-  range(parent, key, name, { min, max, step }) {
+  range(parent, key, name, bounds) {
     const label = make(parent, "label", { class: "explorer-range" }, name);
     const shown = make(label, "span");
-    const input = make(label, "input", { type: "range", min, max, step, "aria-label": name });
+    const input = make(label, "input", { type: "range", ...bounds, "aria-label": name });
     input.addEventListener("input", () => this.set({ [key]: Number(input.value) }));
     this.syncs.push(() => {
       input.value = this.state[key];
-      shown.textContent = number(this.state[key], Number.isInteger(step) ? 0 : 2);
+      shown.textContent = number(this.state[key], Number.isInteger(bounds.step) ? 0 : 2);
     });
+    this.readers[key] = numberIn(bounds);
   }
 
   // Sets part of the state to what `change` returns.
   button(parent, name, change) {
     const node = make(parent, "button", { type: "button" }, name);
-    node.addEventListener("click", () => this.set(change()));
+    node.addEventListener("click", () => this.set(change(), true));
     return node;
   }
 
   resetButton(parent) {
-    this.button(parent, words.reset, () => structuredClone(this.constructor.start));
+    make(parent, "button", { type: "button" }, words.reset).addEventListener("click", () => {
+      this.before = null;
+      this.touched = performance.now();
+      this.set(structuredClone(this.constructor.start), true);
+    });
   }
 
-  // Something to drag that is a slider for the keyboard, too. `toValue` reads a value off a point of the drawing; what
-  // comes back puts the knob into the drawing.
-  knob(svg, name, { min, max, step, vertical = true }, toValue, change) {
-    const orientation = vertical ? "vertical" : "horizontal";
-    const aria = { "aria-valuemin": min, "aria-valuemax": max, "aria-orientation": orientation, "aria-label": name };
-    const node = make(svg, "g", { class: `knob ${orientation}`, role: "slider", tabindex: 0, ...aria });
-    const [target, grip] = [make(node, "rect", { class: "target" }), make(node, "rect", { class: "grip", rx: 4 })];
-    const now = () => Number(node.getAttribute("aria-valuenow"));
-    const onStep = (value) => Number((Math.round(value / step) * step).toFixed(6)); // 0.15, not 0.15000000000000002
-    const go = (value) => change(Math.min(max, Math.max(min, onStep(value))));
-    node.addEventListener("keydown", (event) => {
-      if (!(event.key in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault(); // or the page scrolls
-      go(now() + KEYS[event.key] * step);
-    });
-    // A finger on a knob does not scroll the page. Chromium does not heed touch-action inside an SVG.
-    node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
-    let offset = 0; // between what was grabbed and the value itself, so that nothing jumps
-    onDrag(node, svg, (point, first) => {
-      if (first) offset = now() - toValue(point);
-      else go(toValue(point) + offset);
-    });
-    return (x, y, width, height, value, text) => {
-      const [long, short] = [Math.min(26, vertical ? width - 4 : height - 4), 8];
-      const [w, h] = vertical ? [long, short] : [short, long];
-      put(target, { x: x - width / 2, y: y - height / 2, width, height });
-      put(grip, { x: x - w / 2, y: y - h / 2, width: w, height: h });
-      put(node, { "aria-valuenow": value, "aria-valuetext": text });
-    };
+  knob(svg, name, bounds, toValue, change) {
+    return knob(svg, name, bounds, toValue, change, () => this.time);
   }
-}
-
-// Mouse, pen and finger: `go` is told each point of a drag, in the coordinates of the drawing, and which is the first.
-export function onDrag(node, svg, go) {
-  const tell = (event, first) => {
-    const box = svg.getBoundingClientRect();
-    go({ x: event.clientX - box.left, y: event.clientY - box.top }, first);
-  };
-  node.addEventListener("pointerdown", (event) => {
-    node.setPointerCapture(event.pointerId);
-    tell(event, true);
-  });
-  node.addEventListener("pointermove", (event) => node.hasPointerCapture(event.pointerId) && tell(event, false));
 }

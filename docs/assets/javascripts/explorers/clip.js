@@ -1,6 +1,7 @@
 // <clip-explorer>: the clipped objective of one token, and its gradient, over the ratio.
 import { Explorer, make, onDrag } from "./base.js";
-import { curve, dot, fit, label, line, number, rect, scale } from "./drawing.js";
+import { curve, dot, fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { clipGoals } from "./goals.js";
 import { clippedSurrogate, isClipped, surrogateGradient } from "./grpo.js";
 
 const HEIGHT = 250;
@@ -9,6 +10,7 @@ const FARTHEST = 2; // of the ratio, and so of the objective
 
 class ClipExplorer extends Explorer {
   static start = { sign: "1", ratio: 1.1, low: 0.2, high: 0.2 };
+  static goals = clipGoals;
 
   build() {
     const { words } = this;
@@ -60,21 +62,32 @@ class ClipExplorer extends Explorer {
     const edge = good ? 1 + high : 1 - low;
     const [alive, dead] = good ? [0, FARTHEST] : [FARTHEST, 0];
     const flat = y(value((edge + dead) / 2));
-    svg.innerHTML = [
+    const isGradient = formula === surrogateGradient;
+    const pieces = [
       label(0, 13, title, "title"),
       rect(Math.min(x(edge), x(dead)), TOP, Math.abs(x(dead) - x(edge)), BOTTOM - TOP, "dead"),
-      label((x(edge) + x(dead)) / 2, BOTTOM - 10, this.words.dead, "middle"),
+      label((x(edge) + x(dead)) / 2, isGradient && good ? TOP + 16 : BOTTOM - 10, this.words.dead, "middle small"),
       axes(x, y, [0, 1, 2], good ? [0, 1, 2] : [-2, -1, 0], this.words.axis),
       ...[1 - low, 1 + high].map((r) => line(x(r), TOP, x(r), BOTTOM, "dotted")),
       label(x(1 - low) - 3, TOP - 6, number(1 - low), "end"),
       label(x(1 + high) + 3, TOP - 6, number(1 + high)),
-      formula === clippedSurrogate ? this.unclipped(x, y, advantage) : "",
+      isGradient ? "" : this.unclipped(x, y, advantage),
+      this.ghost(x, y, formula, advantage),
       curve([[x(alive), y(value(alive))], [x(edge), y(value(edge))]], color),
       curve([[x(edge), flat], [x(dead), flat]], "clipped"),
       line(x(ratio), TOP, x(ratio), BOTTOM, "cursor"),
       dot(x(ratio), y(value(ratio)), now),
       label(Math.max(x(ratio) - 9, 62), y(value(ratio)) + (good ? -9 : 20), number(value(ratio)), "value end"),
-    ].join("");
+    ];
+    paint(svg, pieces.join(""), this.time);
+  }
+
+  // The curve before the last move, and its point.
+  ghost(x, y, formula, advantage) {
+    const { ratio, low, high } = this.before?.sign === this.state.sign ? this.before : this.state;
+    const value = (r) => y(formula(r, advantage, low, high));
+    const nearly = [1 - low, 1 + high].flatMap((edge) => [edge - 1e-9, edge + 1e-9]); // the gradient jumps there
+    return curve([0, ...nearly, FARTHEST].map((r) => [x(r), value(r)]), "ghost") + dot(x(ratio), value(ratio), "ghost");
   }
 
   unclipped(x, y, advantage) {

@@ -1,7 +1,9 @@
 // <group-explorer>: the rewards of eight completions, and the advantages that their group makes of them.
+import { numberIn, several } from "./address.js";
 import { Explorer, make } from "./base.js";
-import { fit, label, line, number, rect, scale } from "./drawing.js";
-import { groupAdvantages, leaveOneOutAdvantages, mean, spread } from "./grpo.js";
+import { fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { advantagesOf, groupGoals } from "./goals.js";
+import { mean, spread } from "./grpo.js";
 
 const HEIGHT = 400;
 const LEFT = 24;
@@ -14,6 +16,7 @@ const PRESETS = {
 
 class GroupExplorer extends Explorer {
   static start = { rewards: [1, 0.3, 0.8, 0.1, 0.5, 0.9, 0.2, 0.4], scale: "group" };
+  static goals = groupGoals;
 
   build() {
     const { words } = this;
@@ -27,21 +30,27 @@ class GroupExplorer extends Explorer {
     this.svg = make(this, "svg", { role: "group", "aria-label": words.drawing });
     this.picture = make(this.svg, "g");
     this.y = scale([0, 1], [190, 52]);
+    const bounds = { min: 0, max: 1, step: 0.05 };
+    this.readers.rewards = several(8, numberIn(bounds));
     this.knobs = this.state.rewards.map((_, i) => {
       const change = (reward) => this.set({ rewards: this.state.rewards.with(i, reward) });
       const toReward = (point) => this.y.invert(point.y);
-      return this.knob(this.svg, words.knob(i + 1), { min: 0, max: 1, step: 0.05 }, toReward, change);
+      return this.knob(this.svg, words.knob(i + 1), bounds, toReward, change);
     });
   }
 
   draw({ rewards, scale: kind }) {
     const leaveOneOut = kind === "leave_one_out";
-    const advantages = leaveOneOut ? leaveOneOutAdvantages(rewards) : groupAdvantages(rewards, kind);
+    const advantages = advantagesOf(this.state);
+    const ghosts = advantagesOf(this.before ?? this.state);
     const width = fit(this.svg, HEIGHT);
-    const step = (width - LEFT - 4) / rewards.length;
+    const step = (width - LEFT) / rewards.length;
     const layout = { width, step, x: (i) => LEFT + step * (i + 0.5) };
-    this.picture.innerHTML =
-      this.drawRewards(rewards, advantages, leaveOneOut, layout) + this.drawAdvantages(advantages, layout);
+    const pieces = [
+      this.drawRewards(rewards, advantages, leaveOneOut, layout),
+      this.drawAdvantages(advantages, ghosts, layout),
+    ];
+    paint(this.picture, pieces.join(""), this.time);
     this.knobs.forEach((place, i) => {
       const text = this.words.value(number(rewards[i]), number(advantages[i]));
       place(layout.x(i), this.y(rewards[i]), step, 44, rewards[i], text);
@@ -57,7 +66,7 @@ class GroupExplorer extends Explorer {
     return [
       label(0, 13, words.rewards, "title"),
       label(width, 13, leaveOneOut ? words.others : words.mean(number(middle), number(around)), "end"),
-      leaveOneOut ? "" : rect(LEFT, y(high), width - LEFT, y(low) - y(high), "band"),
+      rect(LEFT, y(high), leaveOneOut ? 0 : width - LEFT, y(low) - y(high), "band"),
       ...[0, 0.5, 1].map((tick) => label(LEFT - 6, y(tick) + 4, tick, "end")),
       line(LEFT, y(0), width, y(0), "axis"),
       ...rewards.map((reward, i) => {
@@ -71,13 +80,15 @@ class GroupExplorer extends Explorer {
     ].join("");
   }
 
-  drawAdvantages(advantages, { width, x }) {
+  // The bars before the last move stay as outlines.
+  drawAdvantages(advantages, ghosts, { width, x }) {
     const y = scale([-LARGEST, LARGEST], [HEIGHT - 36, 256]);
     return [
       label(0, 230, this.words.advantages, "title"),
       label(width, 230, this.words.axis, "end"),
       ...[-2, 0, 2].map((tick) => label(LEFT - 6, y(tick) + 4, number(tick, 0), "end")),
       line(LEFT, y(0), width, y(0), "axis"),
+      ...ghosts.map((a, i) => rect(x(i) - 12, Math.min(y(0), y(a)), 24, Math.abs(y(a) - y(0)), "ghost")),
       ...advantages.map((a, i) => {
         const bar = rect(x(i) - 9, Math.min(y(0), y(a)), 18, Math.abs(y(a) - y(0)), sign(a));
         const value = label(x(i), y(a) + (a < 0 ? 15 : -6), number(a), "middle small");

@@ -1,9 +1,14 @@
 // <kl-explorer>: policy and reference over five tokens, the exact KL, and three estimates of it from drawn tokens.
+import { numberIn, several } from "./address.js";
 import { Explorer, make } from "./base.js";
-import { area, curve, fit, label, line, number, rect, scale } from "./drawing.js";
+import { fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { klGoals, tokensOf } from "./goals.js";
 import * as grpo from "./grpo.js";
+import { drawGradient, drawSamples } from "./kl_picture.js";
+import { tabs } from "./tabs.js";
 
 const TOKENS = ["a", "b", "c", "d", "e"];
+const NAMES = Object.keys(grpo.ESTIMATORS);
 const MOST = 500; // tokens to draw
 const LEFT = 24;
 const HEIGHT = 214;
@@ -11,55 +16,65 @@ const REFERENCE = grpo.softmax([2, 1, 0, 0, -1]); // both as in the lesson "The 
 const PRESETS = { far: grpo.softmax([6, 4, 0, -4, 2]), same: REFERENCE };
 
 class KlExplorer extends Explorer {
-  static start = { policy: grpo.softmax([1.5, 1, 0, -1, 0.5]), reference: REFERENCE, drawn: 30, seed: 1 };
+  static start = {
+    policy: grpo.softmax([1.5, 1, 0, -1, 0.5]),
+    reference: REFERENCE,
+    estimator: "k1",
+    view: "value",
+    drawn: 30,
+    seed: 1,
+  };
+  static goals = klGoals;
 
   build() {
     const { words } = this;
     const presets = this.row();
-    for (const [name, policy] of Object.entries(PRESETS)) {
-      this.button(presets, words.presets[name], () => ({ policy, reference: REFERENCE }));
-    }
+    for (const [name, policy] of Object.entries(PRESETS)) this.button(presets, words.presets[name], () => ({ policy }));
     this.resetButton(presets);
     this.svg = make(this, "svg", { role: "group", "aria-label": words.drawing });
     this.picture = make(this.svg, "g");
     this.y = scale([0, 1], [182, 46]);
-    this.bars = TOKENS.flatMap((_, v) => [this.bar(v, "policy", -0.5), this.bar(v, "reference", 0.5)]);
-    const draws = this.row();
+    const bounds = { min: 0, max: 1, step: 0.01 };
+    this.knobs = TOKENS.map((token, v) => {
+      const change = (p) => this.set({ policy: withProbability(this.state.policy, v, p) });
+      return this.knob(this.svg, words.knob(token), bounds, (point) => this.y.invert(point.y), change);
+    });
+    this.choice(this.row(), "estimator", words.estimator, words.estimators);
+    const [value, gradient] = tabs(this, "view", words.views, { value: words.value, gradient: words.gradient });
+    const draws = make(value, "div", { class: "explorer-row" });
     for (const more of [1, 10, 100]) {
       this.button(draws, words.draw(more), () => ({ drawn: Math.min(this.state.drawn + more, MOST) }));
     }
     this.button(draws, words.again, () => ({ drawn: 0, seed: this.state.seed + 1 }));
-    const panels = make(this, "div", { class: "explorer-panels" });
-    this.panels = Object.keys(grpo.ESTIMATORS).map((name) => ({ name, svg: make(panels, "svg", { role: "img" }) }));
+    this.samples = make(value, "svg", { role: "img" });
+    this.table = make(value, "table", { class: "explorer-group" });
+    this.pulls = make(gradient, "svg", { role: "img" });
+    const read = several(5, numberIn({ min: 0.0001, max: 1 }));
+    this.readers.policy = (text) => normal(read(text));
+    this.readers.drawn = numberIn({ min: 0, max: MOST, step: 1 });
+    this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });
   }
 
-  // The bar of one token; those of policy and reference stand to the left and the right of its middle.
-  bar(v, who, side) {
-    const bounds = { min: 0, max: 1, step: 0.01 };
-    const change = (p) => this.set({ [who]: withProbability(this.state[who], v, p) });
-    const name = this.words.knob(TOKENS[v], this.words[who]);
-    return { v, who, side, place: this.knob(this.svg, name, bounds, (point) => this.y.invert(point.y), change) };
-  }
-
-  draw({ policy, reference, drawn, seed }) {
+  draw(state) {
+    const { policy, reference, estimator, view, drawn } = state;
+    const { words } = this;
     this.drawDistributions({ policy, reference });
-    // The same chances for whatever distributions: what changes in the picture is not luck.
-    const chance = grpo.generator(seed);
-    const tokens = Array.from({ length: drawn }, () => grpo.draw(policy, chance()));
+    const tokens = tokensOf(state);
     const logRatios = grpo.logRatios(policy, reference);
+    const estimates = NAMES.map((name) => {
+      const { value, slope } = grpo.ESTIMATORS[name];
+      const values = logRatios.map(value);
+      const samples = tokens.map((token) => values[token]);
+      const seen = [grpo.mean(samples), grpo.spread(samples)].map((x) => (Number.isFinite(x) ? number(x) : "–"));
+      const exact = [grpo.expected(policy, values), grpo.expectedSpread(policy, values)];
+      return { name, samples, seen, exact, gradient: grpo.expectedGradient(policy, logRatios.map(slope)) };
+    });
+    const chosen = estimates.find(({ name }) => name === estimator);
     const kl = grpo.kl(policy, reference);
-    const wanted = grpo.reverseGradient(policy, reference);
-    for (const panel of this.panels) {
-      const { value, slope } = grpo.ESTIMATORS[panel.name];
-      panel.values = logRatios.map(value);
-      panel.gradient = grpo.expectedGradient(policy, logRatios.map(slope));
-    }
-    const seen = this.panels.flatMap((panel) => tokens.map((token) => panel.values[token]));
-    // The estimate of a rare token can be in the hundreds; the picture ends at 4.
-    const bounds = [Math.max(Math.min(...seen, -0.5), -2.5), Math.min(Math.max(...seen, 1.2), 4)];
-    const steepest = Math.max(0.1, ...[wanted, ...this.panels.map((panel) => panel.gradient)].flat().map(Math.abs));
-    for (const panel of this.panels) this.drawPanel(panel, { policy, tokens, kl, wanted, bounds, steepest });
-    return this.words.sentence(number(kl, 4), number(grpo.kl(reference, policy), 4), drawn);
+    if (view === "value") drawSamples(this.samples, { estimates, chosen, kl, drawn, words }, this.time);
+    else drawGradient(this.pulls, { estimates, chosen, wanted: grpo.reverseGradient(policy, reference), TOKENS, words }, this.time);
+    fillTable(this.table, estimates, chosen, words);
+    return words.sentence(number(kl, 4), number(grpo.kl(reference, policy), 4), drawn);
   }
 
   drawDistributions(probabilities) {
@@ -69,78 +84,44 @@ class KlExplorer extends Explorer {
     const thick = Math.min(step / 2 - 2, 52);
     const middle = (v) => LEFT + step * (v + 0.5);
     const legend = ["policy", "reference"].map((who) => `<tspan class="${who}">■ ${words[who]}</tspan>`).join(" ");
-    this.picture.innerHTML = [
+    const bar = (who, v, x) => {
+      const p = probabilities[who][v];
+      return rect(x - thick / 2, y(p), thick, y(0) - y(p), who) + label(x, y(p) - 9, number(p), "middle small");
+    };
+    const pieces = [
       label(0, 13, words.probability, "title"),
       label(width, 13, legend, "end"),
       ...[0, 0.5, 1].map((tick) => label(LEFT - 6, y(tick) + 4, tick, "end")),
       line(LEFT, y(0), width, y(0), "axis"),
-      ...TOKENS.map((token, v) => label(middle(v), HEIGHT - 12, token, "middle title")),
-      ...this.bars.map(({ v, who, side, place }) => {
-        const [x, p] = [middle(v) + side * (thick + 2), probabilities[who][v]];
-        place(x, y(p), thick + 2, 44, p.toFixed(4), number(p));
-        return rect(x - thick / 2, y(p), thick, y(0) - y(p), who) + label(x, y(p) - 9, number(p), "middle small");
+      ...TOKENS.flatMap((token, v) => {
+        const [left, right] = [middle(v) - thick / 2 - 1, middle(v) + thick / 2 + 1];
+        this.knobs[v](left, y(probabilities.policy[v]), 44, 48, probabilities.policy[v].toFixed(4), number(probabilities.policy[v]));
+        return [label(middle(v), HEIGHT - 12, token, "middle title"), bar("policy", v, left), bar("reference", v, right)];
       }),
-    ].join("");
-  }
-
-  // Samples above the gradient; beside it where a panel has the width of a phone to itself.
-  drawPanel({ name, svg, values, gradient }, { policy, tokens, kl, wanted, bounds, steepest }) {
-    const { words } = this;
-    const wide = svg.getBoundingClientRect().width > 280;
-    const width = fit(svg, wide ? 196 : 330);
-    const [left, top, end] = wide ? [width * 0.57, 0, width * 0.51] : [0, 196, width];
-    const samples = tokens.map((token) => values[token]);
-    const seen = [grpo.mean(samples), grpo.spread(samples)].map((x) => (Number.isFinite(x) ? number(x) : "–"));
-    const exact = [grpo.expected(policy, values), grpo.expectedSpread(policy, values)].map((x) => number(x));
-    svg.innerHTML = [
-      label(0, 13, name, "title"),
-      label(LEFT, 13, words.drawn(...seen)),
-      label(LEFT, 30, words.exact(...exact)),
-      drawSamples(samples, kl, scale([1, Math.max(samples.length, 20)], [LEFT, end]), scale(bounds, [182, 46])),
-      label(left, top + 13, words.gradient, "title"),
-      label(left, top + 30, words.legend(name)),
-      drawGradient(gradient, wanted, scale([0, 5], [left, width]), scale([-steepest, steepest], [top + 96, top + 42])),
-      label(left, top + 128, words.pulls[name]),
-    ].join("");
-    svg.setAttribute("aria-label", words.panel(name, seen, exact, words.pulls[name]));
+    ];
+    paint(this.picture, pieces.join(""), this.time);
   }
 }
 
-// Every estimate as a dot, the mean so far as a curve, and the spread so far as a band around it.
-function drawSamples(samples, kl, x, y) {
-  const [low, high] = y.domain;
-  const inside = (value) => y(Math.min(Math.max(value, low), high));
-  const sofar = grpo.running(samples);
-  const edge = (sign) => sofar.map(({ mean, spread }, i) => [x(i + 1), inside(mean + sign * spread)]);
-  const ticks = Array.from({ length: Math.floor(high) - Math.ceil(low) + 1 }, (_, i) => Math.ceil(low) + i);
-  const [left, right] = x.range;
-  return [
-    area([...edge(1), ...edge(-1).reverse()], "band"),
-    ...ticks.map((tick) => label(left - 7, y(tick) + 4, number(tick, 0), "end")),
-    line(left, y(0), right, y(0), "axis"),
-    `<path class="samples" d="${samples.map((value, i) => `M${x(i + 1)} ${inside(value)}h0`).join("")}"/>`,
-    line(left, inside(kl), right, inside(kl), "dashed"),
-    curve(sofar.map(({ mean }, i) => [x(i + 1), inside(mean)]), "policy"),
-  ].join("");
-}
-
-function drawGradient(gradient, wanted, x, y) {
-  const bars = gradient.map((slope, v) => {
-    const middle = x(v + 0.5);
-    return [
-      rect(middle - 7, Math.min(y(0), y(slope)), 14, Math.abs(y(slope) - y(0)), "policy"),
-      line(middle - 11, y(wanted[v]), middle + 11, y(wanted[v]), "wanted"),
-      label(middle, y.range[0] + 14, TOKENS[v], "middle small"),
-    ].join("");
-  });
-  return line(x.range[0], y(0), x.range[1], y(0), "axis") + bars.join("");
+// All three side by side: what was drawn, and what is exact.
+function fillTable(table, estimates, chosen, words) {
+  table.replaceChildren();
+  const head = make(make(table, "thead"), "tr");
+  for (const column of words.columns) make(head, "th", { scope: "col" }, column);
+  const body = make(table, "tbody");
+  for (const { name, seen, exact } of estimates) {
+    const row = make(body, "tr", { class: name === chosen.name ? "chosen" : "" });
+    make(row, "th", { scope: "row" }, name);
+    for (const text of [...seen, ...exact.map((x) => number(x))]) make(row, "td", {}, text);
+  }
 }
 
 // One probability changes; the others keep their proportions.
 function withProbability(probs, v, p) {
   const value = Math.min(Math.max(p, 0.01), 0.95);
-  const others = probs.map((q, u) => (u === v ? value : Math.max((q * (1 - value)) / (1 - probs[v]), 0.002)));
-  return others.map((q) => q / grpo.sum(others));
+  return normal(probs.map((q, u) => (u === v ? value : Math.max((q * (1 - value)) / (1 - probs[v]), 0.002))));
 }
+
+const normal = (probs) => probs?.map((q) => q / grpo.sum(probs));
 
 customElements.define("kl-explorer", KlExplorer);

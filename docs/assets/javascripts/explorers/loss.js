@@ -1,15 +1,19 @@
 // <loss-explorer>: completions of different length as rows of tokens, and what each token weighs in the loss.
+import { numberIn, several } from "./address.js";
 import { Explorer, make } from "./base.js";
-import { fit, label, line, number, rect, scale } from "./drawing.js";
+import { fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { lossGoals } from "./goals.js";
 import { sliceShare, sum, tokenWeights } from "./grpo.js";
 
 const LIMIT = 8; // of the length
 const [LEFT, RIGHT, TOP] = [18, 56, 28];
-const [CELL, ROW, LINE] = [32, 42, 28]; // heights of a cell, a row with its gap, a line of text
+const HEAVIEST = 1 / 3; // that a token of three completions can be: it fills its cell
+const [CELL, ROW, LINE] = [32, 46, 28]; // heights of a cell, a row with its gap, a line of text
 const SLICES = { one: [[0, 1, 2]], two: [[0, 1], [2]] };
 
 class LossExplorer extends Explorer {
   static start = { lengths: [2, 8, 4], lossType: "grpo", slices: "one" };
+  static goals = lossGoals(LIMIT);
 
   build() {
     const { words } = this;
@@ -20,6 +24,7 @@ class LossExplorer extends Explorer {
     this.svg = make(this, "svg", { role: "group", "aria-label": words.drawing });
     this.picture = make(this.svg, "g");
     const bounds = { min: 1, max: LIMIT, step: 1, vertical: false };
+    this.readers.lengths = several(3, numberIn(bounds));
     this.knobs = this.state.lengths.map((_, i) => {
       const change = (length) => this.set({ lengths: this.state.lengths.with(i, length) });
       return this.knob(this.svg, words.knob(i + 1), bounds, (point) => this.x.invert(point.x), change);
@@ -27,8 +32,9 @@ class LossExplorer extends Explorer {
   }
 
   draw({ lengths, lossType, slices }) {
-    const parts = SLICES[slices].map((members) => slice(members, lengths, lossType));
-    const heaviest = Math.max(...parts.flatMap((part) => part.weights));
+    const parts = partsOf({ lengths, lossType, slices });
+    const before = this.before ?? this.state;
+    const ghosts = partsOf(before).flatMap(({ weights, share }) => weights.map((weight) => weight * share));
     const summaries = parts.length > 1 ? parts.length : 0;
     const width = fit(this.svg, TOP + lengths.length * ROW + (summaries + 1) * LINE);
     this.x = scale([0, LIMIT], [LEFT, width - RIGHT]);
@@ -36,37 +42,51 @@ class LossExplorer extends Explorer {
     let y = TOP;
     for (const [k, { members, weights, sums, share }] of parts.entries()) {
       for (const [j, i] of members.entries()) {
-        pieces.push(this.drawRow(i + 1, y, lengths[i], weights[j], heaviest));
+        pieces.push(this.drawRow(i, y, lengths[i], weights[j], share, [before.lengths[i], ghosts[i]]));
         pieces.push(label(width, y + CELL / 2 + 4, fraction(sums[j]), "end"));
         const text = this.words.value(lengths[i], fraction(weights[j]), fraction(sums[j]));
-        this.knobs[i](this.x(lengths[i]), y + CELL / 2, 28, ROW, lengths[i], text);
+        this.knobs[i](this.x(lengths[i]), y + CELL / 2, 44, ROW, lengths[i], text);
         y += ROW;
       }
       if (!summaries) continue;
+      pieces.push(label(LEFT, y + 10, this.divisor(members)));
       pieces.push(label(width, y + 10, this.words.slice(k + 1, fraction(sum(sums)), fraction(share)), "end"));
       y += LINE;
     }
     const total = sum(parts.map(({ sums, share }) => sum(sums) * share));
     pieces.push(line(LEFT, y - 2, width, y - 2, "axis"));
+    if (!summaries) pieces.push(label(LEFT, y + 18, this.divisor(parts[0].members)));
     pieces.push(label(width, y + 18, this.words.total(fraction(total), number(total)), "end value"));
-    this.picture.innerHTML = pieces.join("");
+    paint(this.picture, pieces.join(""), this.time);
     const sentence = this.words.sentences[lossType](sum(lengths), LIMIT);
     return summaries ? `${sentence} ${this.words.shares[lossType]}` : sentence;
   }
 
-  // A token fills its cell by its weight; what lies between a row's end and the limit of the length is empty.
-  drawRow(name, y, length, weight, heaviest) {
+  // What one call divides by.
+  divisor(members) {
+    const { lengths, lossType } = this.state;
+    const own = sum(members.map((i) => lengths[i]));
+    return this.words.divisors[lossType]({ rows: members.length, own, all: sum(lengths), limit: LIMIT });
+  }
+
+  // A token fills its cell by what it weighs in the whole batch, and a line marks what it was before the last move; what
+  // lies between a row's end and the limit of the length is empty.
+  drawRow(i, y, length, weight, share, [oldLength, oldWeight]) {
     const size = this.x(1) - this.x(0) - 3;
-    const filled = CELL * (weight / heaviest);
+    const high = (value) => CELL * Math.min(value / HEAVIEST, 1);
     const cells = Array.from({ length: LIMIT }, (_, t) => {
       const x = this.x(t);
-      if (t >= length) return rect(x, y, size, CELL, "padding");
-      const text = label(x + size / 2, y + CELL / 2 + 4, fraction(weight), "middle token");
-      return rect(x, y + CELL - filled, size, filled, "weight") + rect(x, y, size, CELL, "cell") + text;
+      const ghost = line(x, y + CELL - high(oldWeight), x + size, y + CELL - high(oldWeight), t < oldLength ? "ghost" : "hidden");
+      if (t >= length) return rect(x, y, size, CELL, "padding") + ghost;
+      const filled = high(weight * share);
+      const text = label(x + size / 2, y + 20, fraction(weight), "middle token");
+      return rect(x, y + CELL - filled, size, filled, "weight") + rect(x, y, size, CELL, "cell") + ghost + text;
     });
-    return label(0, y + CELL / 2 + 4, name) + cells.join("");
+    return label(0, y + 20, i + 1) + cells.join("");
   }
 }
+
+const partsOf = ({ lengths, lossType, slices }) => SLICES[slices].map((members) => slice(members, lengths, lossType));
 
 // The completions that one call of the loss sees: the weights of their tokens, the sums of their rows, and what this
 // call is multiplied with.

@@ -35,9 +35,28 @@ export function next(run, { question, size, rate, beta, epsilon, mu, seed }) {
   if (!after.every(Number.isFinite)) return { ...run, lost: true };
   const { ratios, clipped, clipFraction } = passes.at(-1);
   const still = after.every((z, v) => z === logits[v]);
-  const group = { ids, rewards, advantages, ratios, clipped, before, still, passes: mu };
+  const pushes = after.map((z, v) => z - logits[v]);
+  const group = { ids, rewards, advantages, ratios, clipped, before, pushes, still, passes: mu };
   const now = { right: softmax(after)[RIGHT], clipFraction, kl: klOfLogits(after, refLogits) };
   return { logits: after, trace: [...trace, now], group, lost: false };
+}
+
+// The moves of a step, one after the other; after the last one the step is done.
+export const MOVES = ["draw", "pay", "compare", "push", "done"];
+
+// What there is to be seen of the last step at one of its moves.
+export const has = (move, other) => MOVES.indexOf(move) >= MOVES.indexOf(other);
+
+// A link tells settings and a number of steps. It can give back a run whose steps all had these settings, and no other.
+export function repeat(settings, count) {
+  let run = fresh(settings.question);
+  while (steps(run) < count && !run.lost) run = next(run, settings);
+  return run;
+}
+
+export function canBeRepeated(run, settings) {
+  const again = repeat(settings, steps(run));
+  return again.logits.every((z, v) => z === run.logits[v]);
 }
 
 export function toTheEnd(run, settings) {
@@ -55,6 +74,6 @@ export function answers({ logits, group }, question) {
     const first = group.ids.indexOf(v);
     const [advantage, ratio, clipped] = [group.advantages, group.ratios, group.clipped].map((all) => all[first]);
     const count = group.ids.filter((id) => id === v).length;
-    return { ...answer, count, before: group.before[v], advantage, ratio, clipped };
+    return { ...answer, count, before: group.before[v], push: group.pushes[v], advantage, ratio, clipped };
   });
 }

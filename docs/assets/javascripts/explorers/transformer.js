@@ -110,21 +110,27 @@ export function allLogits(model, tokens) {
   return tokens.map((token) => model.read(token, cache));
 }
 
-// Completions of a prompt, as lists of tokens. The prompt is read once; `chance` gives numbers from 0 to 1.
-export function sampleGroup(model, prompt, size, chance, temperature = 1) {
+// Completions of a prompt, token by token: [which completion, token]. The prompt is read once; `chance` gives numbers
+// from 0 to 1.
+export function* writeGroup(model, prompt, size, chance, temperature = 1) {
   const cache = emptyCache();
-  const logits = encode(prompt).map((token) => model.read(token, cache)).at(-1);
-  const copy = () => cache.map(({ keys, values }) => ({ keys: [...keys], values: [...values] }));
-  return Array.from({ length: size }, () => complete(model, logits, copy(), chance, temperature));
+  const first = encode(prompt).map((token) => model.read(token, cache)).at(-1);
+  for (let row = 0; row < size; row += 1) {
+    const own = cache.map(({ keys, values }) => ({ keys: [...keys], values: [...values] }));
+    const tokens = [];
+    while (tokens.length < LIMIT && tokens.at(-1) !== END) {
+      const logits = tokens.length > 0 ? model.read(tokens.at(-1), own) : first;
+      tokens.push(draw(softmax(logits.map((logit) => logit / temperature)), chance()));
+      yield [row, tokens.at(-1)];
+    }
+  }
+}
+
+// The same at once, as lists of tokens.
+export function sampleGroup(model, prompt, size, chance, temperature) {
+  const group = Array.from({ length: size }, () => []);
+  for (const [row, token] of writeGroup(model, prompt, size, chance, temperature)) group[row].push(token);
+  return group;
 }
 
 const emptyCache = () => Array.from({ length: LAYERS }, () => ({ keys: [], values: [] }));
-
-function complete(model, logits, cache, chance, temperature) {
-  const tokens = [];
-  while (tokens.length < LIMIT && tokens.at(-1) !== END) {
-    if (tokens.length > 0) logits = model.read(tokens.at(-1), cache);
-    tokens.push(draw(softmax(logits.map((logit) => logit / temperature)), chance()));
-  }
-  return tokens;
-}

@@ -1,9 +1,40 @@
 // All that the explorers say, by the language of the page. Another edition adds a table beside `en`.
 const en = {
   reset: "Reset",
+  goals: "Goals",
+  reached: "(reached)",
+  show: "Show me",
+  showGoal: (i, goal) => `Show me goal ${i}: ${goal}`,
+  over: "Clear the ticks",
+  link: "Link to this",
+  copied: "Link copied",
+  inAddress: "It is in the address",
 
   "group-explorer": {
     name: "Explorer: advantages of a group",
+    goals: {
+      relative: [
+        "Give a reward of 0.8 or more a negative advantage.",
+        "Set one reward to 0.8 and all the others to 1.",
+        "A reward is good or bad only beside the others of its group. 0.8 among ones is the worst of the eight.",
+      ],
+      lone: [
+        "Get an advantage above 2.4.",
+        "Press “One right of eight”, with “divided by the spread”.",
+        "One against seven is the most extreme that a group of eight can be: (8 − 1) / √8 = 2.47. The one is pushed hard, " +
+          "the seven a little each.",
+      ],
+      close: [
+        "Keep all rewards within 0.1 of each other, and get an advantage above 1.",
+        "Press “All equal” and raise one reward by one step, with “divided by the spread”.",
+        "Dividing by the spread makes a small difference as large as any other. Without it this group would hardly push.",
+      ],
+      silent: [
+        "Make all eight advantages 0.",
+        "Press “All equal”.",
+        "Nobody did better than anybody, so there is nothing to learn, however high the rewards are.",
+      ],
+    },
     scale: "Advantage",
     scales: { group: "divided by the spread", none: "not divided", leave_one_out: "leave one out" },
     presets: { one: "One right of eight", equal: "All equal", outlier: "One outlier" },
@@ -27,6 +58,28 @@ const en = {
 
   "clip-explorer": {
     name: "Explorer: the clip",
+    goals: {
+      good: [
+        "Make the gradient of a good answer vanish.",
+        "Choose +1 and move the ratio above 1.2.",
+        "The token has become likely enough. Nothing pushes it further, and nothing pulls it back.",
+      ],
+      bad: [
+        "Make the gradient of a bad answer vanish.",
+        "Choose −1 and move the ratio below 0.8.",
+        "The token has become rare enough. The clip acts on the side to which the advantage points.",
+      ],
+      back: [
+        "Leave the clip range, and keep a gradient.",
+        "Choose +1 and move the ratio below 0.8, or −1 and above 1.2.",
+        "A token that has moved the wrong way is never stopped: the gradient stays on and leads back.",
+      ],
+      room: [
+        "Let a good token go to 1.25 or beyond with its gradient on, and stop a bad one at 0.8 as before.",
+        "Raise epsilon high alone, with the sign +1 and the ratio at 1.25 or more.",
+        "This is clip-higher of DAPO: good tokens get more room, and a rare one can become likely. Bad ones are held as before.",
+      ],
+    },
     advantage: "Advantage",
     signs: { 1: "+1, a good answer", "-1": "−1, a bad one" },
     objective: "Objective",
@@ -53,34 +106,95 @@ const en = {
 
   "kl-explorer": {
     name: "Explorer: KL and its estimates",
+    goals: {
+      negative: [
+        "Draw ten tokens or more whose mean of k1 is below 0.",
+        "Drag the policy near to the reference, then press “Again” and “Draw 10” until it happens.",
+        "The KL is never negative, but single values of k1 are, and so can be the mean of a few.",
+      ],
+      calm: [
+        "Draw 100 tokens or more, and get a k3 that is less than half of the exact KL.",
+        "Press “Far from the reference”, then “Draw 100”.",
+        "k3 looks calm because nearly all of its mean comes from tokens that are hardly ever drawn. When one comes, it is a " +
+          "spike of 33 or of 2,033. The exact spread says so: ± 12.83.",
+      ],
+      same: [
+        "Bring the KL below 0.005.",
+        "Drag each bar of the policy to the height of the reference, or press “Equal to the reference”.",
+        "It is 0 only if the two agree in every token, and near 0 long before.",
+      ],
+      opposite: [
+        "Find a policy for which k3 pulls a token up that the exact KL pulls down. Look at the gradient.",
+        "Give token e a probability of 0.5 and token b one of 0.3, and choose k3 under “Gradient”.",
+        "The mean of k3 is the KL, and its gradient is that of another one, KL(reference‖policy). k1 pulls nowhere at all, " +
+          "and k2, whose value is wrong, has the gradient of the exact KL.",
+      ],
+    },
     presets: { far: "Far from the reference", same: "Equal to the reference" },
     drawing: "Probabilities of five tokens under policy and reference",
     probability: "Probability",
     policy: "policy",
     reference: "reference",
-    knob: (token, who) => `Probability of token ${token} under the ${who}`,
+    knob: (token) => `Probability of token ${token} under the policy`,
+    estimator: "Estimate",
+    estimators: { k1: "k1", k2: "k2", k3: "k3" },
+    views: "What of it",
+    value: "Value",
+    gradient: "Gradient",
     draw: (n) => `Draw ${n}`,
     again: "Again",
-    drawn: (mean, spread) => `drawn ${mean} ± ${spread}`,
-    exact: (mean, spread) => `exact ${mean} ± ${spread}`,
-    gradient: "Expected gradient",
-    legend: (name) => `bars ${name}, lines exact KL`,
-    pulls: { k1: "0: pulls nowhere", k2: "that of the exact KL", k3: "KL(reference‖policy)" },
-    panel: (name, [mean, spread], [exactMean, exactSpread], pull) =>
-      `${name}: drawn mean ${mean}, spread ${spread}; exact mean ${exactMean}, spread ${exactSpread}. ` +
-      `Expected gradient: ${pull}.`,
+    axis: "drawn tokens, and the mean so far",
+    drawnOf: (name, mean, spread) => `${name} drawn: ${mean} ± ${spread}`,
+    exactOf: (mean, spread) => `exact: ${mean} ± ${spread}`,
+    columns: ["", "Drawn mean", "spread", "Exact mean", "spread"],
+    gradientOf: "Expected gradient on the logits",
+    legend: (name) => `bars ${name}, thick lines the exact KL, outlines the other two`,
+    exactKl: "exact",
+    panel: (name, [mean, spread], [exactMean, exactSpread]) =>
+      `${name}: drawn mean ${mean}, spread ${spread}; exact mean ${exactMean}, spread ${exactSpread}.`,
+    pull: (token, slope, wanted) => `Token ${token}: ${slope}, exact KL ${wanted}.`,
     sentence: (reverse, forward, n) =>
       `KL(policy‖reference) is ${reverse}, KL(reference‖policy) is ${forward}. ${n} tokens drawn from the policy.`,
   },
 
   "loss-explorer": {
     name: "Explorer: what a token weighs",
+    goals: {
+      eight: [
+        "Make one token weigh eight times as much as another.",
+        "Choose grpo, with one completion of 1 token and one of 8.",
+        "Each row weighs the same, so a token of a short completion weighs more: 1/3 here, and 1/24 in the long one.",
+      ],
+      fair: [
+        "Make all tokens weigh the same, with grpo.",
+        "Give all three completions the same length.",
+        "The loss types differ only where lengths do.",
+      ],
+      most: [
+        "Let one completion make more than 60 % of the loss.",
+        "Choose any other type than grpo, and make one completion long and the others short.",
+        "There a token weighs the same wherever it stands, so a long completion says more than a short one.",
+      ],
+      half: [
+        "Bring the total to 1/2 with dr_grpo.",
+        "Choose dr_grpo and drag until there are 12 tokens in all.",
+        "It divides by the limit, which is 24 cells here, and not by what was sampled. The empty cells count, so the total " +
+          "is the share of the cells that are filled.",
+      ],
+    },
     lossType: "Loss type",
     lossTypes: { grpo: "grpo", bnpo: "bnpo", dr_grpo: "dr_grpo", dapo: "dapo", luspo: "luspo" },
     slices: "Batch",
     calls: { one: "in one call", two: "in two slices" },
     drawing: "Three completions as rows of tokens, with the weight of each token",
-    cells: "Weight of each token",
+    cells: "Weight of each token; full is 1/3",
+    divisors: {
+      grpo: ({ rows }) => `÷ length ÷ ${rows} ${rows > 1 ? "rows" : "row"}`,
+      bnpo: ({ own }) => `÷ ${own} tokens of the call`,
+      dr_grpo: ({ rows, limit }) => `÷ ${rows} × ${limit} cells`,
+      dapo: ({ all }) => `÷ ${all} tokens of the batch`,
+      luspo: ({ rows }) => `÷ ${rows} ${rows > 1 ? "rows" : "row"}`,
+    },
     rowSum: "Row",
     knob: (i) => `Length of completion ${i}`,
     value: (length, weight, row) => `${length} tokens, each weighs ${weight}, the row ${row}`,
@@ -104,6 +218,55 @@ const en = {
 
   "policy-explorer": {
     name: "Explorer: GRPO on a tiny policy",
+    goals: {
+      fast: [
+        "Easy question: bring d above 0.95 within 20 steps.",
+        "A learning rate of 1 does it, or four passes with groups of 32.",
+        "Larger steps arrive earlier, and so do better ones: a larger group has less luck in its mean.",
+      ],
+      clip: [
+        "Make the clip fire.",
+        "Raise the passes to 4, and take a few steps.",
+        "The first pass uses the policy that drew the group, so every ratio is 1. From the second on they leave 1. With one " +
+          "pass nothing can be clipped.",
+      ],
+      leash: [
+        "Easy question: after 60 steps d above 0.7, at a KL to the reference below 1.",
+        "Set β to 0.6 and press Play.",
+        "The reference holds on to the policy. Without a leash d ends at 0.98 and the KL at 1.79.",
+      ],
+      hard: [
+        "Save the hard question: bring d above 0.5.",
+        "Groups of 32 and a learning rate of 1, then Play. If this luck does not do it, take another.",
+        "Of eight answers hardly ever one is right, and a group that agrees teaches nothing. A larger group finds the right " +
+          "one more often, and a larger step makes the most of it.",
+      ],
+      break: [
+        "Break it: easy question, d below 0.03.",
+        "Groups of 2, eight passes, a clip range of 0.5 and a learning rate of 1, then Play. If it survives, take another luck.",
+        "Two answers and large steps: what is drawn first wins, here the half right b. What is never drawn again cannot come back.",
+      ],
+    },
+    move: "The last step, move by move",
+    moves: { draw: "1 draw", pay: "2 pay", compare: "3 compare", push: "4 push", done: "5 new policy" },
+    told: {
+      draw: ({ step, drawn }) =>
+        `Step ${step}, draw: the policy answers. ${drawn.map(({ name, count }) => `${name} ${count}`).join(", ")}.`,
+      pay: ({ step, drawn, middle }) =>
+        `Step ${step}, pay: ${drawn.map(({ name, reward }) => `${name} earns ${reward}`).join(", ")}. The mean of the group is ${middle}.`,
+      compare: ({ step, middle, around, still }) =>
+        still && around === "0.00"
+          ? `Step ${step}, compare: all earn the same. Every advantage is 0.`
+          : `Step ${step}, compare: each reward minus the mean ${middle}, in units of the spread ${around}, is an advantage.`,
+      push: ({ step, passes, clipped, still }) =>
+        still
+          ? `Step ${step}, push: there is nothing to push.`
+          : `Step ${step}, push: the arrows show which answers get a higher logit and which a lower one.` +
+            (passes > 1 ? ` ${passes} passes; clipped in the last one: ${clipped}.` : ""),
+    },
+    oldName: "the run before",
+    oldRun: (value, steps) => `The run before: ${value} after ${steps} steps.`,
+    fact: (mean) => `mean ${mean}`,
     question: "Question",
     questions: { easy: "easy", hard: "hard" },
     size: "Group size G",
@@ -143,6 +306,30 @@ const en = {
 
   "model-explorer": {
     name: "Explorer: the model itself",
+    goals: {
+      agree: [
+        "Get eight right answers that teach nothing.",
+        "Sample a group of the sum that stands there.",
+        "The trained model is right eight times of eight. Where all agree every advantage is 0.",
+      ],
+      blurt: [
+        "Bring the base model to answer all eight without thinking.",
+        "Lower the temperature to 0.1.",
+        "It begins with <answer> more often than with <think>. Near temperature 0 the favourite beginning is the only one.",
+      ],
+      hot: [
+        "Four digits: make the trained model wrong four times or more.",
+        "Raise the temperature to 2.",
+        "It still knows the sum, but at a high temperature it hardly says what it finds most likely.",
+      ],
+      beyond: [
+        "Find a sum that the trained model gets wrong eight times of eight.",
+        "Add a fifth digit: 3+9+4+1+5=",
+        "It thinks as before and is wrong: it has learnt sums of four digits, not sums.",
+      ],
+    },
+    writing: "writing …",
+    old: (right, thinking) => `before: right ${right}, thinks ${thinking}`,
     prompt: "Sum",
     temperature: "Temperature",
     load: (size) => `Load the two models, ${size} MB`,
@@ -157,6 +344,31 @@ const en = {
     facts: (right, thinking, length) => `right ${right} of 8, thinks ${thinking} of 8, mean length ${length}`,
     sentence: (sum, answer, temperature) => `${sum}, so ${answer} is right (temperature ${temperature}).`,
     equal: (names) => ` ${names.join(", ")}: all rewards are equal. Every advantage is 0, and nothing is learnt.`,
+  },
+
+  "scrub-explorer": {
+    name: "A training run, played back",
+    prompt: "Prompt",
+    reward: "Reward",
+    advantage: "Advantage",
+    rows: "Eight completions of the prompt",
+    row: (text, reward, advantage) => `${text}, reward ${reward}, advantage ${advantage}`,
+    play: "Play",
+    pause: "Pause",
+    step: "Training step",
+    phases: { guessing: "guessing", spreading: "thinking spreads", slips: "slips vanish" },
+    curves: { right: "right answers", thinks: "that think first" },
+    sentences: {
+      guessing: (right, thinks) =>
+        `Guessing: ${thinks} of 100 answers think first, the others guess. Of 100 answers, ${right} are right.`,
+      spreading: (right, thinks) =>
+        `Thinking spreads: answers that think are right more often, so they become more likely. ${thinks} of 100 ` +
+        `think first, ${right} are right.`,
+      slips: (right) =>
+        `Slips vanish: nearly every answer thinks, and a slip in its running sums costs the reward. ${right} of 100 ` +
+        "are right.",
+    },
+    agree: " These eight agree, so every advantage is 0: they teach nothing.",
   },
 };
 

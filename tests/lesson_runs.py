@@ -1,0 +1,111 @@
+"""The trainings that lessons report on and that take too long for a page: `make runs` makes those that are missing.
+
+Each is one line in a file of `grpo_lite/data`. The code that trains is the package's or the lesson's own.
+"""
+
+import ast
+import dataclasses
+import os
+import sys
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import jupytext
+import torch
+
+from grpo_lite import GRPOConfig, GRPOTrainer
+from grpo_lite.experiments import sweep
+from grpo_lite.tasks import accuracy, load_base_model, make_problems
+from grpo_lite.training import rollout
+from grpo_lite.training.records import append_line, read_lines
+from helpers.lessons import lesson
+
+SEEDS, JUDGES = range(5), 8
+# Completions of a prompt, baseline, and what is added to every reward.
+BASELINES = [(1, "nothing", 0), (1, "critic", 0), (1, "taught critic", 0), (1, "batch", 0)]
+BASELINES += [(8, "nothing", 0), (8, "critic", 0), (8, "taught critic", 0), (8, "batch", 0)]
+BASELINES += [(8, "group", 0), (8, "group, ÷ spread", 0), (1, "critic", -1), (1, "nothing", -1)]
+TEMPERATURES = (0.5, 1.0, 1.5)
+# One update a batch is the same for all four, and what is clipped is nothing.
+OBJECTIVES = [{"epsilon": 1e6}, {}, {"importance_sampling_level": "sequence", "epsilon": 0.05}]
+REUSE = [{}] + [{"num_iterations": updates, **how} for updates in (4, 16, 32) for how in OBJECTIVES]
+
+
+def names_of(key, *wanted):
+    """What the functions and the named constants of a lesson are; nothing else of it runs."""
+    names = {}
+    for cell in jupytext.read(lesson(key)).cells:
+        for node in ast.parse(cell.source if cell.cell_type == "code" else "").body:
+            targets = {x.id for t in getattr(node, "targets", []) for x in ast.walk(t) if isinstance(x, ast.Name)}
+            if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) or targets & {*wanted}:
+                exec(compile(ast.Module([node], []), key, "exec"), names)
+    return names
+
+
+def missing(name, wanted):
+    path = sweep.STORED.with_name(name)
+    done = read_lines(path)
+    for settings in wanted:
+        if not any(settings.items() <= record.items() for record in done):
+            yield path, settings
+
+
+def compare_baselines():
+    wanted = [{"size": s, "baseline": b, "shift": x, "seed": seed} for seed in SEEDS for s, b, x in BASELINES]
+    todo = list(missing("baselines.jsonl", wanted))
+    if not todo:
+        return
+    its = names_of("ppo_and_grpo", "base", "tokenizer", "problems", "held_out")
+    critics = {"critic": its["Critic"](its["base"]), "taught critic": its["teach_critic"]()}
+    for path, run in todo:
+        critic = critics.get(run["baseline"])
+        baseline = "critic" if critic else run["baseline"]
+        log = its["train"](baseline, run["size"], run["seed"], critic=critic, shift=run["shift"])[0]
+        lists = {key: [round(r[key], 4) for r in log if key in r] for key in ("accuracy", "reward", "value")}
+        append_line(path, run | {key: x for key, x in lists.items() if x})
+        print(run, lists["accuracy"], flush=True)
+
+
+def judge_apart():
+    """Train as the sweep does, then judge the last weights with draws that no training has used."""
+    wanted = [{"temperature": t, "seed": seed} for seed in range(5) for t in TEMPERATURES]
+    for path, run in missing("judges.jsonl", wanted):
+        args = GRPOConfig(**sweep.FIXED | sweep.BASE | run | {"reward_weights": [1.0], "max_steps": 40})
+        model, tokenizer = load_base_model()
+        GRPOTrainer(model, accuracy, args, make_problems("chain-sum", "train", 5000), tokenizer).train()
+        held_out = make_problems("chain-sum", "test", sweep.HELD_OUT)
+        for temperature in (1.0, 0.5):
+            judges = dataclasses.replace(
+                args, temperature=temperature, num_generations=JUDGES, per_device_train_batch_size=64
+            )
+            draws = torch.Generator().manual_seed(1000 + run["seed"])
+            groups = rollout.sample_groups(model, tokenizer, [accuracy], held_out, judges, draws)
+            right = torch.stack([group.rewards for group in groups])
+            run[f"judged at {temperature}"] = [round(x, 4) for x in right.mean(dim=0).tolist()]
+        append_line(path, run)
+        print(run, flush=True)
+
+
+def use_again():
+    """Four batches, used again and again; then 64 fresh ones, which make as many updates as four used 16 times."""
+    path = sweep.STORED.with_name("reuse.jsonl")
+    for seed in range(5):
+        sweep.sweep(path, REUSE, [seed], batches=range(5))
+        sweep.sweep(path, [{}], [seed], batches=(0, 16, 32, 48, 64))
+
+
+def half_a_repair():
+    wanted = [{"seed": seed} for seed in range(8)]
+    its = names_of("when_rewards_lie", "base", "tokenizer", "problems", "held_out", "ANSWER", "PRICE")
+    for path, run in missing("half_repair.jsonl", wanted):
+        model, history = its["train"](its["found_behind"], its["PRICE"], seed=run["seed"])
+        for name in ("sampled_accuracy", "sampled_think_rate"):
+            run[name] = [round(record[name], 4) for record in history]
+        append_line(path, run)
+        print(run, flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or ("compare_baselines", "judge_apart", "use_again", "half_a_repair"):
+        globals()[name]()

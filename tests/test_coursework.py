@@ -1,0 +1,218 @@
+"""The course kit: right solutions get all points, stubs none; a wrong one is refused by the check meant for it."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from types import ModuleType
+
+import pytest
+
+import check
+import make
+from grpo_lite.cli import main
+from helpers.built import ROOT
+
+KIT = ROOT / "coursework"
+
+ASSIGNMENTS = make.assignments()
+VARIANTS = [make.VARIANT, "2026-autumn", "2027-autumn", "2028-spring", "sample"]  # all options that matter
+
+
+@cache
+def given(assignment, variant=make.VARIANT):
+    return make.asked_for(assignment, variant, make.draw(assignment, variant))
+
+
+@cache
+def checks(assignment):
+    return {one.__name__: one for one in make.checks(assignment)}
+
+
+def solution(assignment, variant=make.VARIANT, piece="", instead="", file="hidden/solution.py", **choices):
+    """Run a template as a hand-in, with a piece of it replaced, or as if other choices had been drawn."""
+    template = (assignment / file).read_text()
+    assert piece in template, f"{piece!r} does not stand in {file}"
+    asked = given(assignment, variant)
+    text = make.fill(
+        template.replace(piece, instead) if piece else template,
+        assignment,
+        asked | {"choices": asked["choices"] | choices},
+    )
+    module = ModuleType("solution")
+    module.__file__ = "solution.py"
+    exec(compile(text, "solution.py", "exec"), vars(module))
+    return module
+
+
+def judged(assignment, module, variant=make.VARIANT):
+    return [check.judge(one, module, given(assignment, variant)) for one in checks(assignment).values()]
+
+
+def wrong():
+    for assignment in ASSIGNMENTS:
+        listed = tomllib.loads((assignment / "hidden" / "wrong.toml").read_text())
+        for one in listed["wrong"]:
+            how = {key: one[key] for key in ("piece", "instead", "variant") if key in one}
+            yield pytest.param(assignment, one["check"], how, id=f"{assignment.name}: {one['does']}")
+        for choice, meant in listed["other"].items():
+            drawn = make.draw(assignment, make.VARIANT)[choice]
+            for option in make.about(assignment)["choices"][choice]:
+                if option != drawn:
+                    yield pytest.param(
+                        assignment, meant, {choice: option}, id=f"{assignment.name}: {choice} is {option}"
+                    )
+
+
+@pytest.mark.parametrize(("assignment", "meant", "how"), list(wrong()))
+def test_a_wrong_solution_is_refused_by_the_check_that_is_meant_for_it(assignment, meant, how):
+    asked = given(assignment, how.get("variant", make.VARIANT))
+    result = check.judge(checks(assignment)[meant], solution(assignment, **how), asked)
+    assert (result.points, len(result.why) > 20) == (0, True), result
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=lambda path: path.name)
+def test_the_reference_gets_all_points_in_each_variant(assignment, variant):
+    results = judged(assignment, solution(assignment, variant), variant)
+    assert [result for result in results if result.why] == []
+    assert sum(result.points for result in results) == 100
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=lambda path: path.name)
+def test_stubs_get_no_point_and_are_told_what_is_not_written_yet(assignment):
+    results = judged(assignment, solution(assignment, file="starter.py"))
+    assert sum(result.points for result in results) == 0
+    assert all(re.search(r"not written yet|must be|is None", result.why) for result in results), results
+
+
+STYLES = sorted(path for assignment in ASSIGNMENTS for path in assignment.glob("hidden/right/*.py"))
+
+
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: f"{path.parents[2].name}/{path.stem}")
+def test_a_right_solution_in_another_style_passes(path):
+    results = judged(path.parents[2], check.load(path, "solution"))
+    assert [result for result in results if result.why] == []
+
+
+# As a student and a lecturer run it: a process a problem.
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory):
+    """What `make assignment` writes."""
+    folder = tmp_path_factory.mktemp("kit")
+    make.write(make.VARIANT, folder / "student")
+    make.write(make.VARIANT, folder / "teacher", teacher=True)
+    return folder
+
+
+def checked(folder, *arguments):
+    command = [sys.executable, "check.py", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout
+
+
+def test_what_students_get_has_no_solution_and_no_hidden_check(handed_out):
+    for assignment in ASSIGNMENTS:
+        names = {path.name for path in (handed_out / "student" / assignment.name).rglob("*.py")}
+        assert names >= {"check.py", "checks.py", "solution.py"}
+        assert "hidden_checks.py" not in names
+        assert "NotImplementedError" in (handed_out / "student" / assignment.name / "solution.py").read_text()
+
+
+def test_nothing_is_left_to_be_filled_in(handed_out):
+    for path in (handed_out / "student").rglob("*"):
+        if path.suffix in (".md", ".py"):
+            assert "{{" not in path.read_text(), path
+
+
+def test_a_handout_is_that_of_its_variant():
+    assignment = ASSIGNMENTS[0]
+    texts = {v: make.fill((assignment / "HANDOUT.md").read_text(), assignment, given(assignment, v)) for v in VARIANTS}
+    for variant, text in texts.items():
+        for name, option in make.draw(assignment, variant).items():
+            assert make.about(assignment)["choices"][name][option]["words"] in text, (variant, name)
+
+
+def test_the_command_line_hands_out(tmp_path, capfd):
+    main(["coursework", "init", str(tmp_path / "hw"), "--variant", "2028-spring"])
+    assert {path.name for path in (tmp_path / "hw").iterdir()} == {path.name for path in ASSIGNMENTS}
+    assert "2028-spring" in (tmp_path / "hw" / ASSIGNMENTS[0].name / "HANDOUT.md").read_text()
+    with pytest.raises(SystemExit) as stopped:
+        main(["coursework", "init", str(tmp_path / "hw")])
+    assert stopped.value.code == 1
+    assert "is there already" in capfd.readouterr().err
+
+
+def test_the_command_line_says_where_the_kit_is_if_it_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setattr("grpo_lite.cli.__file__", str(tmp_path / "grpo_lite" / "cli.py"))
+    with pytest.raises(SystemExit, match="git clone https://github.com/grpo-lite/grpo-lite"):
+        main(["coursework", "init", str(tmp_path / "hw")])
+
+
+def test_work_is_not_written_over(handed_out):
+    with pytest.raises(ValueError, match="is there already"):
+        make.write(make.VARIANT, handed_out / "student")
+
+
+@pytest.fixture
+def hand_in(handed_out, tmp_path):
+    """Write a solution.py into a copy of what students get, and check one problem of it."""
+    folder = shutil.copytree(handed_out / "student" / ASSIGNMENTS[0].name, tmp_path / ASSIGNMENTS[0].name)
+    given = json.loads((folder / "variant.json").read_text()) | {"seconds": 8}
+    (folder / "variant.json").write_text(json.dumps(given))
+    reference = (handed_out / "teacher" / ASSIGNMENTS[0].name / "solution.py").read_text()
+
+    def run(piece, instead, *problems):
+        (folder / "solution.py").write_text(reference.replace(piece, instead))
+        return checked(folder, "solution.py", *problems)
+
+    return run
+
+
+@pytest.mark.slow
+def test_an_endless_loop_costs_one_problem(hand_in):
+    said = hand_in("    rewards = []\n", "    while True:\n        pass\n", "1a", "1d")
+    assert "Problem 1a: 0 of 20" in said
+    assert "stopped after 8 s" in said
+    assert "Problem 1d: 1 of 1" in said
+
+
+@pytest.mark.slow
+def test_a_crash_costs_one_problem(hand_in):
+    said = hand_in("    rewards = []\n", "    import os\n    os._exit(3)\n", "1a", "1d")
+    assert "Problem 1a: 0 of 20" in said
+    assert "the process ended" in said
+    assert "Problem 1d: 1 of 1" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line",
+    ["import grpo_lite", "from grpo_lite.advantages import group_advantages", "__import__('grpo_lite')",
+     "import importlib\ntry:\n    importlib.import_module('grpo_lite')\nexcept ImportError:\n    pass"],
+)  # fmt: skip
+def test_the_package_is_noticed(hand_in, line):
+    said = hand_in("import re\n", f"import re\n{line}\n", "1d")
+    assert "Problem 1d: 0 of 1" in said
+    assert "solution.py imports grpo_lite" in said
+
+
+@pytest.mark.slow
+def test_a_folder_of_hand_ins_is_graded_whatever_is_in_it(handed_out, tmp_path):
+    name = ASSIGNMENTS[0].name
+    right = handed_out / "teacher" / name / "solution.py"
+    for student, place in (("anna", name), ("bo", f"hw/{name}"), ("eve", name), ("no one", "")):
+        (tmp_path / "in" / student / place).mkdir(parents=True)
+    shutil.copy(right, tmp_path / "in" / "anna" / name)
+    shutil.copy(handed_out / "student" / name / "solution.py", tmp_path / "in" / "bo" / "hw" / name)
+    (tmp_path / "in" / "eve" / name / "solution.py").write_text("def half a function(")
+    main(["coursework", "grade", str(tmp_path / "in"), str(tmp_path / "out")])
+    rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").read_text().splitlines()))
+    assert {row["student"]: row[name] for row in rows} == {"anna": "100", "bo": "0", "eve": "0", "no one": ""}
+    assert "SyntaxError" in (tmp_path / "out" / "eve.md").read_text()
+    assert "not written yet" in (tmp_path / "out" / "bo.md").read_text()

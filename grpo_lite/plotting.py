@@ -1,4 +1,4 @@
-"""The pictures of the lessons: four kinds of figure and a few diagrams, one style, one colour for one meaning.
+"""The pictures of the lessons: four kinds of figure, tables and a few diagrams, one style, one colour for one meaning.
 
 A figure is a matplotlib `Figure`, made without the global state of pyplot, a diagram is an SVG file drawn by hand. As
 the last value of a notebook cell each shows itself, in mid-tones that read on a white and on a dark page.
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from grpo_lite._axes import COLORS, color_of, figure_of, name_groups, name_lines, scale
 from grpo_lite._checks import check_choice, check_installed
+from grpo_lite._tables import table as table
 
 if TYPE_CHECKING:
     from IPython.display import SVG

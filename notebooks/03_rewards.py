@@ -290,7 +290,13 @@ grpo_lite.boxed_reward(texts, ground_truth=truths)
 # %% [markdown]
 # ## Break it: attack your own reward
 #
-# Earning a reward without doing what it was meant for is called **reward hacking**. Here are three rewards for *What is 3 + 4?* Each was written in good faith, and each has a hole.
+# Earning a reward without doing what it was meant for is called **reward hacking**.
+#
+# **Try it.** First the three that you have built. **The goal:** one text with a wrong answer that all three pay in full.
+#
+# <attack-explorer>On the site there are three rewards to attack here.</attack-explorer>
+#
+# Here are three rewards for *What is 3 + 4?* Each was written in good faith, and each has a hole.
 
 # %%
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")

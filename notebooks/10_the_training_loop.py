@@ -98,6 +98,10 @@ print("probability", after.softmax(dim=1))
 # %% [markdown]
 # Nothing. The group has no spread, and a step teaches what it can compare. Prompt 1 moved the policy from 0.5 to 0.5875, and the next step samples again: the old samples came from a policy that no longer exists.
 #
+# **Try it.** The same step on the real model, in the page: sample a group, update, and look at each token. **The goal:** find a token that moved *against* the advantage of its row. How can that be?
+#
+# <inspect-explorer>On the site there is a model to update here.</inspect-explorer>
+#
 # ## Sample, score, compare
 #
 # Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A step takes 64 completions, 8 for each of 8 prompts.

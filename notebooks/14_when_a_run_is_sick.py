@@ -168,6 +168,10 @@ plotting.lines(range(1, 26), rewards, ylabel="reward", **LOOK)
 #
 # Below are six runs, A to F. Each time you see curves, then a question to answer, then what it was and which look would have told. The code of the runs is folded away under "Setup", for it gives the answers away. The task and the metrics are those of lesson The training loop: [what to write down](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/#what-to-write-down).
 #
+# **Try it.** Or be the doctor first: eight runs without a name, these six and two healthy ones. Which curve broke first, and what was it?
+#
+# <diagnosis-explorer>On the site there are curves to play with here.</diagnosis-explorer>
+#
 # ## Run A
 #
 # **Predict.** The reward rises for a few updates and then collapses. What is the first thing that you would change?

@@ -17,7 +17,7 @@
 #
 # GRPO has many settings, and for each there is somebody who swears by it. Here each one is changed alone, five times over, and judged on held-out problems. The lesson is about the settings, and as much about telling an effect from luck.
 #
-# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
+# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
 
 # %% tags=["setup"]
 import sys

@@ -320,6 +320,10 @@ plotting.lines(
 
 # %% [markdown]
 # The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) is for.
+#
+# **Try it.** Put any two beside each other. **The goal:** find two names for one and the same loss.
+#
+# <family-explorer>On the site there is a picture to play with here.</family-explorer>
 
 # %% [markdown]
 # **Check yourself.** You sample anew for every update, $\mu = 1$, and change `loss_type` from `grpo` to `sapo`. What happens to the gradient?

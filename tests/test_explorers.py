@@ -391,7 +391,8 @@ def test_a_page_loads_the_explorers_that_it_shows_and_no_other(page):
     assert [url for url in asked if "/explorers/" in url] == []
     assert any(url.endswith("/explorers.js") for url in asked)
     page.goto("explore/", wait_until="networkidle")
-    modules = {path.name for path in SOURCES[:-1]} - OF_THE_RECORDING - {"sampler.js"}  # the worker is hired with the models
+    workers = {"sampler.js", "update_worker.js", "update.js", "backward.js"}  # they are hired with the models
+    modules = {path.name for path in SOURCES[:-1]} - OF_THE_RECORDING - workers
     assert {url.rsplit("/", 1)[1] for url in asked if "/explorers/" in url} == modules
 
 

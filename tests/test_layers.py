@@ -80,7 +80,7 @@ def storeys():
 
     rewards = wing("rewards", REWARDS, {"_checks"})
     may["tasks"] = rewards
-    may |= {"_axes": {"_checks"}, "plotting": {"_axes", "_checks"}}
+    may |= {"_axes": {"_checks"}, "_tables": set(), "plotting": {"_axes", "_checks", "_tables"}}
     training = wing("training", TRAINING, algorithm | rewards)
     experiments = wing("experiments", EXPERIMENTS, training | {"tasks", "training"})
     may["cli"] = experiments | {"plotting"}

@@ -196,3 +196,22 @@ def test_without_matplotlib_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setattr(_checks, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "grpo-lite\[plot\] @ git'):
         plotting.bars({"a": [1.0]}, ["x"], ylabel="y")
+
+
+def test_a_table_is_aligned_text_and_a_page_shows_rows_and_chips():
+    shown = plotting.table(
+        {"who": ["a<b", "c"], "said": [["7", "&"], []], "pay": torch.tensor([1.0, -0.25])}, decimals=1
+    )
+    assert repr(shown) == "who  said   pay\na<b  7 &    1.0\nc          -0.2"
+    assert shown._repr_html_() == (
+        '<table class="results"><thead><tr><th>who</th><th>said</th><th class="number">pay</th></tr></thead><tbody>'
+        '<tr><td>a&lt;b</td><td><code class="chip">7</code><code class="chip">&amp;</code></td>'
+        '<td class="number">1.0</td></tr>'
+        '<tr><td>c</td><td></td><td class="number">-0.2</td></tr></tbody></table>'
+    )
+    assert repr(plotting.table({"n": [1, 20], "x": [0.125, float("nan")]})) == " n     x\n 1  0.12\n20   nan"
+
+
+def test_a_table_refuses_columns_of_unequal_length():
+    with pytest.raises(ValueError, match=r"as many values as the table has rows, got \{'a': 1, 'b': 2\}"):
+        plotting.table({"a": [1], "b": [1, 2]})

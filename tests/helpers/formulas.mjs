@@ -3,14 +3,19 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 const [explorers, models] = process.argv.slice(2);
-for (const name of ["address", "drawing", "goals", "grpo", "recording", "run", "step", "tasks", "transformer"]) {
+const MODULES = [
+  ...["address", "attack_state", "diagnosis_state", "drawing", "family_state", "goals", "grpo", "objectives", "recording"],
+  ...["rewards", "run", "step", "tasks", "transformer", "update", "update_state", "words_diagnosis", "words_play"],
+];
+for (const name of MODULES) {
   globalThis[name] = await import(`${explorers}/${name}.js`);
 }
-globalThis.models = {};
+[globalThis.models, globalThis.weights] = [{}, {}];
 const { Transformer, readSafetensors } = globalThis.transformer;
 for (const name of ["base", "trained"]) {
   const { buffer } = new Uint8Array(readFileSync(`${models}/${name}.safetensors`));
-  globalThis.models[name] = new Transformer(readSafetensors(buffer));
+  globalThis.weights[name] = readSafetensors(buffer);
+  globalThis.models[name] = new Transformer(globalThis.weights[name]);
 }
 for await (const line of createInterface({ input: process.stdin })) {
   const [expression, given] = JSON.parse(line);

@@ -1,4 +1,5 @@
 // A page that shows an explorer loads its module; the others load nothing.
-for (const name of ["group", "clip", "kl", "loss", "policy", "model", "scrub"]) {
+const NAMES = ["group", "clip", "kl", "loss", "policy", "model", "scrub", "inspect", "attack", "family", "diagnosis"];
+for (const name of NAMES) {
   if (document.querySelector(`${name}-explorer`)) import(`./explorers/${name}.js`);
 }

@@ -2,12 +2,12 @@
 // loads the same files into PyTorch and compares the logits to 1e-9.
 import { draw, softmax, sum } from "./grpo.js";
 
-const HEADS = 4;
-const LAYERS = 2;
+export const HEADS = 4;
+export const LAYERS = 2;
 const LIMIT = 16; // tokens of a completion, as in training
 
 // One token for each symbol.
-const SYMBOLS = ["<pad>", "<eos>", "<think>", "</think>", "<answer>", "</answer>", ..."0123456789+=>"];
+export const SYMBOLS = ["<pad>", "<eos>", "<think>", "</think>", "<answer>", "</answer>", ..."0123456789+=>"];
 const END = SYMBOLS.indexOf("<eos>");
 
 export const encode = (text) => text.match(/<\/?[a-z]+>|./g).map((symbol) => SYMBOLS.indexOf(symbol));
@@ -94,13 +94,13 @@ function rows(matrix, width) {
 const add = (x, y) => x.map((value, i) => value + y[i]);
 const gelu = (x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
-function dot(x, y) {
+export function dot(x, y) {
   let total = 0;
   for (let i = 0; i < x.length; i++) total += x[i] * y[i];
   return total;
 }
 
-function addTo(out, factor, x) {
+export function addTo(out, factor, x) {
   for (let i = 0; i < x.length; i++) out[i] += factor * x[i];
 }
 

@@ -372,5 +372,5 @@ const en = {
   },
 };
 
-const tables = { en };
-export const words = tables[document.documentElement.lang] ?? en;
+export const inLanguage = (tables) => tables[globalThis.document?.documentElement.lang] ?? tables.en;
+export const words = inLanguage({ en }); // further files add to it what only their explorers say

@@ -1,0 +1,178 @@
+// <diagnosis-explorer>: curves of real runs without a name. Which one broke first, and what was it?
+import { Explorer, make } from "./base.js";
+import { area, curve as polyline, fit, label, line, number, paint, scale } from "./drawing.js";
+import { generator } from "./grpo.js";
+import { bandOf, diagnosisGoals, firstOut, METRICS, NONE, optionsOf, OPTIONS } from "./diagnosis_state.js";
+import { orderOf, outAt, topOf, total, updatesOf } from "./diagnosis_state.js";
+import "./words_diagnosis.js";
+
+const RUNS = new URL("../../runs/sick.json", import.meta.url);
+const [HEIGHT, TOP, BOTTOM] = [104, 26, 88];
+
+class DiagnosisExplorer extends Explorer {
+  // asked: the answers given so far to the two questions about the run of the moment; points: the runs before it.
+  static start = { seed: 1, at: 0, curves: [], causes: [], points: [] };
+  static goals = diagnosisGoals;
+
+  build() {
+    const { words } = this;
+    this.place = make(this, "p", { class: "diagnosis-place" });
+    this.question = make(this, "p", { class: "diagnosis-question" });
+    const panels = make(this, "div", { class: "diagnosis-panels" });
+    this.panels = METRICS.map((metric) => {
+      const button = make(panels, "button", { type: "button" });
+      button.addEventListener("click", () => this.answer("curves", metric));
+      return { metric, button, svg: make(button, "svg", { "aria-hidden": "true" }) };
+    });
+    this.none = make(this, "button", { type: "button", class: "diagnosis-none" }, words.none);
+    this.none.addEventListener("click", () => this.answer("curves", NONE));
+    this.second = make(this, "p", { class: "diagnosis-question" }, words.what);
+    this.choices = make(this, "div", { class: "diagnosis-choices" });
+    this.told = make(this, "p", { class: "diagnosis-told" });
+    const row = this.row();
+    this.forward = this.button(row, words.next, () => this.next());
+    this.resetButton(row);
+    this.load();
+  }
+
+  mount() {
+    if (this.state) return;
+    super.mount();
+    this.told.before(this.sentence); // behind the last question
+  }
+
+  async load() {
+    try {
+      const answer = await fetch(RUNS);
+      if (!answer.ok) throw new Error(answer.status);
+      this.data = await answer.json();
+    } catch (error) {
+      this.failure = error.message;
+    }
+    this.set({}, false, false);
+  }
+
+  get name() {
+    return orderOf(this.state.seed, generator(this.state.seed))[this.state.at];
+  }
+
+  // What was right ends a question. Until then each answer is one more guess; only the first earns a point.
+  answer(key, given) {
+    if (!this.data || this.isDone(key) || this.state[key].includes(given)) return;
+    const change = { [key]: [...this.state[key], given] };
+    const { curves, causes, points } = { ...this.state, ...change };
+    const done = key === "causes" && this.isRight(key, given);
+    if (done) change.points = [...points, { name: this.name, first: curves.length === 1, cause: causes.length === 1 }];
+    this.set(change);
+    if (done) this.forward.focus();
+  }
+
+  isRight(key, given) {
+    return (key === "curves" ? firstOut(this.data, this.name) : [OPTIONS[this.name][0]]).includes(given);
+  }
+
+  isDone(key) {
+    return this.state[key].some((given) => this.isRight(key, given));
+  }
+
+  // The class of an answer that was given.
+  mark(key, given) {
+    if (!this.state[key].includes(given)) return "";
+    return this.isRight(key, given) ? "right" : "wrong";
+  }
+
+  next() {
+    const { seed, at } = this.state;
+    const fresh = { curves: [], causes: [] };
+    if (at + 1 < Object.keys(OPTIONS).length) return { ...fresh, at: at + 1 };
+    return { ...fresh, at: 0, seed: seed + 1, points: [] };
+  }
+
+  draw(state) {
+    const { words } = this;
+    const all = Object.keys(OPTIONS).length;
+    this.place.textContent = words.place(state.at + 1, all, total(state.points), 2 * state.points.length);
+    if (!this.data) return this.failure ? words.failed(this.failure) : words.loading;
+    const [curveDone, causeDone] = [this.isDone("curves"), this.isDone("causes")];
+    const run = this.data.runs[this.name];
+    this.question.textContent = words.which(run.reward.length, run.reward.length / (run.right.length - 1) === 8);
+    for (const panel of this.panels) this.drawPanel(panel, state, curveDone);
+    this.none.setAttribute("aria-disabled", curveDone);
+    this.none.className = `diagnosis-none ${this.mark("curves", NONE)}`;
+    this.second.hidden = this.choices.hidden = !curveDone;
+    this.drawChoices(state, causeDone);
+    this.told.textContent = causeDone ? words.told[this.name] : "";
+    this.told.hidden = !causeDone;
+    this.forward.disabled = !causeDone;
+    this.forward.textContent = state.at + 1 < all ? words.next : words.over;
+    return this.feedback(state, curveDone, causeDone);
+  }
+
+  drawPanel({ metric, button, svg }, state, done) {
+    const { words, data, name } = this;
+    const run = data.runs[name];
+    const [values, band] = [run[metric], bandOf(data, name, metric)];
+    const updates = updatesOf(metric, values, run);
+    const top = topOf(metric, values, band);
+    const width = fit(svg, HEIGHT);
+    const x = scale([0, run.reward.length], [2, width - 4]);
+    const y = scale([0, top], [BOTTOM, TOP]);
+    const edge = (side) => band.map((both, i) => [x(updates[i]), y(both[side])]);
+    const out = done ? outAt(data, name, metric) : null;
+    const pieces = [
+      label(0, 14, words.metrics[metric], "title"),
+      line(x(0), BOTTOM, width, BOTTOM, "axis"),
+      label(width - 2, 14, written(top), "end small"),
+      label(x(0), HEIGHT - 2, "0", "small"),
+      label(width - 2, HEIGHT - 2, run.reward.length, "end small"),
+      band ? area([...edge(0), ...edge(1).reverse()], "healthy") : label(x(0) + 4, BOTTOM - 6, words.unit, "small"),
+      polyline(values.map((value, i) => [x(updates[i]), y(value)]), "sick"),
+      out === null ? "" : line(x(out), TOP, x(out), BOTTOM, "broken") + label(x(out) + 3, HEIGHT - 2, words.at(out), "small"),
+    ];
+    paint(svg, pieces.join(""));
+    button.className = this.mark("curves", metric);
+    button.setAttribute("aria-disabled", done);
+    button.setAttribute("aria-label", this.describe(metric, values, band, updates));
+  }
+
+  // Five points of a curve, each with the healthy runs, for those who do not see it.
+  describe(metric, values, band, updates) {
+    const { words } = this;
+    const places = [0, 1, 2, 3, 4].map((k) => Math.round((k * (values.length - 1)) / 4));
+    const points = places.map((i) => words.point(updates[i], written(values[i]), band && band[i].map(written)));
+    return `${words.names[metric]}. ${points.join("; ")}.`;
+  }
+
+  // The same buttons stay as long as the run does, so that the focus stays.
+  drawChoices({ causes }, done) {
+    if (this.offered !== this.name) {
+      this.offered = this.name;
+      this.choices.replaceChildren();
+      this.offers = optionsOf(this.name).map((cause) => {
+        const button = make(this.choices, "button", { type: "button" }, this.words.causes[cause]);
+        button.addEventListener("click", () => this.answer("causes", cause));
+        return [cause, button];
+      });
+    }
+    for (const [cause, button] of this.offers) {
+      button.className = this.mark("causes", cause);
+      button.setAttribute("aria-disabled", done || causes.includes(cause));
+    }
+  }
+
+  feedback({ curves, causes, points }, curveDone, causeDone) {
+    const { words, data, name } = this;
+    if (causeDone) return words.done(total(points.slice(-1)));
+    if (causes.length > 0) return words.wrong[name][causes.at(-1)];
+    if (curves.length === 0) return words.start;
+    const given = curves.at(-1);
+    const out = given === NONE ? null : outAt(data, name, given);
+    if (curveDone) return given === NONE ? words.noneOut : words.firstOut(words.names[given], out);
+    if (given === NONE) return words.someOut;
+    return out === null ? words.inside(words.names[given]) : words.later(words.names[given], out);
+  }
+}
+
+const written = (x) => number(x, x >= 10 ? 0 : x >= 2 ? 1 : 2);
+
+customElements.define("diagnosis-explorer", DiagnosisExplorer);

@@ -1,0 +1,135 @@
+// <family-explorer>: two loss types side by side, or their difference: objective, push and the weight of a token.
+import { oneOf } from "./address.js";
+import { Explorer, make, onDrag } from "./base.js";
+import { area, curve, dot, fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { FARTHEST, LIMIT, OLD_LOGP, familyGoals, weightsOf } from "./family_state.js";
+import { OBJECTIVES, hasNoScale } from "./objectives.js";
+import "./words_play.js";
+
+const [HEIGHT, TOP, BOTTOM] = [230, 40, 192];
+const [NEAREST, STEPS] = [0.02, 300];
+const [CELL, ROW, LEFT] = [40, 74, 0];
+const DOMAINS = { value: { 1: [-2.2, 3.6], "-1": [-3.6, 2.2] }, push: { 1: [0, 3.2], "-1": [-3.2, 0] } };
+const APART = { value: [-4, 4], push: [-3.2, 3.2] };
+const TICKS = { 1: [-2, 0, 2], "-1": [-2, 0, 2] };
+
+class FamilyExplorer extends Explorer {
+  static start = { left: "grpo", right: "dr_grpo", sign: "1", view: "both", ratio: 1.1, short: 2, long: 6 };
+  static goals = familyGoals;
+
+  build() {
+    const { words } = this;
+    const names = Object.keys(OBJECTIVES);
+    const pair = this.row();
+    this.pick(pair, "left", words.left, names);
+    this.pick(pair, "right", words.right, names);
+    this.resetButton(pair);
+    const how = this.row();
+    this.choice(how, "sign", words.advantage, words.signs);
+    this.choice(how, "view", words.view, words.views);
+    const panels = make(this, "div", { class: "explorer-panels" });
+    this.panels = ["value", "push"].map((kind) => this.panel(panels, kind));
+    const ranges = make(this, "div", { class: "explorer-ranges" });
+    this.range(ranges, "ratio", words.ratio, { min: 0.02, max: FARTHEST, step: 0.02 });
+    this.range(ranges, "short", words.short, { min: 1, max: LIMIT, step: 1 });
+    this.range(ranges, "long", words.long, { min: 1, max: LIMIT, step: 1 });
+    this.weights = make(this, "svg", { role: "img", class: "family-weights" });
+  }
+
+  pick(parent, key, name, names) {
+    const field = make(parent, "label", { class: `explorer-pick ${key}` }, name);
+    const select = make(field, "select", { "aria-label": name });
+    for (const option of names) make(select, "option", { value: option }, option);
+    select.addEventListener("change", () => this.set({ [key]: select.value }, true));
+    this.syncs.push(() => (select.value = this.state[key]));
+    this.readers[key] = oneOf(names);
+  }
+
+  panel(parent, kind) {
+    const panel = { svg: make(parent, "svg", { role: "img", class: "horizontal" }), kind };
+    onDrag(panel.svg, panel.svg, ({ x }) => {
+      const ratio = Math.min(FARTHEST, Math.max(NEAREST, panel.x.invert(x)));
+      this.set({ ratio: Number((Math.round(ratio / 0.02) * 0.02).toFixed(2)) });
+    });
+    return panel;
+  }
+
+  draw(state) {
+    const sentence = this.conclusion(state);
+    for (const panel of this.panels) {
+      this.drawPanel(panel, state);
+      panel.svg.setAttribute("aria-label", `${this.words.panels[panel.kind]}. ${sentence}`);
+    }
+    this.drawWeights(state);
+    return sentence;
+  }
+
+  drawPanel(panel, { left, right, sign, view, ratio }) {
+    const { svg, kind } = panel;
+    const width = fit(svg, HEIGHT);
+    const x = (panel.x = scale([0, FARTHEST], [30, width - 10]));
+    const y = scale(view === "both" ? DOMAINS[kind][sign] : APART[kind], [BOTTOM, TOP]);
+    const of = (name) => (r) => OBJECTIVES[name][kind](r, Number(sign), OLD_LOGP);
+    const apart = (r) => of(right)(r) - of(left)(r);
+    const ratios = Array.from({ length: STEPS + 1 }, (_, i) => NEAREST + (i / STEPS) * (FARTHEST - NEAREST));
+    const points = (formula) => ratios.map((r) => [x(r), y(formula(r))]);
+    const mark = (formula, color) => dot(x(ratio), y(formula(ratio)), color);
+    const drawn =
+      view === "both"
+        ? [curve(points(of(left)), "first"), curve(points(of(right)), "second"), mark(of(left), "first"), mark(of(right), "second")]
+        : [
+            area([[x(NEAREST), y(0)], ...points(apart), [x(FARTHEST), y(0)]], "apart"),
+            curve(points(apart), "second"),
+            mark(apart, "second"),
+          ];
+    const pieces = [
+      label(0, 13, this.words.panels[kind], "title"),
+      line(x(0), y(0), x(FARTHEST), y(0), "axis"),
+      ...[0, 1, 2, 3].map((tick) => label(x(tick), BOTTOM + 17, tick, "middle")),
+      ...TICKS[sign].filter((tick) => tick >= y.domain[0] && tick <= y.domain[1])
+        .map((tick) => label(x(0) - 7, y(tick) + 4, number(tick, 0), "end")),
+      label((x(0) + x(FARTHEST)) / 2, BOTTOM + 33, this.words.axis, "middle"),
+      line(x(1), TOP, x(1), BOTTOM, "dotted"),
+      line(x(ratio), TOP, x(ratio), BOTTOM, "cursor"),
+      ...drawn,
+    ];
+    paint(svg, pieces.join(""), this.time);
+  }
+
+  // Two completions as rows of cells; in each cell a bar for either loss type, on one scale for all of them.
+  drawWeights(state) {
+    const { weights: svg, words } = this;
+    const width = fit(svg, 22 + 2 * ROW);
+    const x = scale([0, LIMIT], [LEFT, width]);
+    const [first, second] = [weightsOf(state, state.left), weightsOf(state, state.right)];
+    const rows = [state.short, state.long].map((length, i) => {
+      const top = 28 + i * ROW;
+      const y = scale([0, 0.5], [top + CELL, top]); // no token weighs more than one half
+      const bar = (t, weight, color, part) => {
+        const wide = (x(1) - x(0) - 4) / 2;
+        return rect(x(t) + part * wide, y(weight), wide, y(0) - y(weight), color);
+      };
+      const cells = Array.from({ length: LIMIT }, (_, t) =>
+        t >= length
+          ? rect(x(t), top, x(1) - x(0) - 4, CELL, "padding")
+          : bar(t, first[i], "first", 0) + bar(t, second[i], "second", 1) + rect(x(t), top, x(1) - x(0) - 4, CELL, "cell"),
+      );
+      return cells.join("") + label(0, top + CELL + 17, words.weight(length, unit(first[i]), unit(second[i]), state));
+    });
+    paint(svg, label(0, 13, words.panels.weight, "title") + rows.join(""), this.time);
+    const said = [state.short, state.long].map((n, i) => words.weight(n, unit(first[i]), unit(second[i]), state));
+    svg.setAttribute("aria-label", `${words.panels.weight}. ${said.join(". ")}`);
+  }
+
+  conclusion({ left, right, sign, ratio }) {
+    const { words } = this;
+    const pushes = [left, right].map((name) => OBJECTIVES[name].push(ratio, Number(sign)));
+    const said = words.sentence(number(ratio), left, number(pushes[0]), right, number(pushes[1]));
+    const odd = [left, right].filter(hasNoScale);
+    return odd.length > 0 ? said + words.noScale(odd.join(", ")) : said;
+  }
+}
+
+const unit = (weight) => `1/${Math.round(1 / weight)}`; // all of them are
+
+customElements.define("family-explorer", FamilyExplorer);

@@ -1,0 +1,132 @@
+"""The trainings behind three lessons: none is missing, one can be repeated, and the lessons say what they hold."""
+
+from statistics import fmean, stdev
+
+import pytest
+
+import lesson_runs
+from grpo_lite.experiments.sweep import STORED
+from grpo_lite.training.records import read_lines
+from helpers.lessons import NUMBER, lesson, results, stored
+
+
+def interval(values):
+    assert len(values) == 5
+    return [fmean(values), 2.776 * stdev(values) / 5**0.5]  # Student's factor for five
+
+
+def lines(key, tag):
+    return results(stored(lesson(key)))[f"result-{tag}"].splitlines()
+
+
+def numbers(text):
+    return [float(x) for x in NUMBER.findall(text)]
+
+
+def says(key, *sentences):
+    text = lesson(key).read_text()
+    assert [sentence for sentence in sentences if sentence not in text] == []
+
+
+class TestBaselines:
+    NAMES = {"fresh critic": "critic"}
+    rows = read_lines(STORED.with_name("baselines.jsonl"))
+
+    def runs(self, size, name, shift=0):
+        wanted = {"size": size, "baseline": self.NAMES.get(name, name), "shift": shift}
+        return [row for row in self.rows if wanted.items() <= row.items()]
+
+    def last(self, *which):
+        return [row["accuracy"][-1] for row in self.runs(*which)]
+
+    def average(self, *which):
+        """Trapezoids: the ends count half."""
+        rows = [row["accuracy"] for row in self.runs(*which)]
+        return [(sum(x) - (x[0] + x[-1]) / 2) / (len(x) - 1) for x in rows]
+
+    def minus(self, a, b):
+        return interval([x - y for x, y in zip(self.average(*a), self.average(*b), strict=True)])
+
+    def test_every_way_has_the_same_five_seeds(self):
+        assert len(self.rows) == 5 * len(lesson_runs.BASELINES) == 60
+        for size, baseline, shift in lesson_runs.BASELINES:
+            assert [row["seed"] for row in self.runs(size, baseline, shift)] == [*range(5)]
+
+    @pytest.mark.slow
+    def test_a_run_can_be_repeated(self):
+        """Another processor rounds differently: 5 of 256 answers leave room enough."""
+        its = lesson_runs.names_of("ppo_and_grpo", "base", "tokenizer", "problems", "held_out")
+        again = its["train"]("group", 8, 2, steps=6)[0]
+        found = [record["accuracy"] for record in again if "accuracy" in record]
+        assert found == pytest.approx(self.runs(8, "group")[2]["accuracy"][:4], abs=0.0201)
+
+    def test_steps_to_seven_tenths(self):
+        for line, (which, passes) in zip(
+            lines("ppo_and_grpo", "to-seven-tenths"),
+            (((1, "critic"), 7), ((8, "group, ÷ spread"), 4)),
+            strict=True,
+        ):
+            steps = []
+            for run in self.runs(*which):
+                x = run["accuracy"]
+                i = [value >= 0.7 for value in x].index(True)
+                steps.append(2 * i - 2 * (x[i] - 0.7) / (x[i] - x[i - 1]))
+            mean, half = interval(steps)
+            assert numbers(line) == pytest.approx([mean, half, passes * mean], abs=0.51)
+            assert numbers(line)[:2] == pytest.approx([mean, half], abs=0.06)
+
+    def test_table_at_equal_prompts(self):
+        for line in lines("ppo_and_grpo", "equal-prompts")[2:]:
+            name, shown = line[:16].strip(), []
+            for size in (1, 8):
+                if self.runs(size, name):
+                    shown += interval(self.average(size, name)) + interval(self.last(size, name))
+            assert numbers(line[16:]) == pytest.approx(shown, abs=6e-4)
+        assert len(shown) == 4  # the last line is one of a group
+
+    def test_one_thing_at_a_time(self):
+        rows = lines("ppo_and_grpo", "one-at-a-time")
+        names = ["nothing", "fresh critic", "taught critic", "batch"]
+        for line, name in zip(rows[1:5], names, strict=True):
+            assert line[2:].startswith(name)
+            assert numbers(line) == pytest.approx(self.minus((1, name), (8, name)), abs=6e-4)
+        for line, name in zip(rows[6:11], [*names, "group, ÷ spread"], strict=True):
+            assert line[2:].startswith(name)
+            assert numbers(line) == pytest.approx(self.minus((8, name), (8, "group")), abs=6e-4)
+        gains = [self.minus((1, name), (8, name))[0] for name in names]
+        says("ppo_and_grpo", f"worth {min(gains):.3f} to {max(gains):.3f}")
+        lead = self.minus((1, "critic"), (8, "group, ÷ spread"))
+        prompts = self.minus((1, "critic"), (8, "critic"))[0]
+        assert numbers(rows[11]) == pytest.approx([*lead, prompts], abs=6e-4)
+        assert prompts / lead[0] == pytest.approx(0.5, abs=0.05)  # "half of PPO's lead"
+
+    def test_no_baseline_is_better_and_the_group_beats_a_taught_critic(self):
+        for size in (1, 8):
+            for name in ("taught critic", "batch"):
+                mean, half = self.minus((size, name), (size, "nothing"))
+                assert mean + half < 0
+            mean, half = self.minus((size, "critic"), (size, "nothing"))
+            assert abs(mean) < half
+        mean, half = self.minus((8, "taught critic"), (8, "group"))
+        assert mean + half < 0
+        for name in ("batch", "group, ÷ spread"):
+            mean_of_two, half_of_two = self.minus((8, name), (8, "group"))
+            assert abs(mean_of_two) < half_of_two
+        equals = [fmean(self.average(1, "taught critic")), fmean(self.average(8, "group, ÷ spread"))]
+        assert equals[0] == pytest.approx(equals[1], abs=5e-4)
+        says(
+            "ppo_and_grpo",
+            f"is worse than the group,** by {-mean:.3f}",
+            f"better than GRPO with 8: {equals[0]:.3f} both",
+        )
+
+    def test_the_zero_of_the_rewards_decides(self):
+        falls = [x - y for x, y in zip(self.last(1, "critic"), self.last(1, "critic", -1), strict=True)]
+        before, after = (fmean(self.last(1, "nothing", shift)) for shift in (0, -1))
+        says(
+            "ppo_and_grpo",
+            "by {:.3f} ± {:.3f} after 12 steps".format(*interval(falls)),
+            f"from {before:.2f} to {after:.2f}",
+        )
+        low, high = interval(self.last(1, "critic", -1)), interval(self.last(8, "group, ÷ spread"))
+        assert low[0] < high[0] < low[0] + low[1] + high[1]  # the bands touch

@@ -52,7 +52,7 @@ def table(columns: Mapping[str, Sequence[Any] | Tensor], *, decimals: int = 2) -
         3+4=    7 .           1.00
         1+1=    3             0.00
     """
-    values = [x.tolist() if isinstance(x, Tensor) else list(x) for x in columns.values()]
+    values = [[_plain(value) for value in x] for x in columns.values()]
     lengths = {name: len(x) for name, x in zip(columns, values, strict=True)}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"all columns must have as many values as the table has rows, got {lengths}")
@@ -61,10 +61,15 @@ def table(columns: Mapping[str, Sequence[Any] | Tensor], *, decimals: int = 2) -
     return Table(list(columns), rows, numeric)
 
 
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, Tensor) else value
+
+
 def _cell(value: Any, decimals: int) -> str | list[str]:
     if isinstance(value, list):
         return [str(token) for token in value]
-    return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+    # no minus before a zero
+    return f"{round(value, decimals) + 0.0:.{decimals}f}" if isinstance(value, float) else str(value)
 
 
 def _html(cell: str | list[str]) -> str:

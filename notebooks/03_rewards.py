@@ -153,8 +153,8 @@ attacks = {
 }
 
 # %% tags=["result-format-attacks"]
-for name, score in zip(attacks, naive_format(attacks.values()), strict=True):
-    print(f"{name:18} {score}")
+paid = naive_format(attacks.values())
+plotting.table({"attack": list(attacks), "points": paid}, decimals=1)
 
 # %% [markdown]
 # Only the first line is right.
@@ -224,8 +224,8 @@ answers = {
 texts, truths = zip(*answers.values(), strict=True)
 
 # %% tags=["result-boxed-attacks"]
-for name, score in zip(answers, naive_boxed(texts, ground_truth=truths), strict=True):
-    print(f"{name:18} {score}")
+paid = naive_boxed(texts, ground_truth=truths)
+plotting.table({"answer": list(answers), "points": paid}, decimals=1)
 
 # %% [markdown]
 # Wrong on all six. Of the first one the pattern reads `\frac{1`: it stops at the first closing brace. Regular expressions cannot count how deep braces are nested. A loop can: one up for `{`, one down for `}`, stop at zero. And because a solution ends with its answer, we read the *last* box.
@@ -339,10 +339,15 @@ def repaired(hole, text):
     return grpo_lite.boxed_reward([text], ground_truth=["7"])[0]
 
 
-print("            hack  after  honest")
-for hole, hack in hacks.items():
-    paid = hole(hack), repaired(hole, hack), repaired(hole, group[0])
-    print(f"{hole.__name__:11} {paid[0]:4} {paid[1]:6} {paid[2]:7}")
+plotting.table(
+    {
+        "hole": [hole.__name__ for hole in hacks],
+        "hack": [hole(hack) for hole, hack in hacks.items()],
+        "after": [repaired(hole, hack) for hole, hack in hacks.items()],
+        "honest": [repaired(hole, group[0]) for hole in hacks],
+    },
+    decimals=1,
+)
 
 # %% [markdown]
 # All three earned, the last one ten times as much as a right answer. After the repair none does, and the honest text is still paid. That third column matters: a reward that pays nobody cannot be hacked either. What a *trained* model makes of such holes is the matter of lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/).
@@ -434,17 +439,25 @@ for weights in (None, [1.0, 0.5, -2.0]):
 # %% tags=["result-weights"]
 form = torch.tensor([1.0, 1, 1, 0, 0, 0, 0, 0])
 none_right, one_right = torch.zeros(8), torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 0])
-print("weight   form, none right   form, one right   right, no form")
-for weight in (1.0, 0.2, 0.01, 0.001):
-    table = (
-        torch.stack([form, none_right], dim=1),
-        torch.stack([form, one_right], dim=1),
-    )
-    wrong, mixed = (
-        grpo_lite.group_advantages(combine_rewards(scores, [weight, 1.0]), 8)
-        for scores in table
-    )
-    print(f"{weight:<8} {wrong[0]:+16.3f} {mixed[0]:+17.3f} {mixed[3]:+16.3f}")
+weights = [1.0, 0.2, 0.01, 0.001]
+
+
+def advantages(right):
+    scores = torch.stack([form, right], dim=1)
+    combined = torch.cat([combine_rewards(scores, [w, 1.0]) for w in weights])
+    return grpo_lite.group_advantages(combined, 8).view(-1, 8)
+
+
+wrong, mixed = advantages(none_right), advantages(one_right)
+plotting.table(
+    {
+        "weight": weights,
+        "form, none right": wrong[:, 0],
+        "form, one right": mixed[:, 0],
+        "right, no form": mixed[:, 3],
+    },
+    decimals=3,
+)
 
 # %% [markdown]
 # In a group without a right answer the weight is divided away: the advantages are 1.207, 1.206, 1.185 and 1.012. Only the small number in the denominator that avoids 0/0 is felt at last. In a group with one right answer a small weight is small, as it was meant.

@@ -107,8 +107,8 @@ model = half_taught_model()
 prompt = encode(["3+4="])
 with torch.no_grad():
     logits = model(prompt).logits[0, -1]
-for p, i in zip(*logits.softmax(dim=-1).topk(4), strict=True):
-    print(symbols[i], f"{p:.2f}")
+p, ids = logits.softmax(dim=-1).topk(4)
+plotting.table({"next": [[symbols[i]] for i in ids], "probability": p})
 
 # %% [markdown]
 # These are the four most probable tokens after `3+4=`. The model has an opinion, and it is not sure. The numbers before the softmax, one for each token of the vocabulary, are the **logits**.
@@ -183,8 +183,11 @@ for draws in ([0.35, 0.60], [0.90, 0.50]):
 generator = torch.Generator().manual_seed(0)
 uniform = torch.rand(10_000, 2, dtype=torch.float64, generator=generator)
 drawn = [draw_two(draws)[0] for draws in uniform.tolist()]
-for text, exact in {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}.items():
-    print(text, exact, drawn.count(text) / len(drawn))
+exact = {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}
+counted = [drawn.count(text) / len(drawn) for text in exact]
+plotting.table(
+    {"text": list(exact), "exact": list(exact.values()), "drawn": counted}, decimals=4
+)
 
 # %% [markdown]
 # ## Temperature
@@ -199,8 +202,9 @@ for text, exact in {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}.items():
 
 # %% tags=["result-temperature"]
 z = torch.tensor([0.7, 0.3]).log()
-for tau in (0.25, 0.5, 1.0, 2.0, 4.0):
-    print(f"{tau:4} {(z / tau).softmax(dim=-1)}")
+tau = torch.tensor([0.25, 0.5, 1.0, 2.0, 4.0])
+p = (z / tau[:, None]).softmax(dim=-1)
+plotting.table({"τ": tau, "a": p[:, 0], "b": p[:, 1]}, decimals=4)
 
 # %% [markdown]
 # **Predict.** After `3+4=`, will our model draw only digits, at $\tau = 2$ too?
@@ -426,8 +430,13 @@ settings = dict(max_new_tokens=5, eos_token_id=EOS, pad_token_id=PAD)
 generator = torch.Generator().manual_seed(5)
 group = sample_group(model, prompt, 8, generator=generator, **settings)
 texts, slow_texts, counts = decode(group.ids), decode(slow_ids), group.mask.sum(dim=1)
-for i in range(8):
-    print(texts[i], counts[i].item(), slow_texts[i])
+plotting.table(
+    {
+        "sampled": [list(text) for text in texts],
+        "counted": counts,
+        "without a mask": [list(text) for text in slow_texts],
+    }
+)
 
 # %% [markdown]
 # On the left what the new function drew and how many tokens count, on the right the slow loop. The same seed draws the same tokens, up to each row's end.

@@ -209,7 +209,8 @@ def test_a_table_is_aligned_text_and_a_page_shows_rows_and_chips():
         '<td class="number">1.0</td></tr>'
         '<tr><td>c</td><td></td><td class="number">-0.2</td></tr></tbody></table>'
     )
-    assert repr(plotting.table({"n": [1, 20], "x": [0.125, float("nan")]})) == " n     x\n 1  0.12\n20   nan"
+    assert repr(plotting.table({"n": [1, 20], "x": [-0.001, float("nan")]})) == " n     x\n 1  0.00\n20   nan"
+    assert repr(plotting.table({"m": [torch.tensor(0.5), 2]})) == "   m\n0.50\n   2"
 
 
 def test_a_table_refuses_columns_of_unequal_length():

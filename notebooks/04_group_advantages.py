@@ -274,8 +274,9 @@ def leave_one_out_advantages(rewards, num_generations):
 leave_one_out_advantages(torch.tensor([1.0, 0.0, 0.0, 0.0]), num_generations=4)
 
 # %% tags=["same-leave_one_out_advantages"] caption="value on 24 random rewards in groups of 8; no gradient passes"
-mine = leave_one_out_advantages(random_rewards.detach(), 8)
-packaged = grpo_lite.leave_one_out_advantages(random_rewards, 8)
+random_rewards = torch.randn(24, generator=torch.Generator().manual_seed(0))
+mine = leave_one_out_advantages(random_rewards, 8)
+packaged = grpo_lite.leave_one_out_advantages(random_rewards.requires_grad_(), 8)
 torch.testing.assert_close(mine, packaged)
 assert not packaged.requires_grad
 

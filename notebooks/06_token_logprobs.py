@@ -377,6 +377,7 @@ def completion_logps(
 # The gradient is compared for every parameter of the model, with padding on both sides.
 
 # %% tags=["same-completion_logps"] caption="value and gradient in all weights, with and without padding, with a temperature"
+generator = torch.Generator().manual_seed(0)
 prompt_ids = torch.randint(14, (3, 6), generator=generator)
 completion_ids = torch.randint(14, (3, 4), generator=generator)
 masks = dict(
@@ -458,6 +459,7 @@ def completion_mask(completion_ids, eos_token_id):
 # `isin` allows for several end tokens, as chat models have them. A mask holds true or false, so there is no gradient to compare.
 
 # %% tags=["same-completion_mask"] caption="200 random rows, one end token and two; the loop agrees"
+generator = torch.Generator().manual_seed(0)
 random_ids = torch.randint(5, (200, 6), generator=generator)
 for eos_token_id in (2, [2, 4]):
     mine, packaged = (
@@ -529,6 +531,7 @@ print(masked_mean(x, mask, dim=1))
 print(masked_mean(x, mask))
 
 # %% tags=["same-masked_mean"] caption="value and gradient, 4 × 6 random numbers, over all, columns and rows, one of them empty"
+generator = torch.Generator().manual_seed(0)
 x = torch.randn(4, 6, dtype=torch.float64, generator=generator, requires_grad=True)
 mask = torch.rand(4, 6, generator=generator) < torch.tensor(
     [[0.0], [0.3], [0.7], [1.0]]

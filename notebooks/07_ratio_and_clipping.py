@@ -230,6 +230,7 @@ def clipped_surrogate(ratio, advantages, *, epsilon=0.2, epsilon_high=None, delt
 
 
 # %% tags=["same-clipped_surrogate"] caption="value and gradient, 8 × 5 random ratios, four settings, two precisions; the loop agrees"
+generator = torch.Generator().manual_seed(0)
 for dtype in (torch.float32, torch.float64):
     random_ratio = (
         torch.randn(8, 5, dtype=dtype, generator=generator).exp().requires_grad_()

@@ -1,0 +1,79 @@
+"""Turn the lessons into notebooks to fill in: `python student_notebooks.py build/student`.
+
+What a lesson builds by hand becomes a stub, the cells that compare it with the package stay and check it; solutions and
+outputs go.
+"""
+
+import argparse
+import ast
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+import grpo_lite
+
+LESSONS = Path(__file__).resolve().parent.parent / "notebooks"
+HOW = """> **To fill in.** This is the lesson without its answers. Write each function that says `raise
+> NotImplementedError`. The cell that compares yours with the package's says nothing if they agree. The lesson itself
+> shows one way to write it."""
+ANSWER = "# Your answer"
+
+
+def tags(cell) -> list[str]:
+    """Return the tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def student(lesson: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a copy of a lesson without what a student shall write."""
+    whole = nbformat.from_dict(lesson)
+    head, *rest = whole.cells
+    whole.cells = [head, new_markdown_cell(HOW, id="to-fill-in"), *_blanked(rest)]
+    for cell in whole.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return whole
+
+
+def _blanked(cells: list) -> Iterator[nbformat.NotebookNode]:
+    """Yield the cells, one to write in for each solution, a stub for each function that the lesson builds."""
+    for solved, group in groupby(cells, lambda cell: "solution" in tags(cell)):
+        own = list(group)
+        if solved:
+            yield new_code_cell(ANSWER, id=own[0].id)
+            continue
+        for cell in own:
+            if cell.cell_type == "code" and any(tag.startswith("define-") for tag in tags(cell)):
+                cell.source = stub(cell.source)
+            yield cell
+
+
+def stub(source: str) -> str:
+    """Return the code with each function's signature and, in place of its body, what the package says of it."""
+    lines = source.splitlines()
+    for node in reversed(ast.parse(source).body):
+        if isinstance(node, ast.FunctionDef):
+            said = (getattr(getattr(grpo_lite, node.name, None), "__doc__", None) or "").strip().partition("\n")[0]
+            body = [f'    {"r" * ("\\" in said)}"""{said}"""'] if said else []  # r: some have TeX
+            lines[node.body[0].lineno - 1 : node.end_lineno] = [*body, f'    raise NotImplementedError("{node.name}")']
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write one notebook a lesson that builds something."""
+    parser = argparse.ArgumentParser(description="Write the lessons as notebooks to fill in.")
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(LESSONS.glob("[0-9][0-9]_*.ipynb")):
+        lesson = nbformat.read(path, 4)
+        if any(tag.startswith("define-") for cell in lesson.cells for tag in tags(cell)):
+            nbformat.write(student(lesson), folder / path.name)
+            print(folder / path.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -78,4 +78,4 @@ def test_the_home_page_is_light(page):
     page.on("response", lambda response: sizes.append(response.request.sizes()["responseBodySize"]))
     page.goto("", wait_until="networkidle")
     assert len(sizes) > 8
-    assert 50_000 < sum(sizes) < 400_000
+    assert 50_000 < sum(sizes) < 200_000

@@ -89,7 +89,7 @@ def on_post_page(output, page, config):
 
     The index of the search is made by then, and what told it apart is of no use to a reader.
     """
-    output = output.replace(" data-search-exclude", "").replace(' tabindex=""', "")
+    output = re.sub(r' data-search-exclude(="")?', "", output).replace(' tabindex=""', "")
     output = re.sub(r"<th\b[^>]*>\s*</th>", "<td></td>", output)
     parts = re.split(r"(<pre\b.*?</pre>)", output, flags=re.S)
     parts[::2] = [re.sub(r"\s*\n\s*", "\n", part) for part in parts[::2]]

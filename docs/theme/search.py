@@ -7,12 +7,11 @@ index, and what there is lies beside it.
 
 import json
 import re
-import tomllib
 from pathlib import Path
 
+from aliases import ALIASES
 from formulas import readable
 
-ALIASES = Path(__file__).with_name("aliases.toml")
 # How much a page counts. An entry of the reference has a short title, and would come before the page that explains.
 WEIGHTS = {
     "lessons/": 3,
@@ -42,7 +41,6 @@ def on_post_build(config):
     """Sort out the index that the theme's plugin has written."""
     folder = Path(config.site_dir) / "search"
     index = json.loads((folder / "search_index.json").read_text(encoding="utf-8"))
-    aliases = tomllib.loads(ALIASES.read_text(encoding="utf-8"))
     for entry in index["docs"]:
         place = entry["location"]
         entry["boost"] = weight(place)
@@ -50,8 +48,8 @@ def on_post_build(config):
         if place.startswith("lessons/") and "#" not in place:
             entry["title"] = re.sub(r"^\d\d ", "", entry["title"])  # "0" is what people look for
         entry["text"] = readable(entry["text"])
-        if place in aliases:
-            entry["tags"] = aliases[place]
+        if place in ALIASES:
+            entry["tags"] = ALIASES[place]
     text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
     (folder / "docs.json").write_text(text, encoding="utf-8")
     (folder / "search_index.json").write_text(json.dumps({"config": index["config"], "docs": []}), encoding="utf-8")

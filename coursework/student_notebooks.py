@@ -56,8 +56,9 @@ def stub(source: str) -> str:
     lines = source.splitlines()
     for node in reversed(ast.parse(source).body):
         if isinstance(node, ast.FunctionDef):
-            said = (getattr(getattr(grpo_lite, node.name, None), "__doc__", None) or "").strip().partition("\n")[0]
-            body = [f'    {"r" * ("\\" in said)}"""{said}"""'] if said else []  # r: some have TeX
+            about = getattr(getattr(grpo_lite, node.name, None), "__doc__", None) or ""
+            said = about.strip().partition("\n")[0].replace("\\", "\\\\")
+            body = [f'    """{said}"""'] if said else []
             lines[node.body[0].lineno - 1 : node.end_lineno] = [*body, f'    raise NotImplementedError("{node.name}")']
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 import re
 from html import unescape
 from pathlib import Path
+from urllib.parse import urljoin
 
 import lessons
 from facts import MODULE, folder
@@ -12,7 +13,7 @@ LAYOUT = re.compile(r"</?(?:div|figure|figcaption|section|button|span|[a-z]+-exp
 FIGURE = re.compile(r'<svg\b[^>]*aria-label="([^"]*)"[^>]*>.*?</svg>', re.S)
 DRAWING = re.compile(r"<svg\b.*?(?:<title[^>]*>(.*?)</title>.*?(?:<desc[^>]*>(.*?)</desc>.*?)?)?</svg>", re.S)
 ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[.#][^{}\n]*\}")
-LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)\s]+\.(?:md|ipynb))(#[^)\s]*)?\)")
+LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
 def on_post_page(output, page, config):
@@ -92,9 +93,9 @@ def absolute(text, page):
     site = page.canonical_url.removesuffix(page.url)
 
     def replace(match):
-        target = match[2].removeprefix("../docs/").removesuffix("index.md")
-        address = re.sub(r"(?:\d\d_)?([\w/-]+)\.(?:md|ipynb)$", r"\1/", target)
-        base = "" if match[2].startswith("../docs/") else page.file.src_uri.rpartition("/")[0] + "/"
-        return f"{match[1]}{site}{(base + address).lstrip('/')}{match[3] or ''})"
+        inside = match[1].removeprefix("../docs/")
+        base = "" if inside != match[1] else page.file.src_uri.rpartition("/")[0] + "/"
+        address = re.sub(r"(?:\d\d_)?(\w+)\.(?:md|ipynb)$", r"\1/", inside).removesuffix("index/")
+        return urljoin(site, base.lstrip("/") + address) + (match[2] or "")
 
     return LINK.sub(replace, text)

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import lessons
-from facts import MODULE, folder
+from facts import MODULE, file_of, folder
 from markdown import Markdown
 
 LAYOUT = re.compile(r"</?(?:div|figure|figcaption|section|button|span|[a-z]+-explorer)\b[^>]*>\n?")
@@ -79,12 +79,10 @@ def of_page(page, config):
     parts = re.split(r"(^```.*?^```|`[^`\n]+`)", text, flags=re.M | re.S)
     parts[::2] = [ATTRIBUTES.sub("", LAYOUT.sub("", part)) for part in parts[::2]]
     text = re.sub(r"\n{3,}", "\n\n", "".join(parts))
-    return MODULE.sub(lambda match: _module(match[1], folder(config)), absolute(text, page))
+    return MODULE.sub(lambda match: _code(file_of(match[1], folder(config))), absolute(text, page))
 
 
-def _module(dotted, root):
-    path = root.joinpath(*dotted.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def _code(path):
     return f"```python\n{path.read_text(encoding='utf-8').strip()}\n```"
 
 

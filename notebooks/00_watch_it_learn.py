@@ -82,7 +82,7 @@ SETTINGS = {
 }
 
 # %% [markdown]
-# Here is what the base model says to two held-out problems, eight times to each. The text that goes in is the **prompt**, a text that comes out is a **completion**. The number in front is the **reward**: 1 if the completion ends with the right answer, and 0 if not.
+# Here is what the base model says to two held-out problems, eight times to each. The text that goes in is the **prompt**, a text that comes out is a **completion**. The number behind it is the **reward**: 1 if the completion ends with the right answer, and 0 if not.
 
 
 # %%
@@ -95,16 +95,18 @@ def sample(model, problems):
     return sample_groups(model, tokenizer, rewards, problems, args, generator)
 
 
-def show(*columns):
-    for groups in zip(*columns, strict=True):
-        print(groups[0].prompt)
-        for i in range(8):
-            said = [f"{g.rewards[i]:3.0f} {g.completions[i]:37}" for g in groups]
-            print("".join(said).rstrip())
+def show(**said):
+    groups = next(iter(said.values()))
+    columns = {"prompt": [group.prompt for group in groups for _ in range(8)]}
+    for when, groups in said.items():
+        texts = [text for group in groups for text in group.completions]
+        columns[when] = [tokenizer.tokenize(text) for text in texts]
+        columns[f"paid {when}"] = torch.cat([group.rewards for group in groups])
+    return plotting.table(columns, decimals=0)
 
 
 said_before = sample(base_model, test_problems[3:5])
-show(said_before)
+show(before=said_before)
 
 # %% [markdown]
 # The same prompt gets different completions, because each token is drawn at random, with the probabilities that the model gives. (A **token** is the unit in which a model reads and writes. Here each digit is one, and so is each tag such as `<think>`.) Some completions think, the others answer straight. In the third one you can see a slip: the sums of `0+9+8+9` are 0, 9, 17 and 26, so after `097` should come 6.
@@ -114,9 +116,12 @@ show(said_before)
 # %%
 scores = torch.cat([group.scores for group in sample(base_model, test_problems)])
 right, thinks = scores[:, 0], scores[:, 1] == 1
-print(f"thinks                        {thinks.float().mean():.2f}")
-print(f"right, if it thinks           {right[thinks].mean():.2f}")
-print(f"right, if it answers straight {right[~thinks].mean():.2f}")
+shares = {
+    "thinks": thinks.float().mean(),
+    "is right, if it thinks": right[thinks].mean(),
+    "is right, if it answers straight": right[~thinks].mean(),
+}
+plotting.table({"the model": list(shares), "share": torch.stack(list(shares.values()))})
 
 # %% [markdown]
 # Straight answers are right one time in ten, which is what throwing a ten-sided die would give. Thinking gets two thirds right. The model has the better habit already. It only prefers the worse one.
@@ -127,8 +132,7 @@ print(f"right, if it answers straight {right[~thinks].mean():.2f}")
 rewards = [accuracy, think_rate]
 args = GRPOConfig(**SETTINGS)
 before = evaluate(base_model, tokenizer, rewards, test_problems, args)
-for name, value in before.items():
-    print(f"{name:20}{value:6.2f}")
+plotting.table({"measured": list(before), "value": list(before.values())})
 
 # %% [markdown]
 # The model answers each problem twice here.
@@ -273,7 +277,7 @@ print(f"sampled {result['sampled_accuracy']:.2f}")
 
 # %%
 said_after = sample(trainer.model, test_problems[3:5])
-show(said_before, said_after)
+show(before=said_before, after=said_after)
 
 # %% [markdown]
 # You can check the thoughts with your finger: each digit is the running sum, without its tens.
@@ -291,7 +295,7 @@ sorter = learn("sort-digits", max_steps=40, learning_rate=5e-4, warmup_steps=0)
 
 # %%
 problem = make_problems("sort-digits", "test", 1)
-show(sample(base_model, problem), sample(sorter.model, problem))
+show(before=sample(base_model, problem), after=sample(sorter.model, problem))
 
 # %% [markdown]
 # It sorts upwards now, and about nine in ten of its samples are right on problems that it has never seen. It does not think, and its completions do not grow. Longer completions came from the task, not from the method.

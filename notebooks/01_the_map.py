@@ -109,8 +109,7 @@ def sevens_reward(completions, **columns):
 texts = to_text(group)
 scores = grpo_lite.score_completions(sevens_reward, ["12345"] * G, texts)
 rewards = grpo_lite.combine_rewards(scores)
-print(texts)
-print(rewards)
+plotting.table({"completion": [list(text) for text in texts], "reward": rewards})
 
 # %% [markdown]
 # **Predict.** Which completions should become more likely, and which less?

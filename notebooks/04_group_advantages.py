@@ -233,15 +233,14 @@ rewards = torch.full((8,), 0.1)
 # **Predict.** What is the smallest change that repairs it, and what does a large `eps` cost instead?
 
 # %% tags=["result-float32-repaired"]
-for value in (0.1, 0.6, 2.8):
+columns = {"reward": [0.1, 0.6, 2.8], "eps=1e-8": [], "eps=1e-4": [], "ours": []}
+for value in columns["reward"]:
     rewards = torch.full((8,), value)
-    naive = (rewards - rewards.mean()) / (rewards.std() + 1e-8)
-    large_eps = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
-    ours = grpo_lite.group_advantages(rewards, 8)
-    print(
-        f"r = {value}   eps=1e-8: {naive[0]:7.4f}   "
-        f"eps=1e-4: {large_eps[0]:8.5f}   ours: {ours[0]}"
-    )
+    for eps in (1e-8, 1e-4):
+        naive = (rewards - rewards.mean()) / (rewards.std() + eps)
+        columns[f"eps={eps:.0e}".replace("e-0", "e-")].append(naive[0])
+    columns["ours"].append(grpo_lite.group_advantages(rewards, 8)[0])
+plotting.table(columns, decimals=5)
 
 # %% [markdown]
 # A larger `eps` hides the rounding error. It also shrinks the advantages of honest small rewards: the original notebook used 0.01, and rewards of 0.05 and 0.06 then give ±0.29 where the formula says ±0.71. With 1e-4 it is ±0.70. Measuring from the lowest reward removes the cause: equal rewards become exactly 0 *before* anything is rounded.

@@ -609,7 +609,8 @@ print((-leaf.grad * 16)[mask].numpy().round(3))
 
 # %% [markdown] tags=["solution"]
 # The derivative of $2\sqrt\rho$ with respect to the log-prob is $\sqrt\rho$, so at ratio 1 the push is the advantage, like that of all others. (The factor 16 is $B \cdot L_{\max}$ and undoes the average.)
-#
+
+# %% [markdown]
 # ## What to remember
 #
 # > **Remember.** A relative of GRPO is a ratio (token or sequence), an objective for each token, and an average. At ratio 1 all objectives push alike; they differ in what they do with tokens that have moved. The average decides how much a token of a long answer weighs.

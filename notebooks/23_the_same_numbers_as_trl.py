@@ -402,7 +402,8 @@ print(*(bool((g - gradients[0]).abs().max() < 1e-12) for g in gradients))
 
 # %% [markdown] tags=["solution"]
 # `epsilon_high` is None and falls back to `epsilon`, 0.2. For CISPO it is the cap of the ratio itself, so every weight is 0.2 where the ratio is above it. AdamW divides a gradient by its own size and hides even the factor of five.
-#
+
+# %% [markdown]
 # ## What to remember
 #
 # > **Remember.** Same names do not mean same numbers. Before comparing two runs, compare four things: the average, the divisor of the advantages, the KL and its correction, and the clip range. Where two programs disagree, let both run on the same tensors and look at value and gradient.

@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers.built import ROOT
-from helpers.explorers import tab_to
+from helpers.explorers import tab_to, until
 from helpers.lessons import SCRIPTS, key, stored, tags
 from helpers.small_site import code_cell, svg_output, text_cell
 
@@ -239,7 +239,7 @@ def test_folds_open_by_a_switch_that_is_remembered_on_paper_and_for_an_address_i
     page.evaluate("document.querySelector('details.predict pre').innerHTML += '<details><p id=deep>Here</p></details>'")
     page.evaluate("location.hash = 'deep'")
     page.locator("#deep").wait_for()
-    page.wait_for_function("document.querySelector('#deep').getBoundingClientRect().top < innerHeight")
+    until(page, "document.querySelector('#deep').getBoundingClientRect().top < innerHeight")
 
     switch.focus()
     page.keyboard.press("Space")

@@ -12,7 +12,7 @@ from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training.rollout import sample_groups
 from helpers.built import ROOT
-from helpers.explorers import SHIFT, assert_same, tab_to
+from helpers.explorers import SHIFT, assert_same, tab_to, until
 from helpers.lessons import lesson, stored
 
 RECORDING = json.loads((ROOT / "grpo_lite/data/recording.json").read_text())
@@ -187,7 +187,7 @@ def test_the_run_is_played_back_by_keyboard(scrub):
     scrub.keyboard.press("End")
     play = scrub.get_by_role("button", name="Play")
     play.press("Enter")
-    scrub.wait_for_function("document.querySelector('scrub-explorer').state.step === 10")
+    until(scrub, "document.querySelector('scrub-explorer').state.step === 10")
     scrub.get_by_role("button", name="Pause").press("Enter")
     assert_shows(scrub, FRAMES[2])
     for box in scrub.locator(".scrub-controls :is(button, input), .hero .md-button").evaluate_all(

@@ -41,7 +41,7 @@ class TestMap:
 
     def test_advantages_of_the_first_group(self):
         rewards = [0.0, 2.0, 0.0, 1.0]
-        assert shown("the_map", "rewards")[-4:] == rewards
+        assert shown("the_map", "rewards")[::6] == rewards  # behind each completion of five digits, but the first
         assert_shown("the_map", "advantages", gl.group_advantages(torch.tensor(rewards), 4))
 
     def test_parameters_of_the_originals_config(self):

@@ -3,16 +3,17 @@
 import re
 from html import unescape
 from pathlib import Path
+from urllib.parse import urljoin
 
 import lessons
-from facts import MODULE, folder
+from facts import MODULE, file_of, folder
 from markdown import Markdown
 
 LAYOUT = re.compile(r"</?(?:div|figure|figcaption|section|button|span|[a-z]+-explorer)\b[^>]*>\n?")
 FIGURE = re.compile(r'<svg\b[^>]*aria-label="([^"]*)"[^>]*>.*?</svg>', re.S)
 DRAWING = re.compile(r"<svg\b.*?(?:<title[^>]*>(.*?)</title>.*?(?:<desc[^>]*>(.*?)</desc>.*?)?)?</svg>", re.S)
 ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[.#][^{}\n]*\}")
-LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)\s]+\.(?:md|ipynb))(#[^)\s]*)?\)")
+LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
 def on_post_page(output, page, config):
@@ -78,12 +79,10 @@ def of_page(page, config):
     parts = re.split(r"(^```.*?^```|`[^`\n]+`)", text, flags=re.M | re.S)
     parts[::2] = [ATTRIBUTES.sub("", LAYOUT.sub("", part)) for part in parts[::2]]
     text = re.sub(r"\n{3,}", "\n\n", "".join(parts))
-    return MODULE.sub(lambda match: _module(match[1], folder(config)), absolute(text, page))
+    return MODULE.sub(lambda match: _code(file_of(match[1], folder(config))), absolute(text, page))
 
 
-def _module(dotted, root):
-    path = root.joinpath(*dotted.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def _code(path):
     return f"```python\n{path.read_text(encoding='utf-8').strip()}\n```"
 
 
@@ -92,9 +91,9 @@ def absolute(text, page):
     site = page.canonical_url.removesuffix(page.url)
 
     def replace(match):
-        target = match[2].removeprefix("../docs/").removesuffix("index.md")
-        address = re.sub(r"(?:\d\d_)?([\w/-]+)\.(?:md|ipynb)$", r"\1/", target)
-        base = "" if match[2].startswith("../docs/") else page.file.src_uri.rpartition("/")[0] + "/"
-        return f"{match[1]}{site}{(base + address).lstrip('/')}{match[3] or ''})"
+        inside = match[1].removeprefix("../docs/")
+        base = "" if inside != match[1] else page.file.src_uri.rpartition("/")[0] + "/"
+        address = re.sub(r"(?:\d\d_)?(\w+)\.(?:md|ipynb)$", r"\1/", inside).removesuffix("index/")
+        return urljoin(site, base.lstrip("/") + address) + (match[2] or "")
 
     return LINK.sub(replace, text)

@@ -67,10 +67,16 @@ def source(page, root):
     if page.file.url in lessons.LESSONS:
         return f"{lessons.FOLDER}/{Path(page.file.abs_src_path).stem}.py"
     module = MODULE.search(page.markdown or "")
-    if module:
-        path = Path(*module[1].split("."))
-        return str(path / "__init__.py" if (root / path).is_dir() else path.with_suffix(".py"))
-    return f"docs/{page.file.src_uri}"
+    return str(file_of(module[1], root).relative_to(root)) if module else f"docs/{page.file.src_uri}"
+
+
+def file_of(dotted, root):
+    """The file of a module, or of what stands in one."""
+    path = root.joinpath(*dotted.split("."))
+    if path.is_dir():
+        return path / "__init__.py"
+    module = path.with_suffix(".py")
+    return module if module.exists() else file_of(dotted.rpartition(".")[0], root)
 
 
 def description(html):

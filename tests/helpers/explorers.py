@@ -34,9 +34,18 @@ def sentence(explore, tag):
     return explore.locator(f"{tag} .explorer-sentence").text_content()
 
 
+def until(page, condition):
+    """Wait for a condition in the page; Playwright's own way compiles it there, which a page forbids."""
+    for _ in range(300):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"in vain: {condition}")
+
+
 def mount_all(page):
     """Let all explorers of a page stand, those too that wait until they come into view."""
-    page.wait_for_function("!document.querySelector(':not(:defined)')")
+    until(page, "!document.querySelector(':not(:defined)')")
     page.evaluate("document.querySelectorAll('.explorer-waits').forEach((host) => host.mount())")
 
 

@@ -47,6 +47,10 @@ plotting.use_site_style()
 # ## The task
 #
 # The model reads `8+7+6+4=` and is to say the last digit of the sum. The sum is 25, so the right answer is 5.
+#
+# **Play first.** Ask two models, one from before the training of this lesson and one from after it. **The goal:** find out what the second one does nearly always and the first one seldom. Then give both a sum with five digits.
+#
+# <model-explorer>On the site there are two models to ask here.</model-explorer>
 
 # %% tags=["result-problems"]
 train_problems = make_problems("chain-sum", "train", 5000)
@@ -83,7 +87,6 @@ SETTINGS = {
 
 # %% [markdown]
 # Here is what the base model says to two held-out problems, eight times to each. The text that goes in is the **prompt**, a text that comes out is a **completion**. The number behind it is the **reward**: 1 if the completion ends with the right answer, and 0 if not.
-
 
 # %%
 base_model, tokenizer = load_base_model()
@@ -281,10 +284,6 @@ show(before=said_before, after=said_after)
 
 # %% [markdown]
 # You can check the thoughts with your finger: each digit is the running sum, without its tens.
-#
-# **Try it.** Ask the base model and a trained one a sum of your own, both at once. What becomes of a sum with five digits?
-#
-# <model-explorer>On the site there are two models to ask here.</model-explorer>
 #
 # ## Another task, the same trainer
 #

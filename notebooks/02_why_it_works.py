@@ -17,7 +17,7 @@
 #
 # Push each answer by its advantage, and the model gets better. Here is the proof.
 #
-# **Minutes:** 25 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** the policy gradient, derived by hand, and the reason for the group
+# **Minutes:** 20 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** the policy gradient, derived by hand, and the reason for the group
 
 # %% tags=["setup"]
 import sys
@@ -129,7 +129,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # $$J(\theta) = \sum_o \pi_\theta(o)\, r(o)$$
 #
-# It is what we want to raise. The reward of an answer is fixed: A is right, whatever the policy thinks. Training can only change how often each answer comes. A language model has the same $J$, with a sum over every text that it could write, and a mean over prompts around it. We stay with one prompt.
+# It is what we want to raise. The reward of an answer is fixed; training can only change how often each answer comes. (A language model has the same $J$, with a sum over every text that it could write.)
 #
 # The **gradient** $\nabla J$ lists the slope of $J$ along each parameter. If it is not zero, a small enough step along it raises $J$. So the gradient is all we need.
 #
@@ -138,7 +138,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 # 1. Probabilities add up to 1, whatever the parameters are: $\sum_o \pi_\theta(o) = 1$.
 # 2. The gradient of a sum is the sum of the gradients, and a constant factor can stand in front.
 # 3. $\nabla \log f = \nabla f / f$ for $f > 0$, the chain rule. Read it from right to left: $\nabla f = f\, \nabla \log f$.
-# 4. $\sum_o \pi_\theta(o) f(o)$ is the average of $f$ over answers that the policy draws. The mean of $f$ over a handful of draws is right **on average**, that is, over all handfuls that could be drawn. (Papers write $\mathbb E$, for expectation.)
+# 4. $\sum_o \pi_\theta(o) f(o)$ is the average of $f$ over answers that the policy draws. The mean of $f$ over a handful of draws is right **on average**, that is, over all handfuls that could be drawn.
 # 5. Of a softmax: $\log \pi_\theta(o) = z_o - \log(e^{z_A} + e^{z_B} + e^{z_C})$. Along $z_j$ the first part has the slope 1 if $j$ is the answer $o$, else 0. The log of the sum has the slope $e^{z_j}$ over the sum, and that is $\pi_\theta(j)$.
 #
 # ## One fact a line
@@ -150,7 +150,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 # | $\phantom{\nabla J} = \sum_o \pi_\theta(o)\; r(o)\, \nabla \log \pi_\theta(o)$ | fact 3 |
 # | $\phantom{\nabla J} =$ average of $r(o)\, \nabla \log \pi_\theta(o)$ over draws | fact 4 |
 #
-# That is the **policy gradient**. The vector $\nabla \log \pi_\theta(o)$ is called the **score** of the answer: the direction in which the parameters make it more likely. (The word is from statistics. It is not what a judge gives.)
+# That is the **policy gradient**. The vector $\nabla \log \pi_\theta(o)$ is called the **score** of the answer: the direction in which the parameters make it more likely. (The word is from statistics.)
 #
 # By fact 5, the score of A is $(1 - 0.5,\ 0 - 0.3,\ 0 - 0.2)$: its own logit up, the others down.
 #
@@ -187,7 +187,7 @@ print("sum of p r score  ", text(gradient))
 #
 # ## Where did the probability go?
 #
-# The sum needs every answer. With a vocabulary of 50,000 there are $50{,}000^{100}$ answers of 100 tokens. But the last line of the proof is an average over draws, and drawing is what a model can do. So draw $G$ answers $o_1, \dots, o_G$ with rewards $r_1, \dots, r_G$ and take the mean:
+# The sum needs every answer. Of 100 tokens from a vocabulary of 50,000 there are $50{,}000^{100}$. But the last line of the proof is an average over draws, and drawing is what a model can do. So draw $G$ answers $o_1, \dots, o_G$ with rewards $r_1, \dots, r_G$ and take the mean:
 #
 # $$\nabla J \approx \frac{1}{G} \sum_{i=1}^{G} r_i\, \nabla \log \pi_\theta(o_i)$$
 #
@@ -204,7 +204,7 @@ print("exact        ", text(gradient, 3))
 # %% [markdown]
 # No. A is not multiplied by 0.5, it *comes* in half of the draws. **Where did the probability go? It became the sampling.**
 #
-# Four draws give a rough estimate and 40,000 a good one. Both are right on average (fact 4), on one condition: the policy that draws is the policy whose gradient we want. This method is **REINFORCE** ([Williams, 1992](https://doi.org/10.1007/BF00992696)).
+# Four draws are a rough estimate and 40,000 a good one. Both are right on average, on one condition: the policy that draws is the policy whose gradient we want. This method is **REINFORCE** ([Williams, 1992](https://doi.org/10.1007/BF00992696)).
 #
 # ## In code it looks like a loss
 #
@@ -239,7 +239,7 @@ print("value              ", text([loss.detach()]))
 #
 # $$\sum_{i\ \text{right}} \nabla \log \pi_\theta(o_i) = \sum_{i=1}^{G} r_i\, \nabla \log \pi_\theta(o_i)$$
 #
-# It is the same sum. So the recipe is a policy gradient with rewards 0 and 1, and climbs for the same reason. Two differences are left. It divides by the number of answers that it keeps and not by $G$, which makes longer steps where few are right (exercise 3). And it often takes many steps on the same answers; the proof holds for the first.
+# It is the same sum. So the recipe is a policy gradient with rewards 0 and 1, and climbs for the same reason. Two differences are left. It divides by the number of answers that it keeps and not by $G$ (exercise 3), and it often takes many steps on the same answers; the proof holds for the first.
 #
 # ## A baseline changes nothing on average
 #
@@ -281,10 +281,13 @@ for b in (-10, 0, 0.31, 0.5, 1):
     print(f"{b:<6} {text(average)}    {variance:7.4f}")
 
 # %% [markdown]
-# The average never changes, the variance by a factor of more than a thousand. What does it cost? A thousand policies for each $b$, trained as in the first picture:
+# The average never changes, the variance by a factor of more than a thousand. With $b = -10$, more than half of a thousand policies lose A for good; with a learning rate 100 times smaller, and 100 times as many steps, they find it. Variance decides how small the steps must be.
+
+# %% [markdown] tags=["detail"]
+# A thousand policies for each $b$, trained as in the first picture:
 
 
-# %% tags=["result-what-noise-costs"]
+# %% tags=["detail", "result-what-noise-costs"]
 def ends(b, **settings):
     end = climb(b, **settings)[-1]
     above, below = (end > 0.9).double().mean(), (end < 0.1).double().mean()
@@ -296,14 +299,17 @@ for b in (0, 0.5, 1, -10):
     print(f"{b:<4}         ", ends(b))
 print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 
-# %% [markdown]
-# Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. The last line is the same colleague (100 policies) with a learning rate 100 times smaller and 100 times as many steps. Now the noise has time to cancel. The average was right all along. Variance decides how small the steps must be.
+# %% [markdown] tags=["detail"]
+# Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. The last line is the same colleague (100 policies) with a learning rate 100 times smaller and 100 times as many steps. Now the noise has time to cancel. The average was right all along.
 #
-# So a zero far away from the rewards is costly, and many judges have one: think of grades from 7 to 9. The mean reward is a good baseline, but not the best, which is 0.31 here. The best one weighs each reward by the squared length of its score:
+# The best baseline weighs each reward by the squared length of its score:
 #
 # $$b^* = \frac{\sum_o \pi_\theta(o)\, \lVert \nabla \log \pi_\theta(o) \rVert^2\, r(o)}{\sum_o \pi_\theta(o)\, \lVert \nabla \log \pi_\theta(o) \rVert^2}$$
 #
 # (The variance is a parabola in $b$; this is its lowest point.) Where all scores are equally long, the lengths cancel, and $b^*$ *is* the mean reward. Exercise 2 shows what happens where they are not.
+
+# %% [markdown]
+# So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline, though not always the best (see the fold, and exercise 2).
 #
 # What is left of a reward is the **advantage**, $r - b$: better than expected, or worse.
 #
@@ -317,7 +323,7 @@ print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 #
 # $$\text{so}\quad r_i - \bar r = \frac{G - 1}{G}\, (r_i - b_i)$$
 #
-# The same advantage, times $(G-1)/G$. The direction stays, and the step is a little shorter: 3/4 for $G = 4$, 15/16 for $G = 16$. A smaller learning rate would do the same.
+# The same advantage, times $(G-1)/G$. The direction stays, and the step is a little shorter: 3/4 for $G = 4$, 15/16 for $G = 16$.
 #
 # We check it on all $3^4 = 81$ groups of four, each with its probability. A judge pays 3 for the right answer and 2 for the others, which by the lemma leaves $\nabla J$ as it was.
 
@@ -355,15 +361,19 @@ draw_steps(every, chance, gradient)
 # %% [markdown]
 # **The same mean, another spread.** The mean of both clouds is the cross, the true gradient. Above, 31 of 100 steps lead downhill. Below none does; the dot at (0, 0) stands for the groups whose rewards agree, one in eight, which take no step.
 #
-# Does a group always help? No: with rewards of 1 and 0 in this small world, leave-one-out has a variance of 0.036 and no baseline has 0.024. An estimated baseline brings noise of its own, and exercise 2 says where it pays. What speaks for the group is this. It needs no second network and no further answers. It knows how hard the prompt is, and keeps up with the policy. And it makes the zero of the rewards irrelevant: add 10 to all of them, and no advantage changes.
-#
+# More speaks for the group. It needs no second network and no further answers. It knows how hard the prompt is, and keeps up with the policy. And it makes the zero of the rewards irrelevant: add 10 to all of them, and no advantage changes.
+
+# %% [markdown] tags=["detail"]
+# Does a group always help? No: with rewards of 1 and 0 in this small world, leave-one-out has a variance of 0.036 and no baseline has 0.024. An estimated baseline brings noise of its own, and exercise 2 says where it pays.
+
+# %% [markdown]
 # ## From answers to tokens
 #
 # A completion is a row of tokens, and its probability is a product: each token's probability, given the prompt $q$ and the tokens before it. The logarithm makes a sum of it:
 #
 # $$\log \pi_\theta(o_i) = \sum_t \log \pi_\theta(o_{i,t} \mid q, o_{i,\lt t})$$
 #
-# By fact 2, the score of a completion is the sum of the scores of its tokens. So every token gets the advantage of the whole completion. Nobody says which token was the good one.
+# By fact 2, the score of a completion is the sum of the scores of its tokens. So every token gets the advantage of the whole completion.
 #
 # Is that fair? We check it with two tokens, each 0 or 1. Only the completion 01 earns something.
 #
@@ -422,7 +432,7 @@ for name, loss in (("by hand", ours), ("package", packaged)):
 # <details class="wrong"><summary>The reward of one other answer of the group</summary>Noisy, and allowed: the other answer was drawn independently of this one.</details>
 
 # %% [markdown]
-# **Try it.** A policy over five answers: d is right, b half right. Set the group size to 2 and press Play. **The goal:** d above 0.95 after 60 steps. One change is enough, and there are two to choose from. Press "Again, same luck" and Play after each. Which of the two makes the calmer curve? (The advantages are divided by the spread here. Leave passes, clip and KL alone.)
+# **Try it.** A policy over five answers: d is right, b half right. Set the group size to 2 and press Play. **The goal:** d above 0.95 after 60 steps. One change is enough, and there are two to choose from. Press "Again, same luck" and Play after each. Which of the two makes the calmer curve? (Leave passes, clip and KL alone.)
 #
 # <policy-explorer>On the site there is a picture to play with here.</policy-explorer>
 
@@ -564,4 +574,4 @@ for x in (0.02, 0.1, 0.5, 0.9):
 #
 # GRPO is from [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), which puts fine-tuning, rejection sampling, PPO and GRPO side by side as one gradient with different coefficients. Leave-one-out for language models: [RLOO (arXiv:2402.14740)](https://arxiv.org/abs/2402.14740).
 #
-# **From here:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) makes a number of a wish. [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) sums over all groups for everything else that GRPO chooses.
+# **From here:** [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) makes a number of a wish.

@@ -17,7 +17,7 @@
 #
 # A reward is a plain function: it reads a completion and returns a number. It is the only place where you say what you want, and the model will take you at your word.
 #
-# **Minutes:** 20 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** `grpo_lite.length_reward`, `grpo_lite.format_reward`, `grpo_lite.boxed_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`
+# **Minutes:** 15 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** `grpo_lite.length_reward`, `grpo_lite.format_reward`, `grpo_lite.boxed_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`
 
 # %% tags=["setup"]
 import sys
@@ -137,7 +137,7 @@ def naive_format(completions, **columns):
 naive_format(group)
 
 # %% [markdown]
-# Right on all four: only the third has no tags. A pattern that is right on four examples is easily believed. Here are six more.
+# Right on all four: only the third has no tags. Here are six more.
 #
 # **Predict.** Which of them deserve a point, and which get one?
 
@@ -208,7 +208,7 @@ def naive_boxed(completions, ground_truth, **columns):
 naive_boxed(group, ground_truth=["7"] * 4)
 
 # %% [markdown]
-# Right again, and again believed too early.
+# Right again, and believed too early.
 #
 # **Predict.** The first five answers below are right, the last one is none at all. What does the naive reward pay?
 
@@ -485,13 +485,7 @@ form = r"<answer>\s*([+-]?\d+)\s*</answer>"
 numbers_in(minus, form), numbers_in("<answer>7 or 9</answer>", form)
 
 # %% [markdown]
-# **2. Choose a weight.** You pay format with weight $w$ and the right answer with weight 1. One completion is right and has no tags, another has the form and is wrong. For which $w$ does the wrong one get more? Which $w$ would you choose, and why not 0?
-
-# %% [markdown] tags=["solution"]
-# The right one gets 1, the wrong one $w$, more for $w > 1$. Any $0 < w < 1$ keeps the order. A small weight such as 0.2 can still help at the beginning: as long as a model is never right, the second function pays only zeros, and there is nothing to learn from. The right form is easier to hit by chance.
-
-# %% [markdown]
-# **3. Only together.** Write `form_if_right`: it pays 1 for an answer that is right and has the form, and 0 otherwise. With weights 0.2 for it and 1 for the right answer, what are the advantages of the eight wrong answers above, and of the four completions from the beginning?
+# **2. Only together.** Write `form_if_right`: it pays 1 for an answer that is right and has the form, and 0 otherwise. With weights 0.2 for it and 1 for the right answer, what are the advantages of the eight wrong answers above, and of the four completions from the beginning?
 
 
 # %% tags=["solution", "result-solution-together"]

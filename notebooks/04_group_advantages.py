@@ -49,6 +49,10 @@ plotting.use_site_style()
 #
 # A reward of 1 sounds good. But is it good *news*? If the model always answers this question correctly, a reward of 1 teaches nothing. What counts is the reward compared with the reward that we should have expected.
 #
+# **Play first.** Here are eight answers to one question and their rewards. Drag them. **The goal:** make seven of eight answers be pushed down, and then find out when nobody is pushed at all.
+#
+# <group-explorer>On the site there is a picture to play with here.</group-explorer>
+#
 # PPO asks a second network, the critic, what to expect here. GRPO asks the other three answers.
 #
 # **Predict.** Which answers should become more likely, and by how much compared with each other? What if all four had been right?
@@ -209,7 +213,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Without the division, a right answer counts by how surprising it was: $1 - k/8$. With it, the surprise is measured in units of the spread, and the spread is small at both ends, where nearly all answers agree. So the groups with one dissenter gain the most: the single right answer to a hard prompt is pushed nearly three times as hard (2.47 instead of 0.88), and so is the single wrong answer to an easy one. Small weights come back as well: where eight answers are wrong and three of them earn 0.01 for their form, these three have an advantage of 1.185.
+# Without the division, a right answer counts by how surprising it was: $1 - k/8$. With it, the surprise is measured in units of the spread, and the spread is small at both ends, where nearly all answers agree. So the groups with one dissenter gain the most: the single right answer to a hard prompt is pushed nearly three times as hard (2.47 instead of 0.88), and so is the single wrong answer to an easy one. Small weights come back as well: where eight answers are wrong and three of them earn 0.01 for their form, these three have an advantage of 1.185 (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/#what-a-weight-does)). What each choice weighs a prompt by, exercise 4 of lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) derives.
 #
 # That is a choice, not a law. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls it a difficulty bias and divides by nothing: `scale_rewards="none"`.
 
@@ -281,10 +285,6 @@ assert not packaged.requires_grad
 
 # %% [markdown]
 # The two baselines are closer than they look. Leaving one out is the group mean without division, times $G/(G-1)$. You show this in exercise 2. So the blemish changes how hard the push is, and not its direction.
-#
-# **Try it.** Drag the rewards, and switch between the kinds of advantage. What is left when all are equal?
-#
-# <group-explorer>On the site there is a picture to play with here.</group-explorer>
 #
 # ## When a completion has no reward
 #

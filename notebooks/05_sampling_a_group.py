@@ -17,7 +17,7 @@
 #
 # GRPO learns from the differences between several answers to one question. This lesson draws those answers, one token at a time, and keeps for each token the probability with which it was really drawn.
 #
-# **Minutes:** 25 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
+# **Minutes:** 20 · **Needs:** [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) · **Gives:** `grpo_lite.sample_group`, `grpo_lite.Completions`
 
 # %% tags=["setup"]
 import sys
@@ -43,21 +43,8 @@ plotting.use_site_style()
 torch.set_printoptions(sci_mode=False)
 torch.set_num_threads(1)  # fastest for a model this small
 
-# %% [markdown]
-# ## The question
-#
-# A language model does one thing: it reads tokens and gives a probability to each token that could come next. A completion is what we get when we draw a token, append it, and ask again, until the end token is drawn.
-#
-# From the policy $\pi_\theta$ we need two things for every prompt $q$: a group of $G$ completions, and the probability of each token in them.
-#
-# **Predict.** Give the same model the same prompt four times, and let it take the most probable token at every step. What do you know about the four rewards? What will the advantages be?
-#
-# ## A model to ask
-#
-# We build a GPT-2 from a config, without downloading anything. Its vocabulary has 14 symbols, each of them one token. The dot is the **end token** (EOS), with which a completion ends. The underscore is **padding**: it fills up rows of a batch to the same length and means nothing.
-
-
-# %% tags=["result-encode"]
+# %% tags=["setup"]
+# The small model of this lesson, explained below.
 symbols = "0123456789+=._"
 EOS, PAD = symbols.index("."), symbols.index("_")
 
@@ -70,14 +57,6 @@ def decode(ids):
     return ["".join(symbols[i] for i in row) for row in ids.tolist()]
 
 
-print(encode(["3+4=7._"]))
-print(decode(encode(["3+4=7._"])))
-
-# %% [markdown]
-# To make its answers worth reading, we let it practise on sums for a few seconds: ordinary training on given text. Half of the answers in the `book` are wrong by one, so it will half know its sums. That is the right pupil for GRPO: it is sometimes right and sometimes not. (Float64 keeps the numbers below the same on every machine.)
-
-
-# %%
 def half_taught_model(steps=200):
     torch.manual_seed(1)
     config = GPT2Config(
@@ -107,13 +86,40 @@ model = half_taught_model()
 prompt = encode(["3+4="])
 with torch.no_grad():
     logits = model(prompt).logits[0, -1]
-p, ids = logits.softmax(dim=-1).topk(4)
-plotting.table({"next": [[symbols[i]] for i in ids], "probability": p})
 
 # %% [markdown]
-# These are the four most probable tokens after `3+4=`. The model has an opinion, and it is not sure. The numbers before the softmax, one for each token of the vocabulary, are the **logits**.
+# ## The question
+#
+# A language model does one thing: it reads tokens and gives a probability to each token that could come next. A completion is what we get when we draw a token, append it, and ask again, until the end token is drawn.
+#
+# From the policy $\pi_\theta$ we need two things for every prompt $q$: a group of $G$ completions, and the probability of each token in them. How large should the differences between them be?
+#
+# Here is what a small model, which half knows its sums, would write after `3+4=`, at three **temperatures** $\tau$. (We build it in a moment.)
+
+# %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02." caption="Heat flattens the choice: at 2 even padding gets its share."
+plotting.bars(
+    {f"τ = {tau}": (logits / tau).softmax(dim=-1) for tau in (0.5, 1.0, 2.0)},
+    [*symbols[:-2], "end", "pad"],
+    ylabel="probability",
+    xlabel="next symbol",
+    colors={"τ = 0.5": "third", "τ = 1.0": "policy", "τ = 2.0": "other"},
+)
+
+# %% [markdown]
+# The model has an opinion, and it is not sure. As $\tau$ grows, the digits around the right 7 gain, and so do symbols that make no sense there: a second equals sign, or padding. Temperature buys variety and pays in nonsense.
+#
+# It is a GPT-2 built from a config, with a vocabulary of 14 symbols, each of them one token. The dot is the **end token** (EOS), with which a completion ends. The underscore is **padding**: it fills up rows of a batch to the same length and means nothing. It has practised on sums for a few seconds, ordinary training on given text, and half of the answers in its book were wrong by one. That is the right pupil for GRPO: sometimes right, sometimes not.
+
+# %% tags=["result-encode"]
+print(encode(["3+4=7._"]))
+print(decode(encode(["3+4=7._"])))
+
+# %% [markdown]
+# The numbers before the softmax, one for each token of the vocabulary, are the **logits**.
 #
 # ## Four times the same answer
+#
+# **Predict.** Give the same model the same prompt four times, and let it take the most probable token at every step. What do you know about the four rewards? What will the advantages be?
 #
 # With `do_sample=False`, `generate` of transformers takes the most probable token at every step: **greedy** decoding. Four copies of the prompt, and a reward of 1 for the right answer:
 
@@ -158,8 +164,7 @@ grpo_lite.group_advantages(rewards, num_generations=4)
 #
 # The probability of a completion is a product over its tokens, so its logarithm is a sum: $\ln 0.7 + \ln 0.8 = -0.5798$. We keep one log-prob for each token.
 
-
-# %% tags=["result-by-hand"]
+# %% tags=["detail", "result-by-hand"]
 probability_of_a = {"": 0.7, "a": 0.2, "b": 0.9}
 
 
@@ -177,22 +182,9 @@ for draws in ([0.35, 0.60], [0.90, 0.50]):
     print(text, [round(logp, 4) for logp in logps], round(sum(logps), 4))
 
 # %% [markdown]
-# Draw ten thousand completions, and each comes up about as often as its probability says: first the probability, then the share.
-
-# %% tags=["result-frequencies"]
-generator = torch.Generator().manual_seed(0)
-uniform = torch.rand(10_000, 2, dtype=torch.float64, generator=generator)
-drawn = [draw_two(draws)[0] for draws in uniform.tolist()]
-exact = {"aa": 0.14, "ab": 0.56, "ba": 0.27, "bb": 0.03}
-counted = [drawn.count(text) / len(drawn) for text in exact]
-plotting.table(
-    {"text": list(exact), "exact": list(exact.values()), "drawn": counted}, decimals=4
-)
-
-# %% [markdown]
 # ## Temperature
 #
-# How much should a group disagree? The **temperature** $\tau$ divides the logits $z$ before the softmax:
+# The **temperature** $\tau$ divides the logits $z$ before the softmax:
 #
 # $$\pi(v) = \frac{e^{z_v / \tau}}{\sum_w e^{z_w / \tau}}$$
 #
@@ -207,23 +199,11 @@ p = (z / tau[:, None]).softmax(dim=-1)
 plotting.table({"τ": tau, "a": p[:, 0], "b": p[:, 1]}, decimals=4)
 
 # %% [markdown]
-# **Predict.** After `3+4=`, will our model draw only digits, at $\tau = 2$ too?
-
-# %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02." caption="Heat flattens the choice: at 2 even padding gets its share."
-plotting.bars(
-    {f"τ = {tau}": (logits / tau).softmax(dim=-1) for tau in (0.5, 1.0, 2.0)},
-    [*symbols[:-2], "end", "pad"],
-    ylabel="probability",
-    xlabel="next symbol",
-    colors={"τ = 0.5": "third", "τ = 1.0": "policy", "τ = 2.0": "other"},
-)
-
-# %% [markdown]
-# As $\tau$ grows, the digits around 7 gain, and so do symbols that make no sense there: a second equals sign, or padding. Temperature buys variety and pays in nonsense. TRL samples at 1 unless told otherwise.
+# TRL samples at 1 unless told otherwise.
 #
 # ## What was drawn must be what is scored
 #
-# Later, the training pass scores each token again. Its probability now, divided by its probability when it was drawn, is the **ratio** $\rho_{i,t}$; before the first update it has to be 1. So we store the log-prob with which a token was really drawn, and score from the same distribution.
+# Later, the training pass scores each token again. It divides its probability now by its probability when it was drawn; before the first update that **ratio** has to be 1. (Lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) uses it; here it is only a check.) So we store the log-prob with which a token was really drawn, and score from the same distribution.
 #
 # **Predict.** In the two-token example, draw and store at $\tau = 2$, but score at $\tau = 1$. What are the ratios of `a` and `b` before anything has been learned?
 
@@ -246,13 +226,8 @@ print("drawn ", top_2)
 print("ratio ", p[:2] / top_2[:2])
 
 # %% [markdown]
-# Both tokens that are left are drawn more often than their score says. The ratios are 0.75: exactly the probability that top-2 has kept. In a long text that is a different number at every token. Our model, after `3+4=`:
-
-# %%
-kept = logits.softmax(dim=-1).topk(2).values.sum()
-print(f"ratio after top-2: {kept:.2f}")
-
-# %% [markdown]
+# Both tokens that are left are drawn more often than their score says. The ratios are 0.75: exactly the probability that top-2 has kept. In a long text that is a different number at every token.
+#
 # The training pass could cut in the same way. But once the policy has moved, a token that was drawn may fall out of the cut: probability 0, log-prob $-\infty$. [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) stores which tokens were kept, and cuts to the same ones when it scores. We do not cut, and store nothing.
 
 # %% [markdown]
@@ -291,7 +266,7 @@ decode(slow_ids)
 #
 # ## Each row stops at its own end
 #
-# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. Why the end token counts is the topic of exercise 3 and of lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/).
+# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. The end token counts, since ending there was a choice of the model.
 #
 # In the loop, one boolean a row is enough: is it still alive? Here are two rows, `7.` and `12.`, drawn token by token.
 
@@ -313,21 +288,9 @@ print(torch.stack(mask, dim=1))
 #
 # While a transformer reads a token, it computes a key and a value for it in every layer. Later tokens look at these and at nothing else of the past. Keys and values that are kept are the **cache**. With it, the next step reads only the one new token of each row.
 #
-# The group shares its prompt, so it can share the reading too. We read the prompt once, as a single row, and copy the cache $G$ times.
-
-# %% tags=["result-cache"]
-with torch.no_grad():
-    out = model(prompt, use_cache=True)
-# transformers calls it `cache` from 5.24 on and `past_key_values` before
-CACHE = "cache" if hasattr(out, "cache") else "past_key_values"
-cache = out[CACHE]
-print("read once", list(cache.layers[0].keys.shape))
-cache.batch_repeat_interleave(8)
-print("copied   ", list(cache.layers[0].keys.shape))
+# The group shares its prompt, so it can share the reading too: we read it once, as a single row, and copy the cache $G$ times.
 
 # %% [markdown]
-# These are the shapes of the keys. The axes are rows, attention heads, tokens, numbers per head: four prompt tokens, read once, known to eight rows.
-#
 # ## Prompts of different length
 #
 # Several questions go into one batch, and questions differ in length. They are padded on the **left**, so that each completion follows its prompt directly. Now the model needs two more tensors:
@@ -375,10 +338,13 @@ for name, ids, tensors in (
 #
 # ## Put together
 #
-# Everything so far in one function: eval mode (the section on dropout says why), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. `seen` is the attention mask of all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, which is what the advantages of lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) expect.
-
+# Everything so far in one function: eval mode (dropout off, see below), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. `seen` is the attention mask of all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, as the advantages expect.
 
 # %%
+# transformers calls it `cache` from 5.24 on and `past_key_values` before
+CACHE = "cache" if hasattr(model(prompt), "cache") else "past_key_values"
+
+
 class Completions(NamedTuple):
     ids: torch.Tensor
     mask: torch.Tensor
@@ -460,13 +426,13 @@ for dtype in (torch.float64, torch.float32):
         assert not packaged.logps.requires_grad
 assert Completions._fields == grpo_lite.Completions._fields
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # ## How much reading that saves
 #
 # Each token that the model reads goes through all its layers, so the number of tokens read is a fair measure of work. A hook on the embedding layer counts them. One prompt of 20 tokens, eight completions of 6 tokens:
 
 
-# %%
+# %% tags=["detail"]
 def tokens_read(run):
     counts = []
     hook = model.transformer.wte.register_forward_hook(
@@ -477,7 +443,7 @@ def tokens_read(run):
     return sum(counts)
 
 
-# %% tags=["result-tokens-read"]
+# %% tags=["detail", "result-tokens-read"]
 long_prompt = torch.randint(10, (1, 20), generator=torch.Generator().manual_seed(0))
 read = {}
 read["no cache"] = tokens_read(
@@ -490,7 +456,7 @@ read["cache"] = tokens_read(lambda: sample_group(model, eight_rows, 1, **no_end)
 read["prompt once"] = tokens_read(lambda: sample_group(model, long_prompt, 8, **no_end))
 print(read)
 
-# %% tags=["drawing"] alt="Bars of tokens read by the model: 1080 without a cache, 200 with a cache, 60 when the group shares one reading of its prompt." caption="A cache saves most of the reading, sharing the prompt most of what is left."
+# %% tags=["detail", "drawing"] alt="Bars of tokens read by the model: 1080 without a cache, 200 with a cache, 60 when the group shares one reading of its prompt." caption="A cache saves most of the reading, sharing the prompt most of what is left."
 plotting.bars(
     {"tokens": list(read.values())},
     list(read),
@@ -498,7 +464,7 @@ plotting.bars(
     xlabel="prompt of 20, eight completions of 6",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # With $N$ prompts of $P$ tokens and $G$ completions of $T$ tokens each:
 #
 # | | tokens read | here |
@@ -508,7 +474,8 @@ plotting.bars(
 # | prompt once | $N P + N G (T - 1)$ | $20 + 40 = 60$ |
 #
 # The last token of a completion is drawn, but never read. (The empty list of end tokens keeps all rows at full length, so that the count does not depend on luck.)
-#
+
+# %% [markdown]
 # ## Scoring again gives the same numbers
 #
 # The log-probs were stored while sampling, with a cache, one token a step. The training pass reads prompt and completion in one go, with `grpo_lite.completion_logps` (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) builds it). The two must agree, or the ratio does not start at 1.
@@ -535,7 +502,7 @@ print(f"ratio from {ratio.min():.6f} to {ratio.max():.6f}")
 #
 # ## Dropout moves every number
 #
-# **Dropout** switches off random parts of the network during training. A model in train mode therefore gives other log-probs at every call. Here the slow loop samples with dropout on, and the training pass scores with dropout off.
+# **Dropout** switches off random parts of the network during training. A model in train mode therefore gives other log-probs at every call. Here the slow loop samples with dropout on, and the training pass scores with dropout off. If the log-probs depended on the model alone, every ratio would be 1.
 
 # %%
 model.train()
@@ -550,15 +517,10 @@ with torch.no_grad():
     )
 ratio = (again - noisy_logps).exp()
 print(f"ratio from {ratio.min():.2f} to {ratio.max():.2f}")
+print(f"outside 0.8 to 1.2: {(ratio - 1).abs().gt(0.2).double().mean():.0%}")
 
 # %% [markdown]
-# Nothing has been learned, and the ratios are far from 1. This is why `sample_group` puts the model into eval mode, and afterwards back into its old mode.
-
-# %% tags=["result-mode"]
-model.train()
-grpo_lite.sample_group(model, prompt, 2, **settings)
-print("train mode after sampling:", model.training)
-_ = model.eval()
+# Nothing has been learned, and the ratios are far from 1: many lie outside of 0.8 to 1.2, where the clip of PPO and GRPO acts. This is why `sample_group` puts the model into eval mode, and afterwards back into its old mode. Score in eval mode too, or set the dropout of the config to 0. Eval mode does not switch gradients off.
 
 # %% [markdown]
 # **Check yourself.** You score a fresh batch, before any update since it was sampled, and the ratios run from 0.7 to 1.4. Which of these can *not* be the cause?

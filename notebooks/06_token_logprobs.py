@@ -17,7 +17,7 @@
 #
 # The loss never sees the model. It sees one number for each sampled token: the logarithm of the probability that the model gives it. This lesson computes that number, finds out which tokens count, and shows the ways in which it goes wrong without an error.
 #
-# **Minutes:** 25 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) · **Gives:** `grpo_lite.token_logps`, `grpo_lite.completion_logps`, `grpo_lite.completion_mask`, `grpo_lite.masked_mean`
+# **Minutes:** 20 · **Needs:** [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) · **Gives:** `grpo_lite.token_logps`, `grpo_lite.completion_logps`, `grpo_lite.completion_mask`, `grpo_lite.masked_mean`
 
 # %% tags=["setup"]
 import sys
@@ -38,10 +38,87 @@ plotting.use_site_style()
 torch.set_printoptions(sci_mode=False)
 torch.set_num_threads(1)  # fastest for a model this small
 
+# %% tags=["setup"]
+# The model of lesson "Sampling a group", and two groups of answers.
+symbols = "0123456789+=._"
+EOS, PAD = symbols.index("."), symbols.index("_")
+
+
+def encode(texts):
+    return torch.tensor([[symbols.index(symbol) for symbol in text] for text in texts])
+
+
+def half_taught_model(steps=200):
+    torch.manual_seed(1)
+    config = GPT2Config(
+        vocab_size=14,
+        n_positions=32,
+        n_embd=32,
+        n_layer=1,
+        n_head=4,
+        bos_token_id=EOS,
+        eos_token_id=EOS,
+        pad_token_id=PAD,
+    )
+    model = GPT2LMHeadModel(config).double()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    book = [
+        f"{a}+{b}={max(0, a + b + slip)}."
+        for a in range(13)
+        for b in range(5)
+        for slip in (-1, 0, 0, 1)
+    ]
+    book = encode([line.ljust(8, "_") for line in book])
+    for _ in range(steps):
+        ids = book[torch.randint(len(book), (64,))]
+        logits = model(ids, attention_mask=ids != PAD).logits
+        loss = torch.nn.functional.cross_entropy(
+            logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+model = half_taught_model()
+
+questions = ["_3+4="] * 4 + ["12+3="] * 4
+prompts = encode(["_3+4=", "12+3="])
+group = grpo_lite.sample_group(
+    model,
+    prompts,
+    4,
+    max_new_tokens=4,
+    eos_token_id=EOS,
+    pad_token_id=PAD,
+    prompt_mask=prompts != PAD,
+    generator=torch.Generator().manual_seed(2),
+)
+names = [*symbols[:-2], "end", "pad"]
+texts = [[names[i] for i in row] for row in group.ids.tolist()]
+
 # %% [markdown]
 # ## The question
 #
 # A completion was sampled. Later the loss asks: how probable is it now, and how probable was it then? For each token the answer is one of the numbers that the model has computed along the way.
+#
+# Here are four answers to `3+4=` and four to `12+3=`, from the half-taught model of lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/): the log-prob of each token, and nothing where the row has ended.
+
+# %% tags=["drawing"] alt="Table of the log-probs of eight completions. The four answers to 3+4= have two tokens: a digit at -0.7 to -2.1 and the end token near 0. Three answers to 12+3= have three tokens: a 1 near 0, a digit at -0.6 to -2.3, and the end token near 0. The last row is a 9 at -5.5 and the end. Cells after the end are empty." caption="Each token has its log-prob, the end token too; behind it nothing counts."
+plotting.token_matrix(
+    group.logps,
+    group.mask,
+    tokens=texts,
+    rows=[question.strip("_") for question in questions],
+    label="log-prob (nats)",
+    decimals=3,
+    xlabel="token of the completion",
+    ylabel="prompt",
+)
+
+# %% [markdown]
+# The model hesitates over the answer and is nearly sure when to end it. Most of the variety of a group comes from one token a row. How does one get these numbers?
 #
 # **Predict.** The vocabulary has two tokens, 0 and 1. At the first position the model gives both the logit 0. At the second it gives them 0 and 3. The completion is token 0, then token 1. How probable is each of the two?
 #
@@ -79,7 +156,7 @@ print("sum of logs", p.log().sum())
 # %% [markdown]
 # Zero, although the completion was sampled. The product is $2^{-200}$, and float32 ends at $2^{-149}$. The sum of the logs has no such floor.
 #
-# The loss needs a **ratio** of two probabilities, new over old. Take a rare token, with log-prob −110 now and −110.5 then:
+# The loss needs the quotient of two probabilities, new over old, the **ratio**. Take a rare token, with log-prob −110 now and −110.5 then:
 
 # %% tags=["result-ratio-in-log-space"]
 new, old = torch.tensor(-110.0), torch.tensor(-110.5)
@@ -111,7 +188,7 @@ token_logps_in_a_loop(logits, ids)
 # %% [markdown]
 # ## Temperature comes before the softmax
 #
-# Lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) drew at a temperature, so the score must use the same one. A temperature divides the logits. It is tempting to divide the finished log-probs instead, since they are numbers of the same kind.
+# Lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) drew at a temperature, so the score must use the same one, and divide the logits by it. It is tempting to divide the finished log-probs instead, since they are numbers of the same kind.
 #
 # **Predict.** At temperature 2, what do the probabilities add up to if we divide the log-probs?
 
@@ -183,14 +260,6 @@ gigabytes = {
 for name, size in gigabytes.items():
     print(f"{name:20}{size:.6f}")
 
-# %% tags=["drawing"] alt="Bars on a logarithmic scale, in gigabytes: all logits 4.98, logits of the completion 2.49, table of log-probs another 2.49, the chosen log-probs 0.000016." caption="What is kept weighs next to nothing; the logits that it comes from weigh gigabytes."
-plotting.bars(
-    {"size": list(gigabytes.values())},
-    ["all\nlogits", "completion\nlogits", "log-prob\ntable", "chosen"],
-    ylabel="size (GB, log scale)",
-    log=True,
-)
-
 # %% [markdown]
 # Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And no table of log-probs is kept for the backward pass. (Each pass still needs room for one, for a moment: it is gone when the call returns.)
 
@@ -225,56 +294,6 @@ print("gather", numbers_kept(grpo_lite.token_logps))
 # 16,000 numbers or 16: the factor is the vocabulary. (The logits themselves stay, and half precision or another temperature costs one float32 copy of them.)
 
 # %% [markdown]
-# ## A model that half knows its sums
-#
-# Now for real log-probs. Here is the pupil of lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) again: one token for each symbol, `.` ends a completion and `_` pads.
-
-
-# %%
-symbols = "0123456789+=._"
-EOS, PAD = symbols.index("."), symbols.index("_")
-
-
-def encode(texts):
-    return torch.tensor([[symbols.index(symbol) for symbol in text] for text in texts])
-
-
-def half_taught_model(steps=200):
-    torch.manual_seed(1)
-    config = GPT2Config(
-        vocab_size=14,
-        n_positions=32,
-        n_embd=32,
-        n_layer=1,
-        n_head=4,
-        bos_token_id=EOS,
-        eos_token_id=EOS,
-        pad_token_id=PAD,
-    )
-    model = GPT2LMHeadModel(config).double()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    book = [
-        f"{a}+{b}={max(0, a + b + slip)}."
-        for a in range(13)
-        for b in range(5)
-        for slip in (-1, 0, 0, 1)
-    ]
-    book = encode([line.ljust(8, "_") for line in book])
-    for _ in range(steps):
-        ids = book[torch.randint(len(book), (64,))]
-        logits = model(ids, attention_mask=ids != PAD).logits
-        loss = torch.nn.functional.cross_entropy(
-            logits[:, :-1].mT, ids[:, 1:], ignore_index=PAD
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return model.eval()
-
-
-model = half_taught_model()
-
-# %% [markdown]
 # ## The shift
 #
 # A language model predicts the *next* token. The logits $z_t$ that come out at position $t$ are about the token at $t + 1$:
@@ -298,7 +317,6 @@ print("unshifted", grpo_lite.token_logps(logits[:, 4:6], ids[:, 4:6]))
 # Without the shift we ask, having read `7`, whether the next symbol is another `7`. That score is poor enough to be noticed. The one after it is not: having read the dot, the model expects another dot, and the wrong number looks like a good one.
 #
 # There is a sharper test, which needs no opinion about good and poor scores. The probability of a token must not depend on that token having been read already. So replace the token at position 5 of the input, and see which scores move. We score the same symbols both times.
-
 
 # %% alt="Change of the score at positions 1 to 7 when the token at position 5 of the input is replaced. The unshifted score of position 5 itself moves by 2.9 nats. The shifted scores are unchanged up to and including position 5; the first to move is position 6, by 5.6 nats." caption="Unshifted, a score has seen the very token that it scores; shifted, it has not."
 ids = encode(["12+3=15."])
@@ -374,7 +392,7 @@ def completion_logps(
 
 
 # %% [markdown]
-# The gradient is compared for every parameter of the model, with padding on both sides.
+# The gradient is compared for every parameter of the model, with padding on both sides. What is under the mask comes out as 0.
 
 # %% tags=["same-completion_logps"] caption="value and gradient in all weights, with and without padding, with a temperature"
 generator = torch.Generator().manual_seed(0)
@@ -395,28 +413,6 @@ for settings in ({}, masks, dict(masks, temperature=0.7)):
     torch.testing.assert_close(grads[0], grads[1])
 
 # %% [markdown]
-# Does padding on the left change a score? Two prompts in one batch against each of them alone:
-
-# %% tags=["result-left-padding"]
-prompts, completions = encode(["_3+4=", "12+3="]), encode(["7._", "15."])
-prompt_mask, counts = prompts != PAD, completions != PAD
-with torch.no_grad():
-    together = grpo_lite.completion_logps(
-        model,
-        prompts,
-        completions,
-        prompt_mask=prompt_mask,
-        completion_mask=counts,
-    )
-    alone = [
-        grpo_lite.completion_logps(model, encode(["3+4="]), encode(["7."])),
-        grpo_lite.completion_logps(model, encode(["12+3="]), encode(["15."])),
-    ]
-print("3+4=7.  the same:", torch.allclose(together[0, :2], alone[0][0]))
-print("12+3=15. the same:", torch.allclose(together[1], alone[1][0]))
-print("under the mask:", together[0, 2])
-
-# %% [markdown]
 # ## Which tokens count
 #
 # Completions differ in length, and the rest of the row is padding. The **completion mask** is `True` on the tokens that the model decided on: up to and including the first end token. Ending there was a decision too.
@@ -429,23 +425,9 @@ print("under the mask:", together[0, 2])
 # | never ends | 4, 4, 4, 4 | 1, 1, 1, 1 |
 # | ends at once | 2, 2, 2, 2 | 1, 0, 0, 0 |
 #
-# The ids alone do not tell the end from the padding. The position does, as long as a row that was cut off is not padded with the end token: in 4, 4, 4, 2, 2 the first 2 would count. Where that can happen, keep the sampler's own mask, as `Completions.mask`. As a loop:
-
-
-# %% tags=["result-mask-loop"]
-def completion_mask_in_a_loop(completion_ids, eos_token_id):
-    mask = []
-    for row in completion_ids.tolist():
-        length = row.index(eos_token_id) + 1 if eos_token_id in row else len(row)
-        mask.append([t < length for t in range(len(row))])
-    return torch.tensor(mask)
-
-
-rows = torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4], [2, 2, 2, 2]])
-completion_mask_in_a_loop(rows, eos_token_id=2).int()
-
-# %% [markdown]
-# Vectorised: a token counts if no end token stands *before* it. `cumsum` counts the end tokens up to and including each position; subtracting the token's own leaves those before it.
+# The ids alone do not tell the end from the padding. The position does, as long as a row that was cut off is not padded with the end token: in 4, 4, 4, 2, 2 the first 2 would count. Where that can happen, keep the sampler's own mask, as `Completions.mask`.
+#
+# A token counts if no end token stands *before* it. `cumsum` counts the end tokens up to and including each position; subtracting the token's own leaves those before it. (`isin` allows for several end tokens, as chat models have them.)
 
 
 # %% tags=["define-completion_mask"]
@@ -455,10 +437,11 @@ def completion_mask(completion_ids, eos_token_id):
     return ends_before == 0
 
 
-# %% [markdown]
-# `isin` allows for several end tokens, as chat models have them. A mask holds true or false, so there is no gradient to compare.
+# %% tags=["result-mask"]
+rows = torch.tensor([[7, 5, 2, 2], [4, 4, 4, 4], [2, 2, 2, 2]])
+completion_mask(rows, eos_token_id=2).int()
 
-# %% tags=["same-completion_mask"] caption="200 random rows, one end token and two; the loop agrees"
+# %% tags=["same-completion_mask"] caption="200 random rows, one end token and two"
 generator = torch.Generator().manual_seed(0)
 random_ids = torch.randint(5, (200, 6), generator=generator)
 for eos_token_id in (2, [2, 4]):
@@ -468,42 +451,8 @@ for eos_token_id in (2, [2, 4]):
     )
     torch.testing.assert_close(mine, packaged)
     assert not packaged.requires_grad
-torch.testing.assert_close(
-    completion_mask_in_a_loop(random_ids, 2), grpo_lite.completion_mask(random_ids, 2)
-)
 
 # %% [markdown]
-# Here are two real groups, four answers to `3+4=` and four to `12+3=`: the log-prob of each token, and nothing where the mask is false.
-
-# %% alt="Table of the log-probs of eight completions. The four answers to 3+4= have two tokens: a digit at -0.7 to -2.1 and the end token near 0. Three answers to 12+3= have three tokens: a 1 near 0, a digit at -0.6 to -2.3, and the end token near 0. The last row is a 9 at -5.5 and the end. Cells after the end are empty." caption="Each token has its log-prob, the end token too; behind it nothing counts."
-questions = ["_3+4="] * 4 + ["12+3="] * 4
-prompts = encode(["_3+4=", "12+3="])
-group = grpo_lite.sample_group(
-    model,
-    prompts,
-    4,
-    max_new_tokens=4,
-    eos_token_id=EOS,
-    pad_token_id=PAD,
-    prompt_mask=prompts != PAD,
-    generator=torch.Generator().manual_seed(2),
-)
-names = [*symbols[:-2], "end", "pad"]
-texts = [[names[i] for i in row] for row in group.ids.tolist()]
-plotting.token_matrix(
-    group.logps,
-    group.mask,
-    tokens=texts,
-    rows=[question.strip("_") for question in questions],
-    label="log-prob (nats)",
-    decimals=3,
-    xlabel="token of the completion",
-    ylabel="prompt",
-)
-
-# %% [markdown]
-# The pupil hesitates over the answer and is nearly sure when to end it. Most of the variety of a group comes from one token a row.
-#
 # ## Means under a mask
 #
 # An average over tokens must leave the padding out: of the sum, and of the number that we divide by. By hand, for the rows (1, 3, 100) with the 100 masked, and (5, 5, 5) with everything masked:
@@ -570,36 +519,9 @@ for name, value in (("late", late), ("early", early)):
 # %% [markdown]
 # Backward, the masked entry receives a gradient of 0, and multiplies it by the derivative of its exponential, which is inf. Zero times inf is nan. Masked values are replaced *before* any exponential.
 #
-# ## Dropout makes it a lottery
-#
-# The same model, the same tokens, scored twice in train mode, and that 20 times over. If the log-probs depended on the model alone, every ratio would be 1.
-
-# %%
-prompts = encode(questions)
-ratios = []
-model.train()
-torch.manual_seed(0)
-for _ in range(20):
-    with torch.no_grad():
-        first, second = (
-            grpo_lite.completion_logps(
-                model,
-                prompts,
-                group.ids,
-                prompt_mask=prompts != PAD,
-                completion_mask=group.mask,
-            )
-            for _ in range(2)
-        )
-    ratios.append((second - first).exp()[group.mask])
-model.eval()
-ratios = torch.cat(ratios)
-print(f"from {ratios.min():.2f} to {ratios.max():.2f}")
-print(f"outside 0.8 to 1.2: {((ratios - 1).abs() > 0.2).double().mean():.0%}")
+# And score in eval mode: dropout moves every log-prob, by more than the clip allows (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/#dropout-moves-every-number)).
 
 # %% [markdown]
-# The clip range of PPO and GRPO is usually 0.8 to 1.2 (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). With dropout, more than a quarter of the tokens lie outside of it before anything has been learned. Call `model.eval()` before scoring, or set the dropout of the config to 0. Eval mode does not switch gradients off.
-#
 # ## Break it
 #
 # A common way to find the padding: a token is padding if its id is the padding id. When padding and end token share an id, this takes the end token away as well.

@@ -17,7 +17,7 @@
 #
 # Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
 #
-# **Minutes:** 30 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
+# **Minutes:** 20 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
 
 # %% tags=["setup"]
 import sys
@@ -38,45 +38,23 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# Beginners report the same thing again and again: the loss of a GRPO run starts at 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*.
+# Here is a group of four completions of `3+4=`; the first and the last are right. The second was cut off at the limit of five tokens. Each token has its ratio. Which tokens are pushed, and how much does each of them weigh?
+
+# %% tags=["diagram"] alt="A group of four completions of 3+4= as a matrix: a row for each completion, a cell for each token with its ratio. Rewards 1, 0, 0, 1 give the rows the advantages +0.87, -0.87, -0.87, +0.87. Row 1: 7 with ratio 1.35, clipped, and the end token with 1.08, pushed up; then three cells of padding, not counted. Row 2, cut off without an end token: ratios 0.92, 0.71, 1.30, 0.97, 1.02; the 0.71 is clipped, the others are pushed down. Row 3: 8 with 0.64, clipped, and the end token with 0.95, pushed down. Row 4: ratios 0.74, pushed up, 1.24, clipped, and the end token with 1.12, pushed up. A token of row 1 weighs 1/8, of row 2 1/20, of row 3 1/8, of row 4 1/12." caption="One group on its way into the loss: advantage by row, ratio by token, weight by length."
+plotting.diagram("loss-matrix")
+
+# %% [markdown]
+# One number comes out of such a matrix, and beginners report the same thing of it again and again: it starts at 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*. In supervised learning each of these would be an alarm. Here all three are normal, and you will be able to say why.
 #
-# In supervised learning each of these would be an alarm. Here all three are normal, and you will be able to say why.
-#
-# All the pieces are on the table. For each token: the ratio $\rho_{i,t}$ of new to old probability, the clip, the KL estimate $k_3$. For each completion: its advantage $\hat A_i$ and its length $\lvert o_i \rvert$. The loss joins them:
+# All the pieces are on the table. For each token: the ratio $\rho_{i,t}$ of new to old probability, the clip, the KL estimate $k_3$ (0 if there is no leash). For each completion: its advantage $\hat A_i$ and its length $\lvert o_i \rvert$. The loss joins them:
 #
 # $$\mathcal L = -\frac1B \sum_{i=1}^{B} \frac{1}{\lvert o_i \rvert} \sum_{t=1}^{\lvert o_i \rvert} \Big[ \min\big(\rho_{i,t} \hat A_i,\ \operatorname{clip}(\rho_{i,t}, 1-\epsilon, 1+\epsilon)\, \hat A_i\big) - \beta\, k_{3,i,t} \Big]$$
 #
 # Read it from the inside: one number a token, the mean over the tokens of a completion, the mean over the completions, a minus sign because optimisers minimise. $B$ is the number of rows in the batch, all groups together; the paper writes it for one group, where $B = G$.
 #
-# **Predict.** At the first step the policy *is* the old policy. What is the loss then? And what is its gradient?
-#
-# ## By hand: two completions, two tokens each
-#
-# The first completion was better than its sibling ($\hat A_1 = +1$), the second worse ($\hat A_2 = -1$). Some updates have already been made, so the ratios are no longer 1. Let $\epsilon = 0.2$ and $\beta = 0$:
-#
-# | token | ratio $\rho$ | plain $\rho \hat A$ | clipped | the smaller one |
-# |---|---|---|---|---|
-# | completion 1, token 1 | 1.5 | 1.5 | 1.2 | 1.2 |
-# | completion 1, token 2 | 0.9 | 0.9 | 0.9 | 0.9 |
-# | completion 2, token 1 | 1.1 | −1.1 | −1.1 | −1.1 |
-# | completion 2, token 2 | 0.5 | −0.5 | −0.8 | −0.8 |
-#
-# Completion 1 has the mean $(1.2 + 0.9)/2 = 1.05$, completion 2 the mean $(-1.1 - 0.8)/2 = -0.95$. The mean of the two is 0.05. The loss is −0.05.
-
-# %% tags=["result-by-hand"]
-ratio = torch.tensor([[1.5, 0.9], [1.1, 0.5]])
-advantages = torch.tensor([1.0, -1.0])
-surrogate = grpo_lite.clipped_surrogate(ratio, advantages)
-print(surrogate)
-print("row means", surrogate.mean(dim=1))
-print("loss     ", -surrogate.mean(dim=1).mean())
-
-# %% [markdown]
-# The loss is negative, and nothing is wrong. It is not a distance from a target, so 0 is not its floor. It is minus an advantage-weighted mean, and advantages have both signs.
-#
 # ## A ragged batch
 #
-# Real completions differ in length. Take the prompt `3+4=` and a group of two. The first answers `7` and stops; the second answers `122` and stops. The end token, drawn as ■, is a token like any other: stopping there was a decision. So the lengths are 2 and 4, and the first row carries two cells of padding that must not count.
+# Take the prompt `3+4=` and a group of two. The first answers `7` and stops; the second answers `122` and stops. The end token, drawn as ■, is a token like any other: stopping there was a decision. So the lengths are 2 and 4, and the first row carries two cells of padding that must not count. Some updates have already been made, so the ratios are no longer 1.
 
 # %%
 tokens = [["7", "■", "", ""], ["1", "2", "2", "■"]]
@@ -138,12 +116,13 @@ print("KL part    ", (weight * kl).sum())
 print("loss       ", -(weight * (surrogate - beta * kl)).sum())
 
 # %% [markdown]
-# ## A plain loop
-#
+# The loss is negative or positive, and nothing is wrong with either. It is not a distance from a target, so 0 is not its floor: it is minus an advantage-weighted mean, and advantages have both signs.
+
+# %% [markdown] tags=["detail"]
 # The same with two loops, one token at a time. The mask decides which tokens are visited, so padding cannot leak in.
 
 
-# %%
+# %% tags=["detail"]
 def loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta, epsilon=0.2):
     total = 0.0
     for i in range(len(mask)):
@@ -157,17 +136,17 @@ def loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta, epsilon=
     return -total / len(mask)
 
 
-# %% tags=["result-loop"]
+# %% tags=["detail", "result-loop"]
 print(loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta=0.04))
 
 # %% [markdown]
 # ## Vectorised
 #
-# The function below puts earlier lessons in a row: ratio, clip, KL, mean over the mask. It returns four numbers in a named tuple. Only `loss` has a gradient; the other three are there to be watched.
+# Earlier lessons in a row: ratio, clip, KL, mean over the mask. Of the four numbers that come back only `loss` has a gradient; the others are there to be watched.
 #
 # `old_logps=None` means on-policy: the policy is its own old policy. Then the ratio is $\pi_\theta$ divided by a frozen copy of itself, which is 1 in value and still has a gradient.
 #
-# This is the loss of the paper. The packaged function has more settings: `loss_type`, `importance_sampling_level`, `use_bias_correction_kl` and the two numbers that some of them need. They belong to the relatives of GRPO, which lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) builds from the same three pieces: a ratio, an objective, and a way to average. Their defaults are what you see here.
+# This is the loss of the paper. The packaged function has more settings: they belong to its relatives, which lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) builds from the same three pieces: a ratio, an objective, and a way to average. Their defaults are what you see here.
 
 
 # %% tags=["define-grpo_loss"]
@@ -267,13 +246,7 @@ for function in (grpo_loss, grpo_lite.grpo_loss):
 #
 # ## Who is pushed
 #
-# A larger group in one picture: four completions of `3+4=`, the first and the last are right. The second was cut off at the limit of five tokens, so it has no end token.
-
-# %% tags=["diagram"] alt="A group of four completions of 3+4= as a matrix: a row for each completion, a cell for each token with its ratio. Rewards 1, 0, 0, 1 give the rows the advantages +0.87, -0.87, -0.87, +0.87. Row 1: 7 with ratio 1.35, clipped, and the end token with 1.08, pushed up; then three cells of padding, not counted. Row 2, cut off without an end token: ratios 0.92, 0.71, 1.30, 0.97, 1.02; the 0.71 is clipped, the others are pushed down. Row 3: 8 with 0.64, clipped, and the end token with 0.95, pushed down. Row 4: ratios 0.74, pushed up, 1.24, clipped, and the end token with 1.12, pushed up. A token of row 1 weighs 1/8, of row 2 1/20, of row 3 1/8, of row 4 1/12." caption="One group on its way into the loss: advantage by row, ratio by token, weight by length."
-plotting.diagram("loss-matrix")
-
-# %% [markdown]
-# Four tokens have moved beyond the clip in the good direction and get no push. Two others are outside of the range as well, the 1.30 of a wrong answer and the 0.74 of a right one. They have moved the wrong way, so they are pushed: the way back is open. The loss says the same. Here is its push on each log-prob, minus the gradient:
+# Back to the group of four. Four tokens have moved beyond the clip in the good direction and get no push. Two others are outside of the range as well, the 1.30 of a wrong answer and the 0.74 of a right one. They have moved the wrong way, so they are pushed: the way back is open. The loss says the same. Here is its push on each log-prob, minus the gradient:
 
 # %% tags=["result-who-is-pushed"]
 ratios = torch.tensor(
@@ -297,7 +270,9 @@ print(f"clipped {out.clip_fraction:.3f}")
 #
 # ## Why the loss starts at 0
 #
-# Back to the prediction. At the first step the policy is the old policy: every ratio is 1.
+# At the first step the policy *is* the old policy: every ratio is 1.
+#
+# **Predict.** What is the loss then? And what is its gradient?
 
 # %% tags=["result-first-step"]
 leaf = logps.clone().requires_grad_()
@@ -311,7 +286,7 @@ print("gradient", leaf.grad)
 #
 # With $\rho = 1$ every token of completion $i$ contributes $\hat A_i$. The mean over the completion is $\hat A_i$ again, and the advantages of a group add up to 0. The *value* carries no information at all: it would be 0 for any rewards.
 #
-# The *slope* is another matter. The ratio is $e^{\log \pi_\theta - \text{const}}$, whose derivative with respect to $\log \pi_\theta$ is the ratio itself, here 1. So each token is pushed by $\hat A_i / (B \lvert o_i \rvert)$, up in one row and down in the other. Values of opposite sign cancel when they are added to one number. Slopes do not, because they belong to different tokens.
+# The *slope* is another matter. The derivative of a ratio with respect to $\log \pi_\theta$ is the ratio itself, here 1. So each token is pushed by $\hat A_i / (B \lvert o_i \rvert)$, up in one row and down in the other. Values of opposite sign cancel when they are added to one number. Slopes do not, because they belong to different tokens.
 
 # %% alt="The push on each log-prob, minus the gradient of the loss. The two tokens of completion 7 are pushed up by 0.250 each, the four tokens of completion 122 down by 0.125 each." caption="Up for the better completion, down for the worse, as strong as the weights."
 plotting.token_matrix(
@@ -323,7 +298,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# This picture is GRPO's whole message to the model: more of the upper row, less of the lower one, the two with equal total force.
+# More of the upper row, less of the lower one, with equal total force: that is the whole message.
 
 # %% [markdown]
 # **Check yourself.** Two groups at their first step, with $\beta = 0$. One has the rewards 1, 0, the other 1, 1. Both losses print 0. From which does the model learn?
@@ -335,11 +310,12 @@ plotting.token_matrix(
 # %% [markdown]
 # ## The gradient is REINFORCE with the group as baseline
 #
-# REINFORCE is the plain policy gradient: raise the log-prob of what was done in proportion to how well it went. Written as a loss, with the same weights: $-\frac1B \sum_i \frac{1}{\lvert o_i \rvert} \sum_t \hat A_i \log \pi_\theta(o_{i,t})$. It has no ratio, no clip, no old policy.
-#
-# **Predict.** A small model: a table of logits in which each token predicts the next. Do the two losses have the same value? The same gradient?
+# Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) ended at log-prob times advantage, which is REINFORCE with a baseline. Written as a loss, with the same weights: $-\frac1B \sum_i \frac{1}{\lvert o_i \rvert} \sum_t \hat A_i \log \pi_\theta(o_{i,t})$. It has no ratio, no clip, no old policy. Another value, and at the first step the same gradient in every entry:
 
-# %%
+# %% [markdown] tags=["detail"]
+# A small model: a table of logits in which each token predicts the next.
+
+# %% tags=["detail"]
 model = torch.randn(
     10, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
 ).requires_grad_()
@@ -352,7 +328,7 @@ model_advantages = grpo_lite.group_advantages(
 
 model_logps = grpo_lite.token_logps(model[previous], sampled)
 
-# %% tags=["result-reinforce"]
+# %% tags=["detail", "result-reinforce"]
 grpo = grpo_lite.grpo_loss(model_logps, None, model_advantages, lengths_mask).loss
 reinforce = -grpo_lite.masked_mean(
     model_advantages[:, None] * model_logps, lengths_mask, dim=1
@@ -367,7 +343,7 @@ print(f"reinforce {reinforce:.4f}   {reinforce_gradient.norm():.4f}")
 torch.testing.assert_close(grpo_gradient, reinforce_gradient)
 
 # %% [markdown]
-# Two different values, one gradient, equal in every entry. On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline, the group's spread as unit, and each completion divided by its length. The length is no part of REINFORCE: without it the gradient is another vector, at a cosine of 0.93 here, 0.44 for lengths 60, 5, 10, 40, and 1 for equal ones. That is the point of Dr. GRPO. Ratio and clip begin to matter when the same samples are used for a second step (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
+# On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline, the group's spread as unit, and each completion divided by its length. The length is no part of REINFORCE: without it the gradient is another vector, at a cosine of 0.93 here, 0.44 for lengths 60, 5, 10, 40, and 1 for equal ones. That is the point of Dr. GRPO.
 #
 # ## Only the mean per completion starts at 0
 #
@@ -393,15 +369,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 # %% [markdown]
 # Over all tokens, the long completion has four votes and the short one two. If the long one is the worse, the sum is $2 \cdot 1 - 4 \cdot 1 = -2$, and the loss is $+2/6$ or $+2/(2 \cdot 4)$. If it is the better one, the signs turn round. So in these types the first loss tells you whether the longer or the shorter answers won, and nothing about how good they were.
 #
-# What each type makes a token weigh, in this batch:
-#
-# | loss type | token of the short completion | token of the long completion | divides by |
-# |---|---|---|---|
-# | `grpo` | 1/4 | 1/8 | own length, then $B$ |
-# | `bnpo`, `dapo` | 1/6 | 1/6 | all tokens that count |
-# | `dr_grpo` | 1/8 | 1/8 | $B$ × length limit |
-#
-# With `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Here it is enough to know which matrix they change: `grpo_lite.aggregate` is that matrix for every loss type, and lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) goes through all of them.
+# So with `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#averages) goes through all of them.
 #
 # **Try it.** Change a length and the loss type. Which tokens of the *other* completions change their weight?
 #
@@ -413,7 +381,7 @@ for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
 #
 # **Predict.** The reward goes up. Where does the loss go?
 
-# %% alt="Two panels over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22." caption="The policy gets better while its loss rises."
+# %% tags=["detail"]
 logits = torch.zeros(5, requires_grad=True)
 uniform = torch.full((256, 1), 0.2).log()
 generator = torch.Generator().manual_seed(0)
@@ -435,6 +403,7 @@ for _ in range(40):
     (gradient,) = torch.autograd.grad(out.loss, logits)
     logits = (logits - 0.5 * gradient).detach().requires_grad_()
 
+# %% tags=["drawing"] alt="Two panels over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22." caption="The policy gets better while its loss rises."
 plotting.lines(
     torch.arange(40),
     {"reward": history["reward"]},
@@ -446,18 +415,9 @@ plotting.lines(
 )
 
 # %% [markdown]
-# A perfect run, and the loss goes up. With one step per batch its policy part is 0 at *every* step (the cell asserts it), so all you see is $\beta$ times the KL estimate: the further the policy moves from the reference, the higher the loss. The later jumps are the few wrong answers of a batch, which $k_3$ weighs heavily. The loss rises *because* the policy learns.
+# A perfect run, and the loss goes up. With one step per batch its policy part is 0 at *every* step (the cell asserts it), so all you see is $\beta$ times the KL estimate: the further the policy moves from the reference, the higher the loss. It rises *because* the policy learns.
 #
-# The samples change after every step, so two losses are never measured on the same data. So no two points of a loss curve can be compared. Watch these instead:
-#
-# | watch | it tells you |
-# |---|---|
-# | mean reward, on training and on held-out prompts | whether the policy improves at all |
-# | share of groups with all rewards equal | how much of each batch teaches nothing |
-# | `kl` | how far the policy has gone from the reference |
-# | `clip_fraction` | how many tokens have hit the clip: 0 on the first step, growing with reuse |
-# | gradient norm | a jump means that one batch moves the model far |
-# | length of the completions, and the share cut off at the limit | whether the reward is paid for length |
+# The samples change after every step, so no two points of a loss curve can be compared. Watch the mean reward on held-out prompts, the share of groups with all rewards equal, `kl`, `clip_fraction` and the lengths instead; lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) says what each of them tells.
 
 # %% [markdown]
 # **Check yourself.** Two runs with the same settings end with losses of −0.02 and 0.12. Which model is better?
@@ -467,28 +427,14 @@ plotting.lines(
 # <details class="right"><summary>The losses cannot say</summary>Each was measured on samples of its own, and neither knows how good the answers are. Compare rewards on held-out prompts.</details>
 
 # %% [markdown]
-# ## A group in agreement
-#
-# All rewards equal: the advantages are exactly 0, and so is the gradient of the policy part. But the KL term does not look at rewards.
-
-# %% tags=["result-equal-rewards"]
-nobody_better = grpo_lite.group_advantages(torch.tensor([1.0, 1.0]), num_generations=2)
-for beta in (0.0, 0.04):
-    leaf = logps.clone().requires_grad_()
-    out = grpo_lite.grpo_loss(
-        leaf, None, nobody_better, mask, ref_logps=ref_logps, beta=beta
-    )
-    out.loss.backward()
-    print(f"beta {beta:4}: largest gradient {leaf.grad.abs().max():.6f}")
+# **A group in agreement** has advantages of exactly 0, and so has the gradient of the policy part. But the KL term does not look at rewards: with $\beta > 0$ such a group pulls the policy back to the reference, with nothing on the other side to hold it.
 
 # %% [markdown]
-# With $\beta > 0$ such a group pulls the policy back to the reference, with nothing on the other side to hold it. Where most groups agree, that pull can be most of what the model feels.
-#
 # ## Padding adds nothing
 #
-# Whatever stands under the mask must change neither the value nor the gradient. Put the worst things there that a float can hold, and print the loss and the first row of the gradient.
+# Whatever stands under the mask must change neither the value nor the gradient. The masked log-probs are replaced *before* the first exponential (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/#means-under-a-mask)), so even inf and nan there do no harm:
 
-# %% tags=["result-garbage"]
+# %% tags=["detail", "result-garbage"]
 for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
     leaf = torch.where(mask, logps, garbage).requires_grad_()
     old = torch.where(mask, old_logps, -garbage)
@@ -504,10 +450,6 @@ for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
     print(f"{garbage:5} {out.loss:.6f}", leaf.grad[0])
 
 # %% [markdown]
-# Multiplying by the mask would not do: $0 \cdot \text{nan}$ is nan. The masked log-probs are replaced *before* the first exponential, so neither the value nor the gradient ever meets them.
-#
-# Look at the gradient again. The first token was clipped, so the reward pushes it no more, and what remains is the small pull of the KL, downwards. The second is pushed up.
-#
 # ## The road of a batch
 #
 # All functions of the core path stand on one road. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
@@ -541,71 +483,29 @@ for width in (4, 8):
 # %% [markdown]
 # The good short answer is pushed with half its force (0.125 instead of 0.25). Doubling the padding halves the whole gradient once more, although not a single token has changed: in effect, the learning rate now depends on the longest completion that happens to be in the batch. No error appears, and the loss is a plausible number.
 #
-# **The end token masked out.** Many tokenizers pad with the end token itself. A mask made by `ids != pad` then removes the padding *and* the one real end token.
-
-# %% tags=["result-end-token"] alt="The push on each log-prob when the end token is masked out: the token 7 is pushed up by 0.500 and its end token not at all; 1, 2 and 2 are pushed down by 0.167 each and the end token not at all." caption="Masked by id, no end token is pushed, and the others get its share."
-ids = torch.tensor([[7, 0, 0, 0], [1, 2, 2, 0]])
-for name, some_mask in {
-    "ids != pad": ids != 0,
-    "completion_mask": grpo_lite.completion_mask(ids, 0),
-}.items():
-    leaf = logps.clone().requires_grad_()
-    grpo_lite.grpo_loss(leaf, None, advantages, some_mask).loss.backward()
-    print(name, 0 - leaf.grad, sep="\n")
-    if name == "ids != pad":
-        push = -leaf.grad
-plotting.token_matrix(
-    push, ids != 0, tokens=tokens, decimals=3, label="push on the log-prob"
-)
+# **The end token masked out.** A mask made by `ids != pad` removes the one real end token too where padding is the end token. Then nothing pushes on the decision to stop, and the other tokens share its force (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/#break-it)).
 
 # %% [markdown]
-# Nothing pushes on the end tokens any more, and the other tokens share the force among them. The model gets feedback on what it says and none on its decision to stop. The repair is `grpo_lite.completion_mask`, which finds the end by position (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
-#
 # ## Exercises
 #
-# **1. Half and half.** Memory is short, so you send a batch through in two parts, average the two losses, and take one step. When is the gradient the same as that of the whole batch? Try 2 + 2 rows and 3 + 1 rows.
+# **1. By hand.** Two completions of two tokens, $\hat A = +1$ and $-1$, ratios 1.5, 0.9 and 1.1, 0.5, $\epsilon = 0.2$, $\beta = 0$. What is the loss, and which tokens are pushed?
 
-# %%
-four_logps = (
-    torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    - 2
-)
-four_mask = torch.arange(5) < torch.tensor([5, 2, 3, 1])[:, None]
-four_advantages = torch.tensor([1.0, -1.0, 2.0, -2.0], dtype=torch.float64)
-
-# Your turn: the gradient of the whole against the gradient of the average of two parts.
-
-
-# %% tags=["solution", "result-accumulation"]
-def gradient_in_parts(*parts, loss_type="grpo"):
-    leaf = four_logps.clone().requires_grad_()
-    losses = [
-        grpo_lite.grpo_loss(
-            leaf[rows],
-            None,
-            four_advantages[rows],
-            four_mask[rows],
-            loss_type=loss_type,
-        ).loss
-        for rows in parts
-    ]
-    torch.stack(losses).mean().backward()
-    return leaf.grad
-
-
-for loss_type in ("grpo", "bnpo"):
-    whole = gradient_in_parts(slice(0, 4), loss_type=loss_type)
-    for name, parts in {
-        "2 + 2": (slice(0, 2), slice(2, 4)),
-        "3 + 1": (slice(0, 3), slice(3, 4)),
-    }.items():
-        same = torch.allclose(whole, gradient_in_parts(*parts, loss_type=loss_type))
-        print(f"{loss_type}  {name}: same {same}")
+# %% tags=["solution", "result-by-hand"]
+leaf = torch.tensor([[1.5, 0.9], [1.1, 0.5]]).log().requires_grad_()
+both = torch.ones(2, 2, dtype=torch.bool)
+out = grpo_lite.grpo_loss(leaf, torch.zeros(2, 2), torch.tensor([1.0, -1.0]), both)
+out.loss.backward()
+print(f"loss {out.loss:.2f}", 0 - leaf.grad, sep="\n")
 
 # %% [markdown] tags=["solution"]
-# For `grpo`, the mean over rows is the mean of two half means only if the halves have equally many rows. With 3 + 1, the lonely row weighs 1/2 instead of 1/4.
+# | token | ratio $\rho$ | plain $\rho \hat A$ | clipped | the smaller one |
+# |---|---|---|---|---|
+# | completion 1, token 1 | 1.5 | 1.5 | 1.2 | 1.2 |
+# | completion 1, token 2 | 0.9 | 0.9 | 0.9 | 0.9 |
+# | completion 2, token 1 | 1.1 | −1.1 | −1.1 | −1.1 |
+# | completion 2, token 2 | 0.5 | −0.5 | −0.8 | −0.8 |
 #
-# For the means over tokens, equal rows are not enough: the halves would need equally many *tokens*. That is what `num_items_in_batch` of the packaged function is for: with `loss_type="dapo"` every part divides by the token count of the whole, and the parts are added, not averaged.
+# Completion 1 has the mean $(1.2 + 0.9)/2 = 1.05$, completion 2 the mean $(-1.1 - 0.8)/2 = -0.95$. The mean of the two is 0.05, so the loss is −0.05. The two tokens that hit the clip are not pushed.
 
 # %% [markdown]
 # **2. Find the bug.** This loss agrees with ours on the batch below and raises no error. Find the mistake. What, other than the value of the loss, reveals it on the same batch?

@@ -17,7 +17,7 @@
 #
 # This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model.
 #
-# **Minutes:** 20 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
+# **Minutes:** 15 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
 # %% tags=["setup"]
 import sys
@@ -47,19 +47,56 @@ from grpo_lite.training.rollout import evaluate
 plotting.use_site_style()
 torch.set_num_threads(1)  # fastest for a model this small
 
+# %% tags=["setup"]
+# The run of the first picture, by the packaged trainer. Further down a loop of our own does the same.
+base, tokenizer = load_base_model()
+EOS, PAD = tokenizer.eos_token_id, tokenizer.pad_token_id
+problems = make_problems("chain-sum", "train", 2000)
+test_problems = make_problems("chain-sum", "test", 200)
+args = grpo_lite.GRPOConfig(
+    max_steps=25,
+    learning_rate=5e-4,
+    lr_scheduler_type="constant",
+    per_device_train_batch_size=64,
+    num_generations=8,
+    max_completion_length=16,
+    reward_weights=[1.0, 0.0],  # right answers are paid; thinking is watched
+    seed=0,
+    use_cpu=True,  # as our own loop does, also where there is a GPU
+)
+reward_funcs = [accuracy, think_rate]
+packaged = copy.deepcopy(base)
+trainer = grpo_lite.GRPOTrainer(packaged, reward_funcs, args, problems, tokenizer)
+first_run = trainer.train()
+PANELS = {
+    "rewards/accuracy": "right answers (share)",
+    "frac_reward_zero_std": "groups without spread (share)",
+    "entropy": "entropy (nats a token)",
+    "completions/mean_length": "mean length (tokens)",
+}
+
 # %% [markdown]
 # ## The question
 #
 # We can sample a group, score it, turn rewards into advantages, and compute a loss with a gradient. What has to stand around these functions so that a model gets better, and what does a run tell us while it learns?
 #
-# Model and task are those of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): a prompt asks for the last digit of a sum, a completion may write down running sums first, and only the final answer is paid.
+# Here is such a run: model and task of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), 25 updates of 64 completions.
+#
+# **Predict.** Accuracy rises. Which way do the other three curves go: the share of groups without spread, the entropy (how undecided the policy is), and the length?
 
-# %%
-base, tokenizer = load_base_model()
-EOS, PAD = tokenizer.eos_token_id, tokenizer.pad_token_id
-problems = make_problems("chain-sum", "train", 2000)
-test_problems = make_problems("chain-sum", "test", 200)
-problems[:2]
+# %% tags=["drawing"] alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays." caption="A healthy run: more right answers, less entropy, longer completions."
+plotting.lines(
+    range(1, 26),
+    *({"healthy": [record[name] for record in first_run]} for name in PANELS),
+    titles=list(PANELS.values()),
+    xlabel="update",
+    ylabel="",
+)
+
+# %% [markdown]
+# The rest explains the reward. The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
+#
+# By the end of this lesson you have written the loop that makes this run.
 
 # %% [markdown]
 # ## By hand: two prompts, two completions each
@@ -104,25 +141,9 @@ print("probability", after.softmax(dim=1))
 #
 # ## Sample, score, compare
 #
-# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A step takes 64 completions, 8 for each of 8 prompts.
-
-# %%
-args = grpo_lite.GRPOConfig(
-    max_steps=25,
-    learning_rate=5e-4,
-    lr_scheduler_type="constant",
-    per_device_train_batch_size=64,
-    num_generations=8,
-    max_completion_length=16,
-    reward_weights=[1.0, 0.0],  # right answers are paid; thinking is watched
-    seed=0,
-    use_cpu=True,  # as our own loop does, also where there is a GPU
-)
-reward_funcs = [accuracy, think_rate]
-
-# %% [markdown]
+# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A step takes 64 completions, 8 for each of 8 prompts. (The one of this run, `args`, stands in the second fold at the top: learning rate 5e-4, and a right answer is all that is paid.)
+#
 # Three of the four parts of a step need no gradient: sample a group for every prompt, score it, compare within the group. The result is a batch of facts. They do not change, however often we look at them.
-
 
 # %%
 Batch = namedtuple(
@@ -182,7 +203,7 @@ def loss_of(model, batch, args):
 # The **entropy** says how undecided the policy is, in nats a token (the unit of the natural log). We estimate it by the mean of $-\log \pi_\theta$ over tokens that $\pi_\theta$ itself has drawn. At 0 every token is certain, and all completions of a prompt are the same.
 
 
-# %%
+# %% tags=["detail"]
 def describe(batch, args):
     lengths = batch.mask.sum(dim=1).float()
     groups = batch.rewards.view(-1, args.num_generations)
@@ -260,11 +281,7 @@ for num_iterations in (1, 2):
     assert not torch.equal(mine.lm_head.weight, base.lm_head.weight.double())
 
 # %% [markdown]
-# The trainer adds what a long run needs: a reference, prompts of any length, gradient accumulation, a schedule, checkpoints, several processes ([how to use it](../docs/training.md)). Here we stay with our own loop, because every line of it can be reached and broken.
-#
-# ## A healthy run
-#
-# **Predict.** 25 updates of 64 completions. Which of the metrics will rise, and which will fall?
+# The trainer adds what a long run needs: a reference, prompts of any length, gradient accumulation, a schedule, checkpoints, several processes ([how to use it](../docs/training.md)). Here we stay with our own loop, because every line of it can be reached and broken. It makes the run of the picture:
 
 
 # %%
@@ -274,32 +291,20 @@ def run(args=args, loss_of=loss_of):
 
 
 model, healthy = run()
-
-
-# %% tags=["drawing"] alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays." caption="A healthy run: more right answers, less entropy, longer completions."
-PANELS = {
-    "rewards/accuracy": "right answers (share)",
-    "frac_reward_zero_std": "groups without spread (share)",
-    "entropy": "entropy (nats a token)",
-    "completions/mean_length": "mean length (tokens)",
-}
-plotting.lines(
-    range(1, 26),
-    *({"healthy": [record[name] for record in healthy]} for name in PANELS),
-    titles=list(PANELS.values()),
-    xlabel="update",
-    ylabel="",
-)
+print("update   ", *(f"{i + 1:5}" for i in range(0, 25, 6)))
+for name, history in (("our loop ", healthy), ("packaged ", first_run)):
+    print(name, *(f"{record['reward']:.3f}" for record in history[::6]))
 
 # %% [markdown]
-# The rest explains the reward. The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
-#
 # ## Greedy decoding
 #
-# On held-out problems one can sample, as in training, or take the most likely token every time: **greedy** decoding, without chance. As a plain loop, reading everything again for each token:
+# On held-out problems one can sample, as in training, or take the most likely token every time: **greedy** decoding, without chance (`grpo_lite.greedy_decode`).
+
+# %% [markdown] tags=["detail"]
+# As a plain loop, reading everything again for each token:
 
 
-# %% tags=["define-greedy_decode"]
+# %% tags=["detail", "define-greedy_decode"]
 @torch.no_grad()
 def greedy_decode(
     model, prompt_ids, *, max_new_tokens, eos_token_id, pad_token_id, prompt_mask=None
@@ -323,7 +328,7 @@ def greedy_decode(
     return grpo_lite.Completions(*map(torch.stack, zip(*columns, strict=True), [1] * 3))
 
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # The packaged function reads only what is new. The tokens, the mask and the log-probs are the same, with padded prompts too, and there is no gradient.
 
 # %% tags=["same-greedy_decode"] caption="tokens, mask and log-probs for 7 prompts of unequal length"
@@ -357,25 +362,7 @@ print("trained", held_out(model))
 #
 # ## More than one update a batch
 #
-# Long completions are slow to sample, so one would like to use each batch several times, say $\mu = 4$. In the loop only the number of turns changes. What makes it sound is that `roll_out` has **stored** the log-probs at which the tokens were drawn.
-#
-# **Predict.** Suppose the old log-probs were computed again before each update, with the policy as it is then. What would the ratios be?
-
-
-# %%
-def with_fresh_old_logps(model, batch, args):
-    logps = logps_of(model, batch, args)
-    old_logps = logps.detach()  # the policy of this moment, not the one that sampled
-    return grpo_lite.grpo_loss(logps, old_logps, batch.advantages, batch.mask)
-
-
-four = replace(args, num_iterations=4, max_steps=4)
-for name, function in (("stored", loss_of), ("fresh ", with_fresh_old_logps)):
-    _, history = run(four, loss_of=function)
-    print(name, "clip fraction", [f"{r['clip_fraction']:.2f}" for r in history])
-
-# %% [markdown]
-# With stored log-probs the loss sees how far the policy has moved, and the clip switches off more tokens at each update. With fresh ones every ratio is 1: the policy is compared with itself, and the clip never acts. How that ends is shown in lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/).
+# With $\mu > 1$ only the number of turns of the inner loop changes. What makes it sound is that `roll_out` has **stored** the log-probs at which the tokens were drawn: computed again before each update, every ratio would be 1, and the clip would never act. How that ends is shown in lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/).
 
 # %% [markdown]
 # **Check yourself.** Steps of 64 completions, $\mu = 4$, `max_steps=24`. How many completions will the run sample?
@@ -390,7 +377,6 @@ for name, function in (("stored", loss_of), ("fresh ", with_fresh_old_logps)):
 # A large batch is sent through the model in parts, **micro-batches**, whose gradients add up in `.grad` before the one step. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it is multiplied by the part's share of the whole. Share of what?
 #
 # Two groups written by hand. In the first, two completions answer straight and two think, one right and one wrong of each kind. In the second, all four are wrong.
-
 
 # %% tags=["result-fixed-batch"]
 texts = ["<answer>7</answer>", "<answer>4</answer>"]
@@ -429,7 +415,7 @@ for loss_type in ("grpo", "bnpo"):
     print(f"  of the average {naive.norm():.4f}  error {error:.4f}")
 
 # %% [markdown]
-# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28. With half of the weight, each of its tokens counts 1.75 times as much as it should, and each token of the long part 0.7 times. The norms give it away: the average *is* the gradient of `"grpo"`, because within each part all completions are equally long. One has asked for one method and got another, without an error.
+# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28 and the long one 20. Half of the weight is that of 14 tokens, so each token of the short part counts $14/8 = 1.75$ times as much as it should, and each token of the long part $14/20 = 0.7$ times. The norms give it away: the average *is* the gradient of `"grpo"`, because within each part all completions are equally long. One has asked for one method and got another, without an error.
 #
 # The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` has the count built in: each part divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added.
 

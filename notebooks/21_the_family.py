@@ -319,7 +319,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) is for.
+# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` is for, further down.
 #
 # **Try it.** Put any two beside each other. **The goal:** find two names for one and the same loss.
 #
@@ -333,9 +333,21 @@ plotting.lines(
 # <details class="wrong"><summary>Bad completions are pushed less, for they have the higher temperature</summary>The temperature bends the curve further out. At ratio 1 the slope is 1 for every temperature.</details>
 
 # %% [markdown]
-# ## The ratio
+# ## One ratio for a whole completion
 #
-# The third part. Up to here every token had a ratio of its own. **GSPO** ([arXiv:2507.18071](https://arxiv.org/abs/2507.18071)) argues that the reward is for the whole completion, so the ratio should be too: the exp of the *mean* log-ratio, one number a completion, and the clip acts on whole completions.
+# The third part. Up to here every token had a ratio of its own. **GSPO** ([arXiv:2507.18071](https://arxiv.org/abs/2507.18071)) argues that the reward is for the whole completion, so the ratio should be too: the exp of the *mean* log-ratio, which is the geometric mean of the token ratios, one number a completion. The clip then acts on whole completions. (Counting whole completions for another policy would take the *product* of the token ratios, which explodes or vanishes with the length. Token ratios and their geometric mean are two ways around it.)
+#
+# By hand, for four tokens with ratios 1.5, 1.0, 0.9 and 0.8: their product is 1.08, and its fourth root is 1.0194.
+
+# %% tags=["result-sequence-ratio"]
+token_ratios = torch.tensor([[1.5, 1.0, 0.9, 0.8]])
+even = torch.zeros(1, 4)
+for level in ("token", "sequence"):
+    four = grpo_lite.importance_ratio(token_ratios.log(), even, level=level)
+    print(f"{level:9}", four.numpy().round(4))
+
+# %% [markdown]
+# Token by token, with $\hat A = +1$, the first of the four is clipped. As a sequence nothing is: up and down nearly cancel. Now our batch:
 
 # %% tags=["result-gspo"]
 print(grpo_lite.importance_ratio(logps, old_logps, mask, level="sequence"))
@@ -343,7 +355,32 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 
 # %% [markdown]
 # The short completion is past 1.2 as a whole, so both its tokens are silent. The long one is not below 0.8, so all five are pushed, also the one that had moved a lot, and all by the same amount. (The mean of many log-ratios moves little, so the paper's own range is far narrower, 3e-4 and 4e-4. Here it stays 0.2, to compare.)
+
+# %% [markdown]
+# > **At scale: who samples.** Large systems sample with weights that are some updates old, and ratios leave 1 at the first update ([how they live with it](../docs/questions.md#stale)). In a mixture of experts, sampler and trainer may send the same token to other experts, so that a log-prob jumps although nothing was learned; routing replay makes the trainer take the sampler's choice ([how](../docs/questions.md#experts)). The sequence ratio was made against the same trouble.
 #
+# ## A cap for bad tokens
+#
+# PPO's clip leaves the way back without a speed limit. For $\hat A < 0$ and a ratio of 10, the gradient is −10: one token outshouts the batch. Dual-clip PPO ([arXiv:1912.09729](https://arxiv.org/abs/1912.09729)) caps the ratio at a constant, here $\delta$, before it is multiplied; [INTELLECT-2 (arXiv:2505.07291)](https://arxiv.org/abs/2505.07291) does so in GRPO. Beyond $\delta$ the gradient is 0. For $\hat A > 0$ nothing changes, as long as $\delta$ is above $1 + \epsilon$. Beside it, the upper border that DAPO raises:
+
+
+# %% tags=["result-refinements"]
+def one_token(ratio, advantage, **settings):
+    logp = torch.tensor([[ratio]]).log().requires_grad_()
+    rho = grpo_lite.importance_ratio(logp, torch.zeros(1, 1))
+    gain = grpo_lite.clipped_surrogate(rho, torch.tensor([advantage]), **settings)
+    (gradient,) = torch.autograd.grad(gain.sum(), logp)
+    print(f"objective {gain.item():.2f}  gradient {gradient.item() + 0.0:.2f}")
+
+
+print("A = +1, ratio 1.25  eps_high None, 0.28")
+for high in (None, 0.28):
+    one_token(1.25, 1.0, epsilon_high=high)
+print("A = -1, ratio 10    delta None, 4")
+for delta in (None, 4.0):
+    one_token(10.0, -1.0, delta=delta)
+
+# %% [markdown]
 # ## The table
 #
 # > The loss of an algorithm is a ratio, an objective and an average.

@@ -196,13 +196,13 @@ class TestRatio:
                 (10.0, -1.0, {"delta": 4.0}),
             )
         ]
-        numbers_shown = shown("ratio_and_clipping", "refinements")
+        numbers_shown = shown("the_family", "refinements")
         assert [numbers_shown[i] for i in (3, 5, 10, 12)] == pytest.approx(objective)
 
     def test_sequence_ratio(self):
         ratios = torch.tensor([[1.5, 1.0, 0.9, 0.8]])
         sequence = gl.importance_ratio(ratios.log(), torch.zeros(1, 4), level="sequence")
-        assert_shown("ratio_and_clipping", "sequence-ratio", ratios, sequence)
+        assert_shown("the_family", "sequence-ratio", ratios, sequence)
 
 
 class TestLoss:

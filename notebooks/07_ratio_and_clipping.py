@@ -338,7 +338,7 @@ advantages = grpo_lite.group_advantages(rewards, 64)
 old_logps = grpo_lite.token_logps(start.expand(64, -1, -1), ids)
 
 # %% [markdown]
-# Each step records the share of tokens that the clip has switched off, the smallest and the largest ratio, and the expected reward of the policy. That one is exact: a sum over all ascending pairs. (An optimiser minimises, so it gets minus the objective.)
+# Each step records the share of tokens that the clip has switched off, called the **clip fraction**, the smallest and the largest ratio, and the expected reward of the policy. That one is exact: a sum over all ascending pairs. (An optimiser minimises, so it gets minus the objective.)
 
 
 # %%
@@ -387,7 +387,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The **clip fraction** is the share of tokens whose gradient is switched off. It wakes up when the first ratios cross the border, and soon a large part of the batch has nothing more to say. That is the clip doing its work: the samples are used up.
+# The clip fraction wakes up when the first ratios cross the border, and soon a large part of the batch has nothing more to say. That is the clip doing its work: the samples are used up.
 #
 # Here are the smallest and the largest ratio and the expected reward, with the clip and without.
 #
@@ -411,10 +411,10 @@ for step in (0, 4, 8, 16, 24):
 # Further away is not worse here: without the clip the policy ended higher in 30 of 30 draws of 64 completions and in 25 of 30 of four. The world is small and forgiving: 24 logits, 24 small steps. Where a clip that never acts [ruins a run](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/#run-f), lesson When a run is sick shows, with eight updates on each batch. So $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
 
 # %% [markdown]
-# **Check yourself.** A run takes four steps on each batch, with $\epsilon = 0.2$ and no KL penalty. After 1,000 batches, how far can the probability of a token be from where it was before training?
+# **Check yourself.** A run takes four steps on each batch, with $\epsilon = 0.2$ and nothing else to hold the policy. After 1,000 batches, how far can the probability of a token be from where it was before training?
 #
 # <details class="wrong"><summary>20% at most</summary>The ratio measures from the old policy, and that is another one with every batch. The model before training is the reference, and it never enters the ratio.</details>
-# <details class="right"><summary>Any distance</summary>With every new batch the range starts again around the policy of that moment. Staying near the start is the job of the KL penalty.</details>
+# <details class="right"><summary>Any distance</summary>With every new batch the range starts again around the policy of that moment. Staying near the start is the job of the leash, in the lesson after this one.</details>
 # <details class="wrong"><summary>20% for each batch at most</summary>The clip is no wall: above, ratios left the range within a single batch.</details>
 
 # %% [markdown]

@@ -281,7 +281,7 @@ for num_iterations in (1, 2):
     assert not torch.equal(mine.lm_head.weight, base.lm_head.weight.double())
 
 # %% [markdown]
-# The trainer adds what a long run needs: a reference, prompts of any length, gradient accumulation, a schedule, checkpoints, several processes ([how to use it](../docs/training.md)). Here we stay with our own loop, because every line of it can be reached and broken. It makes the run of the picture:
+# The trainer adds what a long run needs: a reference, prompts of any length, batches in parts, a schedule, checkpoints, several processes ([how to use it](../docs/training.md)). Here we stay with our own loop, because every line of it can be reached and broken. It makes the run of the picture:
 
 
 # %%

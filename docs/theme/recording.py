@@ -18,7 +18,7 @@ from grpo_lite.training.rollout import Group, sample_groups
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "grpo_lite" / "data" / "recording.json"
-LESSON = ROOT / "notebooks" / "00_watch_it_learn.py"
+(LESSON,) = (ROOT / "notebooks").glob("*_watch_it_learn.py")
 ROW = {"prompt": "3+9+4+1=", "ground_truth": "7"}
 REWARDS = [accuracy, think_rate]
 PASSES = 3

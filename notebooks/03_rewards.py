@@ -17,7 +17,7 @@
 #
 # A reward is a plain function: it reads a completion and returns a number. It is the only place where you say what you want, and the model will take you at your word.
 #
-# **Minutes:** 15 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** `grpo_lite.length_reward`, `grpo_lite.format_reward`, `grpo_lite.boxed_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`
+# **Minutes:** 20 · **Needs:** [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) · **Gives:** `grpo_lite.length_reward`, `grpo_lite.format_reward`, `grpo_lite.boxed_reward`, `grpo_lite.score_completions`, `grpo_lite.combine_rewards`
 
 # %% tags=["setup"]
 import sys

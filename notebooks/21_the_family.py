@@ -17,7 +17,7 @@
 #
 # Dr. GRPO, DAPO, GSPO, CISPO, SAPO and a few more: each came with a paper and a notation of its own. Side by side they are one loss with three parts that can be exchanged.
 #
-# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.aggregate`, `grpo_lite.cispo_objective`, `grpo_lite.sapo_objective`, `grpo_lite.vespo_objective`, `grpo_lite.gmpo_objective`, and the options around them
+# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.aggregate`, `grpo_lite.cispo_objective`, `grpo_lite.sapo_objective`, `grpo_lite.vespo_objective`, `grpo_lite.gmpo_objective`, and the options around them
 
 # %% tags=["setup"]
 import sys

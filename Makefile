@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework student-notebooks mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework gradescope student-notebooks mutants check clean
 
 install: .venv/installed
 
@@ -118,6 +118,10 @@ recording: install
 # The curves of the diagnosis game, from the lesson's own code and seeds.
 sick-runs: install
 	$(BIN)/python docs/theme/sick_runs.py
+
+# A zip for Gradescope of each assignment: build/gradescope/.
+gradescope: install
+	$(BIN)/python coursework/bundle.py build/gradescope --variant $(VARIANT)
 
 # The lessons without solutions, outputs and what they build: build/student/.
 student-notebooks: install

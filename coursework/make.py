@@ -86,6 +86,8 @@ def fill(template: str, assignment: Path, given: dict) -> str:
 
 def write(variant: str, target: Path, teacher: bool = False) -> None:
     """Write the assignments of a variant into a folder that does not hold them yet."""
+    if not teacher:
+        shutil.copytree(HERE / "everybody", target, dirs_exist_ok=True)
     for assignment in assignments():
         folder = target / assignment.name
         if folder.exists():

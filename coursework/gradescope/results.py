@@ -1,0 +1,36 @@
+"""Check one hand-in and write what Gradescope reads: `python results.py SUBMISSION RESULTS`."""
+
+import json
+import sys
+from pathlib import Path
+
+KIT = Path(__file__).resolve().parent / "kit"
+sys.path.insert(0, str(KIT))
+
+
+def main(submission: Path, results: Path) -> None:
+    """Write results.json, an entry a check."""
+    import check
+
+    given = json.loads((KIT / "variant.json").read_text(encoding="utf-8"))
+    handed_in = sorted(submission.rglob("solution.py"))
+    if handed_in:
+        found = check.examine(handed_in[0], KIT, given["problems"], given["seconds"])
+    else:
+        why = "no solution.py was handed in"
+        found = [check.Result(p, name, 0, of, why) for p, own in given["problems"].items() for name, of in own.items()]
+    tests = [
+        {
+            "name": f"{result.problem} {result.check.replace('_', ' ')}",
+            "score": result.points,
+            "max_score": result.of,
+            "output": result.why or "right",
+        }
+        for result in found
+    ]
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "results.json").write_text(json.dumps({"tests": tests}, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -119,6 +119,17 @@ recording: install
 sick-runs: install
 	$(BIN)/python docs/theme/sick_runs.py
 
+# The assignments as a variant draws them: build/coursework/VARIANT/student, and teacher with solutions and hidden checks.
+VARIANT ?= 2027-spring
+assignment: install
+	rm -rf build/coursework/$(VARIANT)
+	$(BIN)/python coursework/make.py build/coursework/$(VARIANT)/student --variant $(VARIANT)
+	$(BIN)/python coursework/make.py build/coursework/$(VARIANT)/teacher --variant $(VARIANT) --teacher
+
+# All bundles, and every reference, stub and wrong solution through all checks.
+coursework: assignment gradescope student-notebooks
+	$(BIN)/python -m pytest -q -n 2 tests/test_coursework.py tests/test_course_ways.py tests/test_student_notebooks.py
+
 # A zip for Gradescope of each assignment: build/gradescope/.
 gradescope: install
 	$(BIN)/python coursework/bundle.py build/gradescope --variant $(VARIANT)

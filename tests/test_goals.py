@@ -45,7 +45,9 @@ REACHED = {
     ("kl", "opposite"): [f'{{ policy: {HALF_E}, view: "gradient" }}'],
     ("loss", "eight"): ["{ lengths: [1, 8, 4] }"],
     ("loss", "fair"): ["{ lengths: [4, 4, 4] }"],
-    ("loss", "most"): [f'{{ lengths: [2, 8, 2], lossType: "{name}" }}' for name in ("bnpo", "dr_grpo", "dapo", "luspo")],
+    ("loss", "most"): [
+        f'{{ lengths: [2, 8, 2], lossType: "{name}" }}' for name in ("bnpo", "dr_grpo", "dapo", "luspo")
+    ],
     ("loss", "half"): ['{ lengths: [2, 6, 4], lossType: "dr_grpo" }'],
     ("policy", "fast"): [run(20, rate=1), run(60, rate=1), run(20, mu=4, size="32")],
     ("policy", "clip"): [run(5, mu=4)],
@@ -59,7 +61,10 @@ REACHED = {
 }
 MISSED = {
     ("group", "relative"): ["{ rewards: [0.75, 1, 1, 1, 1, 1, 1, 1] }", "{ rewards: Array(8).fill(1) }"],
-    ("group", "lone"): ['{ rewards: [1, 0, 0, 0, 0, 0, 0, 0], scale: "none" }', "{ rewards: [1, 1, 0, 0, 0, 0, 0, 0] }"],
+    ("group", "lone"): [
+        '{ rewards: [1, 0, 0, 0, 0, 0, 0, 0], scale: "none" }',
+        "{ rewards: [1, 1, 0, 0, 0, 0, 0, 0] }",
+    ],
     ("group", "close"): [
         "{ rewards: [0.75, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6] }",
         '{ rewards: [0.65, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6], scale: "none" }',

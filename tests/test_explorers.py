@@ -535,9 +535,7 @@ def test_nothing_shifts_and_every_target_is_large(explore, width):
     assert targets.count() > 60
     for box in targets.evaluate_all("all => all.map((one) => one.getBoundingClientRect())"):
         assert min(box["width"], box["height"]) >= 43.5
-    spill = (
-        "all => all.filter((text) => text.getBoundingClientRect().right > innerWidth - 16).map((t) => t.textContent)"
-    )
+    spill = "all => all.filter((text) => text.getBoundingClientRect().right > innerWidth - 8).map((t) => t.textContent)"
     assert explore.locator(".explorer text").evaluate_all(spill) == []
 
 

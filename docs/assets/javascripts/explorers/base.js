@@ -73,9 +73,8 @@ export class Explorer extends HTMLElement {
   }
 
   resized() {
-    if (this.clientWidth === this.width) return;
+    if (this.clientWidth !== this.width) this.set({}, false, false);
     this.width = this.clientWidth;
-    this.set({}, false, false);
   }
 
   // Change something, and show it. What a page or a link begins with is no move of the reader.

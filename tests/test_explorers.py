@@ -10,7 +10,7 @@ import torch
 import grpo_lite
 from grpo_lite.algorithms import ALGORITHMS
 from helpers.built import ROOT
-from helpers.explorers import SHIFT, TAGS, assert_same, mount_all, real, sentence, tab_to, uniform
+from helpers.explorers import SHIFT, TAGS, assert_same, mount_all, real, sentence, tab_to, uniform, until
 from helpers.formulas import chances
 from helpers.small_site import SOUND, small_project, strict_build, text_cell
 
@@ -442,7 +442,7 @@ def test_a_link_opens_an_explorer_as_it_was_left_and_reaches_nothing(explore):
     host.locator(".explorer-sentence").wait_for()
     assert host.evaluate("host => host.state") == {"sign": "-1", "ratio": 1.5, "low": 0.2, "high": 0.4}
     assert host.locator(".met").count() == 0
-    explore.wait_for_function("document.querySelector('clip-explorer').getBoundingClientRect().top < 200")
+    until(explore, "document.querySelector('clip-explorer').getBoundingClientRect().top < 200")
     host.get_by_role("radio", name="+1").check()
     assert host.locator(".met").count() == 1
 

@@ -11,7 +11,7 @@ import grpo_lite
 from grpo_lite.tasks import BASE_MODEL, RECIPE, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training.rollout import evaluate
 from helpers.built import ROOT
-from helpers.explorers import assert_same, mount_all, real, sentence, tab_to
+from helpers.explorers import assert_same, mount_all, real, sentence, tab_to, until
 from helpers.formulas import chances
 from helpers.tasks import traced
 
@@ -159,7 +159,7 @@ say = partial(sentence, tag="model-explorer")
 
 def written(explorer):
     """Wait until the worker has written the groups."""
-    explorer.page.wait_for_function("!document.querySelector('model-explorer').state.writing")
+    until(explorer.page, "!document.querySelector('model-explorer').state.writing")
 
 
 def sample(explorer):

@@ -10,7 +10,7 @@ import torch
 import grpo_lite
 from grpo_lite.algorithms import ALGORITHMS
 from helpers.built import ROOT
-from helpers.explorers import SHIFT, TAGS, assert_same, real, sentence, tab_to, uniform
+from helpers.explorers import SHIFT, TAGS, assert_same, mount_all, real, sentence, tab_to, uniform, until
 from helpers.formulas import chances
 from helpers.small_site import SOUND, small_project, strict_build, text_cell
 
@@ -270,22 +270,49 @@ def test_clip_range_moves_by_keyboard_and_by_mouse(explore):
 @pytest.mark.site
 def test_kl_shows_what_the_package_gives(explore):
     knob(explore, "Probability of token b under the policy").press("PageUp")
-    names = [[f"Probability of token {token} under the {who}" for token in "abcde"] for who in ("policy", "reference")]
-    probs, ref_probs = torch.tensor(
-        [[float(knob(explore, name).get_attribute("aria-valuenow")) for name in row] for row in names]
-    )
+    names = [f"Probability of token {token} under the policy" for token in "abcde"]
+    probs = torch.tensor([float(knob(explore, name).get_attribute("aria-valuenow")) for name in names])
+    ref_probs = torch.tensor(explore.locator("kl-explorer").evaluate("host => host.state.reference"))
     logps, ref_logps = probs.log(), ref_probs.log()
     text = sentence(explore, "kl-explorer")
     both = [float(number) for number in re.findall(r"is (\d\.\d+)", text)]
     ours = [(probs * (logps - ref_logps)).sum().item(), (ref_probs * (ref_logps - logps)).sum().item()]
     assert both == pytest.approx(ours, abs=2e-3)
+    picture = explore.get_by_role("img", name="k1: drawn mean")
     for name in ("k1", "k2", "k3"):
         estimate = getattr(grpo_lite, f"kl_{name}")(logps, ref_logps)
         middle = (probs * estimate).sum()
         spread = (probs * (estimate - middle) ** 2).sum().sqrt()
-        label = explore.locator(f"kl-explorer svg[aria-label^={name}]").get_attribute("aria-label")
-        shown = re.search(r"exact mean (\S+), spread (\S+)\.", label)
-        assert [real(x) for x in shown.groups()] == pytest.approx([middle.item(), spread.item()], abs=0.008)
+        told = re.search(rf"{name}: [^;]+; exact mean (\S+), spread (\S+)\.", picture.get_attribute("aria-label"))
+        row = explore.locator("kl-explorer tr", has_text=name).locator("td").all_text_contents()
+        for shown in (told.groups(), row[2:]):
+            assert [real(x) for x in shown] == pytest.approx([middle.item(), spread.item()], abs=0.008)
+
+
+@pytest.mark.site
+def test_kl_has_a_tab_for_values_and_one_for_gradients(explore):
+    host = explore.locator("kl-explorer")
+    value, gradient = (host.get_by_role("tab", name=name) for name in ("Value", "Gradient"))
+    assert host.get_by_role("tabpanel").count() == 1
+    value.focus()
+    explore.keyboard.press("ArrowRight")
+    assert gradient.evaluate("tab => tab === document.activeElement")
+    assert [tab.get_attribute("aria-selected") for tab in (value, gradient)] == ["false", "true"]
+    assert not host.get_by_role("button", name="Draw 1", exact=True).is_visible()
+    for name in ("k1", "k2", "k3"):
+        host.get_by_role("radio", name=name).check()
+        label = host.get_by_role("img", name=f"{name}. Token a").get_attribute("aria-label")
+        shown = [[real(x) for x in pair] for pair in re.findall(r"Token .: (\S+), exact KL (\S+)\.", label)]
+        policy, reference = host.evaluate("({ state }) => [state.policy, state.reference]")
+        theta = torch.tensor(policy, dtype=torch.float64).log().requires_grad_()
+        logps, ref_logps = theta.log_softmax(0), torch.tensor(reference, dtype=torch.float64).log()
+        estimate = getattr(grpo_lite, f"kl_{name}")(logps, ref_logps)
+        ours = torch.autograd.grad((logps.exp().detach() * estimate).sum(), theta, retain_graph=True)[0]
+        exact = torch.autograd.grad((logps.exp() * (logps - ref_logps)).sum(), theta)[0]
+        torch.testing.assert_close(torch.tensor(shown).double(), torch.stack([ours, exact]).T, atol=0.00051, rtol=0)
+    gradient.press("Home")
+    assert value.evaluate("tab => tab === document.activeElement")
+    assert host.get_by_role("button", name="Draw 1", exact=True).is_visible()
 
 
 @pytest.mark.site
@@ -312,18 +339,19 @@ def test_kl_draws_more_tokens_and_starts_again(explore):
 
     start = count()
     explore.get_by_role("button", name="Draw 1", exact=True).click()
-    explore.get_by_role("button", name="Draw 100").click()
+    hundred = explore.get_by_role("button", name="Draw 100", exact=True)
+    hundred.click()
     assert count() == start + 101
     dots = explore.locator("kl-explorer path.samples").first
     assert dots.get_attribute("d").count("M") == start + 101
     for _ in range(5):
-        explore.get_by_role("button", name="Draw 100").click()
+        hundred.click()
     assert count() == 500
     first = dots.get_attribute("d")
     explore.get_by_role("button", name="Again", exact=True).click()
     assert count() == 0
     for _ in range(5):
-        explore.get_by_role("button", name="Draw 100").click()
+        hundred.click()
     assert dots.get_attribute("d").count("M") == 500
     assert dots.get_attribute("d") != first
 
@@ -357,12 +385,108 @@ def test_reset_leads_back_to_the_start(explore, tag):
     host.get_by_role("slider").first.press("ArrowRight")
     for button in host.get_by_role("button").all()[:2]:
         button.click()
+    host.evaluate("(host) => clearTimeout(host.timer)")  # of the moves of a step
     for slider in host.get_by_role("slider").all():
         slider.press("ArrowRight")
     assert host.evaluate("host => JSON.stringify(host.state)") != start
     host.get_by_role("button", name="Reset").click()
     assert host.evaluate("host => JSON.stringify(host.state)") == start
     assert host.evaluate("host => JSON.stringify(host.constructor.start)") == start
+
+
+# Goals and links
+
+
+@pytest.mark.site
+def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleared(explore):
+    host = explore.locator("clip-explorer")
+    goals = host.get_by_role("list", name="Goals").get_by_role("listitem")
+    assert [goal.get_attribute("class") or "" for goal in goals.all()] == [""] * 4
+    note = host.get_by_role("status")
+    assert note.text_content() == ""
+    third = host.get_by_role("button", name="Show me goal 3")
+    third.click()
+    assert third.get_attribute("aria-expanded") == "true"
+    assert "Choose +1 and move the ratio below 0.8" in note.text_content()
+    third.click()
+    assert note.text_content() == ""
+    host.get_by_role("slider", name="Ratio", exact=True).fill("1.5")
+    assert goals.first.text_content() == "Make the gradient of a good answer vanish.(reached)"
+    assert "Nothing pushes it further" in note.text_content()
+    host.get_by_role("slider", name="Ratio", exact=True).fill("1")
+    explore.reload()
+    mount_all(explore)
+    assert goals.first.text_content().endswith("(reached)")
+    assert goals.nth(1).text_content().endswith("vanish.")
+    assert note.text_content() == ""
+    host.get_by_role("button", name="Clear the ticks").click()
+    assert not goals.first.text_content().endswith("(reached)")
+    assert not host.get_by_role("button", name="Clear the ticks").is_visible()
+    explore.reload()
+    mount_all(explore)
+    assert not goals.first.text_content().endswith("(reached)")
+
+
+@pytest.mark.site
+def test_a_link_opens_an_explorer_as_it_was_left_and_reaches_nothing(explore):
+    explore.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    host = explore.locator("clip-explorer")
+    host.get_by_role("slider", name="Ratio", exact=True).fill("1.5")
+    host.get_by_role("button", name="Clear the ticks").click()
+    host.get_by_role("button", name="Link to this").click()
+    host.get_by_role("button", name="Link copied").wait_for()
+    link = explore.evaluate("navigator.clipboard.readText()")
+    assert link.endswith("explore/?ratio=1.5#clip")
+    explore.goto("about:blank")
+    explore.goto(link.replace("#", "&sign=-1&low=7&high=0.4&gone=1#"))
+    host.locator(".explorer-sentence").wait_for()
+    assert host.evaluate("host => host.state") == {"sign": "-1", "ratio": 1.5, "low": 0.2, "high": 0.4}
+    assert host.locator(".met").count() == 0
+    until(explore, "document.querySelector('clip-explorer').getBoundingClientRect().top < 200")
+    host.get_by_role("radio", name="+1").check()
+    assert host.locator(".met").count() == 1
+
+
+@pytest.mark.site
+def test_links_of_the_pages_say_what_their_explorer_understands(explore):
+    """Each `explore.md?...#name`: all of it is heeded, and it opens something else than the start."""
+    found = {}
+    for path in ROOT.glob("docs/**/*.md"):
+        for link in re.findall(r"explore\.md\?([^)#]+)#(\w+)\)", path.read_text()):
+            found.setdefault(link, path.name)
+    assert list(found.values()).count("questions.md") >= 6
+    opened = """([search, name]) => {
+      history.replaceState(null, "", `?${search}#${name}`);
+      const host = document.body.appendChild(document.createElement(`${name}-explorer`));
+      const link = host.link().split("?")[1]?.split("#")[0];
+      host.remove();
+      return link;
+    }"""
+    for search, name in found:
+        link = explore.evaluate(opened, [search, name])
+        assert link is not None, (search, name)
+        assert set(link.split("&")) == set(search.replace("&amp;", "&").split("&")), (search, name)
+
+
+@pytest.mark.site
+def test_a_button_glides_unless_the_reader_wants_no_motion(explore):
+    heights = """host => new Promise((done) => {
+      const seen = [];
+      [...host.querySelectorAll("button")].find((one) => one.textContent === "One right of eight").click();
+      const look = () => {
+        seen.push(Number(host.querySelector("rect.positive").getAttribute("height")));
+        if (seen.length < 40) requestAnimationFrame(look);
+        else done(seen);
+      };
+      look();
+    })"""
+    host = explore.locator("group-explorer")
+    seen = host.evaluate(heights)
+    assert len({round(height, 1) for height in seen}) > 3
+    assert host.locator("rect.ghost").count() == 8
+    host.get_by_role("button", name="Reset").click()
+    explore.emulate_media(reduced_motion="reduce")
+    assert len(set(host.evaluate(heights))) == 1
 
 
 # Manners
@@ -401,15 +525,17 @@ def test_a_page_loads_the_explorers_that_it_shows_and_no_other(page):
 def test_nothing_shifts_and_every_target_is_large(explore, width):
     explore.set_viewport_size({"width": width, "height": 900})
     explore.reload(wait_until="networkidle")
+    for tag in TAGS:  # they stand where they come into view
+        explore.locator(tag).evaluate("host => host.scrollIntoView()")
+        explore.locator(f"{tag}.explorer").wait_for()
+    explore.wait_for_timeout(200)
     shift = explore.evaluate(SHIFT)
     assert shift < 0.01
-    targets = explore.locator(".explorer :is(button, fieldset label, input[type=range], .target)")
-    assert targets.count() > 40
+    targets = explore.locator(".explorer :is(button, fieldset label, input[type=range], .target):visible")
+    assert targets.count() > 60
     for box in targets.evaluate_all("all => all.map((one) => one.getBoundingClientRect())"):
-        assert min(box["width"], box["height"]) >= 24
-    spill = (
-        "all => all.filter((text) => text.getBoundingClientRect().right > innerWidth - 16).map((t) => t.textContent)"
-    )
+        assert min(box["width"], box["height"]) >= 43.5
+    spill = "all => all.filter((text) => text.getBoundingClientRect().right > innerWidth - 8).map((t) => t.textContent)"
     assert explore.locator(".explorer text").evaluate_all(spill) == []
 
 
@@ -440,6 +566,7 @@ def test_both_colour_schemes_reach_the_pictures(both_schemes):
     inks = []
     for tab in both_schemes:
         tab.goto("explore/")
+        mount_all(tab)
         for selector in ("kl-explorer rect.policy", "kl-explorer rect.reference", "clip-explorer circle.positive"):
             tab.locator(selector).first.wait_for()
             inks.append(tab.evaluate(FILL, selector))

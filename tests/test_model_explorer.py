@@ -11,8 +11,9 @@ import grpo_lite
 from grpo_lite.tasks import BASE_MODEL, RECIPE, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training.rollout import evaluate
 from helpers.built import ROOT
-from helpers.explorers import assert_same, real, sentence, tab_to
+from helpers.explorers import assert_same, mount_all, real, sentence, tab_to, until
 from helpers.formulas import chances
+from helpers.tasks import traced
 
 NAMES = ("base", "trained")
 FILES = {name: ROOT / f"docs/assets/models/{name}.safetensors" for name in NAMES}
@@ -142,7 +143,7 @@ def asked(page):
 def explorer(page, asked):
     """The explorer, nothing loaded yet."""
     page.goto("explore/", wait_until="networkidle")
-    page.locator("model-explorer.explorer").wait_for()
+    mount_all(page)
     return page.locator("model-explorer")
 
 
@@ -156,9 +157,19 @@ def loaded(explorer):
 say = partial(sentence, tag="model-explorer")
 
 
+def written(explorer):
+    """Wait until the worker has written the groups."""
+    until(explorer.page, "!document.querySelector('model-explorer').state.writing")
+
+
+def sample(explorer):
+    explorer.get_by_role("button", name="Sample a group").click()
+    written(explorer)
+
+
 def write(explorer, prompt):
     explorer.get_by_role("textbox", name="Sum").fill(prompt)
-    explorer.get_by_role("button", name="Sample a group").click()
+    sample(explorer)
 
 
 def shown(explorer, name):
@@ -189,7 +200,7 @@ def test_nothing_is_loaded_before_it_is_asked_for(page, explorer, asked):
 @pytest.mark.site
 def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, tokenizer):
     temperature = loaded.get_by_role("slider", name="Temperature")
-    seen, seed = [], 0
+    seen, seed, old = [], 0, {}
     for prompt, truth, heat in [("3+9+4+1=", 17, 1), ("8+8=", 16, 1), ("9+8+7+6+5+4+3+2=", 44, 2), ("1+0+0+2=", 3, 2)]:
         temperature.fill(str(heat))
         write(loaded, prompt)
@@ -201,9 +212,10 @@ def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, toke
             assert rewards == accuracy(texts, [str(truth % 10)] * 8)
             expected = grpo_lite.group_advantages(torch.tensor(rewards, dtype=torch.float64), 8)
             torch.testing.assert_close(torch.tensor(advantages).double(), expected, atol=0.0051, rtol=0)
-            right, thinks, length = re.fullmatch(
-                r"\D+(\d) of 8, thinks (\d) of 8, mean length (\d+\.\d)", facts
-            ).groups()
+            told = re.fullmatch(r"\D+(\d) of 8, thinks (\d) of 8, mean length (\d+\.\d)(.*)", facts)
+            right, thinks, length, before = told.groups()
+            assert before == (f"before: right {old[name][0]}, thinks {old[name][1]}" if old.get(name) else "\u00a0")
+            old[name] = [right, thinks]
             assert [int(right), int(thinks)] == [sum(rewards), sum(think_rate(texts))]
             assert float(length) == pytest.approx(sum(map(len, drawn)) / 8, abs=0.0501)
             seen += rewards
@@ -212,6 +224,41 @@ def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, toke
         expected = f"{prompt}{truth}, so {truth % 10} is right (temperature {heat}.0)."
         assert say(page) == expected + (end if agreed else "")
     assert set(seen) == {0, 1}
+
+
+WATCH = """() => {
+  const host = document.querySelector("model-explorer");
+  window.texts = new Set();
+  new MutationObserver(() => texts.add(host.querySelector("td")?.textContent))
+    .observe(host, { childList: true, subtree: true });
+}"""
+
+
+@pytest.mark.site
+def test_tokens_appear_as_they_are_written_and_the_page_stays_free(browser, page, loaded):
+    page.evaluate(WATCH)
+    with traced(browser, page) as tasks:
+        write(loaded, "3+9+4+1=")
+    assert max(tasks) < 50  # milliseconds
+    first = shown(loaded, "base")[0][0]
+    texts = page.evaluate("[...texts].filter(Boolean)")
+    assert {"<answer>", first} <= set(texts) or {"<think>", first} <= set(texts)
+    assert len(texts) >= 3
+
+
+@pytest.mark.site
+def test_what_is_being_written_when_the_reader_starts_again_is_for_nobody(page, loaded):
+    page.evaluate("""() => {
+      const host = document.querySelector("model-explorer");
+      const press = (name) => [...host.querySelectorAll("button")].find((one) => one.textContent === name).click();
+      press("Sample a group");
+      press("Reset");
+    }""")
+    page.wait_for_timeout(1500)
+    assert loaded.locator("tbody").count() == 0
+    assert "Now sample a group" in say(page)
+    sample(loaded)
+    assert len(shown(loaded, "base")[0]) == 8
 
 
 @pytest.mark.site
@@ -249,7 +296,7 @@ def test_a_failed_load_says_what_to_do_and_can_be_tried_again(page, explorer):
         page.unroute("**/trained.safetensors")
         explorer.get_by_role("button", name="Reset").click()
     button.click()
-    explorer.get_by_role("button", name="Sample a group").click()
+    sample(explorer)
     assert len(shown(explorer, "trained")[0]) == 8
 
 
@@ -265,26 +312,27 @@ def test_the_keyboard_is_enough(page, explorer):
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("5+5+5+5=")
     page.keyboard.press("Enter")
+    written(explorer)
     assert say(page).startswith("5+5+5+5=20, so 0 is right ")
     tab_to(page, "model-explorer input[type=range]")
     page.keyboard.press("Home")
     page.keyboard.press("Shift+Tab")  # Reset
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Space")
+    written(explorer)
     assert "temperature 0.1" in say(page)
 
 
 @pytest.mark.site
 def test_reset_starts_the_same_groups_again_and_loads_nothing(page, loaded, asked):
-    button = loaded.get_by_role("button", name="Sample a group")
     groups = []
     for _ in range(3):
-        button.click()
+        sample(loaded)
         groups.append(shown(loaded, "base")[0])
     loaded.get_by_role("button", name="Reset").click()
     assert loaded.locator("tbody").count() == 0
     assert "Now sample a group" in say(page)
-    button.click()
+    sample(loaded)
     assert shown(loaded, "base")[0] == groups[0] != groups[1] != groups[2]
     assert len(asked) == 2
 
@@ -292,8 +340,9 @@ def test_reset_starts_the_same_groups_again_and_loads_nothing(page, loaded, aske
 @pytest.mark.site
 def test_a_lesson_asks_the_same_models(page):
     page.goto("lessons/watch_it_learn/")
+    mount_all(page)
     page.get_by_role("button", name="Load the two models").click()
-    page.get_by_role("button", name="Sample a group").click()
+    sample(page.locator("model-explorer"))
     assert shown(page.locator("model-explorer"), "trained")[0].count("<think>3267</think><answer>7</answer>") >= 6
 
 
@@ -304,7 +353,7 @@ def test_groups_fit_their_page_and_a_new_one_moves_nothing(page, loaded, width):
     write(loaded, "3+9+4+1=")
     heights = set()
     for _ in range(4):
-        loaded.get_by_role("button", name="Sample a group").click()
+        sample(loaded)
         heights.add(loaded.locator("tbody").first.bounding_box()["height"])
     assert len(heights) == 1
     loaded.get_by_role("slider", name="Temperature").fill("2")
@@ -317,7 +366,7 @@ def test_groups_fit_their_page_and_a_new_one_moves_nothing(page, loaded, width):
     tables = [table.bounding_box() for table in loaded.get_by_role("table").all()]
     assert (tables[0]["y"] == tables[1]["y"]) == (width == 1280)
     for box in loaded.locator(":is(input, button)").evaluate_all("all => all.map((e) => e.getBoundingClientRect())"):
-        assert min(box["width"], box["height"]) >= 24
+        assert min(box["width"], box["height"]) >= 43.5
 
 
 @pytest.mark.site
@@ -325,8 +374,9 @@ def test_colours_follow_the_scheme_and_on_paper_the_groups_stay(both_schemes):
     inks = []
     for tab in both_schemes:
         tab.goto("explore/")
+        mount_all(tab)
         tab.get_by_role("button", name="Load the two models").click()
-        tab.get_by_role("button", name="Sample a group").click()
+        sample(tab.locator("model-explorer"))
         for side in ("positive", "negative"):
             inks.append(tab.locator(f"td.{side}").first.evaluate("cell => getComputedStyle(cell).color"))
         tab.emulate_media(media="print")

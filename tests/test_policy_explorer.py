@@ -13,7 +13,7 @@ from helpers.formulas import chances
 
 EASY = ([0.3, 0.3, 0.15, 0.15, 0.1], [0, 0.5, 0, 1, 0])
 HARD = ([0.3, 0.2, 0.2, 0.003, 0.297], [0, 0, 0, 1, 0])
-BEAT = 160  # milliseconds
+BEAT, MOVE = 160, 900  # milliseconds
 
 
 # Formulas
@@ -103,6 +103,7 @@ def test_a_run_is_that_of_the_package(js, question, world):
         assert_same(run["logits"], logits)
         assert_same([at["right"] for at in run["trace"]], torch.stack(right))
         assert_same(run["trace"][-1]["clipFraction"], outs[-1].clip_fraction)
+        assert_same(run["group"]["pushes"], logits - before)
         kl = (logits.softmax(0) * (logits.log_softmax(0) - reference.log())).sum()
         assert_same(run["trace"][-1]["kl"], kl)
         shown = js("run.answers", run, question)
@@ -120,6 +121,15 @@ def test_a_run_ends_after_sixty_steps_and_is_lost_when_its_numbers_run_away(js):
     assert lost["lost"]
     assert js("run.steps", lost) < 60
     assert js("run.next", lost, settings) == lost
+
+
+def test_a_run_can_be_repeated_if_its_settings_were_the_same_all_the_time(js):
+    settings = {"question": "easy", "size": "8", "rate": 0.5, "mu": 2, "beta": 0.1, "epsilon": 0.2, "seed": 4}
+    run = js("run.repeat", settings, 7)
+    assert js("run.steps", run) == 7
+    assert js("run.canBeRepeated", run, settings)
+    assert not js("run.canBeRepeated", run, settings | {"rate": 0.6})
+    assert js("run.repeat", settings, 0) == js("run.fresh", "easy")
 
 
 def test_what_the_hard_question_needs_over_200_lucks(js):
@@ -162,8 +172,11 @@ def steps_done(policy):
 
 
 def press(policy, *names):
+    """Press buttons; a step is waited for until its five moves are over."""
     for name in names:
         policy.get_by_role("button", name=name, exact=True).click()
+        if name == "Step":
+            policy.page.clock.run_for(5 * MOVE)
 
 
 def turn(policy, **values):
@@ -233,12 +246,12 @@ def test_play_stops_by_itself_and_can_go_on(policy):
     policy.page.clock.run_for(10 * BEAT)
     assert steps_done(policy) == 10
     assert policy.get_by_role("button", name="Pause").is_visible()
-    assert policy.locator("[aria-live=polite]").count() == 0
+    assert policy.locator(".explorer-sentence[aria-live=polite]").count() == 0
     policy.page.clock.run_for(100 * BEAT)
     assert steps_done(policy) == 60
     assert policy.get_by_role("button", name="Play").is_visible()
     assert said(policy).startswith("Step 60: ")
-    assert policy.locator("[aria-live=polite]").count() == 1
+    assert policy.locator(".explorer-sentence[aria-live=polite]").count() == 1
     press(policy, "Play")
     policy.page.clock.run_for(100 * BEAT)
     assert steps_done(policy) == 120
@@ -285,13 +298,89 @@ def test_without_motion_all_steps_come_at_once(policy):
 @pytest.mark.site
 def test_the_same_luck_gives_the_same_run(policy):
     first = play_to_the_end(policy)
-    press(policy, "Again, same luck")
-    assert steps_done(policy) == 0
-    assert play_to_the_end(policy) == first
-    press(policy, "Again, other luck")
-    assert play_to_the_end(policy) != first
+
+    def again(button):
+        press(policy, button)
+        return [at["right"] for at in run_of(policy)["trace"]]
+
+    assert again("Again, same luck") == first
+    assert again("Again, other luck") != first
     press(policy, "Reset")
     assert play_to_the_end(policy) == first
+
+
+@pytest.mark.site
+def test_again_plays_and_the_run_before_stays_as_a_curve(policy):
+    ghosts = policy.locator("polyline.ghost")
+    assert {points or "" for points in ghosts.evaluate_all("all => all.map((one) => one.getAttribute('points'))")} == {
+        ""
+    }
+    press(policy, "Play")
+    policy.page.clock.run_for(20 * BEAT)
+    press(policy, "Pause")
+    turn(policy, Passes=4)
+    press(policy, "Again, same luck")
+    assert steps_done(policy) == 0
+    policy.page.clock.run_for(5 * BEAT)
+    assert steps_done(policy) == 5
+    counts = ghosts.evaluate_all("all => all.map((one) => one.points.length)")
+    assert counts == [21] * 3
+    assert "The run before: " in policy.locator("svg").last.get_attribute("aria-label")
+    assert "after 20 steps" in policy.locator("svg").last.get_attribute("aria-label")
+
+
+TOLD = {
+    "1 draw": r"Step 1, draw: the policy answers\. (\w \d, )*\w \d\.",
+    "2 pay": r"Step 1, pay: .*earns .* The mean of the group is 0\.\d\d\.",
+    "3 compare": r"Step 1, compare: each reward minus the mean 0\.\d\d, in units of the spread 0\.\d\d, .*",
+    "4 push": r"Step 1, push: the arrows show .*",
+    "5 new": r"Step 1: \d of 8 right.*",
+}
+
+
+@pytest.mark.site
+def test_a_step_is_seen_in_five_moves_and_each_again_on_request(policy):
+    policy.get_by_role("button", name="Step", exact=True).click()
+    assert steps_done(policy) == 1
+    picture = policy.locator("svg").first
+    seen = []
+    for name, told in TOLD.items():
+        assert policy.get_by_role("radio", name=name).is_checked()
+        seen.append(picture.locator("text").all_text_contents())
+        assert re.fullmatch(told, said(policy)), name
+        policy.page.clock.run_for(MOVE - 600)
+    group = run_of(policy)["group"]
+    before = [f"{p:.2f}" for p in group["before"]]
+    after = [f"{p:.2f}" for p in torch.tensor(run_of(policy)["logits"]).softmax(0).tolist()]
+    arrows = "".join(text for text in seen[3] if text in ("▲", "▼"))
+    pushed = [push for push in group["pushes"] if abs(push) > 1e-9]  # what was not drawn stays where it is
+    assert arrows == "".join("▲" if push > 0 else "▼" for push in pushed)
+    for texts, probs in ((seen[0], before), (seen[3], before), (seen[4], after)):
+        assert [text for text in texts if text in probs][:5] == probs
+    assert not any(text.startswith("mean") for text in seen[0])
+    assert any(text.startswith("mean") for text in seen[1])
+    policy.get_by_role("radio", name="3 compare").check()
+    assert picture.locator("text").all_text_contents() == seen[2]
+    policy.page.clock.run_for(5 * MOVE)
+    assert policy.get_by_role("radio", name="3 compare").is_checked()  # it stands still until told
+
+
+@pytest.mark.site
+def test_a_link_repeats_the_run(policy):
+    policy.get_by_role("radio", name="32").check()
+    turn(policy, Learning=0.8)
+    press(policy, "Again, other luck")
+    policy.page.clock.run_for(7 * BEAT)
+    press(policy, "Pause", "Link to this")
+    link, run = policy.page.url, run_of(policy)
+    assert link.endswith("explore/?size=32&rate=0.8&seed=2&steps=7#policy")
+    turn(policy, Learning=0.7)
+    press(policy, "Step")
+    assert "steps" not in policy.evaluate("host => host.link()")  # no link could repeat that
+    policy.page.goto("about:blank")
+    policy.page.goto(link)
+    policy.locator(".explorer-sentence").wait_for()
+    assert run_of(policy) == run
 
 
 @pytest.mark.site
@@ -312,7 +401,7 @@ def test_the_hard_question_does_not_move_and_says_why(policy):
 def test_the_page_says_what_happens(policy):
     """What the text above the explorer promises."""
     assert f"{play_to_the_end(policy)[-1]:.2f}" == "0.98"
-    press(policy, "Again, same luck")
+    press(policy, "Reset")
     signs = []
     for _ in range(15):
         press(policy, "Step")
@@ -323,7 +412,6 @@ def test_the_page_says_what_happens(policy):
 
     def clipped():
         press(policy, "Again, same luck")
-        play_to_the_end(policy)
         return max(at["clipFraction"] for at in run_of(policy)["trace"])
 
     assert clipped() == 0
@@ -348,8 +436,9 @@ def test_there_are_two_ways_to_the_goal_of_why_it_works(policy):
     for group, rate, reached in (("2", 0.5, False), ("4", 0.5, True), ("2", 1, True)):
         size[group].check()
         turn(policy, Learning=rate)
+        policy.page.emulate_media(reduced_motion="reduce")
         press(policy, "Again, same luck")
-        assert (play_to_the_end(policy)[-1] > 0.95) == reached
+        assert (run_of(policy)["trace"][-1]["right"] > 0.95) == reached
 
 
 @pytest.mark.site
@@ -363,7 +452,7 @@ def test_a_policy_that_runs_away_is_given_up_in_words(policy):
     press(policy, "Step", "Play")
     assert steps_done(policy) == steps
     assert "NaN" not in policy.inner_html()
-    press(policy, "Again, same luck", "Step")
+    press(policy, "Reset", "Step")
     assert said(policy).startswith("Step 1: ")
 
 

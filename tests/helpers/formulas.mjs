@@ -1,6 +1,16 @@
 // Evaluates what comes in, a line of JSON each, [expression, arguments], where the modules and the two models are at hand.
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
+
+// Just enough of a browser to read the classes: their start, their goals and their words.
+const classes = (globalThis.classes = {});
+Object.assign(globalThis, {
+  HTMLElement: class {},
+  addEventListener: () => {},
+  customElements: { define: (tag, one) => (classes[tag] = one) },
+  document: { documentElement: { lang: "en" } },
+  window: globalThis,
+});
 
 const [explorers, models] = process.argv.slice(2);
 const MODULES = [
@@ -9,6 +19,11 @@ const MODULES = [
 ];
 for (const name of MODULES) {
   globalThis[name] = await import(`${explorers}/${name}.js`);
+}
+globalThis.words = (await import(`${explorers}/words.js`)).words;
+for (const file of readdirSync(explorers)) {
+  const text = readFileSync(`${explorers}/${file}`, "utf8");
+  if (text.includes("customElements.define")) await import(`${explorers}/${file}`);
 }
 [globalThis.models, globalThis.weights] = [{}, {}];
 const { Transformer, readSafetensors } = globalThis.transformer;

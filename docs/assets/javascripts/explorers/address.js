@@ -27,6 +27,7 @@ export function readState(search, readers) {
 // The same way back: what of the state differs from the start.
 export function writeState(state, start, readers) {
   const text = (value) => [value].flat().map((x) => (typeof x === "number" ? Number(x.toFixed(6)) : x)).join(",");
+  const safe = (value) => encodeURIComponent(text(value)).replaceAll("%2C", ",");
   const keys = Object.keys(readers).filter((key) => text(state[key]) !== text(start[key]));
-  return keys.map((key) => `${key}=${text(state[key])}`).join("&");
+  return keys.map((key) => `${key}=${safe(state[key])}`).join("&");
 }

@@ -35,7 +35,7 @@ const waiting = new Set(); // for their place to come into view
 const inView =
   "IntersectionObserver" in window &&
   new IntersectionObserver((entries) => entries.forEach((at) => at.isIntersecting && at.target.mount()), {
-    rootMargin: "60% 0px",
+    rootMargin: "30% 0px",
   });
 addEventListener("beforeprint", () => waiting.forEach((host) => host.mount()));
 
@@ -43,6 +43,7 @@ export class Explorer extends HTMLElement {
   connectedCallback() {
     if (this.state) return; // it was only moved to another place
     this.classList.add("explorer-waits");
+    document.body.classList.add("explorers");
     waiting.add(this);
     if (inView && !this.isLinked()) inView.observe(this);
     else this.mount();
@@ -72,9 +73,8 @@ export class Explorer extends HTMLElement {
   }
 
   resized() {
-    if (this.clientWidth === this.width) return;
+    if (this.clientWidth !== this.width) this.set({}, false, false);
     this.width = this.clientWidth;
-    this.set({}, false, false);
   }
 
   // Change something, and show it. What a page or a link begins with is no move of the reader.

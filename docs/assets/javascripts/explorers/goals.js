@@ -59,15 +59,13 @@ export const lossGoals = (limit) => ({
   half: ({ lengths, lossType }) => lossType === "dr_grpo" && 2 * sum(lengths) === limit * lengths.length,
 });
 
-const right = ({ run }) => run.trace.at(-1).right;
-
 export const policyGoals = {
-  fast: (state) => state.question === "easy" && steps(state.run) <= 20 && right(state) > 0.95,
-  clip: ({ run }) => run.trace.some((at) => at.clipFraction > 0),
+  fast: ({ question, run }) => question === "easy" && run.trace.slice(0, 21).some(({ right }) => right > 0.95),
+  clip: ({ run }) => run.trace.some(({ clipFraction }) => clipFraction > 0),
   leash: ({ question, run }) =>
     question === "easy" && steps(run) >= LENGTH && run.trace.at(-1).right > 0.7 && run.trace.at(-1).kl < 1,
-  hard: (state) => state.question === "hard" && right(state) > 0.5,
-  break: (state) => state.question === "easy" && right(state) < 0.03,
+  hard: ({ question, run }) => question === "hard" && run.trace.some(({ right }) => right > 0.5),
+  break: ({ question, run }) => question === "easy" && run.trace.some(({ right }) => right < 0.03),
 };
 
 const rightOf = ({ result }, i) => (result ? sum(result.groups[i].rewards) : NaN);

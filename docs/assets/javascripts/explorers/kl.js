@@ -49,7 +49,7 @@ class KlExplorer extends Explorer {
     this.samples = make(value, "svg", { role: "img" });
     this.table = make(value, "table", { class: "explorer-group" });
     this.pulls = make(gradient, "svg", { role: "img" });
-    const read = several(5, numberIn({ min: 0.0001, max: 1 }));
+    const read = several(5, numberIn({ min: 1e-6, max: 1 }));
     this.readers.policy = (text) => normal(read(text));
     this.readers.drawn = numberIn({ min: 0, max: MOST, step: 1 });
     this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });

@@ -13,14 +13,15 @@ export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) 
   const { name, samples, seen, exact } = chosen;
   const width = fit(svg, HEIGHT);
   const all = estimates.flatMap((estimate) => estimate.samples);
-  const bounds = [Math.max(Math.min(...all, -0.5), -2.5), Math.min(Math.max(...all, 1.2), 3)];
+  const ends = [exact[0] - exact[1], exact[0] + exact[1]];
+  const bounds = [Math.max(Math.min(...all, ends[0], -0.5), -2), Math.min(Math.max(...all, ends[1], 1.2), 3)];
   const [x, y] = [scale([1, Math.max(drawn, 20)], [LEFT + 4, width - ROOM]), scale(bounds, [BOTTOM, TOP])];
   const inside = (value) => y(Math.min(Math.max(value, bounds[0]), bounds[1]));
   const sofar = running(samples);
   const edge = (sign) => sofar.map(({ mean, spread }, i) => [x(i + 1), inside(mean + sign * spread)]);
   const ghosts = estimates.filter((estimate) => estimate !== chosen);
   const ticks = Array.from({ length: Math.floor(bounds[1]) - Math.ceil(bounds[0]) + 1 }, (_, i) => Math.ceil(bounds[0]) + i);
-  const [low, high] = [exact[0] - exact[1], exact[0] + exact[1]].map(inside);
+  const [low, high] = ends.map(inside);
   const at = width - ROOM + 14;
   const pieces = [
     label(0, 14, words.drawnOf(name, ...seen), "title"),
@@ -34,7 +35,10 @@ export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) 
     line(LEFT, inside(kl), width - ROOM, inside(kl), "dashed"),
     curve(sofar.map(({ mean }, i) => [x(i + 1), inside(mean)]), "policy"),
     line(at, low, at, high, "bracket"),
-    ...[low, high].map((end) => line(at - 5, end, at + 5, end, "bracket")),
+    line(at - 5, low, at + 5, low, ends[0] < bounds[0] ? "hidden" : "bracket"),
+    line(at - 5, high, at + 5, high, ends[1] > bounds[1] ? "hidden" : "bracket"),
+    label(at, BOTTOM + 12, ends[0] < bounds[0] ? "▼" : "", "middle small"),
+    label(at, TOP - 3, ends[1] > bounds[1] ? "▲" : "", "middle small"),
     line(at - 8, inside(exact[0]), at + 8, inside(exact[0]), "bracket"),
     label((LEFT + width - ROOM) / 2, HEIGHT - 6, words.axis, "middle"),
   ];

@@ -3,9 +3,8 @@ import { numberIn } from "./address.js";
 import { Explorer, make } from "./base.js";
 import { number } from "./drawing.js";
 import { modelGoals } from "./goals.js";
-import { groupAdvantages, mean, sum } from "./grpo.js";
 import { fillTable, fillText } from "./model_table.js";
-import { accuracy, chainSum, thinks } from "./tasks.js";
+import { chainSum, judge } from "./tasks.js";
 import { decode } from "./transformer.js";
 
 const SIZE = 8; // of a group
@@ -145,13 +144,6 @@ async function fetchFile(url) {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(answer.status);
   return answer.arrayBuffer();
-}
-
-function judge(group, truth) {
-  const texts = group.map(decode);
-  const rewards = texts.map((text) => accuracy(text, truth));
-  const facts = [sum(rewards), texts.filter(thinks).length, mean(group.map((tokens) => tokens.length))];
-  return { texts, rewards, advantages: groupAdvantages(rewards), facts };
 }
 
 customElements.define("model-explorer", ModelExplorer);

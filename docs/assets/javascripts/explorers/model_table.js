@@ -6,7 +6,7 @@ export function fillTable(table, words, name, { texts, rewards, advantages, fact
   const caption = make(table, "caption");
   make(caption, "strong", {}, name);
   make(caption, "span", {}, facts ? words.facts(facts[0], facts[1], number(facts[2], 1)) : words.writing);
-  if (old) make(caption, "span", { class: "old" }, words.old(old.facts[0], old.facts[1]));
+  make(caption, "span", {}, old ? words.old(old.facts[0], old.facts[1]) : "\u00a0"); // so that the next group moves nothing
   const head = make(make(table, "thead"), "tr");
   for (const column of words.columns) make(head, "th", { scope: "col" }, column);
   const body = make(table, "tbody");

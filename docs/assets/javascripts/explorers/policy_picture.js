@@ -84,7 +84,7 @@ export function drawCurve(svg, { name, key, trace, old, end, color, words }, tim
   const points = (list) => list.map((value, i) => [x(i), y(value)]);
   const pieces = [
     label(0, 13, name, "title"),
-    label(width, 13, old ? `<tspan class="ghost">━ ${words.oldName}</tspan>` : "", "end"),
+    label(width, 13, old && key === "right" ? `<tspan class="ghost">━ ${words.oldName}</tspan>` : "", "end"),
     ...[0, top].map((tick) => label(12, y(tick) + 4, tick, "end")),
     line(20, y(0), width, y(0), "axis"),
     ...[0, last].map((tick) => label(x(tick), height - 20, tick, "middle")),

@@ -1,5 +1,6 @@
 // The chain sums of grpo_lite/tasks.py, and what a completion of one is worth.
-import { sum } from "./grpo.js";
+import { groupAdvantages, mean, sum } from "./grpo.js";
+import { decode } from "./transformer.js";
 
 const ALLOWED = /^[0-9](\+[0-9]){1,7}=$/; // the models have practised sums of four digits only
 
@@ -12,3 +13,12 @@ export function accuracy(completion, truth) {
 }
 
 export const thinks = (completion) => completion.startsWith("<think>");
+
+// A group of completions, as lists of tokens: texts, rewards, advantages, and as facts how many are right, how many think
+// and how long they are.
+export function judge(group, truth) {
+  const texts = group.map(decode);
+  const rewards = texts.map((text) => accuracy(text, truth));
+  const facts = [sum(rewards), texts.filter(thinks).length, mean(group.map((tokens) => tokens.length))];
+  return { texts, rewards, advantages: groupAdvantages(rewards), facts };
+}

@@ -148,7 +148,7 @@ const en = {
     exactOf: (mean, spread) => `exact: ${mean} ± ${spread}`,
     columns: ["", "Drawn mean", "spread", "Exact mean", "spread"],
     gradientOf: "Expected gradient on the logits",
-    legend: (name) => `bars ${name}, thick lines the exact KL, outlines the other two`,
+    legend: (name) => `bars ${name}, lines the exact KL, outlines the others`,
     exactKl: "exact",
     panel: (name, [mean, spread], [exactMean, exactSpread]) =>
       `${name}: drawn mean ${mean}, spread ${spread}; exact mean ${exactMean}, spread ${exactSpread}.`,
@@ -248,7 +248,7 @@ const en = {
       ],
     },
     move: "The last step, move by move",
-    moves: { draw: "1 draw", pay: "2 pay", compare: "3 compare", push: "4 push", done: "5 new policy" },
+    moves: { draw: "1 draw", pay: "2 pay", compare: "3 compare", push: "4 push", done: "5 new" },
     told: {
       draw: ({ step, drawn }) =>
         `Step ${step}, draw: the policy answers. ${drawn.map(({ name, count }) => `${name} ${count}`).join(", ")}.`,

@@ -7,10 +7,12 @@ import sys
 import zipfile
 
 import pytest
+import torch
 import yaml
 
 import bundle
 import make
+from grpo_lite import clipped_surrogate, group_advantages, leave_one_out_advantages
 from helpers.built import ROOT
 
 
@@ -100,3 +102,58 @@ def test_gradescope_reads_points_and_reasons(bundled, tmp_path):
     tests = grade(bundled[0], tmp_path / "nothing", None)
     assert sum(test["max_score"] for test in tests) == 100
     assert {test["output"] for test in tests} == {"no solution.py was handed in"}
+
+
+# The lecturer's page.
+
+TEACHING = (ROOT / "docs" / "teaching.md").read_text()
+
+
+def test_the_commands_of_the_page_hand_out_and_grade(tmp_path):
+    blocks = "".join(re.findall(r"```bash\n(.*?)```", TEACHING, re.S))
+    commands = [line.partition("  #")[0].strip() for line in blocks.splitlines()]
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)) | {"install"}
+    named = [
+        line.split()[1] for line in [*commands, *re.findall(r"`(make [^`]+)`", TEACHING)] if line.startswith("make ")
+    ]
+    assert {"install", "assignment", "gradescope", "student-notebooks"} <= set(named) <= targets
+
+    (grading,) = (line for line in commands if " grade " in line)
+    variant = grading.split("--variant ")[1]
+    teacher = tmp_path / "teacher"
+    make.write(variant, teacher, teacher=True)
+    first = make.assignments()[0].name
+    for student, file in (("anna", "solution.py"), ("ben", "starter.py")):
+        (tmp_path / "submissions" / student / first).mkdir(parents=True)
+        (tmp_path / "submissions" / student / first / "solution.py").write_text((teacher / first / file).read_text())
+    command = grading.replace(".venv/bin/grpo-lite", f"{sys.executable} -m grpo_lite")
+    subprocess.run(command.split(), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    _, anna, ben = (tmp_path / "out" / "scores.csv").read_text().split()
+    assert anna.split(",")[:2] == ["anna", "100"]
+    assert ben.split(",")[:2] == ["ben", "0"]
+    assert "is not written yet" in (tmp_path / "out" / "ben.md").read_text()
+
+
+def test_about_half_of_the_points_are_public(student):
+    for assignment in make.assignments():
+        public = make.points(make.checks(assignment, hidden=False))
+        assert 40 <= sum(sum(checks.values()) for checks in public.values()) <= 60
+        assert sum(sum(checks.values()) for checks in make.points(make.checks(assignment)).values()) == 100
+
+
+def test_the_numbers_of_the_worksheet():
+    one = torch.tensor([1.0] + [0.0] * 7, dtype=torch.float64)
+    shown = [
+        group_advantages(one, 8),
+        group_advantages(one, 8, scale_rewards="none"),
+        leave_one_out_advantages(one, 8),
+    ]
+    texts = [f"{x[0] + 1e-9:.2f} and \N{MINUS SIGN}{1e-9 - x[1]:.2f}" for x in shown]  # halves go up, as in the page
+    assert texts == ["2.47 and \N{MINUS SIGN}0.35", "0.88 and \N{MINUS SIGN}0.13", "1.00 and \N{MINUS SIGN}0.14"]
+    assert all(text in TEACHING for text in texts)
+
+    for sign, number, want in [(1, 1.0, 1.0), (1, 1.3, 0), (1, 0.6, 0.6), (-1, 1.3, -1.3), (-1, 0.6, 0)]:
+        logp = torch.tensor([[number]], dtype=torch.float64).log().requires_grad_()
+        clipped_surrogate(logp.exp(), torch.tensor([float(sign)], dtype=torch.float64)).sum().backward()
+        assert logp.grad.item() == pytest.approx(want)
+    assert [round(100 * (1 - 0.997**size), 1) for size in (8, 32)] == [2.4, 9.2]

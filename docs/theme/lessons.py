@@ -24,6 +24,7 @@ FOLDER = "notebooks"
 HEAD = re.compile(r"\*\*Minutes:\*\* (?P<minutes>\d+) · \*\*Needs:\*\* (?P<needs>.+) · \*\*Gives:\*\* (?P<gives>.+)")
 LINK = r'<a\b(?P<before>[^>]*) href="{site}(?P<url>lessons/\w+/)(?P<anchor>#[^"]*)?"(?P<after>[^>]*)>(?P<text>.*?)</a>'
 CORE = "<!-- minutes of the core path -->"
+SOME = re.compile(r"<!-- minutes of ([\w ]+) -->")
 PLACE = re.compile(r'(class="[^"]*\bnumber\b[^"]*"[^>]*>)(?=</)')
 
 
@@ -117,6 +118,11 @@ def minutes(cells):
     """How long a lesson takes, rounded up to 5 minutes; the one place of this rule."""
     seconds = sum(n * cost for n, cost in zip(measured(cells), (WORDS, LINE, FIGURE, PLAY), strict=True))
     return 5 * math.ceil(seconds / 300)
+
+
+def minutes_of(keys):
+    """The minutes of some lessons, as their heads say them."""
+    return sum(int(HEAD.search(LESSONS[f"lessons/{key}/"].head)["minutes"]) for key in keys.split())
 
 
 def core_minutes():

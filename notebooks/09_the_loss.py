@@ -17,7 +17,7 @@
 #
 # Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
 #
-# **Minutes:** 20 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
+# **Minutes:** 25 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
 
 # %% tags=["setup"]
 import sys

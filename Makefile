@@ -53,13 +53,18 @@ tests/node_modules/installed: tests/package.json
 screenshots: install
 	$(BIN)/python tests/screenshots.py
 
-# jupytext keeps the number of blank lines behind a Markdown cell, which nbconvert clears from code cells only.
+# jupytext keeps the number of blank lines behind a Markdown cell, which nbconvert clears from code cells only. Solutions
+# are folded in Jupyter and Colab too.
 define TIDY
 import sys, nbformat
 for path in sys.argv[1:]:
     notebook = nbformat.read(path, 4)
     for cell in notebook.cells:
         cell.metadata.pop("lines_to_next_cell", None)
+        if "solution" in cell.metadata.get("tags", []):
+            code = cell.cell_type == "code"
+            cell.metadata["jupyter"] = {"source_hidden": True} | ({"outputs_hidden": True} if code else {})
+            cell.metadata |= {"cellView": "form"} if code else {}
     nbformat.write(notebook, path)
 endef
 export TIDY

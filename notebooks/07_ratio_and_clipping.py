@@ -223,12 +223,15 @@ def objective_and_gradient(
 
 
 cases = torch.tensor([0.5, 1.0, 1.5])
-print("A     ratio  objective  gradient")
-for advantage in (1.0, -1.0):
-    rows = torch.stack([cases, *objective_and_gradient(cases, advantage)]).T
-    for case, objective, gradient in rows:
-        print(f"{advantage:+.0f}    {case:.1f}", end="")
-        print(f"    {objective:+.2f}      {gradient:+.2f}")
+up, down = objective_and_gradient(cases, 1.0), objective_and_gradient(cases, -1.0)
+plotting.table(
+    {
+        "A": [1] * 3 + [-1] * 3,
+        "ratio": cases.repeat(2),
+        "objective": torch.cat([up[0], down[0]]),
+        "gradient": torch.cat([up[1], down[1]]),
+    }
+)
 
 # %% [markdown]
 # The same table. And as a picture, with the unclipped $\rho\hat A$ dashed:
@@ -284,13 +287,9 @@ def where_surrogate(ratio, advantages, epsilon=0.2):
 
 # %% tags=["result-where-bug"]
 outside = torch.tensor([0.5, 1.5])
-print("A = -1       ratio 0.5  ratio 1.5")
-for name, surrogate in (
-    ("min", grpo_lite.clipped_surrogate),
-    ("where", where_surrogate),
-):
-    gradient = objective_and_gradient(outside, -1.0, surrogate)[1]
-    print(f"{name:<12} {gradient[0] + 0.0:+.2f}      {gradient[1] + 0.0:+.2f}")
+with_min = objective_and_gradient(outside, -1.0)[1]
+with_where = objective_and_gradient(outside, -1.0, where_surrogate)[1]
+plotting.table({"ratio, A = -1": outside, "min": with_min, "where": with_where})
 
 # %% [markdown]
 # The wrong side. A bad token that has already lost half its probability is pushed down further, without end; a bad token that has become more likely is left alone. The mirror was in the formula already: $\hat A$ multiplies both arguments, and its sign turns them round. Taking the max turns them round a second time. The repair is to have no case distinction at all: `min`, always.

@@ -223,14 +223,16 @@ print(f"KL(reference || policy) {forward_kl:.4f}")
 # **Predict.** k1 and k3 have the same mean. Which of them would you rather have, if you can afford only a few tokens?
 
 # %% tags=["result-value-and-spread"]
-mean, spread = {}, {}
+mean, spread, lowest = {}, {}, {}
 estimators = {"k1": grpo_lite.kl_k1, "k2": grpo_lite.kl_k2, "k3": grpo_lite.kl_k3}
 for name, k in estimators.items():
     estimate = k(logps, ref_logps)
     mean[name] = (probs * estimate).sum().item()
     spread[name] = (probs * (estimate - mean[name]) ** 2).sum().sqrt().item()
-    print(f"{name}  mean {mean[name]:.4f}  spread {spread[name]:.4f}", end="")
-    print(f"  lowest {estimate.min():7.4f}")
+    lowest[name] = estimate.min()
+columns = {"mean": mean, "spread": spread, "lowest": lowest}
+columns = {name: list(column.values()) for name, column in columns.items()}
+plotting.table({"estimator": list(estimators), **columns}, decimals=4)
 
 # %% [markdown]
 # The spread is the standard deviation of the estimate from a single token. k1 hits the mean with the widest spread, k2 misses the mean, k3 hits it with the narrowest spread. k3 is the estimator of DeepSeekMath (eq. 4). The paper calls it unbiased, and in value it is.
@@ -288,12 +290,12 @@ print(f"chi-squared - KL          {chi_squared - reverse_kl:.4f}")
 # It is neither. The tokens still come from the policy, so the added term no longer averages to 0: it averages to $\sum_v \pi_\theta^2 / \pi_{\text{ref}} - 1$, a quantity called $\chi^2$. What is estimated is $\chi^2 - \mathrm{KL}$, more than twice the true distance here. Worse is where it explodes: on tokens that the policy *has taken up*, which are the ones that get sampled.
 
 # %% tags=["result-mirrored-tokens"]
-print("policy / reference   k3       swapped k3")
-for times in (2, 10, 100, 1000):
-    log_ratio = torch.tensor([math.log(times)], dtype=torch.float64)
-    right = grpo_lite.kl_k3(log_ratio, torch.zeros_like(log_ratio)).item()
-    swapped = grpo_lite.kl_k3(-log_ratio, torch.zeros_like(log_ratio)).item()
-    print(f"{times:<20} {right:<8.4f} {swapped:.4f}")
+times = torch.tensor([2, 10, 100, 1000])
+log_ratio, zero = times.double().log(), torch.zeros(4, dtype=torch.float64)
+right, swapped = (grpo_lite.kl_k3(sign * log_ratio, zero) for sign in (1, -1))
+plotting.table(
+    {"policy / reference": times, "k3": right, "swapped k3": swapped}, decimals=4
+)
 
 # %% [markdown]
 # The test that catches it is the one that we have been using all along: compare with the exact KL over a vocabulary small enough to write out. A test in which both models agree, or one that repeats the formula, sees nothing.

@@ -17,7 +17,7 @@
 #
 # Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
 #
-# **Minutes:** 20 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
+# **Minutes:** 25 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
 
 # %% tags=["setup"]
 import sys
@@ -188,8 +188,7 @@ def grpo_loss(
 
 # %% tags=["result-vectorised"]
 out = grpo_loss(logps, old_logps, advantages, mask, ref_logps=ref_logps, beta=0.04)
-for name, value in out._asdict().items():
-    print(f"{name:14}{value:.6f}")
+plotting.table({"part": out._fields, "value": out}, decimals=6)
 
 # %% [markdown]
 # The same loss as from the four matrices and from the loop. Two of six tokens are clipped: 0.333.
@@ -352,19 +351,27 @@ torch.testing.assert_close(grpo_gradient, reinforce_gradient)
 # **Predict.** Which of them start at 0? Which sign have the others?
 
 # %% tags=["result-four-averages"]
-for loss_type in ("grpo", "bnpo", "dapo", "dr_grpo"):
-    values = []
-    for signs in ([1.0, -1.0], [-1.0, 1.0]):
-        out = grpo_lite.grpo_loss(
-            logps,
-            None,
-            torch.tensor(signs),
-            mask,
-            loss_type=loss_type,
-            max_completion_length=4,
-        )
-        values.append(f"{out.loss + 0.0:7.4f}")
-    print(f"{loss_type:8}  short one better {values[0]}   long one better {values[1]}")
+types = ["grpo", "bnpo", "dapo", "dr_grpo"]
+
+
+def first_losses(signs):
+    four = {"max_completion_length": 4}
+    outs = (
+        grpo_lite.grpo_loss(logps, None, signs, mask, loss_type=loss_type, **four)
+        for loss_type in types
+    )
+    return [out.loss for out in outs]
+
+
+short_better, long_better = first_losses(advantages), first_losses(-advantages)
+plotting.table(
+    {
+        "loss type": types,
+        "short one better": short_better,
+        "long one better": long_better,
+    },
+    decimals=4,
+)
 
 # %% [markdown]
 # Over all tokens, the long completion has four votes and the short one two. If the long one is the worse, the sum is $2 \cdot 1 - 4 \cdot 1 = -2$, and the loss is $+2/6$ or $+2/(2 \cdot 4)$. If it is the better one, the signs turn round. So in these types the first loss tells you whether the longer or the shorter answers won, and nothing about how good they were.

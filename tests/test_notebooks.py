@@ -41,7 +41,17 @@ def test_notebook_was_run_from_top_to_bottom_and_carries_no_time_stamps(script):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [o for cell in code for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    assert set().union(*(cell.metadata for cell in notebook.cells)) <= {"tags", "alt", "caption"}
+    assert set().union(*(cell.metadata for cell in notebook.cells)) <= {"tags", "alt", "caption", "jupyter", "cellView"}
+
+
+@every_lesson
+def test_solutions_and_they_alone_are_folded_in_jupyter_and_colab(script):
+    for cell in stored(script).cells:
+        folded = {"jupyter": {"source_hidden": True}}
+        if cell.cell_type == "code":
+            folded = {"jupyter": {"source_hidden": True, "outputs_hidden": True}, "cellView": "form"}
+        found = {name: cell.metadata[name] for name in ("jupyter", "cellView") if name in cell.metadata}
+        assert found == (folded if "solution" in tags(cell) else {}), "run make notebooks"
 
 
 @every_lesson

@@ -9,7 +9,7 @@ import lessons
 from facts import MODULE, file_of, folder
 from markdown import Markdown
 
-LAYOUT = re.compile(r"</?(?:div|figure|figcaption|section|button|span|[a-z]+-explorer)\b[^>]*>\n?")
+LAYOUT = re.compile(r"</?(?:div|figure|figcaption|section|button|span|details|summary|[a-z]+-explorer)\b[^>]*>\n?")
 FIGURE = re.compile(r'<svg\b[^>]*aria-label="([^"]*)"[^>]*>.*?</svg>', re.S)
 DRAWING = re.compile(r"<svg\b.*?(?:<title[^>]*>(.*?)</title>.*?(?:<desc[^>]*>(.*?)</desc>.*?)?)?</svg>", re.S)
 ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[.#][^{}\n]*\}")
@@ -53,7 +53,7 @@ def of_lesson(page):
     for cell in lessons.read_cells(lesson.file.abs_src_path):
         source = cell["source"].strip()
         if cell["cell_type"] == "markdown":
-            parts.append(absolute(re.sub(r"</?(?:details|summary)\b[^>]*>", "", source), page))
+            parts.append(absolute(without_layout(source), page))
         elif cell["cell_type"] == "code" and source:
             parts.append(f"```python\n{source}\n```")
             parts += filter(None, (_output(output, cell) for output in cell["outputs"]))
@@ -76,10 +76,15 @@ def of_page(page, config):
     text = "\n".join(snippets.preprocessors["snippet"].run(page.markdown.split("\n")))
     text = FIGURE.sub(lambda match: f"*Figure: {unescape(match[1])}*", text)
     text = DRAWING.sub(lambda match: f"*Figure: {match[2] or match[1] or ''}*" if match[1] else "", text)
+    text = absolute(without_layout(text), page)
+    return MODULE.sub(lambda match: _code(file_of(match[1], folder(config))), text)
+
+
+def without_layout(text):
+    """The text without what only arranges it on a page; code stays as it is."""
     parts = re.split(r"(^```.*?^```|`[^`\n]+`)", text, flags=re.M | re.S)
     parts[::2] = [ATTRIBUTES.sub("", LAYOUT.sub("", part)) for part in parts[::2]]
-    text = re.sub(r"\n{3,}", "\n\n", "".join(parts))
-    return MODULE.sub(lambda match: _code(file_of(match[1], folder(config))), absolute(text, page))
+    return re.sub(r"\n{3,}", "\n\n", "".join(parts))
 
 
 def _code(path):

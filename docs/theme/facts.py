@@ -16,7 +16,7 @@ import lessons
 from formulas import readable
 
 PARAGRAPH = re.compile(r"<p>(?!<strong>Minutes)(.+?)</p>", re.S)
-MODULE = re.compile(r"^::: (grpo_lite[\w.]*)", re.M)
+MODULE = re.compile(r"^::: (grpo_lite[\w.]*)$(?:\n {4}.*)*", re.M)
 LONGEST = 200
 
 DAYS: dict[str, str] = {}

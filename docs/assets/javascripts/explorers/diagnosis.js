@@ -22,7 +22,8 @@ class DiagnosisExplorer extends Explorer {
     this.panels = METRICS.map((metric) => {
       const button = make(panels, "button", { type: "button" });
       button.addEventListener("click", () => this.answer("curves", metric));
-      return { metric, button, svg: make(button, "svg", { "aria-hidden": "true" }) };
+      const svg = make(button, "svg", { "aria-hidden": "true" });
+      return { metric, button, svg, said: make(button, "span", { class: "explorer-unseen" }) };
     });
     this.none = make(this, "button", { type: "button", class: "diagnosis-none" }, words.none);
     this.none.addEventListener("click", () => this.answer("curves", NONE));
@@ -96,19 +97,19 @@ class DiagnosisExplorer extends Explorer {
     const [curveDone, causeDone] = [this.isDone("curves"), this.isDone("causes")];
     const run = this.data.runs[this.name];
     this.question.textContent = words.which(run.reward.length, run.reward.length / (run.right.length - 1) === 8);
-    for (const panel of this.panels) this.drawPanel(panel, state, curveDone);
+    for (const panel of this.panels) this.drawPanel(panel, curveDone);
     this.none.setAttribute("aria-disabled", curveDone);
     this.none.className = `diagnosis-none ${this.mark("curves", NONE)}`;
     this.second.hidden = this.choices.hidden = !curveDone;
     this.drawChoices(state, causeDone);
     this.told.textContent = causeDone ? words.told[this.name] : "";
     this.told.hidden = !causeDone;
-    this.forward.disabled = !causeDone;
+    this.forward.hidden = !causeDone;
     this.forward.textContent = state.at + 1 < all ? words.next : words.over;
     return this.feedback(state, curveDone, causeDone);
   }
 
-  drawPanel({ metric, button, svg }, state, done) {
+  drawPanel({ metric, button, svg, said }, done) {
     const { words, data, name } = this;
     const run = data.runs[name];
     const [values, band] = [run[metric], bandOf(data, name, metric)];
@@ -132,7 +133,7 @@ class DiagnosisExplorer extends Explorer {
     paint(svg, pieces.join(""));
     button.className = this.mark("curves", metric);
     button.setAttribute("aria-disabled", done);
-    button.setAttribute("aria-label", this.describe(metric, values, band, updates));
+    said.textContent = this.describe(metric, values, band, updates);
   }
 
   // Five points of a curve, each with the healthy runs, for those who do not see it.

@@ -12,7 +12,7 @@ const MEGABYTES = 0.8;
 
 class InspectExplorer extends Explorer {
   static start = {
-    prompt: "3+9+4+1=", rate: 3, heat: 1, view: "change", at: [0, 0], seed: 1, updates: 0, group: null, refused: null,
+    prompt: "3+9+4+1=", rate: 3, heat: 1, view: "change", at: [0, 0], seed: 1, updates: 0, history: [], group: null, refused: null,
   };
   static goals = updateGoals;
 
@@ -110,7 +110,8 @@ class InspectExplorer extends Explorer {
     if (chainSum(prompt) === null) return this.set({ refused: prompt });
     const { seed, heat } = this.state;
     const drawn = await this.ask("sample", { prompt, seed, heat });
-    if (drawn) this.set({ group: { ...drawn, ...PASSED }, at: [0, 0], seed: seed + 1, refused: null });
+    const history = drawn && [...this.state.history, sum(drawn.rewards)];
+    if (drawn) this.set({ group: { ...drawn, ...PASSED }, history, at: [0, 0], seed: seed + 1, refused: null });
   }
 
   async update() {
@@ -130,11 +131,11 @@ class InspectExplorer extends Explorer {
     super.set(change, ...how);
   }
 
-  draw({ group, view, at, refused, updates }) {
+  draw({ group, view, at, refused, updates, history }) {
     const { words } = this;
     this.sampleButton.textContent = this.worker ? words.sample : words.load(MEGABYTES);
     this.updateButton.textContent = group?.passes ? words.again : words.update;
-    this.updateButton.disabled = !group;
+    this.updateButton.hidden = !group;
     this.setAttribute("aria-busy", Boolean(this.busy));
     this.input.setAttribute("aria-invalid", refused !== null);
     for (const node of this.whenEmpty) node.hidden = !group;
@@ -143,7 +144,7 @@ class InspectExplorer extends Explorer {
       if (group) this.table.build(group);
       else this.table.node.replaceChildren();
     }
-    this.facts.textContent = group ? this.factsOf(group, updates) : words.no_facts;
+    this.facts.textContent = group ? this.factsOf(group, updates, history) : words.noFacts;
     if (group) {
       this.table.fill(group, view, at);
       const token = tokenOf(group, ...at);
@@ -153,9 +154,9 @@ class InspectExplorer extends Explorer {
     return group ? this.conclusion(group) : this.status;
   }
 
-  factsOf({ passes, norm, clipped, rewards }, updates) {
+  factsOf({ passes, norm, clipped }, updates, history) {
     const own = passes ? [number(norm), number(100 * clipFraction({ clipped }), 0)] : null;
-    return this.words.facts(sum(rewards), updates, passes, own);
+    return this.words.facts(history, updates, passes, own);
   }
 
   conclusion(group) {

@@ -26,6 +26,7 @@ export class GroupTable {
         const chip = make(chips, "div", { role: "gridcell", class: symbol.length > 1 ? "tag" : "" });
         make(chip, "b", {}, symbol);
         make(chip, "span");
+        make(chip, "span", { class: "explorer-unseen" });
         chip.addEventListener("click", () => this.choose([i, t]));
         return chip;
       });
@@ -38,14 +39,14 @@ export class GroupTable {
         const token = tokenOf(group, i, t);
         const value = token[view];
         const chosen = at[0] === i && at[1] === t;
-        chip.lastChild.textContent = view === "change" ? (group.passes ? signed(value) : "·") : number(value);
+        chip.children[1].textContent = view === "change" ? (group.passes ? signed(value) : "·") : number(value);
         chip.style.setProperty("--tint", `${Math.round(FULL * Math.sqrt(Math.min(1, Math.abs(value))))}%`);
         chip.dataset.side = view !== "change" ? "policy" : value < 0 ? "negative" : "positive";
         chip.classList.toggle("out", token.out);
         chip.classList.toggle("chosen", chosen);
         chip.tabIndex = chosen ? 0 : -1;
         chip.setAttribute("aria-selected", chosen);
-        chip.setAttribute("aria-label", this.words.token(i + 1, t + 1, ...written(token)));
+        chip.lastChild.textContent = this.words.token(...written(token));
       }
     }
   }

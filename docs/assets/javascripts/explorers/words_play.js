@@ -42,7 +42,7 @@ export const en = {
     views: { change: "change of its log-prob", old: "probability before", now: "probability after" },
     grid: "Eight completions, a cell for each token",
     row: (i, reward, advantage) => `Completion ${i}, ${reward ? "right" : "wrong"}, advantage ${advantage}`,
-    token: (i, t, symbol, old, now, ratio) => `${symbol}, probability ${old}, now ${now}, ratio ${ratio}`,
+    token: (symbol, old, now, ratio) => ` (probability ${old}, now ${now}, ratio ${ratio})`,
     chosen: (i, symbol, old, now, ratio, advantage, out) =>
       `${symbol} in completion ${i}: probability ${old} when it was sampled, now ${now}, ratio ${ratio}. ` +
       `Its advantage is ${advantage}. ${out ? "It is past the clip: the next update will not push it." : ""}`,
@@ -51,9 +51,10 @@ export const en = {
     ready: "The model is here. Now sample a group.",
     failed: (reason) => `The model did not arrive (${reason}). Check the connection and press the button again.`,
     refused: (text) => `Expected 2 to 8 digits with a + between them and = at the end, as in 3+9+4+1=, got "${text}".`,
-    no_facts: "Sample a group, update the model, and see what happened to each token.",
-    facts: (right, updates, passes, own) =>
-      `${right} of 8 right. Updates since the base model: ${updates}, on this group: ${passes}. ` +
+    noFacts: "Sample a group, update the model, and see what happened to each token.",
+    facts: (history, updates, passes, own) =>
+      `Right of eight, group by group: ${history.slice(-16).join(", ")}. ` +
+      `Updates since the base model: ${updates}, on this group: ${passes}. ` +
       (own ? `Length of the gradient ${own[0]}; clipped in this update: ${own[1]} % of the tokens.` : ""),
     drawn: (right) => `${right} of 8 are right. Now press Update: what will it do to the tokens of the others?`,
     equal: (right) =>

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework gradescope student-notebooks mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework gradescope slides student-notebooks mutants check clean
 
 install: .venv/installed
 
@@ -132,12 +132,16 @@ assignment: install
 	$(BIN)/python coursework/make.py build/coursework/$(VARIANT)/teacher --variant $(VARIANT) --teacher
 
 # All bundles, and every reference, stub and wrong solution through all checks.
-coursework: assignment gradescope student-notebooks
+coursework: assignment gradescope slides student-notebooks
 	$(BIN)/python -m pytest -q -n 2 tests/test_coursework.py tests/test_course_ways.py tests/test_student_notebooks.py
 
 # A zip for Gradescope of each assignment: build/gradescope/.
 gradescope: install
 	$(BIN)/python coursework/bundle.py build/gradescope --variant $(VARIANT)
+
+# The core path as slides, with the figures of the lessons: build/slides/index.html.
+slides: install
+	$(BIN)/python coursework/slides.py build/slides
 
 # The lessons without solutions, outputs and what they build: build/student/.
 student-notebooks: install
@@ -155,7 +159,7 @@ check: install tests/node_modules/installed
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	tests/node_modules/.bin/eslint --config tests/eslint.config.js docs/assets/javascripts tests
+	tests/node_modules/.bin/eslint --config tests/eslint.config.js docs/assets/javascripts coursework/slides tests
 
 clean:
 	rm -rf .venv site build *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

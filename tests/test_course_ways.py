@@ -1,4 +1,4 @@
-"""What stands around the assignments: what every student gets, and the bundle that Gradescope runs."""
+"""What stands around the assignments: what every student gets, Gradescope's bundle, slides, the lecturer's page."""
 
 import json
 import re
@@ -12,6 +12,7 @@ import yaml
 
 import bundle
 import make
+import slides
 from grpo_lite import clipped_surrogate, group_advantages, leave_one_out_advantages
 from helpers.built import ROOT
 
@@ -104,6 +105,26 @@ def test_gradescope_reads_points_and_reasons(bundled, tmp_path):
     assert {test["output"] for test in tests} == {"no solution.py was handed in"}
 
 
+# The slides.
+
+
+def test_every_figure_of_the_slides_is_found_and_nothing_is_fetched(tmp_path):
+    page = slides.build(tmp_path).read_text()
+    source = (ROOT / "coursework" / "slides" / "slides.md").read_text()
+    assert page.count("<section>") == len(re.split(r"^---$", source, flags=re.M)) == 27
+    assert page.count("<figure>") == len(slides.FIGURE.findall(source)) > 15
+    assert "@@" not in page
+    assert "![" not in page
+    assert all(
+        (tmp_path / name).is_file() for name in re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', page)
+    )
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert all(target in ids for target in re.findall(r'(?:href="|url\()#([^")]+)', page))
+    with pytest.raises(ValueError, match="no figure of 01_the_map.ipynb has a caption that begins with 'Nothing'"):
+        slides.figure("the_map", "Nothing", 1)
+
+
 # The lecturer's page.
 
 TEACHING = (ROOT / "docs" / "teaching.md").read_text()
@@ -116,7 +137,7 @@ def test_the_commands_of_the_page_hand_out_and_grade(tmp_path):
     named = [
         line.split()[1] for line in [*commands, *re.findall(r"`(make [^`]+)`", TEACHING)] if line.startswith("make ")
     ]
-    assert {"install", "assignment", "gradescope", "student-notebooks"} <= set(named) <= targets
+    assert {"install", "assignment", "gradescope", "slides", "student-notebooks"} <= set(named) <= targets
 
     (grading,) = (line for line in commands if " grade " in line)
     variant = grading.split("--variant ")[1]

@@ -17,7 +17,7 @@
 #
 # A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? Here both questions get exact answers, without one random number, in a world so small that everything that can happen fits into a list.
 #
-# **Minutes:** 25 · **Needs:** [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
+# **Minutes:** 30 · **Needs:** [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
 
 # %% tags=["setup"]
 import sys

@@ -219,7 +219,10 @@ def test_an_update_shows_what_the_trainer_makes_of_each_token(page, inspect, js)
             for after, before in zip(made["passes"][k]["after"], made["group"]["oldLogps"], strict=True)
             for new, old in zip(after, before, strict=True)
         ]
-        shown = [float(text.replace("−", "-")) for text in chips(inspect).locator("span:not(.explorer-unseen)").all_text_contents()]
+        shown = [
+            float(text.replace("−", "-"))
+            for text in chips(inspect).locator("span:not(.explorer-unseen)").all_text_contents()
+        ]
         assert shown == pytest.approx(changes, abs=0.0051)
         assert (
             f"Length of the gradient {made['passes'][k]['norm']:.2f}" in inspect.locator(".update-facts").text_content()

@@ -407,7 +407,7 @@ for step in (0, 4, 8, 16, 24):
 # %% [markdown]
 # Without the clip the policy runs away from its samples. With it, the ratios still leave the range: the clip is no wall. It switches off a gradient; the optimiser's momentum, and other tokens that share the same parameters, carry the ratio on.
 #
-# Further away is not worse here: without the clip the policy ended higher in 30 of 30 draws of 64 completions and in 25 of 30 of four. The world is small and forgiving: 24 logits, 24 small steps. Where a clip that never acts [ruins a run](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/#run-f), lesson When a run is sick shows, with eight updates on each batch. So $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
+# Further away is not worse here: without the clip the policy ended higher in 30 of 30 draws of 64 completions and in 25 of 30 of four. The world is small and forgiving: 24 logits, 24 small steps. Where a clip that never acts [ruins a run](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/#run-f), lesson When a run is sick shows, with eight updates on each batch; what breaks when, with 4, 16 and 32, is measured in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#what-breaks-when). So $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
 
 # %% [markdown]
 # **Check yourself.** A run takes four steps on each batch, with $\epsilon = 0.2$ and nothing else to hold the policy. After 1,000 batches, how far can the probability of a token be from where it was before training?

@@ -360,12 +360,10 @@ def curve(runs, key="accuracy"):
 
 WAYS = {
     "PPO": runs_with(1, "critic"),
-    "PPO, taught": runs_with(1, "taught critic"),
     "PPO, −1 or 0": runs_with(1, "critic", shift=-1),
     "GRPO": runs_with(8, "group, ÷ spread"),
 }
-COLORS = {"PPO": "other", "PPO, taught": "third", "PPO, −1 or 0": "negative"}
-COLORS |= {"GRPO": "policy"}
+COLORS = {"PPO": "other", "PPO, −1 or 0": "negative", "GRPO": "policy"}
 
 
 def compare(*names):

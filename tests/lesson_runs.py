@@ -89,7 +89,7 @@ def judge_apart():
 def use_again():
     """Four batches, used again and again; then 64 fresh ones, which make as many updates as four used 16 times."""
     path = sweep.STORED.with_name("reuse.jsonl")
-    for seed in range(5):
+    for seed in range(4):
         sweep.sweep(path, REUSE, [seed], batches=range(5))
         sweep.sweep(path, [{}], [seed], batches=(0, 16, 32, 48, 64))
 

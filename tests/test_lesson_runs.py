@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 import pytest
 
 import lesson_runs
-from grpo_lite.experiments.sweep import STORED
+from grpo_lite.experiments.sweep import BASE, STORED
 from grpo_lite.training.records import read_lines
 from helpers.lessons import NUMBER, lesson, results, stored
 
@@ -130,3 +130,70 @@ class TestBaselines:
         )
         low, high = interval(self.last(1, "critic", -1)), interval(self.last(8, "group, ÷ spread"))
         assert low[0] < high[0] < low[0] + low[1] + high[1]  # the bands touch
+
+
+class TestReuse:
+    rows = read_lines(STORED.with_name("reuse.jsonl"))
+    ways = {("fresh", "-"): {}, (1, "-"): {}} | {
+        (updates, how): {"num_iterations": updates, **changes}
+        for updates in (4, 16, 32)
+        for how, changes in {
+            "no clip": {"epsilon": 1e6},
+            "clip 0.2": {},
+            "sequence, 0.05": {"importance_sampling_level": "sequence", "epsilon": 0.05},
+        }.items()
+    }
+
+    def runs(self, updates, how):
+        settings = {**BASE, **self.ways[updates, how]}
+        last = 64 if updates == "fresh" else 4
+        return [row for row in self.rows if row["settings"] == settings and row["batches"][-1] == last]
+
+    def mean(self, updates, how, name, at=-1):
+        return fmean(run[name][at] for run in self.runs(updates, how))
+
+    def test_every_way_has_the_same_four_seeds(self):
+        assert len(self.rows) == 4 * len(self.ways) == 44
+        assert all([run["seed"] for run in self.runs(*way)] == [*range(4)] for way in self.ways)
+
+    def test_table(self):
+        for line, way in zip(lines("bias_and_variance", "reuse")[2:], self.ways, strict=True):
+            assert line.split()[0] == str(way[0])
+            assert line[7:].startswith(way[1])
+            shown = [self.mean(*way, "sampled_accuracy", at) for at in (1, 2, 3, 4)]
+            shown.append(fmean(self.mean(*way, "clip_fraction", at) for at in (1, 2, 3, 4)))
+            shown += [self.mean(*way, "greedy_accuracy"), self.mean(*way, "mean_length")]
+            found = numbers(line[22:])
+            assert found[:-1] == pytest.approx(shown[:-1], abs=6e-3)
+            assert found[-1] == pytest.approx(shown[-1], abs=0.06)
+
+    def test_what_the_lesson_says(self):
+        def sampled(updates, how, at=-1):
+            return self.mean(updates, how, "sampled_accuracy", at)
+
+        def switched_off(updates, how):
+            return fmean(self.mean(updates, how, "clip_fraction", at) for at in (1, 2, 3, 4))
+
+        assert min(sampled(4, how) for how in ("no clip", "clip 0.2", "sequence, 0.05")) > sampled(1, "-") + 0.1
+        climb = [sampled(16, "clip 0.2", at) for at in (1, 2, 3, 4)]
+        assert climb[0] < climb[1] < climb[2] > climb[3]
+        best = max(sampled(32, "clip 0.2", at) for at in (1, 2, 3, 4))
+        for updates in (16, 32):
+            ends = [
+                [run["sampled_accuracy"][-1] for run in self.runs(updates, how)]
+                for how in ("no clip", "clip 0.2", "sequence, 0.05")
+            ]
+            assert all(none < clip < sequence for none, clip, sequence in zip(*ends, strict=True))
+        says(
+            "bias_and_variance",
+            f"16 times, and end at {sampled('fresh', '-'):.2f}",
+            f"At the end {sampled(16, 'no clip'):.2f} of the samples are right",
+            f"of the favourite answers {self.mean(16, 'no clip', 'greedy_accuracy'):.2f}",
+            f"to {self.mean(32, 'no clip', 'mean_length'):.1f} tokens",
+            f"for three batches to {climb[2]:.2f}",
+            f"beyond {best:.2f}",
+            f"at {sampled(16, 'sequence, 0.05'):.2f} and {sampled(32, 'sequence, 0.05'):.2f}",
+            f"off {switched_off(16, 'sequence, 0.05'):.0%} of".replace("%", " %"),
+            f"the clip {switched_off(16, 'clip 0.2'):.0%} of".replace("%", " %"),
+        )
+        assert self.mean(16, "no clip", "mean_length") == pytest.approx(10, abs=0.5)

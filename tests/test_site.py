@@ -449,15 +449,22 @@ def test_a_formula_says_what_its_symbols_mean(page):
     note = page.locator(".symbols")
     formula = page.locator(".katex-display .katex.explained").first
     formula.evaluate("one => one.scrollIntoView({ block: 'center', behavior: 'instant' })")
-    formula.locator(".katex-html").hover()
+    formula.locator(".katex-html .mathnormal", has_text="ρ").hover()
     note.get_by_text("How much likelier a token has become.").wait_for()
-    assert note.locator(".katex").count() > 3
+    assert note.locator("p").count() == 1  # one symbol, one line, as the formula writes it
+    assert note.locator("b .katex annotation").text_content() == r"\rho_{i,t}"
     assert note.locator(".katex-error").count() == 0
+    lit = page.locator(".katex .lit")
+    assert set(lit.all_text_contents()) == {"ρ"}
+    assert lit.count() == formula.locator(".katex-html .mathnormal", has_text="ρ").count()
+    boxes = formula.bounding_box(), note.bounding_box()
+    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"] or boxes[1]["y"] + boxes[1]["height"] <= boxes[0]["y"]
     note.get_by_role("link", name="Ratio and clipping").hover()  # the way to the note does not close it
     page.wait_for_timeout(600)
     assert note.is_visible()
     page.keyboard.press("Escape")
     assert not note.is_visible()
+    assert lit.count() == 0
     page.keyboard.press("Home")  # scrolling closes a note, so the page must stand still before the next
     page.wait_for_timeout(600)
     button = page.get_by_role("button", name="Symbols of this formula").first
@@ -465,6 +472,7 @@ def test_a_formula_says_what_its_symbols_mean(page):
     page.wait_for_timeout(600)
     page.keyboard.press("Enter")
     note.wait_for()
+    assert note.locator("p").count() > 1  # all of them
     box = note.bounding_box()
     assert box["x"] >= 0
     assert 0 <= box["y"] <= 900 - box["height"]
@@ -478,7 +486,7 @@ def test_a_finger_opens_and_closes_the_note_on_symbols(browser, server):
     formula = tab.locator(".katex.explained", has_text="G").first
     formula.evaluate("one => one.scrollIntoView({ block: 'center', behavior: 'instant' })")
     tab.wait_for_timeout(300)
-    formula.locator(".katex-html").tap()
+    formula.locator(".katex-html .mathnormal", has_text="G").first.tap()
     tab.locator(".symbols").get_by_text("Size of a group.").wait_for()
     box = tab.locator(".symbols").bounding_box()
     assert 0 <= box["x"] <= 390 - box["width"]

@@ -1,6 +1,7 @@
 /* global renderFormulas */
-// Point at a formula, tap it, or press the button beside it: a note says what its symbols mean. The meanings stand on the
-// page of symbols and nowhere else; it is fetched when the first note is asked for.
+// Point at a symbol of a formula or tap it: a note says in one line what it means, and lights it wherever it stands. Beside
+// a symbol, or by the button, the note has all of them. The meanings stand on the page of symbols and nowhere else; it is
+// fetched when the first note is asked for.
 const page = new URL("../../symbols/", import.meta.url);
 const names = { en: "Symbols of this formula" };
 const DELAY = 250; // milliseconds: to pass over a formula asks for nothing
@@ -28,10 +29,32 @@ const LOOKS = {
   temperature: /\\tau(?!_|\(|\}\\,)/, // not SAPO's
 };
 
+// The same names -> the sign as KaTeX draws it, and what its index must say where one sign has several meanings.
+const SIGNS = {
+  prompt_ids: ["q"],
+  ids: ["o"],
+  rewards: ["r"],
+  advantages: ["A"],
+  model: ["π", /^θ/],
+  old_logps: ["π", /old/],
+  ref_logps: ["π", /ref/],
+  logps: ["log"],
+  ratio: ["ρ"],
+  "kl_k3(...)": ["D"],
+  "clipped_surrogate(...)": ["S"],
+  loss: ["L", "J"],
+  num_generations: ["G"],
+  epsilon: ["ϵ"],
+  beta: ["β"],
+  "your loop": ["μ"],
+  temperature: ["τ"],
+};
+
 const note = document.body.appendChild(document.createElement("div"));
 note.className = "symbols md-typeset";
 note.popover = "manual";
 let owner = null; // the formula that the note is about
+let symbol = null; // the one that the note is about, or null: all of them
 let timer = 0;
 let meanings = null;
 
@@ -50,28 +73,71 @@ async function fetchMeanings() {
   return new Map(rows.map(({ cells }) => [(cells[1].querySelector("code") ?? cells[1].firstChild)?.textContent, cells]));
 }
 
-async function show(formula) {
-  owner = formula;
+// The elements of a formula that are drawn for a symbol.
+function occurrences(formula, key) {
+  const [...signs] = SIGNS[key] ?? [];
+  const index = signs.at(-1) instanceof RegExp ? signs.pop() : null;
+  return [...formula.querySelectorAll(".katex-html .mord, .katex-html .mop")].filter((drawn) => {
+    if (drawn.firstElementChild || !signs.includes(drawn.textContent)) return false;
+    return !index || index.test(drawn.parentElement.querySelector(":scope > .msupsub")?.textContent.replaceAll("\u200b", "") ?? "");
+  });
+}
+
+// The symbol at which a reader points.
+function symbolAt(formula, target) {
+  return symbolsOf(formula).find((key) => occurrences(formula, key).some((drawn) => drawn.contains(target))) ?? null;
+}
+
+// A symbol as the formula writes it, with its index; where a pattern finds a part of it only, as the table does.
+function written(formula, key) {
+  const tex = formula.querySelector("annotation").textContent;
+  const found = tex.match(new RegExp(`(?:${LOOKS[key].source})(?:_(?:\\{[^{}]*\\}|\\\\?\\w+))?`))?.[0] ?? "";
+  const whole = (found.match(/\{/g) ?? []).length === (found.match(/\}/g) ?? []).length;
+  return whole && !/^\\text|_$|[|^]/.test(found) ? found : "";
+}
+
+function light(formula, key) {
+  for (const lit of document.querySelectorAll(".katex .lit")) lit.classList.remove("lit");
+  if (key) for (const drawn of occurrences(formula, key)) drawn.classList.add("lit");
+}
+
+async function show(formula, key = null) {
+  [owner, symbol] = [formula, key];
   try {
     const all = await (meanings ??= fetchMeanings());
-    if (owner !== formula) return; // the reader has gone on
-    const rows = symbolsOf(formula).map((key) => all.get(key)).filter(Boolean);
-    note.innerHTML = rows.map(([symbol, , text]) => `<p><b>${symbol.innerHTML}</b> ${text.innerHTML}</p>`).join("");
+    if (owner !== formula || symbol !== key) return; // the reader has gone on
+    note.replaceChildren();
+    for (const name of key ? [key] : symbolsOf(formula)) {
+      if (!all.has(name)) continue;
+      const [sign, , text] = all.get(name);
+      const line = note.appendChild(document.createElement("p"));
+      const own = line.appendChild(document.createElement("b"));
+      const tex = written(formula, name);
+      if (tex) own.textContent = `$${tex}$`;
+      else own.innerHTML = sign.innerHTML;
+      line.insertAdjacentHTML("beforeend", ` ${text.innerHTML}`);
+    }
   } catch {
     meanings = null; // offline perhaps: the next time may work
     return;
   }
   renderFormulas(note);
+  light(formula, key);
+  note.style.maxHeight = "";
   note.showPopover();
-  const [place, size] = [formula.getBoundingClientRect(), note.getBoundingClientRect()];
-  const below = place.bottom + 6 + size.height < innerHeight;
-  note.style.left = `${Math.max(8, Math.min(place.left, innerWidth - size.width - 8))}px`;
-  note.style.top = `${below ? place.bottom + 6 : Math.max(8, place.top - size.height - 6)}px`;
+  // Below the formula or above it, and never on it: where neither has room, the note scrolls.
+  const [place, size] = [(formula.closest(".katex-display") ?? formula).getBoundingClientRect(), note.getBoundingClientRect()];
+  const [above, below] = [place.top - 14, innerHeight - place.bottom - 14];
+  const under = size.height <= below || below >= above;
+  note.style.maxHeight = `${Math.max(60, under ? below : above)}px`;
+  note.style.left = `${Math.max(8, Math.min(formula.getBoundingClientRect().left, innerWidth - size.width - 8))}px`;
+  note.style.top = `${under ? place.bottom + 6 : Math.max(8, place.top - 6 - Math.min(size.height, above))}px`;
 }
 
 function hide() {
   clearTimeout(timer);
   owner = null;
+  light(null, null);
   if (note.matches(":popover-open")) note.hidePopover();
 }
 
@@ -83,10 +149,15 @@ function soon(action) {
 for (const formula of document.querySelectorAll("article .katex")) {
   if (location.pathname === page.pathname || !symbolsOf(formula).length) continue;
   formula.classList.add("explained");
-  formula.addEventListener("pointerenter", ({ pointerType }) => pointerType === "mouse" && soon(() => show(formula)));
+  formula.addEventListener("pointermove", ({ pointerType, target }) => {
+    if (pointerType !== "mouse") return;
+    const key = symbolAt(formula, target);
+    if (owner === formula && symbol === key) clearTimeout(timer);
+    else soon(() => show(formula, key));
+  });
   formula.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && soon(hide));
-  const toggle = () => (owner === formula ? hide() : show(formula));
-  formula.addEventListener("click", toggle);
+  const toggle = (key) => (owner === formula && symbol === key ? hide() : show(formula, key));
+  formula.addEventListener("click", ({ target }) => toggle(symbolAt(formula, target)));
   const display = formula.closest(".katex-display");
   if (!display) continue;
   const button = document.createElement("button"); // for the keyboard; it shows when it has the focus
@@ -94,7 +165,7 @@ for (const formula of document.querySelectorAll("article .katex")) {
   button.type = "button";
   button.textContent = "?";
   button.setAttribute("aria-label", names[document.documentElement.lang] ?? names.en);
-  button.addEventListener("click", toggle);
+  button.addEventListener("click", () => toggle(null));
   display.after(button);
 }
 note.addEventListener("pointerenter", () => clearTimeout(timer));

@@ -86,8 +86,10 @@ class ClipExplorer extends Explorer {
   ghost(x, y, formula, advantage) {
     const { ratio, low, high } = this.before?.sign === this.state.sign ? this.before : this.state;
     const value = (r) => y(formula(r, advantage, low, high));
-    const nearly = [1 - low, 1 + high].flatMap((edge) => [edge - 1e-9, edge + 1e-9]); // the gradient jumps there
-    return curve([0, ...nearly, FARTHEST].map((r) => [x(r), value(r)]), "ghost") + dot(x(ratio), value(ratio), "ghost");
+    const edges = [0, 1 - low, 1 + high, FARTHEST];
+    const parts = [0, 1, 2].map((i) => [edges[i] + 1e-9, edges[i + 1] - 1e-9]); // at its edges the gradient may jump
+    const lines = parts.map((ends) => curve(ends.map((r) => [x(r), value(r)]), "ghost"));
+    return lines.join("") + dot(x(ratio), value(ratio), "ghost");
   }
 
   unclipped(x, y, advantage) {

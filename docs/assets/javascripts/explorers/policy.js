@@ -29,7 +29,7 @@ class PolicyExplorer extends Explorer {
     this.range(ranges, "beta", words.beta, { min: 0, max: 1, step: 0.05 });
     this.buildButtons(this.row());
     this.choice(this.row(), "move", words.move, words.moves);
-    const pictures = make(this, "div", { class: "explorer-live" });
+    const pictures = (this.pictures = make(this, "div", { class: "explorer-live" }));
     this.svg = make(pictures, "svg", { role: "img" });
     const charts = make(pictures, "div");
     this.charts = Object.keys(COLORS).map((key) => ({ key, svg: make(charts, "svg", { role: "img" }) }));
@@ -37,6 +37,13 @@ class PolicyExplorer extends Explorer {
     document.addEventListener("visibilitychange", () => document.hidden && this.halt());
     this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });
     this.readers.steps = numberIn({ min: 0, max: 10 * LENGTH, step: 1 });
+  }
+
+  // The sentence that tells a move stands beside the name of the move, above the pictures.
+  mount() {
+    if (this.state) return;
+    super.mount();
+    this.pictures.before(this.sentence);
   }
 
   buildButtons(row) {

@@ -4,6 +4,8 @@ import { words } from "./words.js";
 
 const SHELF = "grpo_lite.goals"; // in localStorage: {"clip-explorer": ["dead"]}
 
+const FLAG = 4000; // milliseconds that a reached goal is shown for
+
 // Private windows and old settings may have no storage; then the ticks live as long as the page.
 function shelf() {
   try {
@@ -69,6 +71,9 @@ export class Ticks {
     keep(this.tag, this.met);
     this.fill();
     this.tell(name);
+    // List and note may be out of view. They are what a screen reader is told.
+    const flag = make(document.body, "p", { class: "explorer-flag", "aria-hidden": "true" }, `✓ ${this.texts[name][0]}`);
+    setTimeout(() => flag.remove(), FLAG);
   }
 
   clear() {

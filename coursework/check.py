@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is loaded: for tensors this small more are slower
 HERE = Path(__file__).resolve().parent
 FORBIDDEN = {"grpo_lite", "trl"}  # what is to be written here, written already
 
@@ -181,7 +182,6 @@ def _child(path: Path, kit: Path, problem: str, results: Path) -> None:
 
 def _processes() -> multiprocessing.context.BaseContext:
     """Return what starts processes; where it can be, PyTorch is loaded once and not anew for each of them."""
-    os.environ["OMP_NUM_THREADS"] = "1"
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

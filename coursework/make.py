@@ -67,6 +67,12 @@ def asked_for(assignment: Path, variant: str, choices: dict[str, str], hidden: b
     return given | {"examples": oracle.examples(given)}
 
 
+def extra(assignment: Path, given: dict, teacher: bool) -> dict[str, str]:
+    """Return the files that an assignment has besides, name -> text, if its hidden/checks.py makes any."""
+    oracle = load(assignment / "hidden" / "checks.py", f"{assignment.name}_oracle")
+    return oracle.files(given, teacher) if hasattr(oracle, "files") else {}
+
+
 def fill(template: str, assignment: Path, given: dict) -> str:
     """Put what was drawn into the {{places}} of a template."""
     facts = about(assignment)
@@ -103,8 +109,11 @@ def write(variant: str, target: Path, teacher: bool = False) -> None:
         for source, name in files.items():
             text = (assignment / source).read_text(encoding="utf-8")
             (folder / name).write_text(fill(text, assignment, given), encoding="utf-8")
-        shutil.copy(assignment / "checks.py", folder)
-        shutil.copy(HERE / "check.py", folder)
+        for name, text in extra(assignment, given, teacher).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        for path in (HERE / "check.py", assignment / "checks.py", assignment / "learn.py"):
+            if path.exists():
+                shutil.copy(path, folder)
 
 
 def main() -> None:

@@ -297,7 +297,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# At none of these. With 0.3 the model cheats all the same. With 1 it stays near the base model, so it does not learn to add either. A leash does not know good directions from bad ones. In these runs it does not even buy time: with 0.3 the top comes at update 10, as without, and it is lower. A run that is *watched* can be stopped at the top. In reinforcement learning from human feedback, where the reward is itself a model, the same rise and fall has been measured at scale, and there the penalty acted much like stopping early ([Gao, Schulman and Hilton, arXiv:2210.10760](https://arxiv.org/abs/2210.10760)).
+# At none of these, in one run each. With 0.3 the model cheats all the same. With 1 it stays near the base model, so it does not learn to add either. A leash does not know good directions from bad ones. In these runs it does not even buy time: with 0.3 the top comes at update 10, as without, and it is lower. A run that is *watched* can be stopped at the top. In reinforcement learning from human feedback, where the reward is itself a model, the same rise and fall has been measured at scale, and there the penalty acted much like stopping early ([Gao, Schulman and Hilton, arXiv:2210.10760](https://arxiv.org/abs/2210.10760)).
 #
 # ## Repair
 #
@@ -360,7 +360,7 @@ for seed in (0, 2):
     )
 
 # %% [markdown]
-# More than half of the sums lie between 10 and 19, and all of those contain a 1, as do 1, 21 and 31. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip, and with the price a completion that thinks earns about 0.4 at first. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs. A narrow margin is a coin toss.
+# More than half of the sums lie between 10 and 19, and all of those contain a 1, as do 1, 21 and 31. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip, and with the price a completion that thinks earns about 0.4 at first. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs. With eight seeds (`make runs` in a clone of the project) all got better at first, to more than 0.62 right. Then four learned to add and ended above 0.79, three stopped thinking and ended below 0.23, and one was still between, at 0.57. A narrow margin is a coin toss.
 
 # %% [markdown]
 # **Check yourself.** The honest way earns 0.70 and *always 1* only 0.60. Still one run ended with *always 1*. Was its training at fault?

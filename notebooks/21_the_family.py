@@ -71,7 +71,7 @@ def push(**settings):
 
 print(push().numpy().round(3))
 
-# %% alt="Pushes of the default loss as a table of two completions. The short right one: 0.28 and 0. The long wrong one: minus 0.09, minus 0.09, 0, minus 0.11, minus 0.10."
+# %% alt="Pushes of the default loss as a table of two completions. The short right one: 0.28 and 0. The long wrong one: minus 0.09, minus 0.09, 0, minus 0.11, minus 0.10." caption="Equal advantages, unequal pushes, and two tokens that get none."
 plotting.token_matrix(push(), mask, label="push of each token", rows=["short", "long"])
 
 # %% [markdown]
@@ -149,7 +149,7 @@ for loss_type in ("grpo", "bnpo", "dr_grpo", "dapo", "luspo"):
     short, long = weights[0, 0], weights[1, 0]
     print(f"{loss_type:10} {short:.4f}  {long:.4f}  {short / long:.2f}")
 
-# %% alt="Weight of one token of the short and of the long completion under five averages. grpo: 0.25 and 0.10. bnpo and dapo: 0.14 for both. dr_grpo: 0.06 for both. luspo: 0.50 for both."
+# %% alt="Weight of one token of the short and of the long completion under five averages. grpo: 0.25 and 0.10. bnpo and dapo: 0.14 for both. dr_grpo: 0.06 for both. luspo: 0.50 for both." caption="Of these five only grpo lets a token of the short completion weigh more."
 kinds = ["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
 weights = []
 for kind in kinds:
@@ -291,7 +291,7 @@ compare(vespo_objective, grpo_lite.vespo_objective, x, y, signs, some, z.exp())
 #
 # **Predict.** In the upper panel, which curves never come down to 0 on the right? In the lower one, which are still pushing a token that has become three times *more* likely?
 
-# %% alt="Push against the ratio from 0 to 3. Advantage plus 1: grpo rises with the ratio to 1.2 and then is 0; cispo rises on to its cap, here 2; sapo rises to 1.57 near ratio 2 and then fades slowly; vespo has a bump at 0.67 and is almost 0 at 3; gmpo rises to 1.49 and then is 0. Advantage minus 1: grpo is 0 below 0.8 and then falls without end; cispo falls to minus 2 and stays; sapo is strongest near 2, vespo at 1.5, and both fade; gmpo is 0 below 0.67 and then falls without end."
+# %% alt="Push against the ratio from 0 to 3. Advantage plus 1: grpo rises with the ratio to 1.2 and then is 0; cispo rises on to its cap, here 2; sapo rises to 1.57 near ratio 2 and then fades slowly; vespo has a bump at 0.67 and is almost 0 at 3; gmpo rises to 1.49 and then is 0. Advantage minus 1: grpo is 0 below 0.8 and then falls without end; cispo falls to minus 2 and stays; sapo is strongest near 2, vespo at 1.5, and both fade; gmpo is 0 below 0.67 and then falls without end." caption="Far from 1 the relatives differ: cut off, capped or faded out."
 ratios = torch.linspace(0.01, 3.0, 300)
 one = torch.ones(300, 1, dtype=torch.bool)
 own = {"cispo": {"epsilon_high": 2.0}, "gmpo": {"epsilon": 0.4}}
@@ -406,7 +406,7 @@ for name, algorithm in ALGORITHMS.items():
 #
 # And our batch through all of them. Each row of pushes is scaled so that its sizes add up to 1: the question is who gets how much of it.
 
-# %% alt="Share of the push that each of the seven tokens gets, for nine algorithms, positive for the short right completion and negative for the long wrong one. The second token of the short completion gets nothing under grpo, dr_grpo, dapo and gmpo and a large share, 0.23 and 0.34, under cispo and sapo. Under gspo and luspo the short completion gets nothing at all."
+# %% alt="Share of the push that each of the seven tokens gets, for nine algorithms, positive for the short right completion and negative for the long wrong one. The second token of the short completion gets nothing under grpo, dr_grpo, dapo and gmpo and a large share, 0.23 and 0.34, under cispo and sapo. Under gspo and luspo the short completion gets nothing at all." caption="Where the clip leaves nothing, cispo and sapo still push."
 gspo = {"importance_sampling_level": "sequence"}
 family = {
     "grpo": {},

@@ -250,7 +250,7 @@ print(f"{(group_mean(rewards[index]).flatten() - packaged).abs().max():.10f}")
 #
 # **Predict.** Without a baseline it cannot matter how 24 independent samples are cut. With leave-one-out, are many small groups better, or few large ones?
 
-# %% alt="Noise of a step of 24 completions against the group size G from 2 to 6, in units of the gradient's length. Without a baseline it is flat at 1.10. With leave-one-out it falls from 0.91 at G = 2 to 0.72 at G = 6."
+# %% alt="Noise of a step of 24 completions against the group size G from 2 to 6, in units of the gradient's length. Without a baseline it is flat at 1.10. With leave-one-out it falls from 0.91 at G = 2 to 0.72 at G = 6." caption="Without a baseline a larger group buys nothing; with leave-one-out it buys calm."
 sizes = [2, 3, 4, 5, 6]
 noise = {
     way.__name__: [judge(way, G)[2] * math.sqrt(G / 24) for G in sizes]
@@ -342,7 +342,7 @@ for weights_of in (constant, tokens_of_group, own_length):
 #
 # This is the length bias that Dr. GRPO names. It is a property of the average step, so no batch is large enough to remove it. The tokens of the group in the denominator are nearly right (0.9957) and not quite: long groups count less than short ones.
 
-# %% alt="Change of the probability of long answers that score below average, along a step of length 1. Divided by a constant: minus 0.088. By the tokens of the group: minus 0.069. By each answer's own length: plus 0.024."
+# %% alt="Change of the probability of long answers that score below average, along a step of length 1. Divided by a constant: minus 0.088. By the tokens of the group: minus 0.069. By each answer's own length: plus 0.024." caption="Divided by their own length, long answers that are bad become more likely."
 changes = [
     ((p * long_and_bad) @ scores @ expected_step(w)).item()
     for w in (constant, tokens_of_group, own_length)
@@ -384,7 +384,7 @@ for chance in (0.02, 0.1, 0.5, 0.9):
 # %% [markdown]
 # Without the division every prompt counts 0.875 times its due, $1 - 1/8$ again. With it, a prompt of $p = 0.1$ counts 2.18 times its due and a coin toss 1.74 times. So the sum over prompts climbs something other than the mean accuracy: prompts at the edges weigh more. Dr. GRPO calls it a difficulty bias.
 
-# %% alt="Weight of a prompt in the average step relative to its weight in the true gradient, against its probability of a right answer from 0.01 to 0.99, for groups of 8. Centred only: flat at 0.875. Divided by the standard deviation: 1.74 in the middle, rising to about 2.4 at both edges. A dashed curve, one over the square root of p times one minus p, is the limit of large groups and rises to 10."
+# %% alt="Weight of a prompt in the average step relative to its weight in the true gradient, against its probability of a right answer from 0.01 to 0.99, for groups of 8. Centred only: flat at 0.875. Divided by the standard deviation: 1.74 in the middle, rising to about 2.4 at both edges. A dashed curve, one over the square root of p times one minus p, is the limit of large groups and rises to 10." caption="Centred, all prompts keep their weights; divided by the spread, very hard and very easy ones gain."
 grid = [i / 100 for i in range(1, 100)]
 plotting.lines(
     grid,
@@ -523,7 +523,7 @@ for i, distance in enumerate(distances):
         *("{:8.3f} {:5.2f}".format(*x[i]) for x in judged.values()),
     )
 
-# %% alt="Two panels against the distance between old policy and policy, in nats. Bias: the product of ratios stays at 0, the token ratio rises to 0.56, the clipped one jumps above 0.8 early and stays near 1. Noise: the product rises from 3.3 to 8.5, the token ratio to 7.0, the clipped one to 5.5."
+# %% alt="Two panels against the distance between old policy and policy, in nats. Bias: the product of ratios stays at 0, the token ratio rises to 0.56, the clipped one jumps above 0.8 early and stays near 1. Noise: the product rises from 3.3 to 8.5, the token ratio to 7.0, the clipped one to 5.5." caption="Less noise is paid with bias: the product of ratios has none, the clip the most."
 panels = [{name: [x[k] for x in judged[name]] for name in judged} for k in (0, 1)]
 plotting.lines(
     distances,

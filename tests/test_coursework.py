@@ -15,6 +15,7 @@ import pytest
 import check
 import make
 from grpo_lite.cli import main
+from grpo_lite.training import gradient, trainer
 from helpers.built import ROOT
 
 KIT = ROOT / "coursework"
@@ -33,20 +34,22 @@ def checks(assignment):
     return {one.__name__: one for one in make.checks(assignment)}
 
 
-def solution(assignment, variant=make.VARIANT, piece="", instead="", file="hidden/solution.py", **choices):
-    """Run a template as a hand-in, with a piece of it replaced, or as if other choices had been drawn."""
-    template = (assignment / file).read_text()
-    assert piece in template, f"{piece!r} does not stand in {file}"
-    asked = given(assignment, variant)
-    text = make.fill(
-        template.replace(piece, instead) if piece else template,
-        assignment,
-        asked | {"choices": asked["choices"] | choices},
-    )
-    module = ModuleType("solution")
-    module.__file__ = "solution.py"
-    exec(compile(text, "solution.py", "exec"), vars(module))
-    return module
+@pytest.fixture
+def solution(tmp_path):
+    """Write and load a hand-in: a template with a piece replaced, or as if other choices had been drawn."""
+
+    def load(assignment, variant=make.VARIANT, piece="", instead="", file="hidden/solution.py", **choices):
+        template = (assignment / file).read_text()
+        assert piece in template, f"{piece!r} does not stand in {file}"
+        asked = given(assignment, variant)
+        asked = asked | {"choices": asked["choices"] | choices}
+        for name, text in make.extra(assignment, asked, teacher="hidden" in file).items():
+            (tmp_path / name).write_text(text)
+        text = make.fill(template.replace(piece, instead) if piece else template, assignment, asked)
+        (tmp_path / "solution.py").write_text(text)
+        return check.load(tmp_path / "solution.py", "solution")
+
+    return load
 
 
 def judged(assignment, module, variant=make.VARIANT):
@@ -69,7 +72,7 @@ def wrong():
 
 
 @pytest.mark.parametrize(("assignment", "meant", "how"), list(wrong()))
-def test_a_wrong_solution_is_refused_by_the_check_that_is_meant_for_it(assignment, meant, how):
+def test_a_wrong_solution_is_refused_by_the_check_that_is_meant_for_it(solution, assignment, meant, how):
     asked = given(assignment, how.get("variant", make.VARIANT))
     result = check.judge(checks(assignment)[meant], solution(assignment, **how), asked)
     assert (result.points, len(result.why) > 20) == (0, True), result
@@ -77,26 +80,66 @@ def test_a_wrong_solution_is_refused_by_the_check_that_is_meant_for_it(assignmen
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=lambda path: path.name)
-def test_the_reference_gets_all_points_in_each_variant(assignment, variant):
+def test_the_reference_gets_all_points_in_each_variant(solution, assignment, variant):
     results = judged(assignment, solution(assignment, variant), variant)
     assert [result for result in results if result.why] == []
     assert sum(result.points for result in results) == 100
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=lambda path: path.name)
-def test_stubs_get_no_point_and_are_told_what_is_not_written_yet(assignment):
+def test_stubs_get_no_point_and_are_told_what_is_not_written_yet(solution, assignment):
     results = judged(assignment, solution(assignment, file="starter.py"))
     assert sum(result.points for result in results) == 0
-    assert all(re.search(r"not written yet|must be|is None", result.why) for result in results), results
+    assert all(re.search(r"not written yet|must be|is None|not sound yet|is ''", result.why) for result in results), (
+        results
+    )
 
 
 STYLES = sorted(path for assignment in ASSIGNMENTS for path in assignment.glob("hidden/right/*.py"))
 
 
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: f"{path.parents[2].name}/{path.stem}")
-def test_a_right_solution_in_another_style_passes(path):
-    results = judged(path.parents[2], check.load(path, "solution"))
+def test_a_right_solution_in_another_style_passes(path, tmp_path):
+    assignment = path.parents[2]
+    for name, text in make.extra(assignment, given(assignment), teacher=True).items():
+        (tmp_path / name).write_text(text)
+    results = judged(assignment, check.load(shutil.copy(path, tmp_path), "solution"))
     assert [result for result in results if result.why] == []
+
+
+HUNT = next(assignment for assignment in ASSIGNMENTS if (assignment / "hidden" / "hunt.py").exists())
+
+
+@pytest.mark.parametrize(
+    ("letter", "fault"), [(x, name) for x in "abcde" for name in make.about(HUNT)["choices"][x]]
+)  # fmt: skip
+def test_a_broken_script_is_refused_until_it_is_repaired(letter, fault, tmp_path):
+    asked = given(HUNT) | {"choices": given(HUNT)["choices"] | {letter: fault}}
+    sound, broken = (HUNT / "hidden" / "hunt.py").read_text(), make.about(HUNT)["choices"][letter][fault]
+    assert broken["piece"] in sound
+    (tmp_path / f"hunt_{letter}.py").write_text(sound.replace(broken["piece"], broken["instead"]))
+    module = ModuleType("solution")
+    module.__file__ = str(tmp_path / "solution.py")
+    for name in (f"hunt_{letter}_is_repaired", f"hunt_{letter}_stays_sound", f"hunt_{letter}_is_named"):
+        result = check.judge(checks(HUNT)[name], module, asked)
+        assert (result.points, letter in result.why) == (0, True), result
+
+
+@pytest.mark.slow
+def test_the_package_trains_with_functions_of_a_student(tmp_path, monkeypatch):
+    for module, name in ((gradient, "grpo_loss"), (trainer, "group_advantages")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
+    make.write(make.VARIANT, tmp_path, teacher=True)
+    for path, name in ((tmp_path / "1_advantages", "group_advantages"), (tmp_path / HUNT.name, "policy_loss")):
+        with (path / "solution.py").open("a") as file:
+            file.write(f"\n_own, CALLED = {name}, []\ndef {name}(*a):\n    CALLED.append(1)\n    return _own(*a)\n")
+    learn = check.load(tmp_path / HUNT.name / "learn.py", "learn")
+    loaded = []
+    monkeypatch.setattr(learn, "load", lambda *a: loaded.append(check.load(*a)) or loaded[-1])
+    history = learn.main(12)
+    assert [len(module.CALLED) for module in loaded] == [24, 12]
+    rewards = [record["reward"] for record in history]
+    assert sum(rewards[-6:]) > sum(rewards[:6]) + 1  # 0.17 an update
 
 
 # As a student and a lecturer run it: a process a problem.

@@ -197,3 +197,19 @@ class TestReuse:
             f"the clip {switched_off(16, 'clip 0.2'):.0%} of".replace("%", " %"),
         )
         assert self.mean(16, "no clip", "mean_length") == pytest.approx(10, abs=0.5)
+
+
+def test_half_a_repair_is_a_coin_toss():
+    rows = read_lines(STORED.with_name("half_repair.jsonl"))
+    assert [row["seed"] for row in rows] == [*range(8)]
+    assert min(max(row["sampled_accuracy"]) for row in rows) > 0.62
+    right, thinks = ([row[name][-1] for row in rows] for name in ("sampled_accuracy", "sampled_think_rate"))
+    added, cheated = [x for x in right if x > 0.79], [x for x in right if x < 0.23]
+    (between,) = {*right} - {*added, *cheated}
+    assert (len(added), len(cheated)) == (4, 3)
+    assert max(t for t, x in zip(thinks, right, strict=True) if x < 0.23) <= 0.12
+    says(
+        "when_rewards_lie",
+        "to more than 0.62 right. Then four learned to add and ended above 0.79",
+        f"three stopped thinking and ended below 0.23, and one was still between, at {between:.2f}",
+    )

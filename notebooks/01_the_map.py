@@ -29,6 +29,8 @@ if "google.colab" in sys.modules:
     )
 
 import copy
+import json
+from importlib.resources import files
 
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -52,6 +54,23 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 
 # %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again." caption="Once around: sample a group, judge it, compare, update, sample again."
 plotting.diagram("loop")
+
+# %% [markdown]
+# <stations-explorer>On the site a real batch goes through this picture, station by station. Here are its rows as a table.</stations-explorer>
+
+# %% [markdown]
+# Eight real completions of one prompt, from the model of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), with what one update makes of them. The rows serve three updates, and this is the third.
+
+# %% tags=["detail", "result-eight-rows"]
+recording = json.loads((files("grpo_lite") / "data" / "recording.json").read_text())
+batch, group = recording["batch"], recording["frames"][0]
+print("reward  advantage  log-prob  now    after  completion of", recording["prompt"])
+for i in range(8):
+    text = "".join(recording["tokens"][token] for token in group["ids"][i])
+    sums = [sum(batch[name][i]) for name in ("old_logps", "logps", "after")]
+    numbers = f"{group['rewards'][i]:6} {batch['advantages'][i]:10.2f} "
+    print(numbers, " ".join(f"{x:6.2f}" for x in sums), "", text)
+print(f"loss {batch['loss']:.4f}")
 
 # %% [markdown]
 # ## A model of our own

@@ -15,7 +15,7 @@ from helpers.formulas import chances
 from helpers.small_site import SOUND, small_project, strict_build, text_cell
 
 SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]
-OF_THE_RECORDING = {"recording.js", "rollouts.js", "scrub.js"}  # on other pages
+OF_THE_RECORDING = {"recording.js", "rollouts.js", "scrub.js", "stations.js"}  # on other pages
 FILL = "selector => getComputedStyle(document.querySelector(selector)).fill"
 
 # Formulas

@@ -1,5 +1,6 @@
 // The recording of lesson "Watch it learn" (grpo_lite/data/recording.json), read for the page: which chip a token is,
 // which running sum is a slip, and in which phase the run is.
+import { clippedSurrogate, isClipped, surrogateGradient, tokenWeights } from "./grpo.js";
 
 let asked; // once for all that show it
 export const recording = () =>
@@ -25,3 +26,24 @@ export function chips(ids, { tokens, prompt }) {
 
 // By the share of completions that think: first it mostly guesses, then thinking spreads, then only slips are left.
 export const phase = ({ thinks }) => (thinks < 0.5 ? "guessing" : thinks < 0.95 ? "spreading" : "slips");
+
+// All that the third update computes from the recording, token by token: what the seven stations show.
+export function tokensOf({ frames, batch }) {
+  const { advantages, epsilon, old_logps: old } = batch;
+  const weights = tokenWeights(old.map((row) => row.length), "grpo");
+  return frames[0].ids.map((ids, i) =>
+    ids.map((id, t) => {
+      const ratio = Math.exp(batch.logps[i][t] - old[i][t]);
+      return {
+        old: old[i][t],
+        now: batch.logps[i][t],
+        after: batch.after[i][t],
+        ratio,
+        clipped: isClipped(ratio, advantages[i], epsilon),
+        weight: weights[i],
+        gain: weights[i] * clippedSurrogate(ratio, advantages[i], epsilon),
+        push: weights[i] * surrogateGradient(ratio, advantages[i], epsilon),
+      };
+    }),
+  );
+}

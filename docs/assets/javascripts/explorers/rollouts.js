@@ -20,28 +20,29 @@ export class Rows {
     this.items = Array.from({ length: 8 }, () => make(this.list, "li"));
   }
 
-  // A row is { ids, reward, advantage }; of the last two either may be missing.
-  fill(rows, recorded, extra = () => {}) {
+  // A row is { ids, reward, advantage, notes, said }; all but the first may be missing. A note stands below its token,
+  // as { text, kind, bars }, and `said` is what the notes say to those who do not see them.
+  fill(rows, recorded) {
     rows.forEach((row, i) => {
-      const key = JSON.stringify(row);
       const item = this.items[i];
+      const key = JSON.stringify(row);
       if (item.key === key) return;
       const before = item.key ? JSON.parse(item.key).ids : row.ids;
       item.key = key;
       item.replaceChildren();
       this.fillRow(item, row, chips(row.ids, recorded), before);
-      extra(item, row, i);
     });
   }
 
-  fillRow(item, { ids, reward, advantage }, row, before) {
+  fillRow(item, { ids, reward, advantage, notes, said }, row, before) {
     const { words } = this;
     const kind = reward === undefined ? "unjudged" : reward > 0 ? "right" : "wrong";
     item.className = `rollout ${kind}`;
     const text = row.map((chip) => chip.text).join("");
-    make(item, "span", { class: "explorer-unseen" }, words.row(text, reward, advantage && number(advantage)));
+    make(item, "span", { class: "explorer-unseen" }, words.row(text, reward, advantage && number(advantage)) + (said ?? ""));
     const drawn = drawChips(item, row);
     drawn.forEach((chip, t) => ids[t] !== before[t] && chip.classList.add("new"));
+    notes?.forEach((note, t) => drawNote(drawn[t], note));
     const pay = make(item, "span", { class: "pay", "aria-hidden": "true" });
     if (reward !== undefined) {
       make(pay, "span", { class: "mark" }, reward > 0 ? "✓" : "✗");
@@ -53,4 +54,10 @@ export class Rows {
     make(push, "span", { class: `bar ${side}` }).style.setProperty("--size", Math.abs(advantage) / LARGEST);
     make(push, "span", { class: "value" }, number(advantage));
   }
+}
+
+function drawNote(chip, { text = "", kind = "", bars = [] }) {
+  if (kind) chip.classList.add(...kind.split(" "));
+  const note = make(chip, "span", { class: "note" }, text);
+  for (const [who, size] of bars) make(note, "i", { class: who }).style.setProperty("--size", size);
 }

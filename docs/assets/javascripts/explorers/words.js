@@ -370,6 +370,50 @@ const en = {
     },
     agree: " These eight agree, so every advantage is 0: they teach nothing.",
   },
+
+  "stations-explorer": {
+    name: "One batch through GRPO, in seven stations",
+    prompt: "Prompt",
+    reward: "Reward",
+    advantage: "Adv.",
+    rows: "Eight completions of the prompt",
+    row: (text, reward, advantage) =>
+      text + (reward === undefined ? "" : `, reward ${reward}`) + (advantage ? `, advantage ${advantage}` : ""),
+    back: "Back",
+    next: "Next",
+    station: "Station",
+    stations: ["Sample", "Rewards", "Advantages", "Log-probs", "Ratio and clip", "Loss", "Gradient step"],
+    title: (at, name) => `${at} of 7: ${name}`,
+    total: (loss) => `Loss ${loss}`,
+    logps: (old, now) => `log-prob ${old}, now ${now}`,
+    ratio: (ratio, clipped) => `ratio ${ratio}${clipped ? ", clipped" : ""}`,
+    gain: (gain) => `adds ${gain}`,
+    step: (now, after, push) => `${push > 0 ? "up" : push < 0 ? "down" : "no push"}, log-prob ${now}, then ${after}`,
+    sentences: [
+      ({ answer }) =>
+        `The policy of this moment, the old policy, reads the prompt and writes eight completions. The right answer is ${answer}. ` +
+        "A chip is a token.",
+      ({ right, answer }) => `A function reads each completion and pays 1 if it ends with ${answer}, else 0. It pays ${right} of 8.`,
+      ({ mean, advantage }) =>
+        `The mean reward is ${mean}, the dashed line. A completion above it has the advantage +${advantage}, one below it ` +
+        `−${advantage}, counted in spreads of the group.`,
+      ({ old, now, chances, passes }) =>
+        `These rows serve ${passes} updates, and this is the last of them. Upper bar: how likely the token was when it was ` +
+        `sampled; lower bar: now. The first <think> had the log-prob ${old} (probability ${chances[0]}) and has ${now} ` +
+        `(${chances[1]}).`,
+      ({ ratio, old, now, clipped, count }) =>
+        `The ratio is exp(now − then): exp(${now} − (${old})) = ${ratio} for the first <think>. Past 1.2 in a good row, or ` +
+        `below 0.8 in a bad one, the clip takes the push away: ${clipped} of ${count} tokens, in grey. In the sixth row, a bad one, ` +
+        "the same <think> keeps its push.",
+      ({ loss }) =>
+        "Advantage times clipped ratio, the mean over the tokens of a row, the mean over the rows, and a minus: the loss is " +
+        `${loss}. A bar is what a token adds; one of a short row weighs 1/32, one of a long row 1/80. β is 0: no KL penalty.`,
+      ({ chances, good, bad }) =>
+        `The gradient goes back to each token: up in good rows, down in bad ones, no push where the clip acts. All chips ` +
+        `share one model, so the others move too. In the three updates <think> went from ${chances[0]} to ${chances[2]}, the ` +
+        `whole first row from ${good[0]} to ${good[1]}, the second from ${bad[0]} to ${bad[1]}.`,
+    ],
+  },
 };
 
 export const inLanguage = (tables) => tables[globalThis.document?.documentElement.lang] ?? tables.en;

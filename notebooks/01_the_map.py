@@ -64,13 +64,17 @@ plotting.diagram("loop")
 # %% tags=["detail", "result-eight-rows"]
 recording = json.loads((files("grpo_lite") / "data" / "recording.json").read_text())
 batch, group = recording["batch"], recording["frames"][0]
-print("reward  advantage  log-prob  now    after  completion of", recording["prompt"])
-for i in range(8):
-    text = "".join(recording["tokens"][token] for token in group["ids"][i])
-    sums = [sum(batch[name][i]) for name in ("old_logps", "logps", "after")]
-    numbers = f"{group['rewards'][i]:6} {batch['advantages'][i]:10.2f} "
-    print(numbers, " ".join(f"{x:6.2f}" for x in sums), "", text)
-print(f"loss {batch['loss']:.4f}")
+print("loss", round(batch["loss"], 4))
+plotting.table(
+    {
+        "completion": [[recording["tokens"][i] for i in row] for row in group["ids"]],
+        "reward": group["rewards"],
+        "advantage": batch["advantages"],
+        "log-prob when sampled": [sum(row) for row in batch["old_logps"]],
+        "now": [sum(row) for row in batch["logps"]],
+        "after": [sum(row) for row in batch["after"]],
+    }
+)
 
 # %% [markdown]
 # ## A model of our own

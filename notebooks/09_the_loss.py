@@ -28,7 +28,11 @@ if "google.colab" in sys.modules:
         "install -q 'grpo-lite[plot] @ git+https://github.com/grpo-lite/grpo-lite'",
     )
 
+import json
+from importlib.resources import files
+
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 import grpo_lite
 from grpo_lite import plotting
@@ -241,8 +245,22 @@ for function in (grpo_loss, grpo_lite.grpo_loss):
     )
 
 # %% [markdown]
-# From here on we use `grpo_lite.grpo_loss`.
-#
+# From here on we use `grpo_lite.grpo_loss`. Here are the eight completions that go through the loop in lesson [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/), at the last of their three updates, from log-probs to the loss that stands there:
+
+# %% tags=["result-eight-answers"]
+recorded = files("grpo_lite") / "data" / "recording.json"
+batch = json.loads(recorded.read_text())["batch"]
+then, now = (
+    pad_sequence([torch.tensor(row) for row in batch[name]], batch_first=True)
+    for name in ("old_logps", "logps")
+)
+lengths = torch.tensor([len(row) for row in batch["logps"]])
+counted = torch.arange(10) < lengths[:, None]
+out = grpo_lite.grpo_loss(now, then, torch.tensor(batch["advantages"]), counted)
+print(f"loss {out.loss:.4f}, recorded {batch['loss']:.4f}")
+print(f"clipped {out.clip_fraction * counted.sum():.0f} of {counted.sum()} tokens")
+
+# %% [markdown]
 # ## Who is pushed
 #
 # Back to the group of four. Four tokens have moved beyond the clip in the good direction and get no push. Two others are outside of the range as well, the 1.30 of a wrong answer and the 0.74 of a right one. They have moved the wrong way, so they are pushed: the way back is open. The loss says the same. Here is its push on each log-prob, minus the gradient:

@@ -73,14 +73,14 @@ def test_the_first_two_evaluations_can_be_had_again():
 # The batch
 
 
-def padded(rows):
+def padded(rows, dtype=torch.long):
     width = max(map(len, rows))
-    return torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    return torch.tensor([row + [0] * (width - len(row)) for row in rows], dtype=dtype)
 
 
 IDS = padded(FRAMES[0]["ids"])
 MASK = grpo_lite.completion_mask(IDS, TOKENS.index("<eos>"))
-LOGPS = {name: padded(BATCH[name]).double() for name in ("old_logps", "logps", "after")}
+LOGPS = {name: padded(BATCH[name], torch.float64) for name in ("old_logps", "logps", "after")}
 
 
 def test_the_batch_can_be_had_again_from_the_base_model():
@@ -154,6 +154,54 @@ def test_the_page_computes_the_advantages_that_the_trainer_gave(js):
         assert_same(js("grpo.groupAdvantages", rewards), grpo_lite.group_advantages(rewards, 8))
 
 
+@pytest.fixture
+def tokens(js):
+    """Token by token as the page has it, laid out like the tensors of the batch; padding is nan."""
+    rows = js("recording.tokensOf", {"frames": FRAMES[:1], "batch": BATCH})
+
+    def of(name):
+        table = torch.full(MASK.shape, torch.nan, dtype=torch.float64)
+        table[MASK] = torch.tensor([float(token[name]) for row in rows for token in row], dtype=torch.float64)
+        return table
+
+    return of
+
+
+def test_what_the_stations_show_of_each_token_is_what_the_package_computes(tokens):
+    logps = LOGPS["logps"].clone().requires_grad_()
+    advantages = torch.tensor(BATCH["advantages"], dtype=torch.float64)
+    out = grpo_lite.grpo_loss(logps, LOGPS["old_logps"], advantages, MASK, epsilon=BATCH["epsilon"])
+    out.loss.backward()
+    for name, key in (("old", "old_logps"), ("now", "logps"), ("after", "after")):
+        assert_same(tokens(name)[MASK].tolist(), LOGPS[key][MASK])
+    ratio = grpo_lite.importance_ratio(LOGPS["logps"], LOGPS["old_logps"], MASK)
+    assert_same(tokens("ratio")[MASK].tolist(), ratio[MASK])
+    assert_same(tokens("push")[MASK].tolist(), -logps.grad[MASK])
+    assert_same(-tokens("gain")[MASK].sum().item(), out.loss.detach())
+    assert -tokens("gain")[MASK].sum().item() == pytest.approx(BATCH["loss"], abs=1e-6)
+    assert tokens("clipped")[MASK].mean().item() == pytest.approx(out.clip_fraction.item())
+    leaf = torch.zeros(MASK.shape, dtype=torch.float64, requires_grad=True)
+    grpo_lite.aggregate(leaf, MASK, loss_type="grpo").backward()
+    assert_same(tokens("weight")[MASK].tolist(), leaf.grad[MASK])
+
+
+def test_what_the_sentences_say_of_the_eight_rows_holds(tokens):
+    assert BATCH["epsilon"] == 0.2
+    assert sorted(set(tokens("weight")[MASK].tolist())) == pytest.approx([1 / 80, 1 / 32])
+    thinks, good = IDS[:, 0] == TOKENS.index("<think>"), torch.tensor(FRAMES[0]["rewards"]) == 1
+    assert [i for i in range(8) if thinks[i] and not good[i]] == [5]  # the sixth row
+    first = tokens("clipped")[:, 0] == 1
+    assert torch.equal(first, thinks & good)
+    assert tokens("push")[5, 0] < 0
+    for i in range(8):  # up in good rows, down in bad ones, nothing where the clip acts
+        sign = tokens("push")[i][MASK[i]].sign()
+        assert torch.equal(
+            sign, torch.where(tokens("clipped")[i][MASK[i]] == 1, 0.0, 1.0 if good[i] else -1.0).double()
+        )
+    moved = (LOGPS["after"] - LOGPS["logps"])[MASK]
+    assert (moved[tokens("clipped")[MASK] == 1] != 0).all()  # they move without a push of their own
+
+
 # What a reader does
 
 
@@ -209,3 +257,36 @@ def test_without_scripts_stands_the_figure_that_the_lesson_has_drawn(browser, se
     drawn = re.findall(r'<path (?:id="[^"]*" )?d="([^"]+)"', page.locator("scrub-explorer").inner_html())
     assert [path.split() for path in drawn] == [path.split() for path in kept]
     plain.close()
+
+
+@pytest.mark.site
+def test_the_eight_rows_pass_the_stations_by_keyboard(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("lessons/the_map/", wait_until="networkidle")
+    host = page.locator("stations-explorer")
+    host.scroll_into_view_if_needed()
+    page.locator("stations-explorer.explorer").wait_for()
+    rows = host.locator(".rollouts .explorer-unseen")
+    assert rows.all_text_contents() == [text_of(ids) + "<eos>" for ids in FRAMES[0]["ids"]]
+    host.get_by_role("radio").first.focus()
+    lit, said = [], []
+    for _ in range(7):
+        page.wait_for_timeout(550)
+        lit.append(host.locator("svg .here").get_attribute("id").partition("loop-")[2])
+        said.append(host.locator("[aria-live=polite]").first.text_content())
+        box, window = (host.locator(where).bounding_box() for where in ("svg .here", ".stations-window"))
+        assert window["y"] <= box["y"] + 2
+        assert box["y"] + box["height"] <= window["y"] + window["height"] + 2
+        if lit[-1] == "clip":
+            clipped = [text.count("clipped") for text in rows.all_text_contents()]
+            assert clipped == [1] * 8
+        page.keyboard.press("ArrowRight")
+    assert lit == ["sample", "rewards", "advantages", "logprobs", "clip", "loss", "step"]
+    assert "exp(−0.67 − (−0.92)) = 1.29" in said[4]
+    assert "8 of 62 tokens" in said[4]
+    assert f"the loss is {BATCH['loss']:.4f}".replace("-", "−") in said[5]
+    links = host.locator("svg a")
+    assert links.count() == 8
+    assert all(url.startswith("../") for url in links.evaluate_all("all => all.map((a) => a.getAttribute('href'))"))
+    for box in host.locator("fieldset label").evaluate_all("all => all.map((one) => one.getBoundingClientRect())"):
+        assert min(box["width"], box["height"]) >= 44

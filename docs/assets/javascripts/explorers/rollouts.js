@@ -9,7 +9,7 @@ const FACES = { "<think>": "think", "<answer>": "answer", "</think>": "/", "</an
 // Chips for the eyes; who does not see them gets the text of the row.
 export function drawChips(parent, row) {
   const line = make(parent, "span", { class: "chips", "aria-hidden": "true" });
-  return row.map(({ text, kind }) => make(line, "span", { class: `chip ${kind}` }, FACES[text] ?? text));
+  return row.map(({ text, kind }) => make(line, "span", { class: `tile ${kind}` }, FACES[text] ?? text));
 }
 
 // Eight rows, made once and filled again and again, so that what stays the same does not move.

@@ -28,7 +28,7 @@ def kl_k1(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) ->
     Raises:
         ValueError: the shapes differ, or a tensor is not floating point.
 
-    Source: J. Schulman, Approximating KL Divergence (2020), k1. Built in lesson "KL".
+    Source: J. Schulman, Approximating KL Divergence (2020), k1. Built in lesson "The leash".
 
     Example:
         >>> kl_k1(torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0]))
@@ -54,7 +54,7 @@ def kl_k2(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) ->
     Raises:
         ValueError: the shapes differ, or a tensor is not floating point.
 
-    Source: J. Schulman, Approximating KL Divergence (2020), k2. Built in lesson "KL".
+    Source: J. Schulman, Approximating KL Divergence (2020), k2. Built in lesson "The leash".
 
     Example:
         >>> kl_k2(torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0]))
@@ -81,7 +81,7 @@ def kl_k3(logps: Float[Tensor, "*shape"], ref_logps: Float[Tensor, "*shape"]) ->
         ValueError: the shapes differ, or a tensor is not floating point.
 
     Source: J. Schulman, Approximating KL Divergence (2020), k3; DeepSeekMath, eq. 4 (arXiv:2402.03300).
-    Built in lesson "KL".
+    Built in lesson "The leash".
 
     Example:
         >>> kl_k3(torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0]))

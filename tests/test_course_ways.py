@@ -121,7 +121,7 @@ def test_every_figure_of_the_slides_is_found_and_nothing_is_fetched(tmp_path):
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert all(target in ids for target in re.findall(r'(?:href="|url\()#([^")]+)', page))
-    with pytest.raises(ValueError, match="no figure of 01_the_map.ipynb has a caption that begins with 'Nothing'"):
+    with pytest.raises(ValueError, match=r"no figure of \d\d_the_map.ipynb has a caption that begins with 'Nothing'"):
         slides.figure("the_map", "Nothing", 1)
 
 

@@ -40,7 +40,7 @@ def link_papers(html):
 
 
 def link_lessons(html, page):
-    """`lesson "KL"` -> a link to the cell there that builds the function whose entry it stands in."""
+    """`lesson "The leash"` -> a link to the cell there that builds the function whose entry it stands in."""
     name = ""
 
     def replace(match):

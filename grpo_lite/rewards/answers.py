@@ -65,7 +65,7 @@ def math_reward(completions: Sequence[Completion], ground_truth: Sequence, **col
             a completion is neither a string nor a chat list.
         ImportError: `math-verify` is not installed.
 
-    Source: `math-verify`; the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Rewards".
+    Source: `math-verify`; the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Answers and programs".
 
     Example:
         >>> math_reward([r"So \boxed{0.5}.", "<answer>1 or 2</answer>", r"\boxed{12*13}"], [r"\frac{1}{2}", 2, 156])

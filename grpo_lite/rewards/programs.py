@@ -52,7 +52,7 @@ def code_reward(
             nor a chat list, and what `run_program` refuses.
         ImportError, OSError: as in `run_program`.
 
-    Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Rewards".
+    Source: rewards from running tests, DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Answers and programs".
 
     Example:
         >>> text = "```python\ndef double(x):\n    return 2 * x\n```"
@@ -133,7 +133,7 @@ def run_program(
         ImportError: `wasmtime` or `componentize-py` is not installed.
         OSError: the sandbox, which is built on first use, cannot be built.
 
-    Source: CPython built by `componentize-py`, run by `wasmtime`. Used in lesson "Rewards".
+    Source: CPython built by `componentize-py`, run by `wasmtime`. Used in lesson "Answers and programs".
 
     Example:
         >>> run_program("def double(x): return x * x", "double", '[{"args": [3], "expected": 6}]')

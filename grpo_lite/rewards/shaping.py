@@ -77,7 +77,7 @@ def repetition_penalty_reward(ngram_size: int = 3, max_penalty: float = -1.0) ->
             in the function, `completion_ids` that are not one list a completion.
 
     Source: Yeo et al., Demystifying Long Chain-of-Thought Reasoning, appendix C.2 (arXiv:2502.03373), as in TRL's
-    `get_repetition_penalty_reward`. Built in lesson "Rewards".
+    `get_repetition_penalty_reward`. Built in lesson "Answers and programs".
 
     Example:
         >>> reward = repetition_penalty_reward(ngram_size=2)
@@ -116,7 +116,8 @@ def tag_count_reward(completions: Sequence[Completion], *, prefill: str = "", **
     Raises:
         ValueError: a completion is neither a string nor a chat list.
 
-    Source: `tag_count_reward` of open-r1, for the tags of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Rewards".
+    Source: `tag_count_reward` of open-r1, for the tags of DeepSeek-R1 (arXiv:2501.12948). Built in lesson
+    "Answers and programs".
 
     Example:
         >>> tag_count_reward(["<think>a</think><answer>7</answer>", "<think>a</think>7", "<think><think>"])
@@ -142,7 +143,7 @@ def language_consistency_reward(script: str) -> RewardFunc:
     Raises:
         ValueError: Unicode has no letter whose name begins with that word.
 
-    Source: language consistency reward of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Rewards".
+    Source: language consistency reward of DeepSeek-R1 (arXiv:2501.12948). Built in lesson "Answers and programs".
 
     Example:
         >>> reward = language_consistency_reward("LATIN")

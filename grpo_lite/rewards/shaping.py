@@ -116,8 +116,8 @@ def tag_count_reward(completions: Sequence[Completion], *, prefill: str = "", **
     Raises:
         ValueError: a completion is neither a string nor a chat list.
 
-    Source: `tag_count_reward` of open-r1, for the tags of DeepSeek-R1 (arXiv:2501.12948). Built in lesson
-    "Answers and programs".
+    Source: `tag_count_reward` of open-r1, for the tags of DeepSeek-R1 (arXiv:2501.12948).
+    Built in lesson "Answers and programs".
 
     Example:
         >>> tag_count_reward(["<think>a</think><answer>7</answer>", "<think>a</think>7", "<think><think>"])

@@ -26,7 +26,7 @@ serve: install
 
 # Two tests at a time; each uses one core.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not site'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not site' --durations 15
 
 test-fast: install
 	$(BIN)/python -m pytest -q -m 'not site and not slow'
@@ -42,7 +42,7 @@ wheel:
 
 # The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm, as does the linter of `check`.
 browser: install tests/node_modules/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m site
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m site --durations 15
 	$(BIN)/python tests/lighthouse.py
 
 tests/node_modules/installed: tests/package.json

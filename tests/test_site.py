@@ -457,9 +457,14 @@ def test_a_formula_says_what_its_symbols_mean(page):
     lit = page.locator(".katex .lit")
     assert set(lit.all_text_contents()) == {"ρ"}
     assert lit.count() == formula.locator(".katex-html .mathnormal", has_text="ρ").count()
+    policy = formula.locator(".katex-html .mathnormal", has_text="π")
+    box = policy.first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    note.get_by_text("The policy: the model that is trained").wait_for()
+    assert (lit.count(), policy.count()) == (1, 2)  # the other one is the old policy
     boxes = formula.bounding_box(), note.bounding_box()
     assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"] or boxes[1]["y"] + boxes[1]["height"] <= boxes[0]["y"]
-    note.get_by_role("link", name="Ratio and clipping").hover()  # the way to the note does not close it
+    note.get_by_role("link").hover()  # the way to the note does not close it
     page.wait_for_timeout(600)
     assert note.is_visible()
     page.keyboard.press("Escape")

@@ -35,7 +35,7 @@ const SIGNS = {
   ids: ["o"],
   rewards: ["r"],
   advantages: ["A"],
-  model: ["π", /^θ/],
+  model: ["π", /^θ(?!.*(?:old|ref))/],
   old_logps: ["π", /old/],
   ref_logps: ["π", /ref/],
   logps: ["log"],
@@ -83,9 +83,11 @@ function occurrences(formula, key) {
   });
 }
 
-// The symbol at which a reader points.
-function symbolAt(formula, target) {
-  return symbolsOf(formula).find((key) => occurrences(formula, key).some((drawn) => drawn.contains(target))) ?? null;
+// The symbol at which a reader points; by its place, because KaTeX lays empty boxes over what it draws.
+function symbolAt(formula, { clientX, clientY }) {
+  const there = ({ left, right, top, bottom }) => left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
+  const hit = (key) => occurrences(formula, key).some((drawn) => there(drawn.getBoundingClientRect()));
+  return symbolsOf(formula).find(hit) ?? null;
 }
 
 // A symbol as the formula writes it, with its index; where a pattern finds a part of it only, as the table does.
@@ -149,15 +151,15 @@ function soon(action) {
 for (const formula of document.querySelectorAll("article .katex")) {
   if (location.pathname === page.pathname || !symbolsOf(formula).length) continue;
   formula.classList.add("explained");
-  formula.addEventListener("pointermove", ({ pointerType, target }) => {
-    if (pointerType !== "mouse") return;
-    const key = symbolAt(formula, target);
+  formula.addEventListener("pointermove", (move) => {
+    if (move.pointerType !== "mouse") return;
+    const key = symbolAt(formula, move);
     if (owner === formula && symbol === key) clearTimeout(timer);
     else soon(() => show(formula, key));
   });
   formula.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && soon(hide));
   const toggle = (key) => (owner === formula && symbol === key ? hide() : show(formula, key));
-  formula.addEventListener("click", ({ target }) => toggle(symbolAt(formula, target)));
+  formula.addEventListener("click", (click) => toggle(symbolAt(formula, click)));
   const display = formula.closest(".katex-display");
   if (!display) continue;
   const button = document.createElement("button"); // for the keyboard; it shows when it has the focus

@@ -458,7 +458,7 @@ def test_a_formula_says_what_its_symbols_mean(page):
     assert set(lit.all_text_contents()) == {"ρ"}
     assert lit.count() == formula.locator(".katex-html .mathnormal", has_text="ρ").count()
     policy = formula.locator(".katex-html .mathnormal", has_text="π")
-    box = policy.first.bounding_box()
+    box = policy.last.bounding_box()  # KaTeX draws what is below a fraction first
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     note.get_by_text("The policy: the model that is trained").wait_for()
     assert (lit.count(), policy.count()) == (1, 2)  # the other one is the old policy

@@ -126,7 +126,7 @@ async function show(formula, key = null) {
   renderFormulas(note);
   light(formula, key);
   note.style.maxHeight = "";
-  note.showPopover();
+  if (!note.matches(":popover-open")) note.showPopover();
   // Below the formula or above it, and never on it: where neither has room, the note scrolls.
   const [place, size] = [(formula.closest(".katex-display") ?? formula).getBoundingClientRect(), note.getBoundingClientRect()];
   const [above, below] = [place.top - 14, innerHeight - place.bottom - 14];

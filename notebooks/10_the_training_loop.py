@@ -17,7 +17,7 @@
 #
 # This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model.
 #
-# **Minutes:** 20 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
+# **Minutes:** 15 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
 # %% tags=["setup"]
 import sys
@@ -82,7 +82,7 @@ PANELS = {
 #
 # Here is such a run: model and task of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), 25 updates of 64 completions.
 #
-# **Predict.** Accuracy rises. Which way do the other three curves go: the share of groups without spread, the entropy (how undecided the policy is), and the length?
+# The panels show right answers, groups without spread, the entropy (how undecided the policy is), and the length.
 
 # %% tags=["drawing"] alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays." caption="A healthy run: more right answers, less entropy, longer completions."
 plotting.lines(
@@ -419,7 +419,7 @@ for loss_type in ("grpo", "bnpo"):
 #
 # The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` has the count built in: each part divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added.
 
-# %% tags=["result-right-shares"]
+# %% tags=["detail", "result-right-shares"]
 whole = gradient(first, loss_type="bnpo")
 n = mask[first].sum().item()
 in_parts = {"share of tokens": 0, "dapo, added": 0}
@@ -433,20 +433,22 @@ for name, parts in in_parts.items():
 # %% [markdown]
 # ## Groups that need no pass
 #
-# A group without spread has advantages of 0, so its gradient is exactly 0. It needs neither a forward nor a backward pass, and late in a run many groups are of this kind.
-#
+# A group without spread has a gradient of exactly 0, so `grpo_lite.GRPOTrainer` leaves it out of both passes, and keeps it in the denominator. Forget that, and late in training, when few groups are left to teach anything, each of them shouts.
+
+# %% [markdown] tags=["detail"]
 # **Predict.** The second group above is one of them. We leave its rows out and call `grpo_loss` on the first four alone. Is the gradient that of all eight?
 
-# %% tags=["result-skipped"]
+# %% tags=["detail", "result-skipped"]
 both = slice(0, 8)
 print(f"both groups          {gradient(both).norm():.4f}")
 print(f"first group alone    {gradient(first).norm():.4f}")
 print(f"first group, times ½ {gradient(first, 4 / 8).norm():.4f}")
 torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 
+# %% [markdown] tags=["detail"]
+# Twice the gradient, unless the skipped rows still count in the denominator. The trainer agreed with our loop, which skips nothing. With $\beta > 0$ nothing may be skipped, because the KL penalty does not ask about rewards.
+
 # %% [markdown]
-# Twice the gradient, unless the skipped rows still count in the denominator. Forget that, and late in training, when few groups are left to teach anything, each of them shouts. `grpo_lite.GRPOTrainer` skips these groups and keeps the denominators; that is why it agreed with our loop, which skips nothing. With $\beta > 0$ nothing may be skipped, because the KL penalty does not ask about rewards.
-#
 # ## Break it
 #
 # The loop has few lines, and each can go wrong without an error: a learning rate too high, a group without spread, old log-probs that are no record. Lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) breaks this loop in six ways, shows the curves first, and lets you guess.

@@ -12,18 +12,23 @@ const LOOKS = {
   ids: /(?<![A-Za-z\\])o_/,
   "mask.sum(dim=1)": /\| ?o_?i? ?\||\\lvert o(_i)? ?\\rvert/,
   rewards: /(?<![A-Za-z\\])r_[ij]/,
+  "expected reward": /(?<!\\mathcal )(?<![A-Za-z\\])J(?![A-Za-z])/,
   advantages: /\\hat A(?!_t|_\{ik\})/, // not PPO's of a token, nor that of one reward function
+  logits: /(?<![A-Za-z\\])z(?![A-Za-z])/,
   model: /\\pi_\\theta/,
   logps: /\\log ?\\pi_\\theta/,
   old_logps: /\\text\{old\}/,
   ref_logps: /\\text\{ref\}/,
   ratio: /\\rho/,
   "kl_k3(...)": /\\mathbb D|k_\{?3/,
+  "kl_k1(...)": /k_\{?1/,
+  "kl_k2(...)": /k_\{?2/,
   "clipped_surrogate(...)": /(?<![A-Za-z\\])S_\{i/,
   "ref_logps - logps": /e\^\{?d/, // a lone d may be anything
   loss: /\\mathcal [JL]/,
   num_generations: /(?<![A-Za-z\\])G(?![A-Za-z])/,
   epsilon: /\\epsilon(?!_)/, // that of CISPO is a cap
+  delta: /\\delta(?!_)/,
   beta: /\\beta/,
   "your loop": /\\mu/,
   temperature: /\\tau(?!_|\(|\}\\,)/, // not SAPO's

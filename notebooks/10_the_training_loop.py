@@ -173,8 +173,13 @@ def roll_out(model, reward_funcs, args, rows, tokenizer, generator):
 # %%
 generator = torch.Generator().manual_seed(0)
 batch = roll_out(base, reward_funcs, args, problems[:8], tokenizer, generator)
-for i in range(8):
-    print(f"{batch.rewards[i]:.0f} {batch.advantages[i]:6.2f}  {batch.texts[i]}")
+plotting.table(
+    {
+        "completion": [tokenizer.tokenize(text) for text in batch.texts[:8]],
+        "reward": batch.rewards[:8],
+        "advantage": batch.advantages[:8],
+    }
+)
 
 # %% [markdown]
 # The group of the first prompt: some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding.)
@@ -353,9 +358,13 @@ def held_out(model):
     return [round(result[f"{kind}_accuracy"], 2) for kind in ("greedy", "sampled")]
 
 
-print("         greedy, sampled")
-print("base   ", held_out(base))
-print("trained", held_out(model))
+plotting.table(
+    {
+        "right": ["greedy", "sampled"],
+        "base": held_out(base),
+        "trained": held_out(model),
+    }
+)
 
 # %% [markdown]
 # Greedy decoding calls the problem solved; of the samples, more than one in ten is still wrong. Training works on samples, so that is the number to watch.

@@ -62,6 +62,7 @@ def call(solution: ModuleType, name: str, *args, **settings):
     function = getattr(solution, name, None)
     require(callable(function), f"solution.py has no function {name}: keep the names of the stubs")
     said = ", ".join([*map(show, args), *(f"{key}={show(x)}" for key, x in settings.items())])
+    said = said if len(said) < 300 else said[:297] + "..."
     try:
         return function(*args, **settings)
     except NotImplementedError:

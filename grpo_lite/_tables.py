@@ -73,5 +73,5 @@ def _cell(value: Any, decimals: int) -> str | list[str]:
 
 
 def _html(cell: str | list[str]) -> str:
-    chips = "".join(f'<code class="chip">{escape(token)}</code>' for token in cell)
+    chips = "".join(f'<code class="token">{escape(token)}</code>' for token in cell)
     return chips if isinstance(cell, list) else escape(cell)

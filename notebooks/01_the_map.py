@@ -46,11 +46,7 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 #
 # A language model writes text, and we can tell good text from bad when we see it. But we cannot give the model the right words one by one. How does it get better?
 #
-# **Group Relative Policy Optimization**, GRPO, answers in one paragraph. Give the model a question, the **prompt** $q$. Let it answer several times: $G$ **completions** $o_1, \dots, o_G$, the **group**. Give each completion a number that says how good it is, its **reward** $r_i$. Compare each reward with the mean of its group: how far it lies above or below is the **advantage** $\hat A_i$. Then change the model a little, so that completions better than their siblings become more likely and worse ones less likely. Repeat.
-#
-# The model that is being trained is called the **policy**, written $\pi_\theta$. It is a distribution over next tokens, and $\theta$ are its weights.
-#
-# Here is the whole picture. Some of its words come later in this lesson.
+# Here is the whole answer in one picture. Its words come one by one in this lesson.
 
 # %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again." caption="Once around: sample a group, judge it, compare, update, sample again."
 plotting.diagram("loop")
@@ -75,6 +71,11 @@ plotting.table(
         "after": [sum(row) for row in batch["after"]],
     }
 )
+
+# %% [markdown]
+# **Group Relative Policy Optimization**, GRPO, answers in one paragraph. Give the model a question, the **prompt** $q$. Let it answer several times: $G$ **completions** $o_1, \dots, o_G$, the **group**. Give each completion a number that says how good it is, its **reward** $r_i$. Compare each reward with the mean of its group: how far it lies above or below is the **advantage** $\hat A_i$. Then change the model a little, so that completions better than their siblings become more likely and worse ones less likely. Repeat.
+#
+# The model that is being trained is called the **policy**, written $\pi_\theta$. It is a distribution over next tokens, and $\theta$ are its weights.
 
 # %% [markdown]
 # ## A model of our own

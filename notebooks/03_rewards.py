@@ -38,12 +38,8 @@ from grpo_lite import plotting
 
 plotting.use_site_style()
 
-# %% [markdown]
-# ## The question
-#
-# The **prompt** is *What is 3 + 4? Think first, then answer.* A model answered it four times, with these four **completions**. What should each of them be paid?
-
-# %%
+# %% tags=["setup"]
+# Four completions of one prompt; they are shown below the picture.
 group = [
     r"<think>3 + 4 = 7</think><answer>\boxed{7}</answer>",
     r"<think>3 + 4 = 9</think><answer>\boxed{9}</answer>",
@@ -51,14 +47,14 @@ group = [
     r"<think>Three, and then four more. Let me count again, to be sure.</think>"
     r"<answer>\boxed{3}</answer>",
 ]
+truth = ["7"] * 4
 
 # %% [markdown]
-# Three wishes come to mind: that the answer is long and careful, that it has the form we asked for, that it is right. Each wish becomes a **reward function**, which a computer evaluates with no model inside.
+# ## The question
 #
-# **Predict.** Rank the four completions under each of the three wishes. Is there one that is best under all three?
+# The **prompt** is *What is 3 + 4? Think first, then answer.* A model answered it four times. What should each of these **completions** be paid? Three wishes come to mind: that the answer is long and careful, that it has the form we asked for, that it is right. Each wish becomes a **reward function**, which a computer evaluates with no model inside. Here is what three of them pay. Is one completion best under all three?
 
 # %% tags=["drawing"] alt="Bars of the rewards of four completions. Length, in hundreds of characters, is highest for the wrong answer 3. Format is 1 for all but the third completion. Boxed is 1 for the two right answers, the first and the third." caption="The longest answer is wrong, and one right answer has no tags: three wishes, three rankings."
-truth = ["7"] * 4
 plotting.bars(
     {
         "length / 100": [length / 100 for length in grpo_lite.length_reward(group)],
@@ -70,6 +66,9 @@ plotting.bars(
     xlabel="completion",
     colors={"length / 100": "clipped", "format": "other", "boxed": "positive"},
 )
+
+# %%
+print(*group, sep="\n")
 
 # %% [markdown]
 # No. The one that is right and well formed is not long, and the longest is wrong: length was meant to stand for care, and it does not. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter. So we build these three by hand, and see how each can be misread.

@@ -38,7 +38,13 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# We asked the model the same question four times. Two answers were right.
+# We asked the model the same question eight times, and rewarded each answer. A reward of 1 sounds good. But is it good *news*? If the model always answers this question correctly, a reward of 1 teaches nothing. What counts is the reward compared with the reward that we should have expected.
+#
+# **Play first.** Drag the rewards of the eight answers. **The goal:** make seven of the eight be pushed down, and then find out when nobody is pushed at all.
+#
+# <group-explorer>On the site there is a picture to play with here.</group-explorer>
+#
+# Now by hand, with four answers, of which two were right.
 #
 # | answer | reward |
 # |---|---|
@@ -46,12 +52,6 @@ plotting.use_site_style()
 # | 9 | 0 |
 # | 7 | 1 |
 # | 3 | 0 |
-#
-# A reward of 1 sounds good. But is it good *news*? If the model always answers this question correctly, a reward of 1 teaches nothing. What counts is the reward compared with the reward that we should have expected.
-#
-# **Play first.** Here are eight answers to one question and their rewards. Drag them. **The goal:** make seven of eight answers be pushed down, and then find out when nobody is pushed at all.
-#
-# <group-explorer>On the site there is a picture to play with here.</group-explorer>
 #
 # PPO asks a second network, the critic, what to expect here. GRPO asks the other three answers.
 #

@@ -92,9 +92,7 @@ with torch.no_grad():
 #
 # A language model does one thing: it reads tokens and gives a probability to each token that could come next. A completion is what we get when we draw a token, append it, and ask again, until the end token is drawn.
 #
-# From the policy $\pi_\theta$ we need two things for every prompt $q$: a group of $G$ completions, and the probability of each token in them. How large should the differences between them be?
-#
-# Here is what a small model, which half knows its sums, would write after `3+4=`, at three **temperatures** $\tau$. (We build it in a moment.)
+# From the policy $\pi_\theta$ we need two things for every prompt $q$: a group of $G$ completions, and the probability of each token in them. Here is what a small model, which half knows its sums, would write after `3+4=`, at three **temperatures** $\tau$.
 
 # %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02." caption="Heat flattens the choice: at 2 even padding gets its share."
 plotting.bars(

@@ -40,9 +40,7 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# A completion is written one token at a time: 500 tokens, 500 passes through the model. Learning from it takes a single pass over all 500. Sampling is the expensive half, so it is tempting to take not one gradient step on a batch of samples but several; their number is called $\mu$. Or one samples a large batch at once, and cuts it into several steps.
-#
-# After the first step something is odd. The samples came from a policy that no longer exists. Call it the **old policy**, $\pi_{\theta_{\text{old}}}$: the one that sampled. The **policy** $\pi_\theta$ is the one that we are changing. The **ratio** of a token is its probability now, over its probability then. How far may it go?
+# Sampling 500 tokens takes 500 passes through the model, learning from them takes one. So it is tempting to take several gradient steps on the same samples (their number is $\mu$), or to cut one large batch into several steps. From the second step on, the samples come from a policy that no longer exists, the **old policy** $\pi_{\theta_{\text{old}}}$. The policy $\pi_\theta$ is the one that we are changing. The **ratio** of a token is its probability now, over its probability then. How far may it go?
 #
 # **Play first.** Move the ratio for a good answer ($A = +1$), then for a bad one ($A = -1$), and watch what still pushes the token. **The goal:** find both places at which the push dies. Which way had the token moved?
 #

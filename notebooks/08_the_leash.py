@@ -37,24 +37,23 @@ from grpo_lite import plotting
 
 plotting.use_site_style()
 
-# %% [markdown]
-# ## The question
-#
-# A reward is a stand-in for what we want. Finding the gap between the two is called **reward hacking** (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)), and optimisers are good at it.
-#
-# One remedy is a leash. Keep a frozen copy of the model from before training, the **reference** $\pi_{\text{ref}}$, and charge the policy $\pi_\theta$ for its distance from it. The price per unit of distance is $\beta$.
-#
-# A prompt has three kinds of answer: an honest one, a lazy one, and a trick that fools the reward. They pay 1, 0 and 1.2. The reference gives them with probability 0.60, 0.39 and 0.01, so it hardly ever uses the trick. The policy that gains the most from *reward minus $\beta$ times distance* has a closed form, $\pi \propto \pi_{\text{ref}} \cdot e^{r / \beta}$ (exercise 1 checks it).
-#
-# **Predict.** With no leash, $\beta = 0$, the trick wins. How large must $\beta$ be for the honest answer to win?
-
-# %% tags=["result-leash"] alt="Bars of the probability of the honest, the lazy and the trick answer under the best policy, for five prices. At 0.01 the trick has 1.00, at 0.04 it has 0.71 and the honest answer 0.29, at 0.1 the honest answer has 0.89, at 1 it has 0.79 and the lazy one 0.19, at 10 honest 0.62 and lazy 0.37." caption="Too low a price lets the trick win, too high a price brings the lazy answer back."
+# %% tags=["setup"]
+# What the first picture shows: the best policy for each price.
 reference = torch.tensor([0.60, 0.39, 0.01])
 reward = torch.tensor([1.0, 0.0, 1.2])
 prices = [0.01, 0.04, 0.1, 1.0, 10.0]
 best = torch.stack([(reference.log() + reward / beta).softmax(0) for beta in prices])
-for beta, chances in zip(prices, best.tolist(), strict=True):
-    print(f"beta {beta:<6}", *(f"{p:.4f}" for p in chances))
+
+# %% [markdown]
+# ## The question
+#
+# A reward is a stand-in for what we want, and optimisers find the gap between the two (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)). One remedy is a leash. Keep a frozen copy of the model from before training, the **reference** $\pi_{\text{ref}}$, and charge the policy $\pi_\theta$ for its distance from it. The price per unit of distance is $\beta$.
+#
+# A prompt has three kinds of answer, honest, lazy, and a trick that fools the reward. They pay 1, 0 and 1.2; the reference gives them with probability 0.60, 0.39 and 0.01. The policy that gains the most from *reward minus $\beta$ times distance* has a closed form, $\pi \propto \pi_{\text{ref}} \cdot e^{r / \beta}$ (exercise 1 checks it).
+#
+# With no leash, $\beta = 0$, the trick wins. How large must $\beta$ be for the honest answer to win?
+
+# %% tags=["drawing"] alt="Bars of the probability of the honest, the lazy and the trick answer under the best policy, for five prices. At 0.01 the trick has 1.00, at 0.04 it has 0.71 and the honest answer 0.29, at 0.1 the honest answer has 0.89, at 1 it has 0.79 and the lazy one 0.19, at 10 honest 0.62 and lazy 0.37." caption="Too low a price lets the trick win, too high a price brings the lazy answer back."
 plotting.bars(
     dict(zip(["honest", "lazy", "trick"], best.T, strict=True)),
     [f"{beta:g}" for beta in prices],
@@ -62,6 +61,10 @@ plotting.bars(
     xlabel="price of distance, beta",
     colors={"honest": "positive", "lazy": "clipped", "trick": "negative"},
 )
+
+# %% tags=["result-leash"]
+for beta, chances in zip(prices, best.tolist(), strict=True):
+    print(f"beta {beta:<6}", *(f"{p:.4f}" for p in chances))
 
 # %% [markdown]
 # The larger $\beta$, the shorter the leash. Between 0.04 and 0.1, at $0.2 / \ln 60 = 0.0488$, the honest answer takes over; at 10 the lazy answer is nearly as common as ever, and almost nothing has been learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.

@@ -245,9 +245,12 @@ for function in (grpo_loss, grpo_lite.grpo_loss):
     )
 
 # %% [markdown]
-# From here on we use `grpo_lite.grpo_loss`. Here are the eight completions that go through the loop in lesson [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/), at the last of their three updates, from log-probs to the loss that stands there:
+# From here on we use `grpo_lite.grpo_loss`.
 
-# %% tags=["result-eight-answers"]
+# %% [markdown] tags=["detail"]
+# Here are the eight completions that go through the loop in lesson [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/), at the last of their three updates, from log-probs to the loss that stands there:
+
+# %% tags=["detail", "result-eight-answers"]
 recorded = files("grpo_lite") / "data" / "recording.json"
 batch = json.loads(recorded.read_text())["batch"]
 then, now = (

@@ -17,7 +17,7 @@
 #
 # This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model.
 #
-# **Minutes:** 20 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
+# **Minutes:** 15 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
 # %% tags=["setup"]
 import sys
@@ -82,7 +82,7 @@ PANELS = {
 #
 # Here is such a run: model and task of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), 25 updates of 64 completions.
 #
-# **Predict.** Accuracy rises. Which way do the other three curves go: the share of groups without spread, the entropy (how undecided the policy is), and the length?
+# The panels show right answers, groups without spread, the entropy (how undecided the policy is), and the length.
 
 # %% tags=["drawing"] alt="Four panels over 25 updates of the healthy run. The share of right answers rises from 0.4 to about 0.85; the share of groups without spread from 0 to between 0.1 and 0.6; the entropy falls from 0.4 to about 0.1 nats a token; the mean length grows from 6 to 10 tokens within 10 updates and stays." caption="A healthy run: more right answers, less entropy, longer completions."
 plotting.lines(
@@ -173,8 +173,13 @@ def roll_out(model, reward_funcs, args, rows, tokenizer, generator):
 # %%
 generator = torch.Generator().manual_seed(0)
 batch = roll_out(base, reward_funcs, args, problems[:8], tokenizer, generator)
-for i in range(8):
-    print(f"{batch.rewards[i]:.0f} {batch.advantages[i]:6.2f}  {batch.texts[i]}")
+plotting.table(
+    {
+        "completion": [tokenizer.tokenize(text) for text in batch.texts[:8]],
+        "reward": batch.rewards[:8],
+        "advantage": batch.advantages[:8],
+    }
+)
 
 # %% [markdown]
 # The group of the first prompt: some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding.)
@@ -353,9 +358,13 @@ def held_out(model):
     return [round(result[f"{kind}_accuracy"], 2) for kind in ("greedy", "sampled")]
 
 
-print("         greedy, sampled")
-print("base   ", held_out(base))
-print("trained", held_out(model))
+plotting.table(
+    {
+        "right": ["greedy", "sampled"],
+        "base": held_out(base),
+        "trained": held_out(model),
+    }
+)
 
 # %% [markdown]
 # Greedy decoding calls the problem solved; of the samples, more than one in ten is still wrong. Training works on samples, so that is the number to watch.
@@ -419,7 +428,7 @@ for loss_type in ("grpo", "bnpo"):
 #
 # The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` has the count built in: each part divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added.
 
-# %% tags=["result-right-shares"]
+# %% tags=["detail", "result-right-shares"]
 whole = gradient(first, loss_type="bnpo")
 n = mask[first].sum().item()
 in_parts = {"share of tokens": 0, "dapo, added": 0}
@@ -433,20 +442,22 @@ for name, parts in in_parts.items():
 # %% [markdown]
 # ## Groups that need no pass
 #
-# A group without spread has advantages of 0, so its gradient is exactly 0. It needs neither a forward nor a backward pass, and late in a run many groups are of this kind.
-#
+# A group without spread has a gradient of exactly 0, so `grpo_lite.GRPOTrainer` leaves it out of both passes, and keeps it in the denominator. Forget that, and late in training, when few groups are left to teach anything, each of them shouts.
+
+# %% [markdown] tags=["detail"]
 # **Predict.** The second group above is one of them. We leave its rows out and call `grpo_loss` on the first four alone. Is the gradient that of all eight?
 
-# %% tags=["result-skipped"]
+# %% tags=["detail", "result-skipped"]
 both = slice(0, 8)
 print(f"both groups          {gradient(both).norm():.4f}")
 print(f"first group alone    {gradient(first).norm():.4f}")
 print(f"first group, times ½ {gradient(first, 4 / 8).norm():.4f}")
 torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 
+# %% [markdown] tags=["detail"]
+# Twice the gradient, unless the skipped rows still count in the denominator. The trainer agreed with our loop, which skips nothing. With $\beta > 0$ nothing may be skipped, because the KL penalty does not ask about rewards.
+
 # %% [markdown]
-# Twice the gradient, unless the skipped rows still count in the denominator. Forget that, and late in training, when few groups are left to teach anything, each of them shouts. `grpo_lite.GRPOTrainer` skips these groups and keeps the denominators; that is why it agreed with our loop, which skips nothing. With $\beta > 0$ nothing may be skipped, because the KL penalty does not ask about rewards.
-#
 # ## Break it
 #
 # The loop has few lines, and each can go wrong without an error: a learning rate too high, a group without spread, old log-probs that are no record. Lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) breaks this loop in six ways, shows the curves first, and lets you guess.

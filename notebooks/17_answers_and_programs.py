@@ -43,14 +43,8 @@ from grpo_lite.rewards.text import extract_program
 
 plotting.use_site_style()
 
-# %% [markdown]
-# ## The question
-#
-# `boxed_reward` of lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) compares texts. For real problems that is too narrow: 1/2 and 0.5 are different texts. `grpo_lite.math_reward` reads both sides as mathematics, with the library [math-verify](https://github.com/huggingface/Math-Verify).
-#
-# **Predict.** Here are eight pairs of an answer and a truth. For which would you pay?
-
-# %% tags=["result-math-pairs"] alt="Eight rows, an answer and its truth each, and what two rewards pay. Boxed pays nothing. Math pays 1 for 0.5 and one half, 50 percent and 0.5, two root three and root twelve, and for the set in another order; and 0 for an open and a closed interval, for 7 or 8, for 3 + 4, and for a tower of nines." caption="Boxed judges the spelling, math the value."
+# %% tags=["setup"]
+# What the first picture shows.
 pairs = [
     ("0.5", r"\frac{1}{2}"),
     (r"50\%", "0.5"),
@@ -65,8 +59,15 @@ boxes = [rf"\boxed{{{answer}}}" for answer, _ in pairs]
 truths = [true for _, true in pairs]
 boxed = grpo_lite.boxed_reward(boxes, ground_truth=truths)
 math = grpo_lite.math_reward(boxes, ground_truth=truths)
-for k, (answer, true) in enumerate(pairs):
-    print(f"{answer:10} {true:12} boxed {boxed[k]}  math {math[k]}")
+
+# %% [markdown]
+# ## The question
+#
+# `boxed_reward` of lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) compares texts. For real problems that is too narrow: 1/2 and 0.5 are different texts. `grpo_lite.math_reward` reads both sides as mathematics, with the library [math-verify](https://github.com/huggingface/Math-Verify).
+#
+# Here are eight pairs of an answer and a truth, and what both functions pay. For which would you pay?
+
+# %% tags=["drawing"] alt="Eight rows, an answer and its truth each, and what two rewards pay. Boxed pays nothing. Math pays 1 for 0.5 and one half, 50 percent and 0.5, two root three and root twelve, and for the set in another order; and 0 for an open and a closed interval, for 7 or 8, for 3 + 4, and for a tower of nines." caption="Boxed judges the spelling, math the value."
 plotting.token_matrix(
     torch.tensor([boxed, math]).T,
     label="reward",
@@ -77,6 +78,10 @@ plotting.token_matrix(
     xlabel="reward function",
     ylabel="answer = truth",
 )
+
+# %% tags=["result-math-pairs"]
+for k, (answer, true) in enumerate(pairs):
+    print(f"{answer:10} {true:12} boxed {boxed[k]}  math {math[k]}")
 
 # %% [markdown]
 # The first four are right. Of the others, an open interval is not a closed one, and a list of guesses is not an answer. `3 + 4` equals 7, but it restates the question: what is still to be worked out earns nothing. And $9^{9^{9^9}}$ has more digits than any memory can hold, so the texts are read in another process, with a limit of 2 seconds.

@@ -37,16 +37,7 @@ from grpo_lite import plotting
 
 plotting.use_site_style()
 
-# %% [markdown]
-# ## The question
-#
-# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. k1 and k3 have exactly the right mean, k2 nearly.
-#
-# Let us use each of them as the *only* loss. The policy and the reference are the ones of that lesson: five tokens, of which the policy has taken up the last as a habit. Each step draws 16 tokens from the policy, takes the mean of the estimate, and goes down its gradient. There is no reward, so all that can happen is that the policy comes back to the reference.
-#
-# **Predict.** Which of the three bring it home?
-
-# %%
+# %% tags=["setup"]
 logits = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.5], dtype=torch.float64)
 ref_logits = torch.tensor([2.0, 1.0, 0.0, 0.0, -1.0], dtype=torch.float64)
 logps, ref_logps = logits.log_softmax(dim=0), ref_logits.log_softmax(dim=0)
@@ -55,7 +46,6 @@ estimators = {"k1": grpo_lite.kl_k1, "k2": grpo_lite.kl_k2, "k3": grpo_lite.kl_k
 colors = {"k1": "negative", "k2": "other", "k3": "policy"}
 
 
-# %% alt="Exact KL to the reference over 300 steps of pure KL loss, 16 sampled tokens a step. k2 and k3 fall from 0.19 to nearly 0; k1 wanders between 0.15 and 0.27." caption="As a penalty k1 leads nowhere; k2 and k3 lead back to the reference."
 def walk(k, steps=300, batch=16, lr=0.1):
     generator = torch.Generator().manual_seed(0)
     z = logits.clone().requires_grad_()
@@ -72,6 +62,15 @@ def walk(k, steps=300, batch=16, lr=0.1):
 
 
 paths = {name: walk(k) for name, k in estimators.items()}
+
+# %% [markdown]
+# ## The question
+#
+# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. k1 and k3 have exactly the right mean, k2 nearly.
+#
+# Let us use each of them as the *only* loss. The policy and the reference are the ones of that lesson: five tokens, of which the policy has taken up the last as a habit. Each step draws 16 tokens from the policy, takes the mean of the estimate, and goes down its gradient. There is no reward, so all that can happen is that the policy comes back to the reference. Which of the three bring it home?
+
+# %% tags=["drawing"] alt="Exact KL to the reference over 300 steps of pure KL loss, 16 sampled tokens a step. k2 and k3 fall from 0.19 to nearly 0; k1 wanders between 0.15 and 0.27." caption="As a penalty k1 leads nowhere; k2 and k3 lead back to the reference."
 plotting.lines(
     range(300), paths, xlabel="step", ylabel="exact KL (nats)", colors=colors
 )

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 import check
+import grpo_lite
 import make
 from grpo_lite.cli import main
 from grpo_lite.training import gradient, trainer
@@ -93,6 +94,57 @@ def test_stubs_get_no_point_and_are_told_what_is_not_written_yet(solution, assig
     assert all(re.search(r"not written yet|must be|is None|not sound yet|is ''", result.why) for result in results), (
         results
     )
+
+
+def turned(scale=None):
+    """The package's advantages, turned to fit groups that stand in columns."""
+
+    def advantages(rewards, eps=1e-4):
+        flat, size = rewards.T.reshape(-1), len(rewards)
+        if scale is None:
+            return grpo_lite.leave_one_out_advantages(flat, size).view(-1, size).T
+        return grpo_lite.group_advantages(flat, size, scale_rewards=scale, eps=eps).view(-1, size).T
+
+    return advantages
+
+
+def swapped(estimate):
+    return lambda logps, ref_logps: estimate(ref_logps, logps)
+
+
+def averaged(loss_type, level):
+    """The package's loss, with what it can be told of the handout."""
+
+    def loss(logps, old_logps, advantages, mask, low, high):
+        old_logps = None if old_logps is None else old_logps.where(mask, 0)
+        out = grpo_lite.grpo_loss(
+            logps, old_logps, advantages, mask, epsilon=low, epsilon_high=high, loss_type=loss_type,
+            importance_sampling_level=level, max_completion_length=mask.shape[1],
+        )  # fmt: skip
+        return out.loss, out.clip_fraction
+
+    return loss
+
+
+ESTIMATES = (grpo_lite.kl_k1, grpo_lite.kl_k2, grpo_lite.kl_k3)
+PACKAGE = [
+    ("group_advantages", "every_small_group", [turned(scale) for scale in ("group", "batch", "none", None)]),
+    ("kl_estimate", "it_is_right_on_average", [*ESTIMATES, *map(swapped, ESTIMATES)]),
+    (
+        "policy_loss", "loss_and_gradient",
+        [averaged(t, "token") for t in ("grpo", "bnpo", "dr_grpo")] + [averaged("grpo", "sequence")],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_package_solves_no_variant(as_user, variant):
+    for assignment, (name, meant, functions) in zip(ASSIGNMENTS, PACKAGE, strict=False):
+        for function in functions:
+            hand_in = SimpleNamespace(**{name: function})
+            result = check.judge(checks(assignment)[meant], hand_in, given(assignment, variant))
+            assert result.points == 0
+            assert "by the handout it is" in result.why, result  # a wrong number, and no error
 
 
 STYLES = sorted(path for assignment in ASSIGNMENTS for path in assignment.glob("hidden/right/*.py"))

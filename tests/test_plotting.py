@@ -205,7 +205,7 @@ def test_a_table_is_aligned_text_and_a_page_shows_rows_and_chips():
     assert repr(shown) == "who  said   pay\na<b  7 &    1.0\nc          -0.2"
     assert shown._repr_html_() == (
         '<table class="results"><thead><tr><th>who</th><th>said</th><th class="number">pay</th></tr></thead><tbody>'
-        '<tr><td>a&lt;b</td><td><code class="chip">7</code><code class="chip">&amp;</code></td>'
+        '<tr><td>a&lt;b</td><td><code class="token">7</code><code class="token">&amp;</code></td>'
         '<td class="number">1.0</td></tr>'
         '<tr><td>c</td><td></td><td class="number">-0.2</td></tr></tbody></table>'
     )

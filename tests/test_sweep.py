@@ -359,6 +359,27 @@ class TestShown:
         assert {n for n, x in ends.items() if x < 0.9} == {"lr 1e-3", "lr 3e-3", "mu 8"}
         assert min(x for x in ends.values() if x >= 0.9) > 0.97
 
+    def test_sentences(self):
+        """What the text says of the differences, and in which words of size."""
+        d = {name: self.apart(*both)[0] for name, both in self.compared().items()}
+        text = lesson("what_matters").read_text()
+        for sentence in (
+            f"Eight updates a batch lose {-d['mu 8']:.3f}",
+            f"makes a difference of {-d['G 16']:.3f} clear",
+            f"it seems to learn faster, by {d['lr 5e-4']:.3f}",
+            f"one stands, $G = 16$ with −{-d['G 16']:.3f}",
+            f"the average is lower by {-d['G 2']:.3f}",
+            f"the average is lower by {-d['G 32']:.3f}",
+            f"Four updates at 2e-4 gain {d['mu 4']:.3f}",
+        ):
+            assert sentence in text, sentence
+        assert {name for name, x in d.items() if x < -0.1} == {"lr 3e-3", "lr 5e-5", "lr 1e-3", "temp 0.5"}
+        assert {n for n in self.stars() if 0.04 < abs(d[n]) < 0.07} == {"mu 2", "mu 4", "temp 1.5"}
+        sizes = [statistics.fmean(map(self.average, runs)) for runs in self.along("num_generations").values()]
+        assert max(sizes) - min(sizes) < 0.03
+        for temperature in (0.5, 1.0, 1.5):  # "99 of 100 samples, like the two others"
+            assert statistics.fmean(map(statistics.fmean, self.judged(temperature, 0.5))) > 0.985
+
     def test_an_older_rule_drops_one(self):
         rows, stars, p_values = self.lines("survivors"), self.stars(), self.p_values()
         assert [row.split("  ")[0] for row in rows] == stars

@@ -38,12 +38,12 @@ def pulls(p: list[float], q: list[float], kl: str) -> list[float]:
     """Return the mean gradient on the logits: weight of a token, times one minus its probability, over all tokens.
 
     The weights are derivatives, by hand, of each estimate with respect to the policy's log-prob: with r = ref / policy,
-    r log r - r + 1 has -r log r; with s = 1 / r, s - 1 - log s has s - 1, and s log s - s + 1 has s log s.
+    r log r - r + 1 has -r log r; with s = 1 / r, s log s - s + 1 has s log s.
     """
     out = [0.0] * len(p)
     for v in range(len(p)):
         r, s = q[v] / p[v], p[v] / q[v]
-        weight = {"swapped": -p[v] * r * math.log(r), "forward": q[v] * (s - 1), "reverse": q[v] * s * math.log(s)}[kl]
+        weight = {"swapped": -p[v] * r * math.log(r), "reverse": q[v] * s * math.log(s)}[kl]
         for j in range(len(p)):
             out[j] += weight * ((j == v) - p[j])
     return out
@@ -232,7 +232,7 @@ def of_rare_tokens(solution, given):
         got = call(solution, "kl_estimate", *(torch.tensor([x], dtype=torch.float64) for x in (logp_, ref)))
         d = logp_ - ref
         r, s = math.exp(-d), math.exp(d)
-        want = {"swapped": -d * r - r + 1, "forward": s - 1 - d, "reverse": d * s - s + 1}[given["choices"]["kl"]]
+        want = {"swapped": -d * r - r + 1, "reverse": d * s - s + 1}[given["choices"]["kl"]]
         compare(f"log-probs {logp_} and {ref}, differing by {d}: kl_estimate", got, [want])
 
 

@@ -12,18 +12,23 @@ const LOOKS = {
   ids: /(?<![A-Za-z\\])o_/,
   "mask.sum(dim=1)": /\| ?o_?i? ?\||\\lvert o(_i)? ?\\rvert/,
   rewards: /(?<![A-Za-z\\])r_[ij]/,
+  "expected reward": /(?<!\\mathcal )(?<![A-Za-z\\])J(?![A-Za-z])/,
   advantages: /\\hat A(?!_t|_\{ik\})/, // not PPO's of a token, nor that of one reward function
+  logits: /(?<![A-Za-z\\])z(?![A-Za-z])/,
   model: /\\pi_\\theta/,
   logps: /\\log ?\\pi_\\theta/,
   old_logps: /\\text\{old\}/,
   ref_logps: /\\text\{ref\}/,
   ratio: /\\rho/,
   "kl_k3(...)": /\\mathbb D|k_\{?3/,
+  "kl_k1(...)": /k_\{?1/,
+  "kl_k2(...)": /k_\{?2/,
   "clipped_surrogate(...)": /(?<![A-Za-z\\])S_\{i/,
   "ref_logps - logps": /e\^\{?d/, // a lone d may be anything
   loss: /\\mathcal [JL]/,
   num_generations: /(?<![A-Za-z\\])G(?![A-Za-z])/,
   epsilon: /\\epsilon(?!_)/, // that of CISPO is a cap
+  delta: /\\delta(?!_)/,
   beta: /\\beta/,
   "your loop": /\\mu/,
   temperature: /\\tau(?!_|\(|\}\\,)/, // not SAPO's
@@ -35,7 +40,7 @@ const SIGNS = {
   ids: ["o"],
   rewards: ["r"],
   advantages: ["A"],
-  model: ["π", /^θ/],
+  model: ["π", /^θ(?!.*(?:old|ref))/],
   old_logps: ["π", /old/],
   ref_logps: ["π", /ref/],
   logps: ["log"],
@@ -83,9 +88,11 @@ function occurrences(formula, key) {
   });
 }
 
-// The symbol at which a reader points.
-function symbolAt(formula, target) {
-  return symbolsOf(formula).find((key) => occurrences(formula, key).some((drawn) => drawn.contains(target))) ?? null;
+// The symbol at which a reader points; by its place, because KaTeX lays empty boxes over what it draws.
+function symbolAt(formula, { clientX, clientY }) {
+  const there = ({ left, right, top, bottom }) => left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
+  const hit = (key) => occurrences(formula, key).some((drawn) => there(drawn.getBoundingClientRect()));
+  return symbolsOf(formula).find(hit) ?? null;
 }
 
 // A symbol as the formula writes it, with its index; where a pattern finds a part of it only, as the table does.
@@ -124,7 +131,7 @@ async function show(formula, key = null) {
   renderFormulas(note);
   light(formula, key);
   note.style.maxHeight = "";
-  note.showPopover();
+  if (!note.matches(":popover-open")) note.showPopover();
   // Below the formula or above it, and never on it: where neither has room, the note scrolls.
   const [place, size] = [(formula.closest(".katex-display") ?? formula).getBoundingClientRect(), note.getBoundingClientRect()];
   const [above, below] = [place.top - 14, innerHeight - place.bottom - 14];
@@ -149,15 +156,15 @@ function soon(action) {
 for (const formula of document.querySelectorAll("article .katex")) {
   if (location.pathname === page.pathname || !symbolsOf(formula).length) continue;
   formula.classList.add("explained");
-  formula.addEventListener("pointermove", ({ pointerType, target }) => {
-    if (pointerType !== "mouse") return;
-    const key = symbolAt(formula, target);
+  formula.addEventListener("pointermove", (move) => {
+    if (move.pointerType !== "mouse") return;
+    const key = symbolAt(formula, move);
     if (owner === formula && symbol === key) clearTimeout(timer);
     else soon(() => show(formula, key));
   });
   formula.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && soon(hide));
   const toggle = (key) => (owner === formula && symbol === key ? hide() : show(formula, key));
-  formula.addEventListener("click", ({ target }) => toggle(symbolAt(formula, target)));
+  formula.addEventListener("click", (click) => toggle(symbolAt(formula, click)));
   const display = formula.closest(".katex-display");
   if (!display) continue;
   const button = document.createElement("button"); // for the keyboard; it shows when it has the focus

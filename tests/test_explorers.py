@@ -241,9 +241,10 @@ CASES = [
 
 @pytest.mark.site
 def test_clip_says_where_the_gradient_dies(explore):
+    host = explore.locator("clip-explorer")
     for sign, ratio, says in CASES:
-        explore.get_by_role("radio", name=sign).check()
-        explore.get_by_role("slider", name="Ratio", exact=True).fill(str(ratio))
+        host.get_by_role("radio", name=sign).check()
+        host.get_by_role("slider", name="Ratio", exact=True).fill(str(ratio))
         assert says in sentence(explore, "clip-explorer")
         for panel in explore.locator("clip-explorer svg").all():
             assert says in panel.get_attribute("aria-label")
@@ -253,9 +254,10 @@ def test_clip_says_where_the_gradient_dies(explore):
 
 @pytest.mark.site
 def test_clip_range_moves_by_keyboard_and_by_mouse(explore):
-    explore.get_by_role("slider", name="Epsilon high").focus()
+    host = explore.locator("clip-explorer")
+    host.get_by_role("slider", name="Epsilon high").focus()
     explore.keyboard.press("End")
-    explore.get_by_role("slider", name="Ratio", exact=True).fill("1.45")
+    host.get_by_role("slider", name="Ratio", exact=True).fill("1.45")
     assert "inside the clip range" in sentence(explore, "clip-explorer")
     panel = explore.locator("clip-explorer svg").first
     panel.scroll_into_view_if_needed()
@@ -358,14 +360,15 @@ def test_kl_draws_more_tokens_and_starts_again(explore):
 
 @pytest.mark.site
 def test_loss_shows_what_the_package_gives(explore):
-    knob(explore, "Length of completion 1").press("ArrowRight")
+    host = explore.locator("loss-explorer")
+    knob(host, "Length of completion 1").press("ArrowRight")
     lengths = [3, 8, 4]
     batches = {"in one call": [lengths], "in two slices": [lengths[:2], lengths[2:]]}
     for loss_type in ("grpo", "bnpo", "dr_grpo", "dapo", "luspo"):
-        explore.get_by_role("radio", name=loss_type, exact=True).check()
+        host.get_by_role("radio", name=loss_type, exact=True).check()
         whole = (weights_of_the_package(lengths, loss_type) * torch.tensor(lengths)).sum()
         for name, slices in batches.items():
-            explore.get_by_role("radio", name=name).check()
+            host.get_by_role("radio", name=name).check()
             weights = [weights_of_the_package(part, loss_type, num_items_in_batch=15).tolist() for part in slices]
             expected = [
                 fraction(weight)

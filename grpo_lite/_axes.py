@@ -53,16 +53,30 @@ def name_groups(ax: "Axes", count: int) -> None:
 
 
 def name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
-    """Write each name beside the end of its line, and push names apart that would overlap."""
+    """Write each name beside the end of its line; names that would overlap are pushed apart and led to their line."""
     ax.autoscale_view()  # the limits are otherwise found at drawing time, too late for the line below
     to_axes = ax.transData - ax.transAxes
-    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for line in drawn]
-    upwards = sorted(range(len(drawn)), key=lambda k: (ends[k], -k))
+    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in drawn]
+    places = [y for _, y in ends]
+    upwards = sorted(range(len(drawn)), key=lambda k: (places[k], -k))
     floor, ceiling = -1.0, 1.0
     for k in upwards:
-        ends[k] = max(ends[k], floor)
-        floor = ends[k] + 0.12
+        places[k] = max(places[k], floor)
+        floor = places[k] + 0.12
     for k in reversed(upwards):
-        y = min(ends[k], ceiling)
-        ceiling = y - 0.12
-        ax.text(1.02, y, names[k], color=drawn[k].get_color(), transform=ax.transAxes, va="center", fontsize=10)
+        places[k] = min(places[k], ceiling)
+        ceiling = places[k] - 0.12
+    led = [abs(y - place) > 0.03 for (_, y), place in zip(ends, places, strict=True)]
+    for k, (x, y) in enumerate(ends):
+        color = drawn[k].get_color()
+        ax.annotate(
+            names[k],
+            (x, y),
+            (1.07 if any(led) else 1.02, places[k]),
+            "axes fraction",
+            "axes fraction",
+            {"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 2} if led[k] else None,
+            color=color,
+            va="center",
+            fontsize=10,
+        )

@@ -103,13 +103,11 @@ def bars(
     xlabel: str = "",
     colors: Mapping[str, str] | None = None,
     by_sign: bool = False,
-    log: bool = False,
 ) -> "Figure":
     """Draw one bar a label, side by side for several groups, with the value zero as a line.
 
     Args:
         by_sign: colour by the sign of the value instead of by group.
-        log: logarithmic vertical axis.
 
     Example:
         >>> figure = bars({"advantage": [1.0, -1.0]}, ["A", "B"], ylabel="advantage", by_sign=True)
@@ -128,7 +126,6 @@ def bars(
     ax.axhline(0, color=_INK, linewidth=1)
     ax.set_xticks(range(len(labels)), labels)
     ax.set(ylabel=ylabel, xlabel=xlabel)
-    scale(ax, "y" if log else "")
     name_groups(ax, len(groups))
     return figure
 
@@ -175,13 +172,14 @@ def token_matrix(
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     decimals: int = 2,
+    middle: float = 0.0,
     xlabel: str = "token",
     ylabel: str = "completion",
 ) -> "Figure":
     """Draw a [B, T] tensor as a table of coloured cells: rows are completions, columns tokens.
 
-    Positive values are tinted in the positive colour, negative ones in the negative, what prints as zero in grey;
-    masked cells stay empty.
+    Values above the middle are tinted in the positive colour, those below in the negative, what prints as the middle in
+    grey; masked cells stay empty.
 
     Args:
         values: one number a cell.
@@ -191,6 +189,7 @@ def token_matrix(
         rows: the names of the rows; their numbers by default.
         columns: the names of the columns; their numbers by default.
         decimals: digits after the point.
+        middle: the value that says nothing, such as 1 for a ratio.
 
     Example:
         >>> figure = token_matrix(torch.tensor([[0.5, -1.0]]), label="log-prob (nats)")
@@ -199,15 +198,16 @@ def token_matrix(
     """
     values = torch.as_tensor(values).detach().double()
     keep = torch.ones_like(values, dtype=torch.bool) if mask is None else mask
-    biggest = float(values[keep].abs().max()) if keep.any() else 1.0
+    biggest = float((values[keep] - middle).abs().max()) if keep.any() else 1.0
     figure, (ax,) = figure_of(1, height=0.75 + 0.55 * len(values))
     from matplotlib.patches import Rectangle  # after the check that it is there
 
     for i, t in torch.cartesian_prod(torch.arange(values.shape[0]), torch.arange(values.shape[1])).tolist():
         value = round(float(values[i, t]), decimals) + 0.0  # no minus before a zero
-        role = "clipped" if value == 0 else "positive" if value > 0 else "negative"
+        away = round(value - middle, decimals)
+        role = "clipped" if away == 0 else "positive" if away > 0 else "negative"
         tint = COLORS[role] if keep[i, t] else "none"
-        alpha = 0.08 + 0.42 * min(1.0, abs(value) / (biggest or 1.0)) if keep[i, t] else 0.0
+        alpha = 0.08 + 0.42 * min(1.0, abs(away) / (biggest or 1.0)) if keep[i, t] else 0.0
         ax.add_patch(Rectangle((t - 0.47, i - 0.46), 0.94, 0.92, facecolor=tint, alpha=alpha))
         text = f"{value:.{decimals}f}" if keep[i, t] else "·"
         ax.text(t, i, f"{tokens[i][t]}\n{text}" if tokens else text, ha="center", va="center", fontsize=10)

@@ -74,7 +74,7 @@ ref_logps = torch.tensor([[-1.3, -0.3, 0.0, 0.0], [-1.4, -0.7, -0.9, -0.6]])
 
 # %% alt="Ratios by token. Completion 7 with its end token: 1.35 and 1.11, then two empty cells. Completion 122 with its end token: 0.82, 0.90, 0.67, 1.11." caption="The first completion has become likelier, most tokens of the second rarer."
 ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
-plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ")
+plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ", middle=1.0)
 
 # %% [markdown]
 # The good answer has become more likely (1.35), most of the bad one less likely (0.82, 0.90, 0.67).

@@ -66,9 +66,29 @@ def test_the_bars_of_a_label_stand_side_by_side_around_it():
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["a", "b"]
 
 
-def test_a_logarithmic_height_and_no_legend_for_one_group():
-    (ax,) = plotting.bars({"a": [1.0, 100.0]}, ["x", "y"], ylabel="points", log=True).axes
-    assert (ax.get_yscale(), ax.get_legend()) == ("log", None)
+def test_one_group_has_no_legend():
+    (ax,) = plotting.bars({"a": [1.0, 100.0]}, ["x", "y"], ylabel="points").axes
+    assert ax.get_legend() is None
+
+
+def test_a_name_that_is_pushed_away_is_led_to_the_end_of_its_line_and_the_others_are_not():
+    curves = {"far": [0.0, 10.0], "near": [0.0, 0.1], "same": [0.0, 0.1]}
+    (ax,) = plotting.lines([0, 1], curves, xlabel="x", ylabel="y").axes
+    assert [text.arrow_patch is not None for text in ax.texts] == [False, True, False]
+    to_axes = ax.transData - ax.transAxes
+    assert ax.texts[1].xy == pytest.approx(to_axes.transform((1, 0.1)))
+    (_, low), (_, high) = (text.get_position() for text in (ax.texts[2], ax.texts[1]))
+    assert high - low == pytest.approx(0.12)
+
+
+def test_a_matrix_of_ratios_is_tinted_by_its_distance_from_1():
+    figure = plotting.token_matrix(torch.tensor([[1.5, 0.75, 1.0, 1.001]]), label="ratio", middle=1.0)
+    cells = figure.axes[0].patches
+    roles = ["positive", "negative", "clipped", "clipped"]
+    assert [cell.get_facecolor()[:3] for cell in cells] == [
+        pytest.approx(to_rgb(plotting.COLORS[role])) for role in roles
+    ]
+    assert [cell.get_alpha() for cell in cells] == pytest.approx([0.5, 0.29, 0.08, 0.08])
 
 
 def test_a_curve_has_the_colour_of_its_role_or_the_one_that_is_given_and_is_dashed_on_demand():

@@ -17,7 +17,7 @@
 #
 # Ratios, advantages, KL and mask become one number with a gradient. This lesson puts the loss together token by token, and explains why it starts at 0 although the model learns from its very first step.
 #
-# **Minutes:** 25 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
+# **Minutes:** 20 · **Needs:** [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/), [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) · **Gives:** `grpo_lite.grpo_loss`
 
 # %% tags=["setup"]
 import sys
@@ -48,7 +48,7 @@ plotting.use_site_style()
 plotting.diagram("loss-matrix")
 
 # %% [markdown]
-# One number comes out of such a matrix, and beginners report the same thing of it again and again: it starts at 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*. In supervised learning each of these would be an alarm. Here all three are normal, and you will be able to say why.
+# One number comes out of such a matrix, and beginners report the same thing of it again and again: it starts at 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*. Here all three are normal, and you will be able to say why.
 #
 # All the pieces are on the table. For each token: the ratio $\rho_{i,t}$ of new to old probability, the clip, the KL estimate $k_3$ (0 if there is no leash). For each completion: its advantage $\hat A_i$ and its length $\lvert o_i \rvert$. The loss joins them:
 #
@@ -77,8 +77,6 @@ ratio = grpo_lite.importance_ratio(logps, old_logps, mask)
 plotting.token_matrix(ratio, mask, tokens=tokens, label="ratio ρ", middle=1.0)
 
 # %% [markdown]
-# The good answer has become more likely (1.35), most of the bad one less likely (0.82, 0.90, 0.67).
-#
 # **Second matrix: the surrogate.** Each ratio is multiplied by the advantage of its row and clipped. All tokens of a completion share one advantage: the reward judged the whole answer, not a token.
 
 # %% alt="Surrogate by token. Row one: 1.20 and 1.11. Row two: minus 0.82, minus 0.90, minus 0.80, minus 1.11." caption="The clip changes two tokens of six: 1.35 becomes 1.20, and 0.67 counts as 0.80."
@@ -150,7 +148,7 @@ print(loss_in_a_loop(logps, old_logps, ref_logps, advantages, mask, beta=0.04))
 #
 # `old_logps=None` means on-policy: the policy is its own old policy. Then the ratio is $\pi_\theta$ divided by a frozen copy of itself, which is 1 in value and still has a gradient.
 #
-# This is the loss of the paper. The packaged function has more settings: they belong to its relatives, which lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) builds from the same three pieces: a ratio, an objective, and a way to average. Their defaults are what you see here.
+# This is the loss of the paper. More settings of the packaged function belong to its relatives, which lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) builds from the same three pieces: a ratio, an objective, and a way to average. Their defaults are what you see here.
 
 
 # %% tags=["define-grpo_loss"]
@@ -197,7 +195,7 @@ plotting.table({"part": out._fields, "value": out}, decimals=6)
 # %% [markdown]
 # The same loss as from the four matrices and from the loop. Two of six tokens are clipped: 0.333.
 #
-# Now against the package, on random inputs: every output in value, shape and type, and the gradient to `logps`. No gradient may flow into the three constants: what the old policy did, what the reference thinks, and how good the answer was are facts of the past.
+# Now against the package. No gradient may flow into the three constants: what the old policy did, what the reference thinks, and how good the answer was are facts of the past.
 
 # %% tags=["same-grpo_loss"] caption="loss, its parts and gradient, 6 × 5 random tokens with padding, on-policy and off, four settings; constants stay constants"
 generator = torch.Generator().manual_seed(0)

@@ -555,6 +555,21 @@ def test_pictures_follow_the_width_of_the_window_without_an_error(explore):
 
 
 @pytest.mark.site
+def test_explorers_stand_when_they_come_near_and_all_of_them_on_paper(page):
+    page.goto("explore/")
+    until(page, "!document.querySelector(':not(:defined)')")
+    page.locator("group-explorer.explorer").wait_for()
+    waiting = page.locator(".explorer-waits")
+    assert waiting.count() >= 6
+    page.locator("model-explorer").scroll_into_view_if_needed()
+    page.locator("model-explorer.explorer").wait_for()
+    assert page.locator("kl-explorer.explorer").count() == 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert waiting.count() == 0
+    assert page.locator("kl-explorer.explorer").count() == 1
+
+
+@pytest.mark.site
 def test_on_paper_the_pictures_stay_and_the_knobs_go(explore):
     explore.emulate_media(media="print", color_scheme="dark")
     for tag in TAGS:

@@ -146,7 +146,7 @@ const en = {
     axis: "drawn tokens, and the mean so far",
     drawnOf: (name, mean, spread) => `${name} drawn: ${mean} ± ${spread}`,
     exactOf: (mean, spread) => `exact: ${mean} ± ${spread}`,
-    columns: ["", "Drawn mean", "spread", "Exact mean", "spread"],
+    columns: ["Estimate", "Drawn mean", "spread", "Exact mean", "spread"],
     gradientOf: "Expected gradient on the logits",
     legend: (name) => `bars ${name}, lines the exact KL, outlines the others`,
     exactKl: "exact",

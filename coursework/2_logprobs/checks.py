@@ -83,7 +83,14 @@ def the_logits_before_a_token_predict_it(solution, given):
     want = seen([0, math.log(0.25), math.log(0.7)], given)
     own = seen([0, math.log(0.2), math.log(0.1)], given)
     got = logps_of(solution, given, p.log(), [0, 1, 2], [0, 1, 1])
-    mistakes = [("the logits at a token's own position are read: they have seen the token", own)]
+    places = (p.log().log_softmax(dim=0)[0, 1].item(), p.log().log_softmax(dim=0)[1, 2].item())
+    shorter = (p.log()[:-1].log_softmax(dim=0)[0, 1].item(), p.log()[:-1].log_softmax(dim=0)[1, 2].item())
+    mistakes = [
+        ("the logits at a token's own position are read, and they have seen the token", own),
+        ("these are probabilities, not their logarithms", seen([0, 0.25, 0.7], given)),
+        ("the softmax is taken over the positions, not over the vocabulary", seen([0, *places], given)),
+        ("the softmax is taken over the positions, not over the vocabulary", seen([0, *shorter], given)),
+    ]
     compare(
         f"probabilities {show(p)} at three positions, tokens 0, 1, 2, of which the first is prompt: token_logps",
         got,
@@ -113,7 +120,7 @@ def nothing_is_said_outside_of_the_mask(solution, given):
     """Exactly 0 where a token does not count."""
     got = logps_of(solution, given, torch.zeros(4, 2), [0, 1, 1, 0], [0, 1, 0, 0]).tolist()
     want = seen([0, -math.log(2), 0, 0], given)
-    compare("four tokens, of which the second counts: token_logps", got, want)
+    compare("what does not count is exactly 0: four tokens, of which the second counts: token_logps", got, want)
 
 
 def policies() -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -155,7 +162,13 @@ def require_mean(solution, given, p, q) -> None:
     sampler = "policy" if given["choices"]["kl"] == "swapped" else "reference"
     squares = (((p if sampler == "policy" else q) * (p / q).log() ** 2).sum() / 2).item()
     got = mean_estimate(solution, given, p, q)
-    mistakes = [("it is the divergence the other way round", other), ("it is half the squared log-ratio, k2", squares)]
+    d, drawn = (p / q).log(), p if sampler == "policy" else q
+    mistakes = [
+        ("it is the divergence the other way round", other),
+        ("it is half the squared log-ratio, k2", squares),
+        ("it is the size of the log-ratio", (drawn * d.abs()).sum().item()),
+        ("it is k3 of the lesson, which is for other tokens", (drawn * ((-d).exp() + d - 1)).sum().item()),
+    ]
     said = f"policy {show(p)}, reference {show(q)}: the mean of kl_estimate over tokens that the {sampler} draws"
     compare(said, got, want, mistakes)
 

@@ -99,7 +99,11 @@ def a_completion_without_tokens(solution, given):
     logps = tensor([[-1.0, -1.0], [-1.0, -1.0]]).requires_grad_()
     loss, share = loss_of(solution, logps, None, tensor([1.0, 1.0]), mask)
     want = {"sqrt": -0.5, "spoken": -1.0, "longest": -0.5}[given["choices"]["average"]]
-    compare("two completions of advantage 1, with one counted token and with none: policy_loss", loss, want)
+    compare(
+        "a completion without tokens adds nothing: two of advantage 1, with one token and with none: policy_loss",
+        loss,
+        want,
+    )
     loss, share = loss_of(solution, logps, None, tensor([1.0, 1.0]), mask & False)
     require(
         agree([loss, share], [0.0, 0.0]), f"no token counts: loss and share are {show(loss)} and {show(share)}, not 0"

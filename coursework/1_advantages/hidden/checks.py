@@ -111,6 +111,7 @@ def advantage_example(rewards: list[list[float]], eps: float, given: dict) -> di
     mistakes.append((1, "rewards of different prompts are compared", [batch[i * count :][:count] for i in range(size)]))
     rows = [advantages_of(row, eps, *asked) for row in rewards]
     mistakes.append((1, "rows are taken for groups, and the groups are the columns", rows))
+    mistakes.append((1, "eps is not added to the spread", columns(rewards, 0.0, *asked)))
     ordered = [pair for _, *pair in sorted(mistakes, key=lambda mistake: mistake[0])]
     return {"rewards": rewards, "eps": eps, "want": columns(rewards, eps, *asked), "mistakes": ordered}
 
@@ -126,6 +127,8 @@ def total_example(rewards: list, weights: list[float], given: dict) -> dict:
     others = [
         (f"this is another rule ({text})", totals(r)) for r, text in given["options"]["missing"].items() if r != asked
     ]
+    zeros = [[0.0 if math.isnan(t) else t for t in row] for row in totals(asked)]
+    others.append(("what nobody could judge has the total nan, not 0", zeros))
     return {"rewards": rewards, "weights": weights, "want": totals(asked), "mistakes": others}
 
 
@@ -224,7 +227,8 @@ def every_small_group(solution, given):
         for eps in (0.0, 0.5):
             example = advantage_example(rewards, eps, given)
             got = call(solution, "group_advantages", torch.tensor(rewards, dtype=torch.float64), eps)
-            compare(f"group_advantages({show(rewards)}, eps={eps})", got, example["want"], example["mistakes"])
+            said = "a column is a group, and eps is added to its spread"
+            compare(f"{said}: group_advantages({show(rewards)}, eps={eps})", got, example["want"], example["mistakes"])
 
 
 @worth("1c", 5)

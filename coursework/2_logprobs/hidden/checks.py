@@ -233,7 +233,11 @@ def of_rare_tokens(solution, given):
         d = logp_ - ref
         r, s = math.exp(-d), math.exp(d)
         want = {"swapped": -d * r - r + 1, "reverse": d * s - s + 1}[given["choices"]["kl"]]
-        compare(f"log-probs {logp_} and {ref}, differing by {d}: kl_estimate", got, [want])
+        compare(
+            f"log-probs are subtracted before anything else: {logp_} and {ref}, differing by {d}: kl_estimate",
+            got,
+            [want],
+        )
 
 
 @worth("2d", 9)
@@ -245,7 +249,9 @@ def the_exact_mean_gradient(solution, given):
             z, ref = 1.5 * torch.randn(2, size, generator=generator, dtype=torch.float64)
             got = call(solution, "penalty_gradient", z, ref)
             want = pulls(softmax(z.tolist()), softmax(ref.tolist()), given["choices"]["kl"])
-            compare(f"logits {show(z)} and {show(ref)}: penalty_gradient", got, want)
+            compare(
+                f"a token weighs as much as it is drawn: logits {show(z)} and {show(ref)}: penalty_gradient", got, want
+            )
 
 
 @worth("2d", 2)

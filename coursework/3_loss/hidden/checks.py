@@ -107,10 +107,12 @@ def ratio_example(given: dict) -> dict:
         (f"this is another ratio ({x})", ratios(name)) for name, x in given["options"]["level"].items() if name != asked
     ]
     upside = [[1 / r for r in row] for row in ratios(asked)]
-    return SOME | {
-        "want": ratios(asked),
-        "mistakes": [*others, ("the ratio is upside down: it is now over then", upside)],
-    }
+    others.append(("the ratio is upside down: it is now over then", upside))
+    zeros = [[r if m else 0.0 for r, m in zip(*x, strict=True)] for x in zip(ratios(asked), SOME["mask"], strict=True)]
+    others.append(("where the mask is False the ratio is 1, not 0", zeros))
+    straight = [[1 + math.log(r) for r in row] for row in ratios(asked)]
+    others.append(("the difference of log-probs is the logarithm of a ratio: exp is missing", straight))
+    return SOME | {"want": ratios(asked), "mistakes": others}
 
 
 def cases(given: dict) -> list[dict]:
@@ -135,7 +137,7 @@ def cases(given: dict) -> list[dict]:
         ]
         mistakes += [
             ("nothing is clipped", both("none", "min")),
-            ("low and high are swapped", both(clip, "min", high, low)),
+            ("low and high are mixed up", both(clip, "min", high, low)),
         ]
         mistakes += [
             (f"the bounds are others ({x})", both(name, "min")) for name, x in given["options"]["clip"].items()
@@ -265,7 +267,7 @@ def every_side_of_the_bounds(solution, given):
             compare(said + "clipped_objective", got, want)
             (slopes,) = torch.autograd.grad(got.sum(), leaf)
             flat = [[0.0 if is_silent(r, advantage, low, high, clip) else advantage for r in ratios[0]]]
-            compare(said + "the slopes", slopes, flat)
+            compare("a slope is 0 beyond a bound, in the good direction only: " + said + "their slope", slopes, flat)
 
 
 @worth("3b", 3)
@@ -290,7 +292,11 @@ def loss_and_gradient(solution, given):
         rest = old.tolist(), advantages.tolist(), mask.tolist(), low, high, given["choices"]
         loss, _ = call(solution, "policy_loss", leaf, old, advantages, mask, low, high)
         said = f"four random completions of 5, 2, 3 and 0 tokens, seed {seed + 10}, low {low}, high {high}: "
-        compare(said + "policy_loss", loss, loss_of(logps.tolist(), *rest)[0])
+        mistakes = [
+            (text, loss_of(logps.tolist(), *rest[:-1], given["choices"] | {"average": name})[0])
+            for name, text in AVERAGES.items()
+        ]
+        compare(said + "policy_loss", loss, loss_of(logps.tolist(), *rest)[0], mistakes)
         (gradient,) = torch.autograd.grad(loss, leaf)
         want = torch.zeros_like(logps)
         for i, t in itertools.product(range(4), range(5)):
@@ -310,7 +316,9 @@ def the_share_that_is_clipped(solution, given):
         rest = old.tolist(), advantages.tolist(), mask.tolist(), 0.1, 0.2, given["choices"]
         want = loss_of(logps.tolist(), *rest)[1]
         compare(
-            f"four random completions, seed {seed}, low 0.1, high 0.2: the clipped share", torch.as_tensor(share), want
+            f"clipped is a counted token above the bounds and good, or below and bad: seed {seed}: the share",
+            torch.as_tensor(share),
+            want,
         )
 
 

@@ -130,7 +130,11 @@ ONE_CLIPPED = group([1, -1], [UP, DOWN], passes=2, clipped=[[True, False], [Fals
 GOALS = [
     ("both", {"group": group([1, -1], [UP, DOWN])}, {"group": group([1, -1], [UP, UP])}),
     ("both", {"group": group([1, -1], [[0.3, -0.1], DOWN])}, {"group": group([1, 1], [UP, UP])}),
-    ("against", {"group": group([1, -1], [[0.1, -0.1], DOWN]), "at": [0, 1]}, {"group": group([1, -1], [UP, DOWN])}),
+    (
+        "against",
+        {"group": group([1, -1], [[0.1, -0.1], DOWN]), "at": [0, 1]},
+        {"group": group([1, -1], [[-0.1, 0.1], DOWN])},
+    ),
     ("against", {"group": group([1, -1], [UP, [0.1, 0]]), "at": [1, 0]}, {"group": group([1, -1], [UP, [0.1, 0]])}),
     ("clip", {"group": ONE_CLIPPED}, {"group": group([1, -1], [UP, DOWN], passes=2)}),
     ("clip", {"group": ONE_CLIPPED}, {"group": ONE_CLIPPED | {"passes": 1}}),
@@ -142,7 +146,7 @@ GOALS = [
 
 @pytest.mark.parametrize(("goal", "met", "missed"), GOALS)
 def test_goals_of_the_update(js, goal, met, missed):
-    start = {"group": None, "at": [0, 0], "updates": 0}
+    start = {"group": None, "at": None, "updates": 0}
     assert js(f"update_state.updateGoals.{goal}", start | met) is True
     assert js(f"update_state.updateGoals.{goal}", start | missed) is False
     assert js(f"update_state.updateGoals.{goal}", start) is False

@@ -12,7 +12,7 @@ const MEGABYTES = 0.8;
 
 class InspectExplorer extends Explorer {
   static start = {
-    prompt: "3+9+4+1=", rate: 3, heat: 1, view: "change", at: [0, 0], seed: 1, updates: 0, history: [], group: null, refused: null,
+    prompt: "3+9+4+1=", rate: 3, heat: 1, view: "change", at: null, seed: 1, updates: 0, history: [], group: null, refused: null,
   };
   static goals = updateGoals;
 
@@ -111,7 +111,7 @@ class InspectExplorer extends Explorer {
     const { seed, heat } = this.state;
     const drawn = await this.ask("sample", { prompt, seed, heat });
     const history = drawn && [...this.state.history, sum(drawn.rewards)];
-    if (drawn) this.set({ group: { ...drawn, ...PASSED }, history, at: [0, 0], seed: seed + 1, refused: null });
+    if (drawn) this.set({ group: { ...drawn, ...PASSED }, history, at: null, seed: seed + 1, refused: null });
   }
 
   async update() {
@@ -147,8 +147,9 @@ class InspectExplorer extends Explorer {
     this.facts.textContent = group ? this.factsOf(group, updates, history) : words.noFacts;
     if (group) {
       this.table.fill(group, view, at);
-      const token = tokenOf(group, ...at);
-      this.token.textContent = words.chosen(at[0] + 1, ...written(token), signed(token.advantage), token.out);
+      const token = at && tokenOf(group, ...at);
+      const said = (i) => words.chosen(i + 1, ...written(token), signed(token.advantage), token.out);
+      this.token.textContent = at ? said(at[0]) : words.choose;
     }
     if (refused !== null) return words.refused(refused);
     return group ? this.conclusion(group) : this.status;

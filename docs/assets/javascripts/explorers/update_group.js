@@ -38,13 +38,13 @@ export class GroupTable {
       for (const [t, chip] of row.entries()) {
         const token = tokenOf(group, i, t);
         const value = token[view];
-        const chosen = at[0] === i && at[1] === t;
+        const chosen = at?.[0] === i && at[1] === t;
         chip.children[1].textContent = view === "change" ? (group.passes ? signed(value) : "·") : number(value);
         chip.style.setProperty("--tint", `${Math.round(FULL * Math.sqrt(Math.min(1, Math.abs(value))))}%`);
         chip.dataset.side = view !== "change" ? "policy" : value < 0 ? "negative" : "positive";
         chip.classList.toggle("out", token.out);
         chip.classList.toggle("chosen", chosen);
-        chip.tabIndex = chosen ? 0 : -1;
+        chip.tabIndex = chosen || (!at && i + t === 0) ? 0 : -1;
         chip.setAttribute("aria-selected", chosen);
         chip.lastChild.textContent = this.words.token(...written(token));
       }

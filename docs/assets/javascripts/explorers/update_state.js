@@ -33,7 +33,7 @@ const updated = ({ group }) => group !== null && group.passes > 0;
 export const updateGoals = {
   both: (state) => updated(state) && changeOfAll(state.group, 1) > 0 && changeOfAll(state.group, 0) < 0,
   against: (state) => {
-    if (!updated(state)) return false;
+    if (!updated(state) || !state.at) return false;
     const { advantage, change } = tokenOf(state.group, ...state.at);
     return advantage * change < 0 && Math.abs(change) >= 0.01;
   },

@@ -12,7 +12,7 @@ export const en = {
       ],
       against: [
         "Find a token that moved against its advantage, and choose it.",
-        "After an update look for a red token in a row with +, or a green one in a row with −, and click it.",
+        "After an update look for a red token in a row with +, or a green one in a row with −, and click it. Most groups have one; if yours has none, sample another.",
         "All rows share the same weights. <think> or a digit stands in right rows and in wrong ones, and the stronger pull wins.",
       ],
       clip: [
@@ -43,6 +43,7 @@ export const en = {
     grid: "Eight completions, a cell for each token",
     row: (i, reward, advantage) => `Completion ${i}, ${reward ? "right" : "wrong"}, advantage ${advantage}`,
     token: (symbol, old, now, ratio) => ` (probability ${old}, now ${now}, ratio ${ratio})`,
+    choose: "Choose a token to read what happened to it.",
     chosen: (i, symbol, old, now, ratio, advantage, out) =>
       `${symbol} in completion ${i}: probability ${old} when it was sampled, now ${now}, ratio ${ratio}. ` +
       `Its advantage is ${advantage}. ${out ? "It is past the clip: the next update will not push it." : ""}`,

@@ -31,6 +31,7 @@ class StationsExplorer extends Explorer {
     this.stage = make(road, "div", { class: "stations-stage" });
     this.heading(this.stage);
     this.rows = new Rows(this.stage, words);
+    this.rows.list.dataset.mean = words.mean;
     this.total = make(this.stage, "p", { class: "stations-total" });
   }
 

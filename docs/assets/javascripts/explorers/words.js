@@ -357,7 +357,7 @@ const en = {
     pause: "Pause",
     step: "Training step",
     phases: { guessing: "guessing", spreading: "thinking spreads", slips: "slips vanish" },
-    curves: { right: "right answers", thinks: "that think first" },
+    curves: { right: "right answers", thinks: "thinking answers" },
     sentences: {
       guessing: (right, thinks) =>
         `Guessing: ${thinks} of 100 answers think first, the others guess. Of 100 answers, ${right} are right.`,
@@ -379,6 +379,7 @@ const en = {
     rows: "Eight completions of the prompt",
     row: (text, reward, advantage) =>
       text + (reward === undefined ? "" : `, reward ${reward}`) + (advantage ? `, advantage ${advantage}` : ""),
+    mean: "mean",
     back: "Back",
     next: "Next",
     station: "Station",
@@ -395,7 +396,7 @@ const en = {
         "A chip is a token.",
       ({ right, answer }) => `A function reads each completion and pays 1 if it ends with ${answer}, else 0. It pays ${right} of 8.`,
       ({ mean, advantage }) =>
-        `The mean reward is ${mean}, the dashed line. A completion above it has the advantage +${advantage}, one below it ` +
+        `The mean reward is ${mean}. A completion above it has the advantage +${advantage}, one below it ` +
         `−${advantage}, counted in spreads of the group.`,
       ({ old, now, chances, passes }) =>
         `These rows serve ${passes} updates, and this is the last of them. Upper bar: how likely the token was when it was ` +

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The leash
 #
-# A penalty for leaving the model from which the training began. Most runs with checked answers do without it. Here is what it is, how it is measured from sampled tokens alone, and what a log means by "KL".
+# A penalty for leaving the model from which the training began: what it is, and how it is measured from sampled tokens.
 #
 # **Minutes:** 15 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) · **Gives:** `grpo_lite.kl_k1`, `grpo_lite.kl_k2`, `grpo_lite.kl_k3`
 

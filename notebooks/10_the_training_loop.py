@@ -95,8 +95,6 @@ plotting.lines(
 
 # %% [markdown]
 # The rest explains the reward. The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
-#
-# By the end of this lesson you have written the loop that makes this run.
 
 # %% [markdown]
 # ## By hand: two prompts, two completions each
@@ -182,7 +180,7 @@ plotting.table(
 )
 
 # %% [markdown]
-# The group of the first prompt: some completions think, some answer straight, and most are wrong. (All sums are equally long, so no prompt needs padding.)
+# The group of the first prompt: some completions think, some answer straight, and most are wrong.
 #
 # The fourth part has a gradient: compute the log-probs of the same tokens under the policy as it is *now*, and the loss against those that were stored at sampling (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 
@@ -268,7 +266,7 @@ def train(model, reward_funcs, args, train_dataset, tokenizer, loss_of=loss_of):
 # %% [markdown]
 # That is GRPO: these 20 lines, `roll_out` and `loss_of`. You have built every function of the package that they call.
 #
-# `grpo_lite.GRPOTrainer` is the same loop as a class. It shuffles the problems by the seed and draws tokens from a generator with that seed, as ours does. So with the same weights, problems and seed both see the same prompts and sample the same completions. After six updates, in float64, everything must agree: each record, the last gradient, all weights; once with one update a batch, once with two.
+# `grpo_lite.GRPOTrainer` is the same loop as a class. With the same weights, problems and seed both sample the same completions, and after six updates everything must agree: records, gradient, weights.
 
 # %% tags=["same-GRPOTrainer"] caption="metrics, weights and the last gradients of 6 steps, with one and two updates a batch"
 for num_iterations in (1, 2):
@@ -460,7 +458,7 @@ torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 # %% [markdown]
 # ## Break it
 #
-# The loop has few lines, and each can go wrong without an error: a learning rate too high, a group without spread, old log-probs that are no record. Lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) breaks this loop in six ways, shows the curves first, and lets you guess.
+# Each of these few lines can go wrong without an error. Lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) breaks this loop in six ways, shows the curves first, and lets you guess.
 #
 # ## Exercises
 #

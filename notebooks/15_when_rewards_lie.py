@@ -46,6 +46,10 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
+# **Play first.** Three rewards of lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) read what you write. **The goal:** a text that each of them pays in full, and that is wrong. A model looks for such texts too, by the thousand. What does it learn from them?
+#
+# <attack-explorer>On the site there is a text to write here, and what three rewards pay for it.</attack-explorer>
+#
 # The task is the chain sum of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): after `3+9+4+1=` the right answer is 7, the last digit of the sum. The base model sometimes thinks, with slips, and mostly guesses. What is *wanted* is fixed for this whole lesson: right answers on problems that were kept from training. What is *paid* changes.
 #
 # Each problem comes with two forms of the truth: the digit, and a worked solution, as one finds it in many data sets.

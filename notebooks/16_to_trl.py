@@ -55,8 +55,12 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# In lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) a training was a record of settings, a model, a data set and two reward functions. Which of these must change for TRL?
-#
+# In lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) a training was a record of settings, a model, a data set and two reward functions. Which of these must change for TRL? The loop is the same in both:
+
+# %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again." caption="Once around: sample a group, judge it, compare, update, sample again."
+plotting.diagram("loop")
+
+# %% [markdown]
 # **Predict.** Four parts: settings, model, data, rewards. Which of them can be handed over as they are?
 #
 # ## By hand: how many prompts in an update?

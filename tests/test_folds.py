@@ -261,10 +261,8 @@ FIRST_SCREEN = """() => {
   return Math.min(...tops.filter((top) => top > 0));
 }"""
 # Lessons whose first screen has nothing to look at: a list to be shortened.
-BELOW = {"the_map", "rewards", "group_advantages", "sampling_a_group", "token_logprobs"}
-BELOW |= {"ratio_and_clipping", "the_leash", "the_training_loop", "a_real_language_model"}
-BELOW |= {"when_rewards_lie", "to_trl", "answers_and_programs", "what_matters", "gradients_of_kl", "the_family"}
-BELOW |= {"bias_and_variance", "the_same_numbers_as_trl", "the_original_replayed"}
+BELOW = {"a_real_language_model", "what_matters", "the_family", "bias_and_variance", "the_same_numbers_as_trl"}
+BELOW |= {"the_original_replayed"}
 
 
 @pytest.mark.site

@@ -148,7 +148,7 @@ def test_each_page_can_be_had_as_markdown(pages, site):
         assert not re.findall(r"</?(?:svg|div|figure|details|\w+-explorer)\b|--8<--|^::: |\{[.#][^}\n]*\}", prose, re.M)
         links = re.findall(r"\]\(([^)\s]+)", prose)
         assert [link for link in links if not re.match(r"https?://|#|mailto:", link)] == [], address
-        inside = {link.partition("#")[0].removeprefix(SITE_URL) for link in links if link.startswith(SITE_URL)}
+        inside = {re.split("[?#]", link)[0].removeprefix(SITE_URL) for link in links if link.startswith(SITE_URL)}
         assert {link for link in inside if not (site / link).exists()} == set(), address
 
 

@@ -98,7 +98,7 @@ def absolute(text, page):
     def replace(match):
         inside = match[1].removeprefix("../docs/")
         base = "" if inside != match[1] else page.file.src_uri.rpartition("/")[0] + "/"
-        address = re.sub(r"(?:\d\d_)?(\w+)\.(?:md|ipynb)$", r"\1/", inside).removesuffix("index/")
+        address = re.sub(r"(?:\d\d_)?(\w+)\.(?:md|ipynb)(?=$|\?)", r"\1/", inside).removesuffix("index/")
         return urljoin(site, base.lstrip("/") + address) + (match[2] or "")
 
     return LINK.sub(replace, text)

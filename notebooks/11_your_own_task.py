@@ -404,4 +404,4 @@ for history in (guessed, copied):
 #
 # How to estimate pass@k is in [Chen et al., arXiv:2107.03374](https://arxiv.org/abs/2107.03374). Whether rewards ever teach a large model what it never samples before is measured with it in [Yue et al., arXiv:2504.13837](https://arxiv.org/abs/2504.13837). GRPO: [DeepSeekMath, arXiv:2402.03300](https://arxiv.org/abs/2402.03300).
 #
-# **From here:** [Train a model](../docs/training.md) has the same as a file for the command line, and [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) what a careless reward does.
+# **From here:** [A real language model](https://grpo-lite.github.io/grpo-lite/lessons/a_real_language_model/) does it with a pretrained model. [Train a model](../docs/training.md) has the same as a file for the command line, and [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) what a careless reward does.

@@ -668,4 +668,4 @@ for size in (4, 16, 64):
 #
 # > **Remember.** GRPO moves probability to what is sampled and rewarded. Measure pass@k before you train: zero hits in hundreds of samples mean hardly any gradient. A rule that one sample in twenty followed became reliable on words that were never trained on; a rule that every second sample followed was only sharpened. Too large a step broke the model in one update. A report of one training is an anecdote.
 #
-# **From here:** [To TRL](https://grpo-lite.github.io/grpo-lite/lessons/to_trl/) takes the same reward functions to a library for larger models.
+# **From here:** [A model that uses a tool](https://grpo-lite.github.io/grpo-lite/lessons/a_model_that_uses_a_tool/) lets a model ask for help. [To TRL](https://grpo-lite.github.io/grpo-lite/lessons/to_trl/) takes the same reward functions to a library for larger models.

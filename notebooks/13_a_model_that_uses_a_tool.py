@@ -600,4 +600,4 @@ print(f"right {silent['sampled_right']:.2f}")
 #
 # The mask over what a search engine returned, and its effect: [Search-R1 (arXiv:2503.09516)](https://arxiv.org/abs/2503.09516). GRPO itself: [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300).
 #
-# **From here:** [To TRL](https://grpo-lite.github.io/grpo-lite/lessons/to_trl/) shows the same with `rollout_func`.
+# **From here:** [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/) shows curves that went wrong. [To TRL](https://grpo-lite.github.io/grpo-lite/lessons/to_trl/) shows the same with `rollout_func`.

@@ -101,7 +101,6 @@ with warnings.catch_warnings(action="ignore"):
 #
 # Which part of a completion is the program? The last block between ```` ```python ```` and ```` ``` ```` that defines the function, after the thinking. What was only thought does not count, nor does an example of use.
 
-
 # %% tags=["result-extract"]
 def fenced(code):
     return f"```python\n{code}\n```"
@@ -151,6 +150,9 @@ run_program(adder, None, [{"input": "2 3", "output": "5"}]).status
 # <details class="wrong"><summary>A program with a syntax error</summary>That raises inside the try, and earns nothing.</details>
 
 # %% [markdown]
+# > **Where no rule can decide.** A model can be the judge, as a reward function like any other; a list of points to look for (a rubric) is easier to judge than one bare mark. It can be talked round, so read texts ([how](../docs/questions.md#judge)).
+
+# %% [markdown]
 # ## Two tasks in one data set
 #
 # A data set may hold problems of two kinds. A row of mathematics has a truth and no tests, a row of code the other way round. Each function judges where it finds its column, and returns `None` elsewhere. Two prompts, two completions each, first the good one:
@@ -186,7 +188,6 @@ scores = judged(grpo_lite.math_reward, grpo_lite.code_reward)
 #
 # **Predict.** Read the next cell. What will the model learn about programs?
 
-
 # %% tags=["result-misspelt-task"]
 def coding_reward(task, **columns):
     paid = grpo_lite.code_reward(**columns)
@@ -207,7 +208,6 @@ print(misspelt.isnan().all(dim=0), scores.isnan().all(dim=0))
 # ## Break it: attack the judge of programs
 #
 # Two more rewards for *Write add(a, b)*, written in good faith. Attack them as in lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/), before you read on.
-
 
 # %%
 def execute(text):  # run the program, look at what it returns
@@ -256,10 +256,8 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 def tag_count_reward(completions, **columns):
     return [sum(text.count(tag) == 1 for tag in TAGS) / 4 for text in completions]
 
-
 # %% [markdown]
 # **Repetition.** Of all runs of $n$ tokens, the share that stood there before costs points. The tokens come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
-
 
 # %% tags=["define-repetition_penalty_reward"]
 def repetition_penalty_reward(ngram_size=3, max_penalty=-1.0):
@@ -273,10 +271,8 @@ def repetition_penalty_reward(ngram_size=3, max_penalty=-1.0):
 
     return reward
 
-
 # %% [markdown]
 # **One language.** The share of the letters of the thinking that belong to one script. Unicode gives each letter a name that begins with its script.
-
 
 # %% tags=["define-language_consistency_reward"]
 def language_consistency_reward(script):
@@ -291,7 +287,6 @@ def language_consistency_reward(script):
         return [share(completion) for completion in completions]
 
     return reward
-
 
 # %% [markdown]
 # Four texts, with characters as tokens.
@@ -360,4 +355,4 @@ for partial in (False, True):
 #
 # Rewards by rules for mathematics, tests of code and one language: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948). The penalty for repetition: [Yeo et al. (arXiv:2502.03373)](https://arxiv.org/abs/2502.03373). [What counts as equal](../docs/answers.md) has the rules of `math_reward`.
 #
-# **From here:** [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) trains on rewards with holes.
+# **From here:** [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) compares settings. [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) trains on rewards with holes.

@@ -685,4 +685,4 @@ for mu in (1, 8):
 #
 # > **Remember.** The learning rate comes first; the other settings are fine tuning, at least here and over these ranges. The sampling temperature comes second for a judge who samples at 1, and for one who samples cooler it hardly matters. All of it is about how soon sampling gets as good as the favourite answer. One training for each setting measures luck. Take several seeds, tell the judge's dice from the training's luck, decide on the measure before looking, compare in pairs, print the interval, and count how many comparisons were made. Keep what made no difference.
 #
-# **From here:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) takes the loss itself apart: the relatives of GRPO, and what each of them changes.
+# **From here:** [PPO and GRPO side by side](https://grpo-lite.github.io/grpo-lite/lessons/ppo_and_grpo/) puts a critic beside the group. [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) takes the loss itself apart: the relatives of GRPO, and what each of them changes.

@@ -784,4 +784,4 @@ print(gae(ends, values, ragged, lam=1.0)[ragged])
 #
 # Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
 #
-# **From here:** [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) turns every knob of GRPO, one at a time, and keeps what made no difference.
+# **From here:** [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) asks which way a penalty pulls. [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) turns every knob of GRPO, one at a time, and keeps what made no difference.

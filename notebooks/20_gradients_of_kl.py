@@ -326,4 +326,4 @@ print(f"k3 × ratio      {(old_logps.exp() * ratio * stale_k3).sum():.4f}")
 #
 # Sources: [DeepSeekMath, eq. 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) for k3 in GRPO; [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) for the ratio on it; [arXiv:2506.09477](https://arxiv.org/abs/2506.09477) for what is missing over completions. The gradients we computed ourselves, above.
 #
-# **From here:** [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) asks of every part of GRPO what it does to the average step.
+# **From here:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) goes through the relatives of GRPO. [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) asks of every part of GRPO what it does to the average step.

@@ -412,4 +412,4 @@ print(*(bool((g - gradients[0]).abs().max() < 1e-12) for g in gradients))
 # - A library's version belongs to a result: defaults have changed between versions of TRL.
 # - Where we differ from TRL on purpose is listed [beside the table](../docs/parity.md).
 #
-# **From here:** [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) trains on rewards that say something else than we mean.
+# **From here:** [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) returns to the notebook from which this course grew.

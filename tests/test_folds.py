@@ -255,6 +255,16 @@ def test_folds_open_by_a_switch_that_is_remembered_on_paper_and_for_an_address_i
     assert not body.is_visible()
 
 
+def test_the_core_path_takes_200_minutes_and_none_of_its_lessons_more_than_25(theme):
+    _, lessons = theme
+    menu = (ROOT / "mkdocs.yml").read_text().partition("- Train:")[0]
+    core = [s for s in SCRIPTS if key(s) in re.findall(r"lessons/(\w+)\.ipynb", menu)]
+    took = [lessons.minutes(lessons.read_cells(script.with_suffix(".ipynb"))) for script in core]
+    assert len(core) == 11
+    assert sum(took) <= 200
+    assert max(took) <= 25
+
+
 FIRST_SCREEN = """() => {
   const seen = [...document.querySelectorAll("article .nb-plot, article .explorer, article :not(:defined)")];
   const tops = seen.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().top);

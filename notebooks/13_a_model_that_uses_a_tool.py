@@ -111,8 +111,8 @@ def calculator(turn):
     return f"<result>{int(call[1]) + int(call[2]) if call else '?'}</result>"
 
 
-for turn in ("<call>27+38</call>", "<answer>65</answer>", "<call>27+</call>"):
-    print(f"{turn:22}", calculator(turn))
+turns = ["<call>27+38</call>", "<answer>65</answer>", "<call>27+</call>"]
+plotting.table({"turn": turns, "answered": list(map(calculator, turns))})
 
 # %% [markdown]
 # A model writes anything, so the environment must cope with anything. The broken call gets a question mark. An exception would end the training; `eval` on what a model wrote would be worse.
@@ -266,10 +266,10 @@ mask = torch.ones_like(ids, dtype=torch.bool)
 env_mask = mask.clone()
 env_mask[0, 8:12] = False
 logps = grpo_lite.completion_logps(base, prompt_ids, ids, completion_mask=mask)
-for token, own, logp in zip(
-    tokenizer.convert_ids_to_tokens(ids[0]), env_mask[0], logps[0], strict=True
-):
-    print(f"{token:10} {int(own)} {logp.item():8.3f}")
+texts = [[token] for token in tokenizer.convert_ids_to_tokens(ids[0])]
+plotting.table(
+    {"token": texts, "own": env_mask[0].long(), "log-prob": logps[0]}, decimals=3
+)
 
 # %% [markdown]
 # Two masks, two questions. `mask` says what is *read*: everything. `env_mask` says what is *trained*: what the policy decided. The model gives a log-prob to the tokens of the result too. It is the log-prob of something that it did not choose, and for a `<result>` after an end token, which it was never taught to write, it is very low.
@@ -401,10 +401,12 @@ progress(free)
 
 # %%
 def table(runs):
-    print("seed   small: right asked invented   large: right asked invented")
-    for seed, (_, curve) in enumerate(runs):
-        row = "".join(f"{x:8.2f}" for x in curve[-1].flatten().tolist())
-        print(f"{seed:4}      {row}")
+    ends = torch.stack([curve[-1] for _, curve in runs])
+    columns = {"seed": range(len(runs))}
+    for i, sums in enumerate(("small", "large")):
+        for k, what in enumerate(("right", "asked", "invented")):
+            columns[f"{sums}: {what}"] = ends[:, i, k]
+    return plotting.table(columns)
 
 
 table(free)

@@ -262,9 +262,8 @@ def held_out(model):
     return [round(result[f"{kind}_accuracy"], 2) for kind in ("greedy", "sampled")]
 
 
-print("         greedy, sampled")
-for name in ("healthy", "C"):
-    print(f"{name:8}", held_out(models[name]))
+both = {name: held_out(models[name]) for name in ("healthy", "C")}
+plotting.table({"right": ["greedy", "sampled"], **both})
 
 # %% [markdown]
 # At temperature 0.1 the policy that is sampled is nearly the greedy one. It flipped to thinking after a few updates, and then stood nearly still. The slips are still in it: at temperature 1 more than half of its answers are wrong. The low temperature hides them from the reward and so from the training.
@@ -338,9 +337,12 @@ for name, mask in (("comparing ids", wrong), ("completion_mask", ours)):
 
 # %%
 _, from_base, _ = run(EndMasked)
-for name, history in (("healthy", runs["healthy"]), ("end masked", from_base)):
-    last = [sum(r[metric] for r in history[-5:]) / 5 for metric in (REWARD, CUT_OFF)]
-    print("{:11} reward {:.2f}  cut off {:.2f}".format(name, *last))
+two = {"healthy": runs["healthy"], "end masked": from_base}
+last = {
+    metric: [sum(r[metric] for r in history[-5:]) / 5 for history in two.values()]
+    for metric in (REWARD, CUT_OFF)
+}
+plotting.table({"run": list(two), "reward": last[REWARD], "cut off": last[CUT_OFF]})
 
 # %% [markdown]
 # Nothing, in this run. A model that is as good as certain of its end is not pushed there, and stays where it is. The curves of an easy run do not show this mistake, so test the mask.
@@ -447,13 +449,16 @@ except FloatingPointError as error:
 # Each run so far had seed 0. Is what we saw the sickness, or the seed? Two more seeds, a little shorter: the mean reward of the last five updates, and the share of right answers on held-out problems, sampled at temperature 1.
 
 # %%
-print("     reward       held out")
+columns = {"run": [], "seed": [], "reward": [], "held out": []}
 for name in "ACDEF":
-    shorter = {"max_steps": 24 if name == "F" else 16}
-    seeds = [run(seed=seed, **CHANGED[name] | shorter) for seed in (1, 2)]
-    last = [sum(r[REWARD] for r in history[-5:]) / 5 for _, history, _ in seeds]
-    right = [held_out(model)[1] for model, _, _ in seeds]
-    print("{}{:8.2f}{:8.2f}{:8.2f}{:6.2f}".format(name, *last, *right))
+    for seed in (1, 2):
+        shorter = {"max_steps": 24 if name == "F" else 16}
+        model, history, _ = run(seed=seed, **CHANGED[name] | shorter)
+        reward = sum(r[REWARD] for r in history[-5:]) / 5
+        row = (name, seed, reward, held_out(model)[1])
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+plotting.table(columns)
 
 # %% [markdown]
 # With seed 0 that makes three. In all of them A and F are ruined, E is paid nothing, D has forgotten the answers, and C is paid far more often in training than it is right at temperature 1. What does not repeat is the way there: at which update A falls, or how long D rests at 10 tokens.
@@ -463,11 +468,13 @@ for name in "ACDEF":
 # **1. Name the sickness.** The last five updates of five runs, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
 
 # %%
-print("     reward  no spread  entropy  grad norm  length  cut off")
-for i, name in enumerate("CFEAD", start=1):
-    columns = (REWARD, ZERO_STD, ENTROPY, NORM, LENGTH, CUT_OFF)
-    means = [sum(r[column] for r in runs[name][-5:]) / 5 for column in columns]
-    print("{}{:10.2f}{:11.2f}{:9.2f}{:11.2f}{:8.1f}{:9.2f}".format(i, *means))
+names = {"reward": REWARD, "no spread": ZERO_STD, "entropy": ENTROPY}
+names |= {"grad norm": NORM, "length": LENGTH, "cut off": CUT_OFF}
+columns = {
+    short: [sum(r[metric] for r in runs[name][-5:]) / 5 for name in "CFEAD"]
+    for short, metric in names.items()
+}
+plotting.table({"run": range(1, 6), **columns})
 
 # %% [markdown] tags=["solution"]
 # 1 is C: no entropy, hardly any spread, and a high reward. 5 is D: its reward is no share. 2, 3 and 4 end alike, without spread and without a gradient. 4 is A, which gives one answer to all problems and is right one time in ten. 2 is F and 3 is E, and how they came there is seen in the first updates: E had most completions cut off from the start, and then more; F did well for two batches, with a clip fraction of 0 at every update. Keep the whole diary, not its last line.

@@ -337,7 +337,7 @@ for name, how in (("GRPO", ("group", 8, 0)), ("PPO", ("critic", 1, 0, Critic(bas
 #
 # First the two methods as they are used: PPO with a fresh critic and 64 prompts a step, GRPO with 8 prompts, 8 completions each, and the division by the spread.
 
-# %%
+# %% tags=["detail"]
 data = Path(grpo_lite.__file__).parent / "data" / "baselines.jsonl"
 results = read_lines(data)
 STEPS = range(0, 13, 2)

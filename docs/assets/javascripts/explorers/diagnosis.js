@@ -126,7 +126,7 @@ class DiagnosisExplorer extends Explorer {
       label(width - 2, 14, written(top), "end small"),
       label(x(0), HEIGHT - 2, "0", "small"),
       label(width - 2, HEIGHT - 2, run.reward.length, "end small"),
-      band ? area([...edge(0), ...edge(1).reverse()], "healthy") : label(x(0) + 4, BOTTOM - 6, words.unit, "small"),
+      band ? area([...edge(0), ...edge(1).reverse()], "healthy") : label(x(0) + 4, TOP + 10, words.unit, "small"),
       polyline(values.map((value, i) => [x(updates[i]), y(value)]), "sick"),
       out === null ? "" : line(x(out), TOP, x(out), BOTTOM, "broken") + label(x(out) + 3, HEIGHT - 2, words.at(out), "small"),
     ];

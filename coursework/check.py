@@ -237,7 +237,8 @@ def main(argv: list[str]) -> None:
     if not problems:
         sys.exit(f"check.py: the problems are {', '.join(given['problems'])}, got {' '.join(argv[1:])}")
     print(report(examine(path, HERE, problems, given["seconds"])))
-    print("These are the public checks; the hidden ones look at other inputs.")
+    if not (HERE / "hidden_checks.py").exists():
+        print("These are the public checks; the hidden ones look at other inputs.")
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ with warnings.catch_warnings(action="ignore"):
 #
 # Which part of a completion is the program? The last block between ```` ```python ```` and ```` ``` ```` that defines the function, after the thinking. What was only thought does not count, nor does an example of use.
 
+
 # %% tags=["result-extract"]
 def fenced(code):
     return f"```python\n{code}\n```"
@@ -188,6 +189,7 @@ scores = judged(grpo_lite.math_reward, grpo_lite.code_reward)
 #
 # **Predict.** Read the next cell. What will the model learn about programs?
 
+
 # %% tags=["result-misspelt-task"]
 def coding_reward(task, **columns):
     paid = grpo_lite.code_reward(**columns)
@@ -208,6 +210,7 @@ print(misspelt.isnan().all(dim=0), scores.isnan().all(dim=0))
 # ## Break it: attack the judge of programs
 #
 # Two more rewards for *Write add(a, b)*, written in good faith. Attack them as in lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/), before you read on.
+
 
 # %%
 def execute(text):  # run the program, look at what it returns
@@ -256,8 +259,10 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 def tag_count_reward(completions, **columns):
     return [sum(text.count(tag) == 1 for tag in TAGS) / 4 for text in completions]
 
+
 # %% [markdown]
 # **Repetition.** Of all runs of $n$ tokens, the share that stood there before costs points. The tokens come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
+
 
 # %% tags=["define-repetition_penalty_reward"]
 def repetition_penalty_reward(ngram_size=3, max_penalty=-1.0):
@@ -271,8 +276,10 @@ def repetition_penalty_reward(ngram_size=3, max_penalty=-1.0):
 
     return reward
 
+
 # %% [markdown]
 # **One language.** The share of the letters of the thinking that belong to one script. Unicode gives each letter a name that begins with its script.
+
 
 # %% tags=["define-language_consistency_reward"]
 def language_consistency_reward(script):
@@ -287,6 +294,7 @@ def language_consistency_reward(script):
         return [share(completion) for completion in completions]
 
     return reward
+
 
 # %% [markdown]
 # Four texts, with characters as tokens.

@@ -126,8 +126,9 @@ def minutes_of(keys):
 
 
 def core_minutes():
-    """The minutes of the first group of the menu, as its heads say them."""
-    return sum(int(HEAD.search(lesson.head)["minutes"]) for lesson in next(iter(GROUPS.values())))
+    """The minutes of the first group of the menu, as its heads say them; one that says none has its own warning."""
+    heads = (HEAD.search(lesson.head) for lesson in next(iter(GROUPS.values())))
+    return sum(int(head["minutes"]) for head in heads if head)
 
 
 def group(nav, warn):

@@ -48,6 +48,8 @@ def small_project(folder, *lesson_cells):
     package, api, notebooks = (folder / name for name in ("grpo_lite", "docs/api", "notebooks"))
     for path in (package, api, notebooks):
         path.mkdir()
+    (package / "data").mkdir()
+    shutil.copy(ROOT / "grpo_lite/data/recording.json", package / "data")  # what the home page shows
     (package / "__init__.py").write_text('from grpo_lite.kl import kl_k3\n\n__all__ = ["kl_k3"]\n')
     (package / "kl.py").write_text(KL)
     (api / "kl.md").write_text("# KL\n\n::: grpo_lite.kl\n")

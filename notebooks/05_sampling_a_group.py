@@ -518,7 +518,7 @@ print(f"ratio from {ratio.min():.2f} to {ratio.max():.2f}")
 print(f"outside 0.8 to 1.2: {(ratio - 1).abs().gt(0.2).double().mean():.0%}")
 
 # %% [markdown]
-# Nothing has been learned, and the ratios are far from 1: many lie outside of 0.8 to 1.2, where the clip of PPO and GRPO acts. This is why `sample_group` puts the model into eval mode, and afterwards back into its old mode. Score in eval mode too, or set the dropout of the config to 0. Eval mode does not switch gradients off.
+# Nothing has been learned, and the ratios are far from 1: more than one in four lie outside of 0.8 to 1.2, the range that the clip of PPO and GRPO allows. This is why `sample_group` puts the model into eval mode, and afterwards back into its old mode. Score in eval mode too, or set the dropout of the config to 0. Eval mode does not switch gradients off.
 
 # %% [markdown]
 # **Check yourself.** You score a fresh batch, before any update since it was sampled, and the ratios run from 0.7 to 1.4. Which of these can *not* be the cause?

@@ -519,7 +519,7 @@ for name, value in (("late", late), ("early", early)):
 # %% [markdown]
 # Backward, the masked entry receives a gradient of 0, and multiplies it by the derivative of its exponential, which is inf. Zero times inf is nan. Masked values are replaced *before* any exponential.
 #
-# And score in eval mode: dropout moves every log-prob, by more than the clip allows (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/#dropout-moves-every-number)).
+# And score in eval mode: dropout moves every log-prob, more than one in four by more than the clip allows (lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/#dropout-moves-every-number)).
 
 # %% [markdown]
 # ## Break it

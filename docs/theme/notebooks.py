@@ -35,6 +35,8 @@ log = logging.getLogger("mkdocs.hooks.notebooks")
 META = "Minutes:"
 FIGURE = r"^!\[\]\({site}(?P<url>lessons/\w+/)#(?P<tag>figure-[\w-]+)\)$"
 RECORDING = Path(__file__).resolve().parents[2] / "grpo_lite" / "data" / "recording.json"
+SWITCH = """<button class="show-everything" type="button" role="switch" aria-checked="false" disabled>
+Show everything</button>"""  # docs/assets/javascripts/folds.js switches it on
 OVERVIEW = "<!-- the lessons, in the order of the menu -->"
 
 
@@ -193,7 +195,7 @@ class LessonText:
         name = Path(self.page.file.abs_src_path).name
         colab = self.config.repo_url.replace("//github.com/", "//colab.research.google.com/github/").rstrip("/")
         return (
-            f'<p class="lesson-links"><a href="{colab}/blob/main/{lessons.FOLDER}/{name}">Open in Colab</a>'
+            f'<p class="lesson-links">{SWITCH}<a href="{colab}/blob/main/{lessons.FOLDER}/{name}">Open in Colab</a>'
             f'<a href="{name}" download>Download notebook</a></p>'
         )
 

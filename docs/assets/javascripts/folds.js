@@ -2,7 +2,6 @@
 // file each opens by itself. What answers a question stays closed: to open it is to choose it.
 const FOLDS = "article details:not(.right, .wrong)";
 const KEY = "show-everything";
-const words = { en: "Show everything" };
 
 function remembered() {
   try {
@@ -20,13 +19,8 @@ function remember(open) {
   }
 }
 
-const bar = document.querySelector(".lesson-links");
-if (bar && document.querySelector(FOLDS)) {
-  const button = document.createElement("button"); // a switch says its state whenever it changes
-  button.className = "show-everything";
-  button.type = "button";
-  button.setAttribute("role", "switch");
-  button.textContent = words[document.documentElement.lang] ?? words.en;
+const button = document.querySelector(".show-everything");
+if (button) {
   const set = (open) => {
     button.setAttribute("aria-checked", open);
     for (const fold of document.querySelectorAll(FOLDS)) fold.open = open;
@@ -38,9 +32,8 @@ if (bar && document.querySelector(FOLDS)) {
     scrollBy({ top: button.getBoundingClientRect().top - before, behavior: "instant" });
     remember(open);
   });
-  button.setAttribute("aria-checked", false);
+  button.disabled = false; // it waits in its place, so that nothing moves
   if (remembered()) set(true);
-  bar.prepend(button);
 }
 
 // An address may point into a fold, and into one inside another.

@@ -55,7 +55,7 @@ def of_lesson(page):
         if cell["cell_type"] == "markdown":
             parts.append(absolute(without_layout(source), page))
         elif cell["cell_type"] == "code" and source:
-            parts.append(f"```python\n{source}\n```")
+            parts.append(_fenced(source, "python"))
             parts += filter(None, (_output(output, cell) for output in cell["outputs"]))
     return "\n\n".join(parts)
 
@@ -67,7 +67,12 @@ def _output(output, cell):
         text = f"{output['ename']}: {output['evalue']}"
     else:
         text = output.get("text") or output["data"].get("text/plain", "")
-    return f"```text\n{text.rstrip()}\n```" if text else ""
+    return _fenced(text.rstrip(), "text") if text else ""
+
+
+def _fenced(text, language):
+    fence = "````" if "```" in text else "```"  # longer than any inside
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def of_page(page, config):
@@ -88,7 +93,7 @@ def without_layout(text):
 
 
 def _code(path):
-    return f"```python\n{path.read_text(encoding='utf-8').strip()}\n```"
+    return _fenced(path.read_text(encoding="utf-8").strip(), "python")
 
 
 def absolute(text, page):

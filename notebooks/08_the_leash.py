@@ -47,7 +47,7 @@ best = torch.stack([(reference.log() + reward / beta).softmax(0) for beta in pri
 # %% [markdown]
 # ## The question
 #
-# A reward is a stand-in for what we want, and optimisers find the gap between the two (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)). One remedy is a leash. Keep a frozen copy of the model from before training, the **reference** $\pi_{\text{ref}}$, and charge the policy $\pi_\theta$ for its distance from it. The price per unit of distance is $\beta$.
+# A reward is only a stand-in for what we want (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)). One remedy is a leash. Keep a frozen copy of the model from before training, the **reference** $\pi_{\text{ref}}$, and charge the policy $\pi_\theta$ for its distance from it. The price per unit of distance is $\beta$.
 #
 # A prompt has three kinds of answer, honest, lazy, and a trick that fools the reward. They pay 1, 0 and 1.2; the reference gives them with probability 0.60, 0.39 and 0.01. The policy that gains the most from *reward minus $\beta$ times distance* has a closed form, $\pi \propto \pi_{\text{ref}} \cdot e^{r / \beta}$ (exercise 1 checks it).
 #

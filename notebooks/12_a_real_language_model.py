@@ -15,7 +15,7 @@
 # %% [markdown]
 # # A real language model
 #
-# This lesson needs up to three minutes on two cores: it loads a pretrained model of 135 million parameters and trains it for one step. The long trainings were run before. Does training with rewards teach such a model something, or only bring out what was in it?
+# This lesson needs up to three minutes on two cores: it loads a model of 135 million parameters and trains it for one step. Does training with rewards teach such a model something, or only bring out what was in it?
 #
 # **Minutes:** 30 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
 

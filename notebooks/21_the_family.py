@@ -44,6 +44,10 @@ torch.set_default_dtype(torch.float64)
 #
 # Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) ended with one number made of four steps: a **ratio** for each token, an **objective** that says what is wanted of it, an **average** over tokens and completions, and a minus sign. Nearly every successor of GRPO changes one of the first three and keeps the rest.
 #
+# **Play first.** Put any two relatives beside each other. (Their names are explained below.) **The goal:** find two names for one and the same loss.
+#
+# <family-explorer>On the site there is a picture to play with here.</family-explorer>
+#
 # One batch will go through all of them: two completions of one prompt. The first is short and right, the second long and wrong. Since sampling, the policy has moved a little, and one token of each has moved a lot.
 
 # %% tags=["result-batch"]
@@ -320,10 +324,6 @@ plotting.lines(
 
 # %% [markdown]
 # The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` is for, further down.
-#
-# **Try it.** Put any two beside each other. **The goal:** find two names for one and the same loss.
-#
-# <family-explorer>On the site there is a picture to play with here.</family-explorer>
 
 # %% [markdown]
 # **Check yourself.** You sample anew for every update, $\mu = 1$, and change `loss_type` from `grpo` to `sapo`. What happens to the gradient?

@@ -1,6 +1,7 @@
 """The course kit: right solutions get all points, stubs none; a wrong one is refused by the check meant for it."""
 
 import csv
+import itertools
 import json
 import re
 import shutil
@@ -223,6 +224,13 @@ def test_nothing_is_left_to_be_filled_in(handed_out):
     for path in (handed_out / "student").rglob("*"):
         if path.suffix in (".md", ".py"):
             assert "{{" not in path.read_text(), path
+
+
+def test_no_two_scripts_of_the_hunt_differ_in_their_fault_alone(handed_out):
+    scripts = [path.read_text().splitlines() for path in sorted((handed_out / "student" / HUNT.name).glob("hunt_?.py"))]
+    assert len(scripts) == 5
+    for one, other in itertools.combinations(scripts, 2):
+        assert sum(a != b for a, b in zip(one, other, strict=True)) > 25
 
 
 def test_a_handout_is_that_of_its_variant():

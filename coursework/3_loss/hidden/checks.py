@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import tomllib
 from pathlib import Path
 
@@ -185,17 +186,37 @@ def examples(given: dict) -> dict:
     return {"ratios": ratio_example(given), "cases": cases(given), "loss": loss_example(given), "runs": runs}
 
 
+# Each script has words of its own, so that what differs between two of them is not what is wrong in one.
+NAMES = {
+    "tokens": ["tokens", "ids", "drawn", "actions", "sampled"],
+    "logps": ["logps", "log_p", "scores", "now", "lp"],
+    "logits": ["logits", "theta", "weights", "policy", "z"],
+    "mask": ["mask", "counted", "keep", "valid", "real"],
+    "rewards": ["rewards", "paid", "points", "marks", "r"],
+    "advantages": ["advantages", "adv", "better", "relative", "away"],
+}
+
+
+def reworded(text: str, script: int) -> str:
+    """Return a script in other words; what its docstrings say stays."""
+    parts = text.split('"""')
+    for name, others in NAMES.items():
+        parts[::2] = [re.sub(rf"\b{name}\b", others[script], code) for code in parts[::2]]
+    return '"""'.join(parts)
+
+
 def files(given: dict, teacher: bool) -> dict[str, str]:
     """Return the scripts of the hunt, and their curves; the teacher's are repaired and say what was wrong."""
     here = Path(__file__).resolve().parent
     source = (here / "hunt.py").read_text(encoding="utf-8")
     options = tomllib.loads((here.parent / "assignment.toml").read_text(encoding="utf-8"))["choices"]
     written = {}
-    for letter in "abcde":
+    for script, letter in enumerate("abcde"):
         name = given["choices"][letter]
         fault = options[letter][name]
         text = source if teacher else source.replace(fault["piece"], fault["instead"])
-        written[f"hunt_{letter}.py"] = text.replace("{{diagnosis}}", name if teacher else "")
+        text = text.replace("{{diagnosis}}", name if teacher else "")
+        written[f"hunt_{letter}.py"] = reworded(text, script)
     if not teacher:
         runs = {name: run(text) for name, text in written.items()}
         written["hunt.svg"] = load(here / "curves.py", "curves").svg(runs, run(source))

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # A real language model
 #
-# This lesson needs up to three minutes on two cores: it loads a model of 135 million parameters and trains it for one step. Does training with rewards teach such a model something, or only bring out what was in it?
+# This lesson needs up to three minutes on two cores: it trains a model of 135 million parameters for one step. Does training with rewards teach it something, or only bring out what was in it?
 #
 # **Minutes:** 30 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
 
@@ -73,7 +73,7 @@ class Table(list):
 # %% [markdown]
 # ## The question
 #
-# Three words, three example lines, one rule. We never tell the model the rule: it sees the lines, answers, and gets a 1 or a 0. This task is *middle*; *last* asks for the third word, *backwards* for the first, spelled backwards.
+# Three words, three example lines, one rule that the model is never told. It answers and gets a 1 or a 0. This task is *middle*; *last* asks for the third word, *backwards* for the first, spelled backwards.
 
 # %%
 print(real.problems("middle", real.HELD_OUT, 1)[0]["prompt"])

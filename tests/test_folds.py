@@ -271,7 +271,8 @@ FIRST_SCREEN = """() => {
   return Math.min(...tops.filter((top) => top > 0));
 }"""
 # Lessons whose first screen has nothing to look at: a list to be shortened.
-BELOW = {"what_matters", "bias_and_variance", "the_same_numbers_as_trl", "the_original_replayed"}
+BELOW = {"a_real_language_model", "what_matters", "bias_and_variance", "the_same_numbers_as_trl"}
+BELOW |= {"the_original_replayed"}
 
 
 @pytest.mark.site

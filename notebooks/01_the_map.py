@@ -138,7 +138,7 @@ plotting.table({"completion": [list(text) for text in texts], "reward": rewards}
 # %% [markdown]
 # **Predict.** Which completions should become more likely, and which less?
 #
-# **3. Advantages.** Each reward minus the mean of the group, 0.75, divided by the group's spread, its standard deviation of 0.9574.
+# **3. Advantages.** Each reward minus the mean of the group, 0.75, divided by the group's spread, its standard deviation of 0.9574 (which divides the squares by $G - 1 = 3$).
 
 # %% tags=["result-advantages"]
 advantages = grpo_lite.group_advantages(rewards, G)
@@ -163,7 +163,7 @@ out = grpo_lite.grpo_loss(logps_before, group.logps, advantages, group.mask)
 print("loss", round(abs(out.loss.item()), 6))
 
 # %% [markdown]
-# The loss is 0, and that is as it should be. Take a group of two completions of one token each, with advantages +1 and −1. Each row adds *its advantage times a number that is 1 today*, and the loss is minus their mean: $-(1 - 1)/2 = 0$.
+# The loss is 0, and that is as it should be. Take a group of two completions of one token each, with advantages +1 and −1. Each row adds *its advantage times a number that is 1 today*, and the loss is minus their mean: $-(1 - 1)/2 = 0$. (Below, `None` for the old log-probs means: the same as now.)
 #
 # **Predict.** The loss of these two rows is 0. And its slope, for the log-prob of each row?
 
@@ -373,7 +373,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# At the first two steps the curves agree: before the first update the policy, the old policy and the reference are the same model. Then the right run goes on climbing, and the wrong one ends below one and a half sevens out of five. It does not learn slowly, it tears down what it has learned. If a token with a ratio of 10 is good, the clip holds it back: no push at all. If it is bad, the min takes $10 \hat A$, and it is pushed down ten times as hard. The more the policy likes a token, the harder the next blow.
+# At the first two steps the curves agree: before the first update the policy, the old policy and the reference are the same model. Then the right run goes on climbing, and the wrong one ends below one and a half sevens out of five. It does not learn slowly, it tears down what it has learned. If a token with a ratio of 10 is good, the clip holds it back: no push at all. If it is bad, the min takes the smaller of $1.2 \hat A$ and $10 \hat A$; since $\hat A$ is negative, that is $10 \hat A$, and it is pushed down ten times as hard. The more the policy likes a token, the harder the next blow.
 #
 # The repair: `old_logps` comes from the sampler, `ref_logps` from the frozen copy, and the two never stand in each other's place.
 #

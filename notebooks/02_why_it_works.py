@@ -109,7 +109,7 @@ def draw_steps(panels, chance, gradient):
 plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 
 # %% [markdown]
-# They climb the same hill. (Where a run stands still, its four answers earned the same.) But no group of four can see where the top is. Why do they find it?
+# They climb the same hill. But no group of four can see where the top is. Why do they find it?
 #
 # **A guess to keep.** Three colleagues change the rewards. One pays 1 and 0, so that only right answers are pushed. One pays 0 and −1, so that only wrong answers are. One pays 11 and 10, so that every answer is pushed up hard. Whose policy climbs? The lemma below will tell.
 #
@@ -150,7 +150,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 # | $\phantom{\nabla J} = \sum_o \pi_\theta(o)\; r(o)\, \nabla \log \pi_\theta(o)$ | fact 3 |
 # | $\phantom{\nabla J} =$ average of $r(o)\, \nabla \log \pi_\theta(o)$ over draws | fact 4 |
 #
-# That is the **policy gradient**. The vector $\nabla \log \pi_\theta(o)$ is called the **score** of the answer: the direction in which the parameters make it more likely. (The word is from statistics.)
+# That is the **policy gradient**. The vector $\nabla \log \pi_\theta(o)$ is called the **score** of the answer: the direction in which the parameters make it more likely.
 #
 # By fact 5, the score of A is $(1 - 0.5,\ 0 - 0.3,\ 0 - 0.2)$: its own logit up, the others down.
 #
@@ -221,7 +221,7 @@ print("value              ", text([loss.detach()]))
 # %% [markdown]
 # > **This is no loss.** A loss says how wrong a model is on given data, and falls as the model learns. This number does not say how good the policy is. The answers came from the policy, but autograd takes them as given and differentiates $\log \pi_\theta$ alone. So only the gradient has a meaning, and only for the policy that has just drawn the answers.
 # >
-# > A policy that gives A in 10, 37 or 90 of 100 answers has the value 0.23, 0.37 or 0.09 on average: up, then down, while the model only gets better. Watch the rewards.
+# > A policy that gives A in 10, 37 or 90 of 100 answers has the value $-p \log p$ on average, 0.23, 0.37 or 0.09: up, then down, while the model only gets better. Watch the rewards.
 
 # %% [markdown]
 # **Check yourself.** A step made from eight answers brought this number down from 0.34 to 0.30, measured on the same eight. Has the policy got better?
@@ -239,7 +239,7 @@ print("value              ", text([loss.detach()]))
 #
 # $$\sum_{i\ \text{right}} \nabla \log \pi_\theta(o_i) = \sum_{i=1}^{G} r_i\, \nabla \log \pi_\theta(o_i)$$
 #
-# It is the same sum. So the recipe is a policy gradient with rewards 0 and 1, and climbs for the same reason. Two differences are left. It divides by the number of answers that it keeps and not by $G$ (exercise 3), and it often takes many steps on the same answers; the proof holds for the first.
+# It is the same sum. So the recipe is a policy gradient with rewards 0 and 1, and climbs for the same reason. Two differences: it divides by the number of answers that it keeps and not by $G$ (exercise 3), and it often takes many steps on the same answers; the proof holds for the first.
 #
 # ## A baseline changes nothing on average
 #
@@ -281,7 +281,9 @@ for b in (-10, 0, 0.31, 0.5, 1):
     print(f"{b:<6} {text(average)}    {variance:7.4f}")
 
 # %% [markdown]
-# The average never changes, the variance by a factor of more than a thousand. With $b = -10$, more than half of a thousand policies lose A for good; with a learning rate 100 times smaller, and 100 times as many steps, they find it. Variance decides how small the steps must be.
+# The average never changes, the variance by a factor of more than a thousand.
+#
+# **So is the right average enough to climb?** With small enough steps, yes. With $b = -10$ the variance is 65.9, with $b = 0.5$ it is 0.06. Of a thousand policies with $b = -10$, 54 in 100 lose A for good; with steps 100 times smaller, and 100 times as many, all find it. Variance decides how small the steps must be.
 
 # %% [markdown] tags=["detail"]
 # A thousand policies for each $b$, trained as in the first picture:
@@ -309,7 +311,7 @@ print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 # (The variance is a parabola in $b$; this is its lowest point.) Where all scores are equally long, the lengths cancel, and $b^*$ *is* the mean reward. Exercise 2 shows what happens where they are not.
 
 # %% [markdown]
-# So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline, though not always the best (see the fold, and exercise 2).
+# So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline, though not always the best: that is 0.31 here, $b^*$ of the fold (see exercise 2 too).
 #
 # What is left of a reward is the **advantage**, $r - b$: better than expected, or worse.
 #
@@ -325,7 +327,7 @@ print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 #
 # The same advantage, times $(G-1)/G$. The direction stays, and the step is a little shorter: 3/4 for $G = 4$, 15/16 for $G = 16$.
 #
-# We check it on all $3^4 = 81$ groups of four, each with its probability. A judge pays 3 for the right answer and 2 for the others, which by the lemma leaves $\nabla J$ as it was.
+# We check it on all $3^4 = 81$ groups of four, each with its probability. A judge pays 3 for the right answer and 2 for the others.
 
 # %% tags=["result-groups"]
 groups = torch.cartesian_prod(*[torch.arange(3)] * 4)
@@ -353,15 +355,15 @@ for name, advantages in judge(rewards + 2).items():
 # %% [markdown]
 # Here are all these groups: a dot for each step that can come out, as large as its probability.
 
-# %% alt="Two panels of dots with the same axes; each dot is the step of one possible group of four, its area the probability. Without a baseline the dots lie scattered from -1 to 1.5 along logit A and from -0.9 to 1.4 along logit B. With the leave-one-out baseline all dots lie close around a cross that marks the true gradient at 0.25 and -0.15; one large dot at 0, 0 stands for groups in agreement." caption="Every possible step: the same on average, and far less scattered with a baseline."
+# %% tags=["drawing"] alt="Two panels of dots with the same axes; each dot is the step of one possible group of four, its area the probability. Without a baseline the dots lie scattered from -1 to 1.5 along logit A and from -0.9 to 1.4 along logit B. With the leave-one-out baseline all dots lie close around a cross that marks the true gradient at 0.25 and -0.15; one large dot at 0, 0 stands for groups in agreement." caption="Every possible step: the same on average, and far less scattered with a baseline."
 every = {name: steps_of(advantages) for name, advantages in judge(rewards + 2).items()}
 del every["group's own mean"]  # as leave-one-out, 3/4 as long
 draw_steps(every, chance, gradient)
 
 # %% [markdown]
-# **The same mean, another spread.** The mean of both clouds is the cross, the true gradient. Above, 31 of 100 steps lead downhill. Below none does; the dot at (0, 0) stands for the groups whose rewards agree, one in eight, which take no step.
+# **The same mean, another spread.** The mean of both clouds is the cross, the true gradient. Above, 31 of 100 steps lead downhill: they point against the true gradient (their product with it is negative; the chances of these groups add up to 0.31). Below none does; the dot at (0, 0) stands for the groups whose rewards agree, one in eight, which take no step.
 #
-# More speaks for the group. It needs no second network and no further answers. It knows how hard the prompt is, and keeps up with the policy. And it makes the zero of the rewards irrelevant: add 10 to all of them, and no advantage changes.
+# More speaks for the group. It needs no second network and no further answers. And it makes the zero of the rewards irrelevant: add 10 to all of them, and no advantage changes.
 
 # %% [markdown] tags=["detail"]
 # Does a group always help? No: with rewards of 1 and 0 in this small world, leave-one-out has a variance of 0.036 and no baseline has 0.024. An estimated baseline brings noise of its own, and exercise 2 says where it pays.
@@ -397,7 +399,7 @@ for name, row, same in zip(rows, exact, by_token, strict=True):
     print(name, text(row, 3), "", text(same, 3))
 
 # %% [markdown]
-# On the left is the exact gradient of $J$ for the logits of 0 and 1, on the right that of the average of advantage times token log-prob. They agree. The last line is zero: the lemma holds at every token. So on average a token is pushed up only if completions with it earn more than those that go on otherwise from the same beginning.
+# On the left is the exact gradient of $J$ for the logits of 0 and 1, on the right that of the average of advantage times token log-prob. They agree. The last line is zero: the lemma holds at every token. What all continuations of a beginning share, a baseline or what the beginning itself is worth, cancels. Only their differences are left. So on average a token is pushed up only if completions with it earn more than those that go on otherwise from the same beginning.
 #
 # ## Log-prob times advantage
 #
@@ -420,7 +422,7 @@ for name, loss in (("by hand", ours), ("package", packaged)):
     print(f"{name} {text([loss.detach()])}   ", text(-slope, 3))
 
 # %% [markdown]
-# The same gradient, and two values. (The package writes the ratio of new to old probability where we write the log-prob. The slope is the same for the policy that drew the answers; see lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).) This is no loss.
+# The same gradient, and two values. (The package writes the ratio of new to old probability where we write the log-prob. The slope is the same for the policy that drew the answers; see lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).)
 #
 # What GRPO adds are choices that this proof does not ask for. It divides the advantages by the group's spread, and the sum of a completion by its length: both reweigh, prompts in one case (exercise 4) and completions in the other (lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/)). The clip is for further steps on old answers. The penalty for leaving the reference is a second wish.
 
@@ -432,7 +434,7 @@ for name, loss in (("by hand", ours), ("package", packaged)):
 # <details class="wrong"><summary>The reward of one other answer of the group</summary>Noisy, and allowed: the other answer was drawn independently of this one.</details>
 
 # %% [markdown]
-# **Try it.** A policy over five answers: d is right, b half right. Set the group size to 2 and press Play. **The goal:** d above 0.95 after 60 steps. One change is enough, and there are two to choose from. Press "Again, same luck" and Play after each. Which of the two makes the calmer curve? (Leave passes, clip and KL alone: they belong to [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) and [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/).)
+# **Try it.** A policy over five answers: d is right, b half right. Set the group size to 2 and press Play. **The goal:** d above 0.95 after 60 steps. One change is enough, and there are two to choose from. Press "Again, same luck" and Play after each. Which of the two makes the calmer curve? (Leave passes, clip and KL alone: they come later.)
 #
 # <policy-explorer>On the site there is a picture to play with here.</policy-explorer>
 

@@ -314,7 +314,7 @@ def count_tags(text):  # a quarter for each tag
 
 
 # %% [markdown]
-# **Predict.** Attack them: for each, write a text that is paid and in which nothing was added up. Do all three before you read on.
+# **Predict.** Attack them: for each, write a text that is paid and in which nothing was added up. Do all three before you open the fold.
 
 # %%
 hacks = {
@@ -459,7 +459,7 @@ plotting.table(
 )
 
 # %% [markdown]
-# In a group without a right answer the weight is divided away: the advantages are 1.207, 1.206, 1.185 and 1.012. Only the small number in the denominator that avoids 0/0 is felt at last. In a group with one right answer a small weight is small, as it was meant.
+# In a group without a right answer the weight is divided away: the advantages are 1.207, 1.206, 1.185 and 1.012. Only the small number in the denominator that avoids 0/0 is felt at last. In a group with one right answer a small weight is small, as it was meant. There the wrong answers with the form get 0.000 at a weight of 0.2, because 0.2 is just the mean of the group, $(3 \cdot 0.2 + 1)/8$. With less they lie below it, at −0.337 and −0.352: pushed down, because they are wrong.
 #
 # So while a model is never right, it learns the form, and *only* the form, at full speed, whatever its weight. That can be welcome: the form may be what makes right answers possible. Where it is not, leave the function out, or let it pay only together with a right answer.
 #

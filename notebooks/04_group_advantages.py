@@ -181,7 +181,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that this step measured is which prompt was easier. Over many steps it bends nothing, for a mean over the batch is nearly a constant; [REINFORCE++ (arXiv:2501.03262)](https://arxiv.org/abs/2501.03262) normalises over the batch on purpose. But what a single step says is mostly about the prompts.
+# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that this step measured is which prompt was easier. Over many steps it bends nothing, for a mean over the batch is nearly a constant, and a constant changes nothing on average (the [lemma](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#a-baseline-changes-nothing-on-average) of lesson Why it works); [REINFORCE++ (arXiv:2501.03262)](https://arxiv.org/abs/2501.03262) normalises over the batch on purpose. But what a single step says is mostly about the prompts.
 #
 # > In a single step, the comparison only means something among answers to the same question.
 
@@ -255,7 +255,7 @@ for eps in (0.01, 1e-4):
     print(f"eps {eps}: {grpo_lite.group_advantages(close, 2, eps=eps)}")
 
 # %% [markdown]
-# A group whose rewards are all equal gives advantages of 0, and so no push from the reward at all. That is not an error, it is the method: a prompt that is always solved, or never, teaches nothing today.
+# A group whose rewards are all equal gives advantages of 0, and so no push from the reward at all. That is not an error, it is the method: a prompt that is always solved, or never, teaches nothing today. A group of one would always agree with itself, so `num_generations=1` is refused; [what takes its place](../docs/questions.md#one) comes from outside the group.
 #
 # ## Leave one out
 #

@@ -413,6 +413,8 @@ for settings in ({}, masks, dict(masks, temperature=0.7)):
     torch.testing.assert_close(grads[0], grads[1])
 
 # %% [markdown]
+# Score the ids that were drawn, never a text that was tokenized again: it may come back as other tokens (lesson [A model that uses a tool](https://grpo-lite.github.io/grpo-lite/lessons/a_model_that_uses_a_tool/#re-tokenizing)).
+#
 # ## Which tokens count
 #
 # Completions differ in length, and the rest of the row is padding. The **completion mask** is `True` on the tokens that the model decided on: up to and including the first end token. Ending there was a decision too.

@@ -67,7 +67,7 @@ for beta, chances in zip(prices, best.tolist(), strict=True):
     print(f"beta {beta:<6}", *(f"{p:.4f}" for p in chances))
 
 # %% [markdown]
-# The larger $\beta$, the shorter the leash. Between 0.04 and 0.1, at $0.2 / \ln 60 = 0.0488$, the honest answer takes over; at 10 the lazy answer is nearly as common as ever, and almost nothing has been learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.
+# The larger $\beta$, the shorter the leash. Honest and trick are equally likely where $0.60\, e^{1/\beta} = 0.01\, e^{1.2/\beta}$, that is $60 = e^{0.2/\beta}$, at $\beta = 0.2 / \ln 60 = 0.0488$; above, the honest answer wins; at 10 the lazy answer is nearly as common as ever, and almost nothing has been learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.
 #
 # ## The distance, by hand
 #
@@ -116,7 +116,9 @@ print(k1)
 print("mean", (policy * k1).sum(dim=1))
 
 # %% [markdown]
-# Each row holds the estimate for token a and for token b. Weighted with the probability of drawing them, they average to the exact 0.1308 and 0.1438: k1 is **unbiased**. But token b of position 1, which the policy says *less* often than the reference, counts as a distance of −0.6931. A log file may well show a negative "KL", and nothing is wrong.
+# Yes. Token b of position 1, which the policy says *less* often than the reference, counts as a distance of −0.6931. A log file may well show a negative "KL", and nothing is wrong.
+#
+# Each position has an estimate for token a and one for token b. Weighted with the probability of drawing them, they average to the exact 0.1308 and 0.1438: k1 is **unbiased**.
 #
 # **k2** takes half the square, so that every move costs something, in either direction:
 #
@@ -266,7 +268,7 @@ for stretch in (1, 2, 4, 8):
 # So far we asked what an estimator *says*. In a loss nobody reads the value; what counts is where its gradient pushes, and that is another question with other answers. What you need to know of them, if you set $\beta$ above 0:
 #
 # - k3 in the loss, as here and in DeepSeekMath, pulls towards the reference. So does k2.
-# - k1 in the loss does not. It is for the log file, or for the reward.
+# - k1 in the loss does not: its gradient is the score of the sampled token, and the score is 0 on average ([Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves it). k1 is for the log file, or for the reward.
 # - The penalty does not know about rewards. A group whose rewards are all equal is not pushed by its advantages, but with $\beta > 0$ it is still pulled towards the reference.
 #
 # Lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) derives it, and shows which of the two directions each one follows.

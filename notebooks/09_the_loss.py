@@ -288,7 +288,7 @@ print(f"clipped {out.clip_fraction:.3f}")
 #
 # ## Why the loss starts at 0
 #
-# At the first step the policy *is* the old policy: every ratio is 1.
+# The group of two again. At the first step the policy *is* the old policy: every ratio is 1.
 #
 # **Predict.** What is the loss then? And what is its gradient?
 
@@ -365,7 +365,7 @@ torch.testing.assert_close(grpo_gradient, reinforce_gradient)
 #
 # ## Only the mean per completion starts at 0
 #
-# There are other ways to average, and TRL names them by `loss_type`. `"bnpo"` and `"dapo"` take one mean over all tokens; `"dr_grpo"` divides by a constant, the number of completions times the length limit. Same advantages, same ratio of 1, lengths 2 and 4.
+# There are other ways to average, and TRL names them by `loss_type`. `"bnpo"` and `"dapo"` take one mean over all tokens (of a batch in parts, `"bnpo"` over those of the part and `"dapo"` over those of the whole batch); `"dr_grpo"` divides by a constant, the number of completions times the length limit. The group of two again, ratio 1, lengths 2 and 4.
 #
 # **Predict.** Which of them start at 0? Which sign have the others?
 
@@ -478,7 +478,7 @@ for garbage in (0.0, -torch.inf, torch.inf, torch.nan):
 # %% [markdown]
 # ## The road of a batch
 #
-# All functions of the core path stand on one road. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
+# All functions of the core path stand on one road. `aggregate` takes the mean that `loss_type` names. Only the policy's log-probs carry a gradient; advantages, old log-probs and those of the reference are constants.
 
 # %% tags=["diagram", "figure-road"] alt="From top to bottom, the functions of grpo_lite and the shapes between them. sample_group takes prompt ids [N, P] and gives ids, mask and the old log-probs, [B, T] each. On the left, the ids go as text to score_completions, which gives [B, K]; combine_rewards makes [B] of it, group_advantages makes advantages [B]. On the right, completion_logps scores ids with the policy and, if beta is above 0, with the reference, [B, T] each. All meet inside grpo_loss: importance_ratio compares policy and old log-probs, clipped_surrogate takes ratio and advantages, kl_k3 compares policy and reference; each gives [B, T]. aggregate, with the mask, makes one number. Its backward pass leads to the policy." caption="From prompt to gradient, function by function."
 plotting.diagram("road")
@@ -488,7 +488,7 @@ plotting.diagram("road")
 #
 # **Padding counted as tokens.** One forgotten argument: `mean(dim=1)` over the width of the batch in place of the mean over the mask.
 #
-# **Predict.** What happens to the short completion? And what if the batch is padded to 8 columns instead of 4?
+# **Predict.** What happens to the short completion of the group of two? And what if the batch is padded to 8 columns instead of 4?
 
 
 # %% tags=["result-padding-counted"]

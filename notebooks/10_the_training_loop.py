@@ -139,7 +139,7 @@ print("probability", after.softmax(dim=1))
 #
 # ## Sample, score, compare
 #
-# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A step takes 64 completions, 8 for each of 8 prompts. (The one of this run, `args`, stands in the second fold at the top: learning rate 5e-4, and a right answer is all that is paid.)
+# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A step takes 64 completions, 8 for each of 8 prompts. (The one of this run, `args`, stands in the fold at the top: learning rate 5e-4, and a right answer is all that is paid.)
 #
 # Three of the four parts of a step need no gradient: sample a group for every prompt, score it, compare within the group. The result is a batch of facts. They do not change, however often we look at them.
 
@@ -299,6 +299,15 @@ for name, history in (("our loop ", healthy), ("packaged ", first_run)):
     print(name, *(f"{record['reward']:.3f}" for record in history[::6]))
 
 # %% [markdown]
+# ### Settings to try first
+#
+# - `learning_rate`: about 5e-4 for a tiny model trained from scratch, 1e-5 to 1e-6 for a pretrained one. It decides most: too small is slow, too large destroys.
+# - `num_generations`: 8 or 16, in batches of 64 to 512 completions, so that several groups have spread.
+# - `loss_type`: `"grpo"`; `"dr_grpo"` or `"dapo"` where lengths differ much.
+# - `beta=0`, `num_iterations=1`, `temperature=1`: no reference, no old samples, and practice is what is judged.
+#
+# Nothing happens? Look first at completions and rewards, `frac_reward_zero_std`, `grad_norm`; then turn the learning rate, threefold. Lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) measures, lesson [Your own task](https://grpo-lite.github.io/grpo-lite/lessons/your_own_task/) has more.
+#
 # ## Greedy decoding
 #
 # On held-out problems one can sample, as in training, or take the most likely token every time: **greedy** decoding, without chance (`grpo_lite.greedy_decode`).
@@ -385,7 +394,7 @@ plotting.table(
 #
 # Two groups written by hand. In the first, two completions answer straight and two think, one right and one wrong of each kind. In the second, all four are wrong.
 
-# %% tags=["result-fixed-batch"]
+# %% tags=["detail", "result-fixed-batch"]
 texts = ["<answer>7</answer>", "<answer>4</answer>"]
 texts += [f"<think>326{d}</think><answer>{d}</answer>" for d in "78"]
 texts += [f"<answer>{d}</answer>" for d in "1357"]

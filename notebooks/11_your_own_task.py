@@ -101,7 +101,7 @@ print(len(train_rows), len(test_rows), train_rows[0])
 # %% [markdown]
 # ## A reward
 #
-# It gets all completions at once and each column by its name, and returns a number for each. Ours pays 1 for the right answer. What may stand before an `=` is not looked at; that is for the exercises.
+# It gets all completions at once and each column by its name, and returns a number for each. The name of the function becomes that of its metric: the trainer will log `sampled_right`. Ours pays 1 for the right answer. What may stand before an `=` is not looked at; that is for the exercises.
 
 
 # %%
@@ -118,7 +118,7 @@ print(right(["ibm", "gzk", "ib"], answer=["ibm", "ibm", "ibm"]))
 #
 # ## A tokenizer and a model
 #
-# Each character is a token. The tokenizer knows the symbols that you list, and besides them padding and the end token. The model is a GPT-2 with two layers and random weights. It can write nothing sensible yet, so it **learns from the demonstrations** first: for each token it is told which one the teacher wrote next. That is called pretraining.
+# Each character is a token. The tokenizer knows the symbols that you list, and besides them padding and the end token. The model is a GPT-2 with two layers and random weights. It can write nothing sensible yet, so it **learns from the demonstrations** first: for each token it is told which one the teacher wrote next. That is called pretraining, and is no part of GRPO: `small_model` and `pretrain` are [short functions of the package](../docs/api/experiments.md). To begin with a pretrained model instead, see lesson [A real language model](https://grpo-lite.github.io/grpo-lite/lessons/a_real_language_model/).
 
 
 # %%
@@ -144,20 +144,20 @@ base, tokenizer = taught(LETTERS + ">", train_rows, demonstrate)
 
 
 # %%
-def look(model, tokenizer, test_rows):
+def look(model, tokenizer, reward, test_rows):
     args = GRPOConfig(
         num_generations=16, per_device_train_batch_size=16, max_completion_length=20
     )
     generator = torch.Generator(model.device).manual_seed(0)
-    groups = sample_groups(model, tokenizer, [right], test_rows[:100], args, generator)
+    groups = sample_groups(model, tokenizer, [reward], test_rows[:100], args, generator)
     rewards = torch.stack([group.rewards for group in groups])
     solved = (rewards > 0).any(dim=1).float().mean()
-    print(f"right {rewards.mean():.2f}, pass@16 {solved:.2f}")
+    print(f"{reward.__name__} {rewards.mean():.2f}, pass@16 {solved:.2f}")
     return groups
 
 
 # %%
-groups = look(base, tokenizer, test_rows)
+groups = look(base, tokenizer, right, test_rows)
 print(groups[0].prompt, *groups[0].completions[:8])
 
 # %% [markdown]
@@ -169,7 +169,7 @@ print(groups[0].prompt, *groups[0].completions[:8])
 
 
 # %%
-def learn(model, tokenizer, train_rows, test_rows, seed=0, steps=80):
+def learn(model, tokenizer, reward, train_rows, test_rows, seed=0, steps=80):
     args = GRPOConfig(
         max_steps=steps,
         learning_rate=2e-3,
@@ -183,21 +183,22 @@ def learn(model, tokenizer, train_rows, test_rows, seed=0, steps=80):
         disable_tqdm=True,
     )
     model = copy.deepcopy(model)
-    trainer = GRPOTrainer(model, right, args, train_rows, tokenizer, test_rows)
+    trainer = GRPOTrainer(model, reward, args, train_rows, tokenizer, test_rows)
     return model, trainer.train()
 
 
-def curve(history):
-    return [round(record["sampled_right"], 2) for record in history if "eval" in record]
+def curve(history, reward):
+    name = f"sampled_{reward.__name__}"  # the metric is called after the function
+    return [round(record[name], 2) for record in history if "eval" in record]
 
 
 # %%
-runs = [learn(base, tokenizer, train_rows, test_rows, seed) for seed in range(3)]
+runs = [learn(base, tokenizer, right, train_rows, test_rows, seed) for seed in range(3)]
 for _, history in runs:
-    print(curve(history))
+    print(curve(history, right))
 
 # %% tags=["drawing"] alt="Three curves over 80 updates, one for each seed: the share of held-out words that are right when sampled. All three start near 0.04, pass the line of the teacher, 0.29, within twenty updates, and end between 0.8 and 0.9." caption="All three seeds leave their teacher behind within twenty updates."
-curves = {f"seed {seed}": curve(history) for seed, (_, history) in enumerate(runs)}
+curves = {f"seed {i}": curve(history, right) for i, (_, history) in enumerate(runs)}
 curves["the teacher"] = [0.4 * 0.9**3] * 9
 plotting.lines(
     range(0, 81, 10),
@@ -215,7 +216,7 @@ plotting.lines(
 
 # %%
 trained, _ = runs[0]
-for group in look(trained, tokenizer, test_rows)[:3]:
+for group in look(trained, tokenizer, right, test_rows)[:3]:
     print(group.prompt, *group.completions[:8])
 
 # %% [markdown]
@@ -228,21 +229,33 @@ for group in look(trained, tokenizer, test_rows)[:3]:
 # %% [markdown]
 # ## Change the task
 #
-# What depends on the task: the prompts, the right answer, the demonstrations, the symbols. All of the above in one function of these four (`size` is the number of demonstrations):
+# What depends on the task: the prompts, the right answer, the demonstrations, the symbols. All of the above in one function of these four. `size` is the number of demonstrations; `reward` may be a function of your own.
 
 
 # %%
-def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0):
+def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0, reward=right):
     train_rows, test_rows = split(prompts, answer)
     base, tokenizer = taught(symbols, train_rows, demonstrate, size, seed)
-    look(base, tokenizer, test_rows)
-    model, history = learn(base, tokenizer, train_rows, test_rows, seed)
-    print("held out", curve(history))
+    look(base, tokenizer, reward, test_rows)
+    model, history = learn(base, tokenizer, reward, train_rows, test_rows, seed)
+    print("held out", curve(history, reward))
     return history
 
 
 # %% [markdown]
-# Some rules:
+# ### Settings to try first
+#
+# | setting | begin with | why |
+# |---|---|---|
+# | `learning_rate` | about 5e-4 for a tiny model trained from scratch (2e-3 here); 1e-5 for a pretrained one of 0.1 billion weights, 1e-6 for billions | decides most: too small is slow, too large destroys the model |
+# | `num_generations` | 8 or 16 | several groups of a batch must have spread; 2 to 32 hardly differed in lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) |
+# | completions an update | 64 to 512, of many prompts | the gradient is less noisy |
+# | `loss_type` | `"grpo"`; `"dr_grpo"` or `"dapo"` where lengths differ much | what a token weighs |
+# | `beta`, `num_iterations`, `temperature` | 0, 1, 1 | no reference to keep, no old samples, and practice is what is judged |
+#
+# Nothing happens? Look before you turn anything: at twenty completions with their rewards, at `frac_reward_zero_std`, at `grad_norm`. Then the learning rate, up and down by a factor of three ([Frequent questions](../docs/questions.md#first)).
+#
+# ### Rules for a task
 #
 # - **Prompts.** All different, and many more than you hold out. With a few dozen the model learns them by heart.
 # - **Answer.** As short as it can be. Where it takes several steps to find, let the demonstrations write the steps down before the `=`.
@@ -259,7 +272,7 @@ def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0):
 
 # %% tags=["result-unknown-symbol"]
 try:
-    look(base, tokenizer, [{"prompt": "Hal>", "answer": "ibm"}])
+    look(base, tokenizer, right, [{"prompt": "Hal>", "answer": "ibm"}])
 except ValueError as error:
     print(error)
 
@@ -272,7 +285,7 @@ except ValueError as error:
 
 # %% tags=["result-never-fires"]
 capitals = [row | {"answer": row["answer"].upper()} for row in train_rows]
-_, history = learn(base, tokenizer, capitals, test_rows, steps=10)
+_, history = learn(base, tokenizer, right, capitals, test_rows, steps=10)
 for name in ("reward", "frac_reward_zero_std", "grad_norm"):
     print(f"{name:22}", max(record[name] for record in history if name in record))
 

@@ -473,7 +473,7 @@ Table(rows)
 #
 # ## The same on a GPU
 #
-# The same trainer takes a model of 0.6 billion parameters and GSM8K, the word problems of [arXiv:2110.14168](https://arxiv.org/abs/2110.14168). **No GPU has run this here.** The tests run this file to the letter on a CPU, with a tiny random model of the same kind, so the code paths hold; how well it learns, they cannot say. [Download gsm8k.py](https://grpo-lite.github.io/grpo-lite/configs/gsm8k.py), or read it:
+# The same trainer takes a model of 0.6 billion parameters and GSM8K, the word problems of [arXiv:2110.14168](https://arxiv.org/abs/2110.14168). **No GPU has run this here.** The tests run this file to the letter on a CPU, with a tiny random model of the same kind, so the code paths hold; how well it learns, they cannot say. [Download gsm8k.py](../docs/configs/gsm8k.py), or read it:
 #
 # ```python
 # """Train Qwen3-0.6B on GSM8K, the word problems of primary school, on one GPU.

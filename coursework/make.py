@@ -10,7 +10,9 @@ import json
 import re
 import shutil
 import tomllib
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from check import checks_of, load, show
 
@@ -51,6 +53,12 @@ def points(some: list) -> dict[str, dict[str, int]]:
     return dict(sorted(problems.items()))
 
 
+@cache
+def oracle(assignment: Path) -> ModuleType:
+    """Load hidden/checks.py of an assignment, once: what it has computed it keeps."""
+    return load(assignment / "hidden" / "checks.py", f"{assignment.name}_oracle")
+
+
 def asked_for(assignment: Path, variant: str, choices: dict[str, str], hidden: bool = True) -> dict:
     """Return all that checks and templates read of a variant."""
     facts = about(assignment)
@@ -63,14 +71,13 @@ def asked_for(assignment: Path, variant: str, choices: dict[str, str], hidden: b
         "words": {name: options[name][chosen]["words"] for name, chosen in choices.items()},
         "options": {name: {key: option["words"] for key, option in options[name].items()} for name in options},
     }
-    oracle = load(assignment / "hidden" / "checks.py", f"{assignment.name}_oracle")
-    return given | {"examples": oracle.examples(given)}
+    return given | {"examples": oracle(assignment).examples(given)}
 
 
 def extra(assignment: Path, given: dict, teacher: bool) -> dict[str, str]:
     """Return the files that an assignment has besides, name -> text, if its hidden/checks.py makes any."""
-    oracle = load(assignment / "hidden" / "checks.py", f"{assignment.name}_oracle")
-    return oracle.files(given, teacher) if hasattr(oracle, "files") else {}
+    own = oracle(assignment)
+    return own.files(given, teacher) if hasattr(own, "files") else {}
 
 
 def fill(template: str, assignment: Path, given: dict) -> str:

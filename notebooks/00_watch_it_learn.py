@@ -48,7 +48,7 @@ plotting.use_site_style()
 #
 # The model reads `8+7+6+4=` and is to say the last digit of the sum. The sum is 25, so the right answer is 5.
 #
-# **Play first.** Ask two models, one from before the training of this lesson and one from after it. **The goal:** find out what the second one does nearly always and the first one seldom. Then give both a sum with five digits. Notice that the trained one still thinks, and is hardly ever right: it has learnt sums of four.
+# **Play first.** Ask two models, one from before the training of this lesson and one from after it. **The goal:** find out what the second one does nearly always and the first one seldom. Then give both a sum with five digits, and notice two things: does the trained one still think, and is it still right? (It has learnt sums of four.)
 #
 # <model-explorer>On the site there are two models to ask here.</model-explorer>
 

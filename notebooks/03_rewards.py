@@ -316,18 +316,19 @@ def count_tags(text):  # a quarter for each tag
 # %% [markdown]
 # **Predict.** Attack them: for each, write a text that is paid and in which nothing was added up. Do all three before you open the fold.
 
-# %%
+# %% tags=["detail"]
 hacks = {
     search: " ".join(str(number) for number in range(100)),
     evaluate: "<answer>truth</answer>",
     count_tags: "<think>" * 40,
 }
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # - *search*: a list of all candidates contains every truth.
 # - *evaluate*: the answer is run as code, among the variables of the checker. One of them is the truth. It could as well have deleted your files.
 # - *count_tags*: what is paid by the piece is written by the piece.
-#
+
+# %% [markdown]
 # The repairs are at hand. Read one place and compare values, run nothing, and pay a tag only if it stands there once.
 
 

@@ -404,8 +404,6 @@ plotting.table(
 # ## A loss that rises
 #
 # A policy that chooses one of five answers, one of them right. It starts out as the reference, all five equally likely. Each step samples 256 answers, and takes one gradient step on the loss with $\beta = 0.1$.
-#
-# **Predict.** The reward goes up. Where does the loss go?
 
 # %% tags=["detail"]
 logits = torch.zeros(5, requires_grad=True)
@@ -428,6 +426,9 @@ for _ in range(40):
     torch.testing.assert_close(out.loss, 0.1 * out.kl, rtol=0, atol=1e-6)
     (gradient,) = torch.autograd.grad(out.loss, logits)
     logits = (logits - 0.5 * gradient).detach().requires_grad_()
+
+# %% [markdown]
+# **Predict.** The reward goes up. Where does the loss go?
 
 # %% tags=["drawing"] alt="Two panels over 40 steps. The chance of the right answer rises smoothly from 0.2 to 0.98; the loss starts at 0, rises with it to about 0.12 by step 16, and then jumps between 0.10 and 0.22." caption="The policy gets better while its loss rises."
 plotting.lines(

@@ -162,6 +162,8 @@ def test_the_copy_of_a_lesson_has_its_text_code_and_outputs(site):
                 said = output.get("text") or output.get("data", {}).get("text/plain", "")
                 assert "image/svg+xml" in output.get("data", {}) or "".join(said).rstrip() in text
             assert cell.metadata.get("alt", "") in text
+    assert "\n- **Nobody** (right): Each answer is compared with its own group" in text
+    assert "\n- **A up, B down** (wrong): The mean of the batch" in text
 
 
 @pytest.mark.site

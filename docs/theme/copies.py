@@ -9,6 +9,7 @@ import lessons
 from facts import MODULE, file_of, folder
 from markdown import Markdown
 
+OPTION = re.compile(r'<details class="(right|wrong)"><summary>(.*?)</summary>(.*?)</details>\n*', re.S)
 LAYOUT = re.compile(r"</?(?:div|figure|figcaption|section|button|span|details|summary|[a-z]+-explorer)\b[^>]*>\n?")
 FIGURE = re.compile(r'<svg\b[^>]*aria-label="([^"]*)"[^>]*>.*?</svg>', re.S)
 DRAWING = re.compile(r"<svg\b.*?(?:<title[^>]*>(.*?)</title>.*?(?:<desc[^>]*>(.*?)</desc>.*?)?)?</svg>", re.S)
@@ -53,11 +54,16 @@ def of_lesson(page):
     for cell in lessons.read_cells(lesson.file.abs_src_path):
         source = cell["source"].strip()
         if cell["cell_type"] == "markdown":
-            parts.append(absolute(without_layout(source), page))
+            parts.append(absolute(without_layout(OPTION.sub(_option, source)), page))
         elif cell["cell_type"] == "code" and source:
             parts.append(_fenced(source, "python"))
             parts += filter(None, (_output(output, cell) for output in cell["outputs"]))
     return "\n\n".join(parts)
+
+
+def _option(match):
+    kind, option, reply = match.groups()
+    return f"- **{option}** ({kind}): {reply}\n"
 
 
 def _output(output, cell):

@@ -12,6 +12,7 @@ from functools import cache
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 
 import check
 import grpo_lite
@@ -176,6 +177,35 @@ def test_a_broken_script_is_refused_until_it_is_repaired(letter, fault, tmp_path
     for name in (f"hunt_{letter}_is_repaired", f"hunt_{letter}_stays_sound", f"hunt_{letter}_is_named"):
         result = check.judge(checks(HUNT)[name], module, asked)
         assert (result.points, letter in result.why) == (0, True), result
+
+
+def test_a_diagnosis_is_a_word_of_the_handouts_list(tmp_path):
+    handout = (HUNT / "HANDOUT.md").read_text()
+    words = re.findall(r"^\| `([a-z]+)` \|", handout, re.MULTILINE)
+    module = ModuleType("solution")
+    module.__file__ = str(tmp_path / "solution.py")
+    [meant] = [one for name, one in checks(HUNT).items() if name.startswith("hunt_a_has_a_word")]
+    for word in (*words, "", "the sign", "Sign"):
+        (tmp_path / "hunt_a.py").write_text(f"DIAGNOSIS = {word!r}")
+        assert check.judge(meant, module, given(HUNT)).points == (word in words), word
+
+
+@pytest.mark.parametrize(("size", "value"), [(6, 0.6), (7, 0.1), (9, 2.8)])
+def test_the_trap_of_equal_rewards_has_teeth_for_any_number_of_columns(size, value):
+    for columns in range(1, 40):
+        rewards = torch.full((size, columns), value)
+        for mean in (rewards.mean(dim=0), rewards.nanmean(dim=0), rewards.sum(dim=0) / size):
+            assert (mean != rewards[0]).all()
+
+
+def test_the_trap_of_equal_rewards_names_its_own_number():
+    def naive(rewards, eps=1e-4):
+        return (rewards - rewards.mean(dim=0)) / (rewards.std(dim=0, correction=0) + eps).clamp(min=1e-30)
+
+    meant = checks(ASSIGNMENTS[0])["equal_rewards_teach_nothing"]
+    why = check.judge(meant, SimpleNamespace(group_advantages=naive), given(ASSIGNMENTS[0])).why
+    assert "6 rewards of 0.6" in why
+    assert "mean of 6 times 0.6 is not 0.6" in why
 
 
 @pytest.mark.slow

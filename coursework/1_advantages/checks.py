@@ -117,19 +117,22 @@ def advantages_by_hand(solution, given):
 @worth("1c", 6)
 def equal_rewards_teach_nothing(solution, given):
     """A group in agreement has advantages of exactly 0, whatever rounding does to its mean."""
-    for value in (1.0, 0.1, 0.6, 2.8):
-        rewards = torch.tensor([[value, 0.0], [value, 1.0]] * 4)
+    for size, value in ((4, 1.0), (6, 0.6), (7, 0.1), (9, 2.8)):
+        rewards = torch.tensor([[value, float(i)] for i in range(size)])
         got = call(solution, "group_advantages", rewards, 0.0)[:, 0]
-        require(
-            bool((got == 0).all()),
-            f"equal rewards teach something: eight rewards of {value} beside another prompt give {show(got)}, not 0; "
-            "the float32 mean of eight times 0.6 is not 0.6, and a tiny number divided by a tiny spread is large",
-        )
+        why = "the spread is 0, and nothing can be divided by it"
+        if value != 1:  # with these sizes the mean is off, however many columns stand side by side
+            why = (
+                f"the float32 mean of {size} times {value} is not {value}, "
+                "and a tiny number divided by a tiny spread is large"
+            )
+        said = f"{size} rewards of {value} beside another prompt give {show(got)}, not 0"
+        require(bool((got == 0).all()), f"equal rewards teach something: {said}; {why}")
 
 
 @worth("1d", 1)
-def three_numbers(solution, given):
-    """The answers are numbers."""
+def three_numbers_are_given_and_hidden_checks_look_at_their_values(solution, given):
+    """A number is here; whether it is the right one is not told."""
     for name in ("RIGHT", "WRONG", "SILENT"):
         value = getattr(solution, name, None)
         require(isinstance(value, int | float), f"{name} must be a number, got {value!r}")

@@ -141,4 +141,22 @@ def repaired(letter: str):
     return worth("3" + chr(ord(letter) + 3), 2)(check)
 
 
+DIAGNOSES = (
+    "end fresh gradient greedy groups leash max padding rate reference seed sign temperature truth".split()
+)  # of the handout's list
+
+
+def diagnosed(letter: str):
+    """Make a check that the diagnosis of a script is a word of the list; whether it is the right one is not told."""
+
+    def check(solution, given):
+        word = getattr(script(solution, letter), "DIAGNOSIS", "")
+        message = f"DIAGNOSIS in hunt_{letter}.py is {word!r}, and must be a word from the list in HANDOUT.md"
+        require(word in DIAGNOSES, message)
+
+    check.__name__ = f"hunt_{letter}_has_a_word_from_the_list_and_hidden_checks_look_whether_it_is_right"
+    return worth("3" + chr(ord(letter) + 3), 1)(check)
+
+
+a_is_diagnosed, b_is_diagnosed, c_is_diagnosed, d_is_diagnosed, e_is_diagnosed = map(diagnosed, "abcde")
 a_is_repaired, b_is_repaired, c_is_repaired, d_is_repaired, e_is_repaired = map(repaired, "abcde")

@@ -368,7 +368,7 @@ def named(letter: str):
         require(word == given["choices"][letter], message)
 
     check.__name__ = f"hunt_{letter}_is_named"
-    return worth("3" + chr(ord(letter) + 3), 3)(check)
+    return worth("3" + chr(ord(letter) + 3), 2)(check)
 
 
 def lasting(letter: str):

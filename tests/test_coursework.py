@@ -208,6 +208,26 @@ def test_the_trap_of_equal_rewards_names_its_own_number():
     assert "mean of 6 times 0.6 is not 0.6" in why
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    ("one", "wrong_mask", "message"),
+    [
+        ("the_prompt_does_not_count", [0, 0, 1, 0], "the end token itself is left out"),
+        ("the_prompt_does_not_count", [0, 1, 1, 1], "a token of the prompt counts"),
+        ("what_comes_after_the_end_does_not_count", [0, 0, 0], "the end token itself is left out"),
+        ("what_comes_after_the_end_does_not_count", [0, 1, 1], "what comes after the first end token counts"),
+        ("a_completion_that_was_cut_off", None, "of a completion without an end token"),
+    ],
+)
+def test_the_headline_of_a_mask_speaks_of_where_it_is_wrong(one, wrong_mask, message, variant):
+    asked = given(ASSIGNMENTS[1], variant)
+    counts = int(asked["choices"]["cut"] != "kept")
+    row = [0, counts, counts] if wrong_mask is None else wrong_mask
+    row = row[1:] if asked["choices"]["where"] == "before" else row
+    hand_in = SimpleNamespace(loss_mask=lambda *_: torch.tensor([row]).bool())
+    assert check.judge(checks(ASSIGNMENTS[1])[one], hand_in, asked).why.startswith(message)
+
+
 @pytest.mark.slow
 def test_the_package_trains_with_functions_of_a_student(tmp_path, monkeypatch):
     for module, name in ((gradient, "grpo_loss"), (trainer, "group_advantages")):

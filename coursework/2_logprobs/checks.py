@@ -23,39 +23,50 @@ def mask_of(solution, given: dict, ids: list[int], prompt: int, ends: list[int])
     return got[0].int().tolist()
 
 
-def require_mask(solution, given, message: str, ids: list[int], prompt: int, ends: list[int], want: list[int]) -> None:
-    """Require the mask of one row."""
-    got = mask_of(solution, given, ids, prompt, ends)
+PLACES = {
+    "prompt": "a token of the prompt counts",
+    "completion": "a token of the completion does not count",
+    "end": "the end token itself is left out",
+    "after": "what comes after the first end token counts",
+}
+
+
+def require_mask(solution, given, ids: list[int], prompt: int, ends: list[int], want: list[int], **messages) -> None:
+    """Require the mask of one row; what is said of a mistake depends on where it stands, see PLACES."""
+    got, want = mask_of(solution, given, ids, prompt, ends), seen(want, given)
+    end = next((t for t in range(prompt, len(ids)) if ids[t] in ends), len(ids))
+    places = ["prompt" if t < prompt else "completion" if t < end else "after" for t in range(len(ids))]
+    places[end : end + 1] = ["end"] * (end < len(ids))
+    first = next((place for place, a, b in zip(seen(places, given), got, want, strict=True) if a != b), "end")
     said = f"tokens {show(ids)}, of which {prompt} are prompt, end tokens {show(ends)}"
-    require(got == seen(want, given), f"{message}: {said} give {show(got)} and not {show(seen(want, given))}")
+    require(got == want, f"{(PLACES | messages)[first]}: {said} give {show(got)} and not {show(want)}")
 
 
 @worth("2a", 4)
 def the_prompt_does_not_count(solution, given):
     """Nor does an end token in the prompt end anything."""
-    require_mask(solution, given, "a token of the prompt counts", [5, 5, 7, 2], 2, [2], [0, 0, 1, 1])
+    require_mask(solution, given, [5, 5, 7, 2], 2, [2], [0, 0, 1, 1])
     message = "an end token in the prompt ends the completion"
-    require_mask(solution, given, message, [5, 2, 7, 2], 2, [2], [0, 0, 1, 1])
+    require_mask(solution, given, [5, 2, 7, 2], 2, [2], [0, 0, 1, 1], completion=message)
 
 
 @worth("2a", 5)
 def the_end_token_counts(solution, given):
     """A model that is not trained on it never learns to stop."""
-    require_mask(solution, given, "the end token itself is left out", [5, 7, 2, 0], 1, [2], [0, 1, 1, 0])
+    require_mask(solution, given, [5, 7, 2, 0], 1, [2], [0, 1, 1, 0])
     message = "the end token is left out where it is also the padding"
-    require_mask(solution, given, message, [5, 7, 2, 2], 1, [2], [0, 1, 1, 0])
+    require_mask(solution, given, [5, 7, 2, 2], 1, [2], [0, 1, 1, 0], end=message)
     message = "the end token is left out where it is all of the completion"
-    require_mask(solution, given, message, [5, 2, 2], 1, [2], [0, 1, 0])
+    require_mask(solution, given, [5, 2, 2], 1, [2], [0, 1, 0], end=message)
 
 
 @worth("2a", 4)
 def what_comes_after_the_end_does_not_count(solution, given):
     """Whatever stands there, a second end token too."""
-    message = "what comes after the first end token counts"
-    require_mask(solution, given, message, [5, 2, 7], 1, [2], [0, 1, 0])
-    require_mask(solution, given, message, [5, 7, 2, 9, 2], 1, [2], [0, 1, 1, 0, 0])
+    require_mask(solution, given, [5, 2, 7], 1, [2], [0, 1, 0])
+    require_mask(solution, given, [5, 7, 2, 9, 2], 1, [2], [0, 1, 1, 0, 0])
     message = "one of the end tokens is not looked for"
-    require_mask(solution, given, message, [5, 7, 3, 9], 1, [2, 3], [0, 1, 1, 0])
+    require_mask(solution, given, [5, 7, 3, 9], 1, [2, 3], [0, 1, 1, 0], after=message)
 
 
 @worth("2a", 4)
@@ -63,7 +74,7 @@ def a_completion_that_was_cut_off(solution, given):
     """It has no end token."""
     counts = int(given["choices"]["cut"] == "kept")
     message = f"of a completion without an end token {given['words']['cut']}"
-    require_mask(solution, given, message, [5, 7, 8], 1, [2], [0, counts, counts])
+    require_mask(solution, given, [5, 7, 8], 1, [2], [0, counts, counts], completion=message)
 
 
 def logps_of(solution, given, logits, ids: list[int], mask: list[int], temperature: float = 1.0):

@@ -23,7 +23,7 @@ class DiagnosisExplorer extends Explorer {
       const button = make(panels, "button", { type: "button" });
       button.addEventListener("click", () => this.answer("curves", metric));
       const svg = make(button, "svg", { "aria-hidden": "true" });
-      return { metric, button, svg, said: make(button, "span", { class: "explorer-unseen" }) };
+      return { metric, button, svg, said: make(button, "span", { class: "explorer-unseen" }, words.metrics[metric]) };
     });
     this.none = make(this, "button", { type: "button", class: "diagnosis-none" }, words.none);
     this.none.addEventListener("click", () => this.answer("curves", NONE));

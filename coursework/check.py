@@ -147,6 +147,18 @@ def imported(source: str) -> set[str]:
     return {name.split(".")[0] for name in names} & FORBIDDEN
 
 
+def cannot_be_run(path: Path, error: BaseException) -> str:
+    """Say why a file cannot be run, with the line that is to blame."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        frames.append((error.filename or "", error.lineno))
+    number = next((line for name, line in reversed(frames) if name == str(path) and line), None)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    where = f" in line {number}, `{lines[number - 1].strip()}`" if number and number <= len(lines) else ""
+    said = error.msg if isinstance(error, SyntaxError) else error
+    return f"{path.name} cannot be run: {type(error).__name__}{where}: {said}"
+
+
 class _Guard:
     """Notes what is imported while a hand-in runs, in whatever words, and refuses it."""
 
@@ -171,7 +183,7 @@ def _child(path: Path, kit: Path, problem: str, results: Path) -> None:
     try:
         solution = load(path, "solution")
     except BaseException as error:
-        why = f"solution.py cannot be run: {traceback.format_exception_only(error)[-1].strip()}"
+        why = cannot_be_run(path, error)
         found = [Result(problem, check.__name__, 0, check.points, why) for check in checks]
     else:
         found = [judge(check, solution, given) for check in checks]
@@ -230,9 +242,12 @@ def report(found: list[Result]) -> str:
 def main(argv: list[str]) -> None:
     """Check the named hand-in, or solution.py."""
     path = Path(argv[0] if argv else "solution.py").resolve()
-    if not path.is_file():
-        sys.exit(f"check.py: there is no {path}; run it in the folder of the assignment, or name your file")
     given = json.loads((HERE / "variant.json").read_text(encoding="utf-8"))
+    if not path.is_file():
+        instead = "run it in the folder of the assignment, or name your file"
+        if argv[0:1] and argv[0] in given["problems"]:
+            instead = f"to check single problems name the file first: python check.py solution.py {' '.join(argv)}"
+        sys.exit(f"check.py: there is no {path}; {instead}")
     problems = {name: checks for name, checks in given["problems"].items() if name in argv[1:] or not argv[1:]}
     if not problems:
         sys.exit(f"check.py: the problems are {', '.join(given['problems'])}, got {' '.join(argv[1:])}")

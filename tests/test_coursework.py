@@ -327,6 +327,39 @@ def hand_in(handed_out, tmp_path):
     return run
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\nif x = 1:\n    pass\n", "SyntaxError in line 2, `if x = 1:`: invalid syntax"),
+        ("def f():\nreturn 1\n", "IndentationError in line 2, `return 1`: expected an indented block"),
+        ("x = 1\n\ny = [x][3]\n", "IndexError in line 3, `y = [x][3]`: list index out of range"),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_told_the_line(tmp_path, text, said):
+    (tmp_path / "solution.py").write_text(text)
+    with pytest.raises((SyntaxError, IndexError)) as raised:
+        check.load(tmp_path / "solution.py", "solution")
+    assert check.cannot_be_run(tmp_path / "solution.py", raised.value).startswith(f"solution.py cannot be run: {said}")
+
+
+def test_a_problem_in_the_place_of_the_file_is_told_where_the_file_goes(handed_out, monkeypatch):
+    folder = handed_out / "student" / ASSIGNMENTS[0].name
+    monkeypatch.setattr(check, "HERE", folder)
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit, match=r"python check\.py solution\.py 1c 1d$"):
+        check.main(["1c", "1d"])
+    with pytest.raises(SystemExit, match=r"there is no .*mine\.py; run it in the folder"):
+        check.main(["mine.py"])
+
+
+def test_a_handout_speaks_of_sums_where_its_variant_has_some():
+    handout = (HUNT / "HANDOUT.md").read_text()
+    for level in make.about(HUNT)["choices"]["level"]:
+        asked = given(HUNT) | {"choices": given(HUNT)["choices"] | {"level": level}}
+        text = make.fill(handout, HUNT, asked).partition("## 3b")[0]
+        assert ("over counted tokens only" in text) == (level != "token"), level
+
+
 @pytest.mark.slow
 def test_an_endless_loop_costs_one_problem(hand_in):
     said = hand_in("    rewards = []\n", "    while True:\n        pass\n", "1a", "1d")

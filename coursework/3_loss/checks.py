@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from check import Broken, agree, call, compare, load, require, show, worth
+from check import Broken, agree, call, cannot_be_run, compare, load, require, show, worth
 
 
 def tensor(rows):
@@ -117,7 +117,7 @@ def script(solution, letter: str):
     try:
         return load(path, path.stem)
     except Exception as error:
-        raise Broken(f"{path.name} cannot be run: {type(error).__name__}: {error}") from error
+        raise Broken(cannot_be_run(path, error)) from error
 
 
 def require_run(solution, letter: str, want: list[dict]) -> None:

@@ -23,7 +23,7 @@ def reward_of(text: str, truth: int, which: str, unreadable: float) -> float:
     answers, rest = [], text
     while "<answer>" in rest and "</answer>" in rest.split("<answer>", 1)[1]:
         inside, rest = rest.split("<answer>", 1)[1].split("</answer>", 1)
-        answers.append(inside.strip(" \t\n"))
+        answers.append(inside.strip(" \t\r\n"))
     if not answers or (which == "only" and len(answers) > 1):
         return unreadable
     answer = answers[0] if which == "first" else answers[-1]
@@ -179,12 +179,32 @@ def every_short_text(solution, given):
 @worth("1a", 4)
 def no_text_breaks_it(solution, given):
     """A reward function runs for days; no completion may stop it."""
-    for inside in ("9" * 5000, "7" + "\0", "1e5", "0x7", "--7", "7.0", "7,000", "\u00b2", "nan", "{}", "%s", "\\"):
+    which, none = given["choices"]["which"], float(given["words"]["unreadable"])
+    long = ("9" * 5000, "0" * 5000 + "5", "-" + "0" * 5000 + "5")
+    for inside in (
+        *long,
+        "\u00a05",
+        "5\u2003",
+        "\u0665",
+        "7" + "\0",
+        "1e5",
+        "0x7",
+        "--7",
+        "7.0",
+        "7,000",
+        "\u00b2",
+        "nan",
+        "{}",
+        "%s",
+        "\\",
+    ):
         text = f"<answer>{inside}</answer>"
+        want = reward_of(text, 5, which, none)
         got = call(solution, "answer_reward", [text, "<answer>7</answer>"], [5, 7])
         require(
-            isinstance(got, list) and len(got) == 2 and got[1] == 1 and got[0] <= 0,
-            f"a strange text breaks the reward: {show(text)} and an answer that is right earn {show(got)}",
+            isinstance(got, list) and got == [want, 1.0],
+            f"a strange text breaks the reward: {show(text)}, of {len(text)} characters, and an answer that is right "
+            f"earn {show(got)} and not {show([want, 1.0])} where 5 is right",
         )
         require(all(isinstance(x, float) for x in got), f"rewards are a list of floats, got {got!r}")
 

@@ -1,6 +1,7 @@
 """The reference solution of assignment 1."""
 
 import re
+from decimal import Decimal
 
 import torch
 from torch import Tensor
@@ -12,8 +13,8 @@ def answer_reward(completions: list[str], truths: list[int]) -> list[float]:
     for text, truth in zip(completions, truths, strict=True):
         found = re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)
         answer = {{which.code}}
-        readable = answer is not None and re.fullmatch(r"\s*[+-]?[0-9]{1,1000}\s*", answer)
-        rewards.append(float(int(answer) == truth) if readable else {{unreadable.words}})
+        readable = answer is not None and re.fullmatch(r"[ \t\r\n]*[+-]?[0-9]+[ \t\r\n]*", answer)
+        rewards.append(float(Decimal(answer) == truth) if readable else {{unreadable.words}})
     return rewards
 
 

@@ -8,14 +8,13 @@ def answer_reward(completions, truths):
     for text, truth in zip(completions, truths):
         _, opened, rest = text.partition("<answer>")
         inside, closed, _ = rest.partition("</answer>")
-        inside = inside.strip(" \n\t")
+        inside = inside.strip(" \r\n\t")
         digits = inside.lstrip("+-")
         if not (opened and closed and digits and len(inside) - len(digits) < 2 and set(digits) <= set("0123456789")):
             out.append(-1.0)
-        elif len(digits) > 4000:
-            out.append(0.0)
-        else:
-            out.append(1.0 if int(inside) == truth else 0.0)
+        else:  # as a text, which can have any length
+            sign = "-" if inside[0] == "-" and digits.strip("0") else ""
+            out.append(1.0 if sign + (digits.lstrip("0") or "0") == str(truth) else 0.0)
     return out
 
 

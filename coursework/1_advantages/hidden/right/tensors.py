@@ -9,10 +9,8 @@ import torch
 def answer_reward(completions, truths):
     def value(text):
         for match in re.finditer(r"<answer>((?:(?!</answer>)[\s\S])*)</answer>", text):
-            try:
-                return int(match[1]) if re.match(r"^\s*[-+]?\d+\s*$", match[1], re.ASCII) else None
-            except ValueError:
-                return np.inf
+            number = re.match(r"^[ \t\r\n]*([-+]?)0*([0-9]+)[ \t\r\n]*$", match[1])
+            return None if not number else np.inf if len(number[2]) > 4000 else int(number[1] + number[2])
         return None
 
     values = [value(text) for text in completions]

@@ -291,6 +291,13 @@ def test_a_handout_is_that_of_its_variant():
             assert make.about(assignment)["choices"][name][option]["words"] in text, (variant, name)
 
 
+@pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=lambda path: path.name)
+def test_a_handout_says_what_check_py_does_not_show(assignment):
+    handout = (assignment / "HANDOUT.md").read_text()
+    assert "What your code prints is not shown by `check.py`" in handout
+    assert assignment == ASSIGNMENTS[3] or re.search(r"[Tt]hese rules only (they|the hidden checks) test", handout)
+
+
 def test_the_command_line_hands_out(tmp_path, capfd):
     main(["coursework", "init", str(tmp_path / "hw"), "--variant", "2028-spring"])
     assert {path.name for path in (tmp_path / "hw").iterdir()} >= {path.name for path in ASSIGNMENTS}

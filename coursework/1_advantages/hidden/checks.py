@@ -158,13 +158,10 @@ def small_groups() -> Iterator[list[list[float]]]:
 
 @worth("1a", 6)
 def every_short_text(solution, given):
-    """All texts of up to five pieces, where the tags make sense."""
+    """All texts of up to five pieces, tags in tags too."""
     which, none = given["choices"]["which"], float(given["words"]["unreadable"])
     for length in range(1, 6):
         for pieces in itertools.product(("<answer>", "</answer>", "7", "-", " "), repeat=length):
-            tags = [piece for piece in pieces if len(piece) > 1]
-            if tags != ["<answer>", "</answer>"] * (len(tags) // 2) + ["<answer>"] * (len(tags) % 2):
-                continue  # a tag within a tag may be read in more than one way
             text = "".join(pieces)
             for truth in (7, -7, 77):
                 [got] = call(solution, "answer_reward", [text], [truth])

@@ -434,7 +434,7 @@ for name, loss in (("by hand", ours), ("package", packaged)):
 # <details class="wrong"><summary>The reward of one other answer of the group</summary>Noisy, and allowed: the other answer was drawn independently of this one.</details>
 
 # %% [markdown]
-# **Try it.** A policy over five answers: d is right, b half right. Set the group size to 2 and press Play. **The goal:** d above 0.95 after 60 steps. One change is enough, and there are two to choose from. Press "Again, same luck" and Play after each. Which of the two makes the calmer curve? (Leave passes, clip and KL alone: they come later.)
+# **Try it.** A policy over five answers: d is right, b half right. Set the group size to 2 and press Play. **The goal:** d above 0.95 after 60 steps. One change is enough, and there are two to choose from. Press "Again, same luck" after each. Which of the two makes the calmer curve? (Leave the other controls alone: they come later.)
 #
 # <policy-explorer>On the site there is a picture to play with here.</policy-explorer>
 

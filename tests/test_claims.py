@@ -346,7 +346,7 @@ def test_more_steps_without_a_clip_win_in_the_small_world_also_from_four_complet
     wins = {size: sum(ends(size, 1e9, s) > ends(size, 0.2, s) for s in range(30)) for size in (64, 4)}
     says(
         "notebooks/*_ratio_and_clipping.py",
-        f"in {wins[64]} of 30 draws of 64 completions and in {wins[4]} of 30 of four",
+        f"in {wins[64]} of 30 draws of 64 completions, and in {wins[4]} of 30 draws of four",
     )
 
 

@@ -91,7 +91,9 @@ def test_samples_come_to_the_share_of_a_times_its_score():
 
 def test_the_value_of_no_loss_goes_up_and_down():
     right = re.search(
-        r"gives A in (\d+), (\d+) or (\d+) of 100 answers has the value ([\d.]+), ([\d.]+) or ([\d.]+) on", PROSE
+        r"gives A in (\d+), (\d+) or (\d+) of 100 answers has the value \$-p \\log p\$ on average, "
+        r"([\d.]+), ([\d.]+) or ([\d.]+):",
+        PROSE,
     )
     for share, value in zip(right.groups()[:3], right.groups()[3:], strict=True):
         p = int(share) / 100
@@ -159,7 +161,8 @@ def test_groups_of_four():
 
     assert downhill_and_still(none) == [31, 0]
     assert downhill_and_still(others) == [0, 12.5]
-    assert "31 of 100 steps lead downhill. Below none does" in PROSE
+    assert "31 of 100 steps lead downhill: they point against the true gradient" in PROSE
+    assert "Below none does" in PROSE
     assert "the groups whose rewards agree, one in eight" in PROSE
     small = [moments(list(group_steps(P, REWARDS, 4, way)))[1] for way in (others, none)]
     assert [f"{float(v):.3f}" for v in small] == ["0.036", "0.024"]

@@ -211,7 +211,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Better than the mean of the group: up. Worse: down. (Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that such steps raise the mean reward.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
+# Better than the mean of the group: up. Worse: down. (Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that on average small steps do, without the two divisions.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
 #
 # The changes are not in proportion to the advantages: the two completions without a seven have the same advantage and lost different amounts. All completions are made by the same weights, so pushing one moves the others too.
 #
@@ -450,4 +450,4 @@ two_steps_repaired(group, advantages)
 #
 # GRPO comes from [DeepSeekMath, section 4.1 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300). It is a smaller relative of PPO ([arXiv:1707.06347](https://arxiv.org/abs/1707.06347)), which trains a second network to say what reward to expect; [PPO and GRPO side by side](https://grpo-lite.github.io/grpo-lite/lessons/ppo_and_grpo/) compares the two.
 #
-# **From here:** [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that such steps raise the rewards.
+# **From here:** [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves when such steps raise the rewards.

@@ -283,7 +283,7 @@ for b in (-10, 0, 0.31, 0.5, 1):
 # %% [markdown]
 # The average never changes, the variance by a factor of more than a thousand.
 #
-# **So is the right average enough to climb?** With small enough steps, yes. With $b = -10$ the variance is 65.9, with $b = 0.5$ it is 0.06. Of a thousand policies with $b = -10$, 54 in 100 lose A for good; with steps 100 times smaller, and 100 times as many, all find it. Variance decides how small the steps must be.
+# **So is the right average enough to climb?** With small enough steps, yes. With $b = -10$ the variance is 65.9, with $b = 0.5$ it is 0.06. Of a thousand policies with $b = -10$, 54 in 100 have nearly lost A after 40 steps; with steps 100 times smaller, and 100 times as many, all find it. Variance decides how small the steps must be.
 
 # %% [markdown] tags=["detail"]
 # A thousand policies for each $b$, trained as in the first picture:
@@ -422,9 +422,9 @@ for name, loss in (("by hand", ours), ("package", packaged)):
     print(f"{name} {text([loss.detach()])}   ", text(-slope, 3))
 
 # %% [markdown]
-# The same gradient, and two values. (The package writes the ratio of new to old probability where we write the log-prob. The slope is the same for the policy that drew the answers; see lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).)
+# The same gradient, and two values. (The package writes a ratio of probabilities where we write the log-prob. For the policy that drew the answers the slope is the same: lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).)
 #
-# What GRPO adds are choices that this proof does not ask for. It divides the advantages by the group's spread, and the sum of a completion by its length: both reweigh, prompts in one case (exercise 4) and completions in the other (lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/)). The clip is for further steps on old answers. The penalty for leaving the reference is a second wish.
+# What GRPO adds are choices that this proof does not ask for. It divides the advantages by the group's spread, and the sum of a completion by its length: the first reweighs prompts (exercise 4; with three different rewards, answers too), the second completions (lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/)). The clip is for further steps on old answers. The penalty for leaving the reference is a second wish.
 
 # %% [markdown]
 # **Check yourself.** You may choose what is taken from the reward of an answer. Which choice breaks the proof?
@@ -489,10 +489,10 @@ for name, b in (("b = 5", 5.0), ("b = the reward, halved", seven / 2)):
 
 # %% [markdown] tags=["solution"]
 # 1. A step is $(1-b)(1-p)$ with probability $p$, or $(0 - b)(-p) = bp$ with probability $1 - p$. The variance of a number with two values is $p(1-p)$ times their squared distance, and their distance is $(1-b)(1-p) - bp = 1 - p - b$.
-# 2. For $b = p$ the last factor is $(1-2p)^2$, without a baseline it is $(1-p)^2$. The first is larger when $2p - 1 > 1 - p$, that is for $p > 2/3$. At $p = 0.9$: 0.0576 against 0.0009. With $b = 1 - p$ the variance is 0: the right answer comes often and pushes a little, the wrong one rarely and pushes a lot, and both pushes are the same.
+# 2. For $b = p$ the last factor is $(1-2p)^2$, without a baseline it is $(1-p)^2$. The first is larger when $2p - 1 > 1 - p$, that is for $p > 2/3$. At $p = 0.9$: 0.0576 against 0.0009. With $b = 1 - p$ the variance is 0: a right answer has a short score and a large advantage, $0.1 \cdot 0.9$, a wrong one a long score and a small advantage, $-0.9 \cdot -0.1$, and both take the step 0.09.
 # 3. In this world all right answers are one answer. Without a baseline it is pushed at nearly every draw by nearly the same amount, which is calm. Real right answers differ. Without a baseline each draw pushes its own one *against the other right ones*, and that is nothing but noise. With nine right answers of ten, equally likely, $p$ is 0.9 again. All scores are equally long now, and the mean is the best baseline.
 #
-# The same holds for a group: leave-one-out costs variance where right answers are all alike, and saves it where they differ. Below, groups of two for ten answers, and groups of four for the three of this lesson. The mean of a larger group is closer to $J$, so the price falls with $G$.
+# For a group it depends on the share of right answers and on $G$ too. Below, leave-one-out saves variance for the ten answers and costs some for the three: groups of two for ten answers, and groups of four for the three of this lesson. The mean of a larger group is closer to $J$, so the price falls with $G$.
 
 
 # %% tags=["solution", "result-solution-one-parameter"]

@@ -92,7 +92,7 @@ def naive_length(completions, **columns):
 naive_length(completions=group)
 
 # %% [markdown]
-# There is a trap even here. Many data sets store a completion as a **chat list**: messages, each with a role and a content.
+# There is a trap even here. Where prompts are chats, a completion comes as a **chat list**: messages, each with a role and a content.
 #
 # **Predict.** What is the length reward of this completion?
 
@@ -282,7 +282,7 @@ grpo_lite.boxed_reward(texts, ground_truth=truths)
 # %% [markdown]
 # **Check yourself.** A function pays 1 if the answer is right and returns 0 for rows whose truth is missing. What is wrong with that?
 #
-# <details class="wrong"><summary>Nothing: where nothing can be checked, nothing is paid</summary>A 0 is a judgement. These completions would be compared with others that were judged, and pushed down.</details>
+# <details class="wrong"><summary>Nothing: where nothing can be checked, nothing is paid</summary>A 0 is a judgement. Nobody is pushed by it, for the whole group gets the 0. But the mean reward, and the spread where it is the batch's, count these completions as wrong answers.</details>
 # <details class="right"><summary>It should return None there</summary>None says that it cannot judge. A completion that nobody could judge is then left out, and not called bad.</details>
 # <details class="wrong"><summary>It should leave these rows out of the list</summary>Then the list is too short, and all later rewards move up to completions that did not earn them. The packaged caller refuses such a list.</details>
 

@@ -491,7 +491,7 @@ for far in (0.0, 0.1, 0.5, 1.0):
     print(f"moved by {far}: largest ratio {ratio.max():.2f}  error {error:.3f}")
 
 # %% [markdown] tags=["solution"]
-# The error grows with the distance, and the clip is a bound on the distance. How large it is for every part of GRPO, lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#old-samples) computes.
+# The error grows with the distance; the clip takes away the push to go further, and does not bound the distance. How large it is for every part of GRPO, lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#old-samples) computes.
 
 # %% [markdown]
 # **3. Does epsilon matter?** With one step a batch, compare the gradient for $\epsilon = 0.2$ and for $\epsilon = 0.001$. Then do the same when the old log-probs come from another program, whose arithmetic differs by 0.002 in each log-prob.

@@ -67,7 +67,7 @@ for beta, chances in zip(prices, best.tolist(), strict=True):
     print(f"beta {beta:<6}", *(f"{p:.4f}" for p in chances))
 
 # %% [markdown]
-# The larger $\beta$, the shorter the leash. Honest and trick are equally likely where $0.60\, e^{1/\beta} = 0.01\, e^{1.2/\beta}$, that is $60 = e^{0.2/\beta}$, at $\beta = 0.2 / \ln 60 = 0.0488$; above, the honest answer wins; at 10 the lazy answer is nearly as common as ever, and almost nothing has been learned. $\beta$ is measured in units of reward, so its right size depends on yours. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.
+# The larger $\beta$, the shorter the leash. Honest and trick are equally likely where $0.60\, e^{1/\beta} = 0.01\, e^{1.2/\beta}$, that is $60 = e^{0.2/\beta}$, at $\beta = 0.2 / \ln 60 = 0.0488$; above, the honest answer wins; at 10 the lazy answer is nearly as common as ever, and almost nothing has been learned. In this objective $\beta$ is measured in units of reward. GRPO's default divides rewards by their spread; there it is in units of the spread, and these prices do not carry over. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.
 #
 # ## The distance, by hand
 #
@@ -342,7 +342,7 @@ torch.testing.assert_close(
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** The KL penalty is a leash to the frozen reference, and $\beta$ is its price, in units of reward. The distance is $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$, policy first. From sampled tokens, k1 and k3 are right on average, and k3 is never negative. The order of the two log-probs matters: check it against an exact KL. Whether an estimate is a good penalty is another question.
+# > **Remember.** The KL penalty is a leash to the frozen reference, and $\beta$ is its price, in units of reward or, where rewards are divided by it, of their spread. The distance is $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$, policy first. From sampled tokens, k1 and k3 are right on average, and k3 is never negative. The order of the two log-probs matters: check it against an exact KL. Whether an estimate is a good penalty is another question.
 #
 # Sources: J. Schulman, *Approximating KL Divergence* (2020), for k1, k2 and k3; [DeepSeekMath, eq. 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) for k3 in GRPO.
 #

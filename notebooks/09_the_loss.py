@@ -508,7 +508,7 @@ for width in (4, 8):
     print("  gradient, first column", leaf.grad[:, 0])
 
 # %% [markdown]
-# The good short answer is pushed with half its force (0.125 instead of 0.25). Doubling the padding halves the whole gradient once more, although not a single token has changed: in effect, the learning rate now depends on the longest completion that happens to be in the batch. No error appears, and the loss is a plausible number.
+# The good short answer is pushed with half its force (0.125 instead of 0.25). Doubling the padding halves the whole gradient once more, although not a single token has changed: a batch that happens to hold a long completion now weighs less than the others. No error appears, and the loss is a plausible number.
 #
 # **The end token masked out.** A mask made by `ids != pad` removes the one real end token too where padding is the end token. Then nothing pushes on the decision to stop, and the other tokens share its force (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/#break-it)).
 

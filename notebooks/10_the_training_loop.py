@@ -233,7 +233,7 @@ def describe(batch, args):
 # | `clip_fraction` | share of tokens that the clip has switched off | 0 at the first update on a sampled batch |
 # | `kl` | distance from the reference, if $\beta > 0$ | grows slowly |
 #
-# The names are TRL's, but for `clip_fraction`, which its log calls `clip_ratio/region_mean`.
+# The names are TRL's, but for `rewards/accuracy` (there `rewards/accuracy/mean`) and `clip_fraction` (`clip_ratio/region_mean`).
 #
 # ## The loop
 #

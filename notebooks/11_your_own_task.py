@@ -259,7 +259,7 @@ def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0, reward=
 #
 # - **Prompts.** All different, and many more than you hold out. With a few dozen the model learns them by heart.
 # - **Answer.** As short as it can be. Where it takes several steps to find, let the demonstrations write the steps down before the `=`.
-# - **Demonstrations.** They may be wrong most of the time. What must never happen is that they are *never* right, or right by luck alone (exercise 4).
+# - **Demonstrations.** They may be wrong most of the time. What must never happen is that they are *never* right, or right by luck alone where the rule is too hard to learn from guesses (exercise 4).
 # - **Reward.** What you want and nothing else. Lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) is about that.
 #
 # ### As a file
@@ -406,7 +406,7 @@ for history in (guessed, copied):
     print(f"reward in training {rewards[0]:.2f} -> {sum(rewards[-10:]) / 10:.2f}")
 
 # %% [markdown] tags=["solution"]
-# **Guesses.** Half of all completions are right, and for every prompt at least one of sixteen is. Still the held-out curve stays near one half, with two other seeds as well. What is paid is luck. It says nothing about the next word, and there is no better habit among the samples that could grow. Pass@k above 0 is needed; it is not enough.
+# **Guesses.** Half of all completions are right, and for every prompt at least one of sixteen is. Still the held-out curve stays near one half, with two other seeds as well. What is paid is luck. A lucky guess does tell an answer, and a rule as easy as "is the first letter an a?" can be learnt from guesses alone; parity in one step is too hard for this model in these updates. Pass@k above 0 is needed; it is not enough.
 #
 # **Copies.** Only words like `abba` are paid, one in a hundred. In all other groups every completion earns 0. No wrong answer is better than another, so nothing pulls towards turning. More updates do not help; demonstrations that turn a word now and then do, as exercise 1 shows.
 

@@ -236,7 +236,7 @@ print("paid for this one:        ", strict_accuracy(["<answer>7<answer>"], ["7"]
 # %% [markdown]
 # The reward function looked for a second tag without its slash. The model was never told when it was right. In the first batch of the healthy run that is four times in ten.
 #
-# **The check that decides:** the reward of one known right completion. It takes a second, and belongs before every run. If it is paid, then the problems are out of reach: sample 64 completions of each, and if none is ever right, no setting of GRPO will help ([what will](../docs/questions.md#never)).
+# **The check that decides:** the reward of one known right completion. It takes a second, and belongs before every run. If it is paid, the problems may be out of reach: sample 64 completions of each, and if none of all these is right, GRPO will see next to no reward ([what will](../docs/questions.md#never)).
 #
 # ## Run C
 #

@@ -619,7 +619,7 @@ Table(rows)
 # | Qwen3-0.6B, GSM8K | | 10 points **less** | [R. Raha's report](https://ritwikraha.dev/posts/2026-02-28-verifier-rl-grpo-math.html) |
 # | Qwen3-0.6B after SFT, LoRA, GSM8K, step length 5e-5 | 57.0 % | **2.4 %** | [HelloAgents #107](https://github.com/jjyaoao/HelloAgents/issues/107), 500 questions |
 #
-# Each is judged in its own way: none of the four can be compared with another, and the second is the outcome of 14 experiments. But the directions are worth knowing. Both base models gained, and part of it is form and reliability: in the first row pass@16 rises far less than the single answer. A model that was already tuned for answers can lose. And a step fifty times too long destroys what was there, as above: the fourth report found $10^{-6}$ stable.
+# Each is judged in its own way: none of the four can be compared with another, and the second is the outcome of 14 experiments. But the directions are worth knowing. Both base models gained, and part of it is form and reliability: in the first row pass@16 rises far less than the single answer. A model that was already tuned for answers can lose. And a step fifty times too long destroys what was there, as above: the fourth report calls $10^{-6}$, with a KL penalty of 0.001, stable, and gives no number.
 #
 # The question of this lesson is an open one for large models as well. [Yue et al. (arXiv:2504.13837)](https://arxiv.org/abs/2504.13837) found that base models overtake the trained ones when $k$ is large; [ProRL (arXiv:2505.24864)](https://arxiv.org/abs/2505.24864) trains longer, and finds tasks where they do not.
 

@@ -131,7 +131,7 @@ for (name, code), reward in zip(programs.items(), paid, strict=True):
     print(f"{name:13} {reward!s:5} {result.status:12} {result.passed}")
 
 # %% [markdown]
-# All tests or nothing; `partial_credit=True` would pay the half. The endless loop was stopped at its limit, and the file was out of reach. `True` is not 1. The reason of a verdict can be read:
+# All tests or nothing; `partial_credit=True` would pay the half. The endless loop was stopped at its limit, and the file was out of reach. `True` is neither 5 nor 0. The reason of a verdict can be read:
 
 # %% tags=["result-reason"]
 run_program(programs["half right"], "add", tests).message

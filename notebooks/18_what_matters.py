@@ -126,7 +126,7 @@ print(f"  the judge's dice    {dice**0.5:.3f}")
 print(f"  the training's luck {training**0.5:.3f}")
 
 # %% [markdown]
-# The dice are the larger part. A second answer to each problem, or more problems, would calm the judge; only more trainings calm the rest.
+# The dice look like the larger part, but from five trainings one cannot be sure: the other may lie anywhere from 0.005 to 0.038. A second answer to each problem, or more problems, would calm the judge; only more trainings calm the rest.
 #
 # ## An interval by hand
 #
@@ -184,7 +184,7 @@ for factor in (1.96, 2.776):
 #
 # ## One number for a training
 #
-# The last accuracy is a single evaluation of 200 completions. The dice make up most of its spread, as we saw. A calmer measure uses all evaluations: the area under the curve divided by its length, which is the **average** accuracy over the training. It rewards learning early as well as ending high.
+# The last accuracy is a single evaluation of 200 completions. The dice make up much of its spread, as we saw. A calmer measure uses all evaluations: the area under the curve divided by its length, which is the **average** accuracy over the training. It rewards learning early as well as ending high.
 
 
 # %% tags=["result-measures"]
@@ -465,7 +465,7 @@ for temperature in sweep.AXES["temperature"]:
     print()
 
 # %% [markdown]
-# Judged at 1, the model that was trained at 0.5 is far behind. Judged at 0.5, as it was trained, it is right in 99 of 100 samples, like the two others. So the large star of this axis belongs to the judge: its samples reach slips that the training at 0.5 never drew, and so never mended. Whether that matters depends on how the model will be used.
+# Judged at 1, the model that was trained at 0.5 is far behind. Judged at 0.5, as it was trained, it is right in 98.6 of 100 samples, the two others in 99.7 and 99.9. So the large star of this axis belongs to the judge: its samples reach slips that the training at 0.5 rarely drew, and so rarely mended. Whether that matters depends on how the model will be used.
 #
 # > **What is never sampled is never mended.**
 
@@ -481,7 +481,7 @@ print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 # %% [markdown] tags=["detail"]
 # At temperature 0.5 the model mostly takes the token that it finds most likely, so its slips, wrong digits in the running sums, rarely show. Nine groups in ten end up in agreement and teach nothing.
 #
-# At 1.5 the opposite happens. More slips are sampled, so the start is slower and the average lower; but there are more slips to learn from, nearly every group has spread, and the last value is higher than that of the base. The two measures disagree, and both are right: one asks how soon, the other how far. We had chosen the average beforehand. With another choice the star would stand behind the opposite sign.
+# At 1.5 the opposite happens. More slips are sampled, so the start is slower and the average lower; but there are more slips to learn from, nearly every group has spread, and the last value is higher than that of the base. The two measures disagree, and both are right: one asks how soon, the other how far. We had chosen the average beforehand. By the last value the sign would be the opposite one, and by Holm's rule there would be no star.
 
 # %% [markdown]
 # ## Group size
@@ -558,7 +558,7 @@ for seed in range(5):
     print(f"{seed}: best {best} {ends[best]:.3f}, worst {worst} {ends[worst]:.3f}")
 
 # %% [markdown]
-# Three different winners in five attempts, and the best leads the worst by up to 0.065. Dividing by the spread of the batch wins twice and comes last once. Each row would look like a finding, and there is nothing to find.
+# Three different winners in five attempts, and the best leads the worst by up to 0.065. Dividing by the spread of the batch wins twice and comes last once. Each row would look like a finding, and five seeds find no difference in the average.
 #
 # The repair is what we did above. With five seeds, in pairs, that setting differs from the base by −0.004 ± 0.006, and the temptation is gone.
 #

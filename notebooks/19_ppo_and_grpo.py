@@ -588,7 +588,7 @@ compare("PPO", "GRPO", "PPO, −1 or 0")
 #
 # The fastest of all was the plain policy gradient without any baseline, at 64 prompts and 4 passes a step. It hangs on where the zero lies, as we saw, and nobody should build on that. Between a critic that is right and a group, what remains are two bills.
 #
-# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems, here at a price of 0.05. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and the better the model, the more of the batch is silent:
+# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems, here at a price of 0.05. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and above one half the better the model, the more of the batch is silent (below, the less):
 
 # %% tags=["result-agreement"]
 for p in (0.3, 0.8, 0.9, 0.98):

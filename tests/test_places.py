@@ -66,7 +66,7 @@ def test_a_lesson_moves_by_one_rename_and_one_line_of_the_menu(tmp_path):
     assert done.returncode == 0, done.stdout
     page, home, other, overview, entry = (
         (tmp_path / "site" / name / "index.html").read_text()
-        for name in ("lessons/group_advantages", "", "lessons/ratio_and_clipping", "lessons", "api/advantages")
+        for name in ("lessons/group_advantages", "", "lessons/rewards", "lessons", "api/advantages")
     )
     assert ">99 Group-relative advantages</h1>" in page
     assert "/blob/main/notebooks/99_" in page

@@ -140,7 +140,8 @@ def _task(name: str) -> SimpleNamespace:
         return SimpleNamespace(name=name, settings=RECIPE, **dict(zip(TASK_FILE, parts, strict=True)))
     path = Path(name).resolve()
     if path.suffix != ".py" or not path.is_file():
-        raise ValueError(f"--task must be {', '.join(TASKS)} or a Python file of your own, got {name!r}")
+        which = f"{name!r}, and there is no {path}" if path.suffix == ".py" else repr(name)
+        raise ValueError(f"--task must be {', '.join(TASKS)} or a Python file of your own, got {which}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     spec.loader.exec_module(module)  # type: ignore[union-attr]

@@ -232,7 +232,7 @@ WRONG = [
     (
         ["eval", "--task", "none.py"],
         1,
-        ".*--task must be chain-sum, sort-digits or a Python file of your own, got 'none.py'",
+        ".*or a Python file of your own, got 'none.py', and there is no /.*/none.py",
     ),
     (
         ["train", "--output-dir", "x", "--seed", "one"],

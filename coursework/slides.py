@@ -8,6 +8,7 @@ import argparse
 import html
 import re
 import shutil
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -15,24 +16,24 @@ import nbformat
 from markdown import markdown
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "docs" / "theme"))
+
+import cells  # noqa: E402  (how the site draws a figure)
+
 LESSONS, KATEX = HERE.parent / "notebooks", HERE.parent / "docs" / "assets" / "katex"
 FIGURE = re.compile(r"!\[\]\((?P<lesson>\w+): (?P<caption>[^)]+)\)")
 EXTENSIONS = ["tables", "fenced_code", "pymdownx.arithmatex"]
 
 
 def figure(lesson: str, caption: str, number: int) -> str:
-    """Return a figure of a lesson with its message; its ids get a number, for pictures repeat them."""
+    """Return a figure of a lesson as the site shows it, with its message."""
     (path,) = LESSONS.glob(f"[0-9][0-9]_{lesson}.ipynb")
     for cell in nbformat.read(path, 4).cells:
         for output in cell.get("outputs", []):
             said = cell.metadata.get("caption", "")
             if said.startswith(caption) and "image/svg+xml" in output.get("data", {}):
-                svg = output["data"]["image/svg+xml"]
-                svg = re.sub(r"<(metadata|title|desc)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.S)
-                svg = re.sub(r'\bid="', f'id="s{number}-', re.sub(r'(href="|url\()#', rf"\1#s{number}-", svg))
-                alt = html.escape(cell.metadata.get("alt", ""))
-                svg = svg.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
-                return f"<figure>{svg}<figcaption>{html.escape(said)}</figcaption></figure>"
+                drawn = cells.figure(output["data"]["image/svg+xml"], cell.metadata.get("alt", ""), number, print)
+                return f"<figure>{drawn}<figcaption>{html.escape(said)}</figcaption></figure>"
     raise ValueError(f"no figure of {path.name} has a caption that begins with {caption!r}")
 
 

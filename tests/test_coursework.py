@@ -157,7 +157,8 @@ def test_a_right_solution_in_another_style_passes(path, tmp_path):
     assignment = path.parents[2]
     for name, text in make.extra(assignment, given(assignment), teacher=True).items():
         (tmp_path / name).write_text(text)
-    results = judged(assignment, check.load(shutil.copy(path, tmp_path), "solution"))
+    (tmp_path / path.name).write_text(make.fill(path.read_text(), assignment, given(assignment)))
+    results = judged(assignment, check.load(tmp_path / path.name, "solution"))
     assert [result for result in results if result.why] == []
 
 

@@ -7,11 +7,10 @@ outputs go.
 import argparse
 import ast
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 
 import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_markdown_cell
 
 import grpo_lite
 
@@ -19,7 +18,6 @@ LESSONS = Path(__file__).resolve().parent.parent / "notebooks"
 HOW = """> **To fill in.** This is the lesson without its answers. Write each function that says `raise
 > NotImplementedError`. The cell that compares yours with the package's says nothing if they agree. The lesson itself
 > shows one way to write it."""
-ANSWER = "# Your answer"
 
 
 def tags(cell) -> list[str]:
@@ -39,16 +37,13 @@ def student(lesson: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _blanked(cells: list) -> Iterator[nbformat.NotebookNode]:
-    """Yield the cells, one to write in for each solution, a stub for each function that the lesson builds."""
-    for solved, group in groupby(cells, lambda cell: "solution" in tags(cell)):
-        own = list(group)
-        if solved:
-            yield new_code_cell(ANSWER, id=own[0].id)
+    """Yield the cells without solutions, and a stub for each function that the lesson builds."""
+    for cell in cells:
+        if "solution" in tags(cell):
             continue
-        for cell in own:
-            if cell.cell_type == "code" and any(tag.startswith("define-") for tag in tags(cell)):
-                cell.source = stub(cell.source)
-            yield cell
+        if cell.cell_type == "code" and any(tag.startswith("define-") for tag in tags(cell)):
+            cell.source = stub(cell.source)
+        yield cell
 
 
 def stub(source: str) -> str:

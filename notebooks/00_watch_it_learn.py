@@ -315,7 +315,10 @@ show(before=sample(base_model, problem), after=sample(sorter.model, problem))
 #
 # Predict first, then run. Each of these is one call of `learn`.
 #
-# **1. Another seed.** Is it luck? Run `learn(seed=1, max_steps=40)`. What is the same, and what is not?
+# **1. Another seed.** *Easy, 5 minutes.* Is it luck? Run `learn(seed=1, max_steps=40)`. What is the same, and what is not?
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 another = learn(seed=1, max_steps=40)
@@ -324,7 +327,10 @@ another = learn(seed=1, max_steps=40)
 # The numbers differ, the story does not: thinking takes over within 40 steps, greedy accuracy jumps on the way, and the sampled one climbs past 0.8. The first line differs too, although it is the same base model: another seed draws other samples, and with 200 problems a share is known to a few hundredths only.
 
 # %% [markdown]
-# **2. A price on thinking.** Thinking takes time. Let a completion that thinks cost 0.3, or 1: `learn(reward_weights=[1.0, -0.3], max_steps=30, warmup_steps=0)` and the same with `-1.0`. What does the model do at each price?
+# **2. A price on thinking.** *Easy, 5 minutes.* Thinking takes time. Let a completion that thinks cost 0.3, or 1: `learn(reward_weights=[1.0, -0.3], max_steps=30, warmup_steps=0)` and the same with `-1.0`. What does the model do at each price?
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 cheap = learn(reward_weights=[1.0, -0.3], max_steps=30, warmup_steps=0, eval_steps=10)
@@ -334,7 +340,10 @@ dear = learn(reward_weights=[1.0, -1.0], max_steps=30, warmup_steps=0, eval_step
 # At 0.3 it pays the price, for thinking gains more than it costs: two thirds right instead of one tenth. At 1 a right answer after thinking earns nothing at all, a wrong one loses, and a guess can only win. It stops thinking, its completions get shorter, and it guesses. The reward is what you asked for, whether you meant it or not.
 
 # %% [markdown]
-# **3. Pay the thinking itself.** It turned out to be so useful: why not reward it? `learn(reward_weights=[0.0, 1.0], max_steps=30, warmup_steps=0)`. How many answers will be right?
+# **3. Pay the thinking itself.** *Easy, 5 minutes.* It turned out to be so useful: why not reward it? `learn(reward_weights=[0.0, 1.0], max_steps=30, warmup_steps=0)`. How many answers will be right?
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 show_off = learn(reward_weights=[0.0, 1.0], max_steps=30, warmup_steps=0, eval_steps=10)

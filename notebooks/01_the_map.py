@@ -379,7 +379,10 @@ plotting.lines(
 #
 # ## Exercises
 #
-# **1. By hand.** A group of two has the rewards 5 and 3. What are its advantages? All ratios are 1 and $\beta = 0$: what is its loss, and in which direction does each row go?
+# **1. By hand.** *Easy, 5 minutes.* A group of two has the rewards 5 and 3. What are its advantages? All ratios are 1 and $\beta = 0$: what is its loss, and in which direction does each row go?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-by-hand"]
 print(grpo_lite.group_advantages(torch.tensor([5.0, 3.0]), 2))
@@ -388,7 +391,10 @@ print(grpo_lite.group_advantages(torch.tensor([5.0, 3.0]), 2))
 # The mean is 4, the deviations are +1 and −1, and the spread is $\sqrt{(1 + 1)/1} = 1.41$: advantages +0.707 and −0.707. The loss is 0, the first row goes up, the second down.
 
 # %% [markdown]
-# **2. Nobody was better.** All four rewards are 1. What is the gradient for $\beta = 0$? And for $\beta = 0.04$, now that the policy has moved? Predict first, then compute the norm of the gradient on the log-probs.
+# **2. Nobody was better.** *Medium, 10 minutes.* All four rewards are 1. What is the gradient for $\beta = 0$? And for $\beta = 0.04$, now that the policy has moved? Predict first, then compute the norm of the gradient on the log-probs.
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-equal-rewards"]
 ref_logps = read(reference, group)
@@ -405,7 +411,7 @@ for beta in (0.0, 0.04):
 # Advantages of 0 push nothing: no gradient at all. With $\beta > 0$ the last term still pulls the policy back towards the reference.
 
 # %% [markdown]
-# **3. Find the bug.** A colleague takes two steps on each group ($\mu = 2$) and is surprised: the ratio is always exactly 1, and the clip never does anything. Which line is wrong?
+# **3. Find the bug.** *Easy, 5 minutes.* A colleague takes two steps on each group ($\mu = 2$) and is surprised: the ratio is always exactly 1, and the clip never does anything. Which line is wrong?
 
 
 # %%
@@ -423,6 +429,9 @@ def two_steps(group, advantages):
 
 
 two_steps(group, advantages)
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # `old_logps` is computed anew in every step, from the policy as it is now. So it is not old. It belongs before the loop, or better: take the log-probs that were stored while sampling, `group.logps`.

@@ -129,9 +129,9 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # $$J(\theta) = \sum_o \pi_\theta(o)\, r(o)$$
 #
-# It is what we want to raise. The reward of an answer is fixed; training can only change how often each answer comes. (A language model has the same $J$, with a sum over every text that it could write.)
+# The reward of an answer is fixed; training can only change how often each answer comes. (A language model has the same $J$, with a sum over every text that it could write.)
 #
-# The **gradient** $\nabla J$ lists the slope of $J$ along each parameter. If it is not zero, a small enough step along it raises $J$. So the gradient is all we need.
+# The **gradient** $\nabla J$ lists the slope of $J$ along each parameter. If it is not zero, a small enough step along it raises $J$. That is what we want.
 #
 # ## Five facts
 #
@@ -145,7 +145,7 @@ plotting.lines(range(41), climbs, dashed=["exact"], **axes)
 #
 # | step | because |
 # |---|---|
-# | $\nabla J = \nabla \sum_o \pi_\theta(o)\, r(o)$ | this is what we want |
+# | $\nabla J = \nabla \sum_o \pi_\theta(o)\, r(o)$ | what we want |
 # | $\phantom{\nabla J} = \sum_o \nabla \pi_\theta(o)\; r(o)$ | fact 2; the rewards are constants |
 # | $\phantom{\nabla J} = \sum_o \pi_\theta(o)\; r(o)\, \nabla \log \pi_\theta(o)$ | fact 3 |
 # | $\phantom{\nabla J} =$ average of $r(o)\, \nabla \log \pi_\theta(o)$ over draws | fact 4 |
@@ -457,7 +457,10 @@ for name, of in (("log-prob", torch.log_softmax), ("probability", torch.softmax)
 #
 # ## Exercises
 #
-# **1. On paper.** Close this page. Derive that the average of $(r - b) \nabla \log \pi_\theta$ over draws is $\nabla J$. Name the fact behind each line, and the line at which a $b$ that knows its answer fails. The solution checks your result on a policy of seven answers with random rewards.
+# **1. On paper.** *Medium, 15 minutes.* Close this page. Derive that the average of $(r - b) \nabla \log \pi_\theta$ over draws is $\nabla J$. Name the fact behind each line, and the line at which a $b$ that knows its answer fails. The solution checks your result on a policy of seven answers with random rewards.
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # $\sum_o \pi_\theta(o)\,(r(o) - b)\,\nabla\log\pi_\theta(o)$
@@ -481,11 +484,14 @@ for name, b in (("b = 5", 5.0), ("b = the reward, halved", seven / 2)):
     print(f"{name:24} difference {(average - exact).abs().max():.4f}")
 
 # %% [markdown]
-# **2. One parameter.** A policy has one logit $z$. It is right with probability $p = 1 / (1 + e^{-z})$ and earns 1, or wrong and earns 0. The scores are $1 - p$ for right and $-p$ for wrong.
+# **2. One parameter.** *Hard, 30 minutes.* A policy has one logit $z$. It is right with probability $p = 1 / (1 + e^{-z})$ and earns 1, or wrong and earns 0. The scores are $1 - p$ for right and $-p$ for wrong.
 #
 # 1. Show that the variance of a step of one draw is $p\,(1-p)\,(1 - p - b)^2$.
 # 2. For which $p$ is $b = p$, the mean reward, worse than no baseline? How large are the two variances at $p = 0.9$? Which $b$ is best?
 # 3. So is the mean a bad baseline for prompts that are mostly solved? Think of ten answers, nine of them right.
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # 1. A step is $(1-b)(1-p)$ with probability $p$, or $(0 - b)(-p) = bp$ with probability $1 - p$. The variance of a number with two values is $p(1-p)$ times their squared distance, and their distance is $(1-b)(1-p) - bp = 1 - p - b$.
@@ -528,7 +534,10 @@ for name, advantages in judge(rewards).items():
     )
 
 # %% [markdown]
-# **3. Divided by what is kept.** Rejection sampling takes the mean over the answers that it keeps. Show that, if at least one is kept, this is on average $\nabla J / J = \nabla \log J$. What does that do to an easy and a hard prompt?
+# **3. Divided by what is kept.** *Medium, 15 minutes.* Rejection sampling takes the mean over the answers that it keeps. Show that, if at least one is kept, this is on average $\nabla J / J = \nabla \log J$. What does that do to an easy and a hard prompt?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # Each kept answer is a draw from the policy among the right ones: its probability is $\pi_\theta(o) / J$, as $J$ is the probability of a right answer. So its score is on average $\sum_o \pi_\theta(o)\, r(o)\, \nabla\log\pi_\theta(o) / J = \nabla J / J$, which by fact 3 is $\nabla \log J$. A mean of such draws has the same average.
@@ -545,7 +554,10 @@ print("mean of kept", text(chance[some] @ means / chance[some].sum()))
 print("gradient / J", text(gradient / (p @ rewards)))
 
 # %% [markdown]
-# **4. What a prompt weighs.** The reward is 1 or 0, and a prompt is solved with probability $p$. In the world of exercise 2 its true gradient is $p(1-p)$. Let $k$ of $G$ answers be right. Find the step of the group with plain rewards, with the group's mean taken away, and divided by the standard deviation as well. Which weight, compared with the truth, does each give to a prompt on average?
+# **4. What a prompt weighs.** *Hard, 30 minutes.* The reward is 1 or 0, and a prompt is solved with probability $p$. In the world of exercise 2 its true gradient is $p(1-p)$. Let $k$ of $G$ answers be right. Find the step of the group with plain rewards, with the group's mean taken away, and divided by the standard deviation as well. Which weight, compared with the truth, does each give to a prompt on average?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # *Plain*: $\frac{k}{G}(1-p)$, on average $p(1-p)$. The weight is 1 for every prompt.

@@ -466,7 +466,7 @@ plotting.table(
 #
 # ## Exercises
 #
-# **1. Keep the sign.** `\d+` finds digits, `\D*` skips what comes before them. From the answer -7 this reads a 7: the right answer is not paid, and on another problem a wrong one is. Find a better `form`. What should it make of `<answer>7 or 9</answer>`?
+# **1. Keep the sign.** *Easy, 10 minutes.* `\d+` finds digits, `\D*` skips what comes before them. From the answer -7 this reads a 7: the right answer is not paid, and on another problem a wrong one is. Find a better `form`. What should it make of `<answer>7 or 9</answer>`?
 
 
 # %% tags=["result-lost-sign"]
@@ -477,6 +477,9 @@ def numbers_in(text, form=r"<answer>\D*(\d+)"):
 minus = "<think>3 - 10 = -7</think><answer>-7</answer>"
 numbers_in(minus)
 
+# %%
+# Your turn.
+
 # %% [markdown] tags=["solution"]
 # Ask that the answer is nothing but one number, sign included. Then "7 or 9" is no number, as it should be.
 
@@ -485,7 +488,11 @@ form = r"<answer>\s*([+-]?\d+)\s*</answer>"
 numbers_in(minus, form), numbers_in("<answer>7 or 9</answer>", form)
 
 # %% [markdown]
-# **2. Only together.** Write `form_if_right`: it pays 1 for an answer that is right and has the form, and 0 otherwise. With weights 0.2 for it and 1 for the right answer, what are the advantages of the eight wrong answers above, and of the four completions from the beginning?
+# **2. Only together.** *Medium, 10 minutes.* Write `form_if_right`: it pays 1 for an answer that is right and has the form, and 0 otherwise. With weights 0.2 for it and 1 for the right answer, what are the advantages of the eight wrong answers above, and of the four completions from the beginning?
+
+
+# %%
+# Your turn.
 
 
 # %% tags=["solution", "result-solution-together"]

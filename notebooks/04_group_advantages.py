@@ -300,7 +300,10 @@ grpo_lite.group_advantages(
 #
 # ## Exercises
 #
-# **1. Two is company.** With $G = 2$ and the division by the spread, the advantages are always ±0.7071, whatever the two rewards, as long as they differ and `eps` is small. Show it on paper. What information about the rewards is lost?
+# **1. Two is company.** *Easy, 5 minutes.* With $G = 2$ and the division by the spread, the advantages are always ±0.7071, whatever the two rewards, as long as they differ and `eps` is small. Show it on paper. What information about the rewards is lost?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # Call the rewards $a > b$. The mean is $(a+b)/2$ and the deviations are $\pm (a-b)/2$. The variance with $G - 1 = 1$ in the denominator is $2 \cdot (a-b)^2/4 = (a-b)^2/2$, so the spread is $(a-b)/\sqrt 2$. The quotient is $\pm \sqrt 2 / 2 = \pm 0.7071$.
@@ -308,7 +311,10 @@ grpo_lite.group_advantages(
 # Lost is *how much* better the winner was. A group of two can only say who won.
 
 # %% [markdown]
-# **2. One identity.** Show that leave-one-out advantages are $\frac{G}{G-1}$ times the centred rewards, and check it with one line of code.
+# **2. One identity.** *Medium, 10 minutes.* Show that leave-one-out advantages are $\frac{G}{G-1}$ times the centred rewards, and check it with one line of code.
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # With $S = \sum_j r_j$: $\; r_i - \frac{S - r_i}{G-1} = \frac{(G-1) r_i - S + r_i}{G-1} = \frac{G r_i - S}{G-1} = \frac{G}{G-1}\left(r_i - \frac{S}{G}\right)$.
@@ -320,7 +326,7 @@ torch.testing.assert_close(
 )
 
 # %% [markdown]
-# **3. Find the bug.** A colleague groups the rewards with `rewards.view(num_generations, -1)` and takes means along `dim=0`. The shapes work out and no error appears. Find a batch on which the result is wrong, and say who is compared with whom.
+# **3. Find the bug.** *Medium, 10 minutes.* A colleague groups the rewards with `rewards.view(num_generations, -1)` and takes means along `dim=0`. The shapes work out and no error appears. Find a batch on which the result is wrong, and say who is compared with whom.
 
 
 # %%
@@ -330,6 +336,9 @@ def suspicious_advantages(rewards, num_generations):
 
 
 suspicious_advantages(torch.tensor([1.0, 0.0, 1.0, 0.0]), num_generations=4)
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # With a single prompt the result is right, which is why a test with one group misses it. With $N$ prompts, row $i$ is compared with rows $i + N$, $i + 2N$ and so on: answers to *different* questions. Here 9 is compared with 3, and 8 with 2.

@@ -568,7 +568,10 @@ except ValueError as error:
 # %% [markdown]
 # ## Exercises
 #
-# **1. Temperature and odds.** Token `a` is 9 times as probable as token `b` at $\tau = 1$. How many times as probable is it at $\tau = 2$, and at $\tau = 1/2$? Does the rest of the vocabulary matter?
+# **1. Temperature and odds.** *Easy, 5 minutes.* Token `a` is 9 times as probable as token `b` at $\tau = 1$. How many times as probable is it at $\tau = 2$, and at $\tau = 1/2$? Does the rest of the vocabulary matter?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # The sum below the fraction cancels: $\pi(a)/\pi(b) = e^{(z_a - z_b)/\tau}$, which is the quotient at $\tau = 1$ to the power $1/\tau$. So 3 times at $\tau = 2$ and 81 times at $\tau = 1/2$. The other tokens do not matter.
@@ -580,7 +583,10 @@ for tau in (2.0, 0.5):
     print(tau, round((p[0] / p[1]).item(), 4))
 
 # %% [markdown]
-# **2. Silent groups.** A model answers a prompt correctly with probability $p$, and the reward is 0 or 1. How often do all $G$ rewards of a group agree, so that all its advantages are 0? Compute it for $p = 0.5$ and $p = 0.05$, with $G = 2$, 8 and 32. What does that say about the choice of $G$?
+# **2. Silent groups.** *Easy, 10 minutes.* A model answers a prompt correctly with probability $p$, and the reward is 0 or 1. How often do all $G$ rewards of a group agree, so that all its advantages are 0? Compute it for $p = 0.5$ and $p = 0.05$, with $G = 2$, 8 and 32. What does that say about the choice of $G$?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # All right with probability $p^G$, all wrong with $(1-p)^G$; the two add up.
@@ -593,7 +599,7 @@ for p in (0.5, 0.05):
 # At $p = 0.5$ a group of 8 is almost never silent. At $p = 0.05$ two thirds of the groups of 8 are, and even of the groups of 32 one in five. So for one prompt: hard prompts need large groups, and prompts that are never solved need something else. For a fixed number of completions, larger groups are also fewer prompts, and find no more right answers (lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/)).
 
 # %% [markdown]
-# **3. Find the bug.** In the loop with `alive`, two lines have changed places. Which token is lost, and what will the model never learn?
+# **3. Find the bug.** *Easy, 5 minutes.* In the loop with `alive`, two lines have changed places. Which token is lost, and what will the model never learn?
 
 # %%
 alive = torch.tensor([True, True])
@@ -602,6 +608,9 @@ for t in range(3):
     alive = alive & (drawn_tokens[:, t] != EOS)
     suspicious_mask.append(alive)
 torch.stack(suspicious_mask, dim=1)
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # The end token of each row is lost: `7.` counts one token instead of two, `12.` two instead of three. No advantage reaches the decision to stop, so the model never learns when to stop.

@@ -580,13 +580,16 @@ for name, curve in curves.items():
 # %% [markdown]
 # ## Exercises
 #
-# **1. Two numbers of a completion.** The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two gets smaller with every further token, whatever the text says?
+# **1. Two numbers of a completion.** *Easy, 5 minutes.* The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two gets smaller with every further token, whatever the text says?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift. The loss of lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) works with means over tokens too.
 
 # %% [markdown]
-# **2. Find the bug.** A colleague asks for the logits of the T completion tokens, and shifts logits and ids by one as usual. No error appears. Which token is never trained?
+# **2. Find the bug.** *Medium, 10 minutes.* A colleague asks for the logits of the T completion tokens, and shifts logits and ids by one as usual. No error appears. Which token is never trained?
 
 
 # %%
@@ -599,6 +602,9 @@ def suspicious_logps(model, prompt_ids, completion_ids):
 with torch.no_grad():
     print(suspicious_logps(model, encode(["3+4="]), encode(["7."])).shape)
 
+# %%
+# Your turn.
+
 # %% [markdown] tags=["solution"]
 # The first token of the completion. It is predicted at the last token of the prompt, and those logits were not kept: T logits, one dropped, leave T − 1 scores. For `7.` the missing token is the answer. Keep T + 1 logits.
 
@@ -607,7 +613,10 @@ with torch.no_grad():
     print(grpo_lite.completion_logps(model, encode(["3+4="]), encode(["7."])).shape)
 
 # %% [markdown]
-# **3. Will it fit?** A group of 16 completions of 1,024 tokens, the vocabulary of 151,936, logits in bfloat16 (2 bytes). How large are the logits of the completions? And a float32 copy of them?
+# **3. Will it fit?** *Easy, 5 minutes.* A group of 16 completions of 1,024 tokens, the vocabulary of 151,936, logits in bfloat16 (2 bytes). How large are the logits of the completions? And a float32 copy of them?
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 for bytes_each in (2, 4):

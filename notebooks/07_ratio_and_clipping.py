@@ -431,12 +431,15 @@ for step in (0, 4, 8, 16, 24):
 # %% [markdown]
 # ## Exercises
 #
-# **1. Count the silent tokens.** Write `clip_fraction(ratio, advantages, mask, epsilon)`: the share of counted tokens whose gradient the clip has switched off. Which of these six tokens are silent?
+# **1. Count the silent tokens.** *Medium, 10 minutes.* Write `clip_fraction(ratio, advantages, mask, epsilon)`: the share of counted tokens whose gradient the clip has switched off. Which of these six tokens are silent?
 
 # %%
 ratio = torch.tensor([[1.5, 0.5, 1.1], [1.5, 0.5, 0.7]])
 advantages = torch.tensor([1.0, -1.0])
 mask = torch.tensor([[True, True, True], [True, True, False]])
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # For $\hat A = +1$ only ratios above 1.2 are silent: the first token. For $\hat A = -1$ only ratios below 0.8: the second token, and the third, but that one is masked. Two of five. Counting every ratio outside the range would give four of five.
@@ -456,7 +459,10 @@ torch.testing.assert_close(clip_fraction(ratio, advantages, mask), packaged)
 packaged
 
 # %% [markdown]
-# **2. What the surrogate stands for.** Leave the clip away. Show on paper that for completions of *one* token the average of $\rho\, r$ over the old policy's samples is the expected reward of the policy, wherever the policy is. For two tokens each token has its own ratio, so read $\rho_t$ as "new at this position, old everywhere else". Where is the gradient still that of the expected reward?
+# **2. What the surrogate stands for.** *Hard, 20 minutes.* Leave the clip away. Show on paper that for completions of *one* token the average of $\rho\, r$ over the old policy's samples is the expected reward of the policy, wherever the policy is. For two tokens each token has its own ratio, so read $\rho_t$ as "new at this position, old everywhere else". Where is the gradient still that of the expected reward?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # $\sum_o \pi_{\text{old}}(o)\, \frac{\pi_\theta(o)}{\pi_{\text{old}}(o)}\, r(o) = \sum_o \pi_\theta(o)\, r(o) = J$. An average over old samples has become one over new ones.
@@ -494,7 +500,10 @@ for far in (0.0, 0.1, 0.5, 1.0):
 # The error grows with the distance; the clip takes away the push to go further, and does not bound the distance. How large it is for every part of GRPO, lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#old-samples) computes.
 
 # %% [markdown]
-# **3. Does epsilon matter?** With one step a batch, compare the gradient for $\epsilon = 0.2$ and for $\epsilon = 0.001$. Then do the same when the old log-probs come from another program, whose arithmetic differs by 0.002 in each log-prob.
+# **3. Does epsilon matter?** *Medium, 10 minutes.* With one step a batch, compare the gradient for $\epsilon = 0.2$ and for $\epsilon = 0.001$. Then do the same when the old log-probs come from another program, whose arithmetic differs by 0.002 in each log-prob.
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 for name, difference in (("same program ", 0.0), ("other program", 0.002)):

@@ -307,7 +307,10 @@ plotting.table(
 #
 # ## Exercises
 #
-# **1. The shortest leash.** The opening said that $\pi \propto \pi_{\text{ref}} \cdot e^{r/\beta}$ maximises the expected reward minus $\beta$ times the KL. Check it with autograd: at that policy the gradient on the logits must be 0.
+# **1. The shortest leash.** *Medium, 10 minutes.* The opening said that $\pi \propto \pi_{\text{ref}} \cdot e^{r/\beta}$ maximises the expected reward minus $\beta$ times the KL. Check it with autograd: at that policy the gradient on the logits must be 0.
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 beta = 0.04
@@ -319,7 +322,7 @@ objective = (log_pi.exp() * (reward - beta * (log_pi - ref_log))).sum()
 torch.testing.assert_close(gradient, torch.zeros_like(gradient))
 
 # %% [markdown]
-# **2. Find the bug.** A colleague checks the KL term on a batch of eight numbers and is pleased: it is 0, so the policy has not moved. Which input would have shown the mistake?
+# **2. Find the bug.** *Easy, 5 minutes.* A colleague checks the KL term on a batch of eight numbers and is pleased: it is 0, so the policy has not moved. Which input would have shown the mistake?
 
 
 # %%
@@ -329,6 +332,9 @@ def suspicious_kl(logits, ref_logits):
 
 
 suspicious_kl(torch.arange(8.0).view(8, 1), torch.zeros(8, 1))
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # The function is right, the input is not. Its last axis must be the vocabulary, and here it has length 1. A softmax over one number is 1 whatever the number, so the KL is 0 for *any* input. It happens when log-probs of sampled tokens, shape [8, 1], are handed to code that expects logits. An input whose known answer is not 0 would have shown it:

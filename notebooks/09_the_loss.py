@@ -86,7 +86,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# Two tokens hit the clip: 1.35 counts as 1.20, and 0.67 counts as 0.80. Both have moved far enough in the right direction: from here on the reward pushes them no further.
+# Both have moved far enough in the right direction. From here on the reward pushes them no further.
 #
 # **Third matrix: the KL estimate.** How far is each token from the reference? The estimate knows nothing of rewards and is never negative.
 
@@ -107,7 +107,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# Each *completion* weighs one half. So a token of the long completion weighs half as much as a token of the short one. The loss types differ in exactly this matrix; we come back to it.
+# Each *completion* weighs one half. The loss types differ in exactly this matrix; we come back to it.
 #
 # **Multiply and add.** Weight × (surrogate − β · KL), added up, with a minus sign in front:
 
@@ -316,9 +316,6 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# More of the upper row, less of the lower one, with equal total force: that is the whole message.
-
-# %% [markdown]
 # **Check yourself.** Two groups at their first step, with $\beta = 0$. One has the rewards 1, 0, the other 1, 1. Both losses print 0. From which does the model learn?
 #
 # <details class="wrong"><summary>From neither: the loss is 0</summary>The value is 0 for any rewards. The slopes of the first group are not: one completion goes up, the other down.</details>
@@ -515,7 +512,10 @@ for width in (4, 8):
 # %% [markdown]
 # ## Exercises
 #
-# **1. By hand.** Two completions of two tokens, $\hat A = +1$ and $-1$, ratios 1.5, 0.9 and 1.1, 0.5, $\epsilon = 0.2$, $\beta = 0$. What is the loss, and which tokens are pushed?
+# **1. By hand.** *Easy, 10 minutes.* Two completions of two tokens, $\hat A = +1$ and $-1$, ratios 1.5, 0.9 and 1.1, 0.5, $\epsilon = 0.2$, $\beta = 0$. What is the loss, and which tokens are pushed?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-by-hand"]
 leaf = torch.tensor([[1.5, 0.9], [1.1, 0.5]]).log().requires_grad_()
@@ -535,7 +535,7 @@ print(f"loss {out.loss:.2f}", 0 - leaf.grad, sep="\n")
 # Completion 1 has the mean $(1.2 + 0.9)/2 = 1.05$, completion 2 the mean $(-1.1 - 0.8)/2 = -0.95$. The mean of the two is 0.05, so the loss is −0.05. The two tokens that hit the clip are not pushed.
 
 # %% [markdown]
-# **2. Find the bug.** This loss agrees with ours on the batch below and raises no error. Find the mistake. What, other than the value of the loss, reveals it on the same batch?
+# **2. Find the bug.** *Medium, 10 minutes.* This loss agrees with ours on the batch below and raises no error. Find the mistake. What, other than the value of the loss, reveals it on the same batch?
 
 
 # %%
@@ -549,6 +549,9 @@ square = torch.tensor([[-1.0, -2.0], [-3.0, -1.0]])
 full = torch.ones(2, 2, dtype=torch.bool)
 print("suspicious", suspicious_loss(square, square, advantages, full) + 0.0)
 print("ours      ", grpo_lite.grpo_loss(square, square, advantages, full).loss + 0.0)
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # `advantages` has shape [B] and `ratio` has shape [B, T]. PyTorch lines shapes up from the right, so the advantage of completion 1 goes to *token* 1 of every completion. With T = B nothing complains; with T ≠ B there is an error, and one is lucky. The repair is `advantages[:, None]`.
@@ -565,7 +568,10 @@ for name, function in {
     print(f"{name:11}", -leaf.grad.flatten())
 
 # %% [markdown]
-# **3. On paper.** A group of two: a right answer of 10 tokens, a wrong one of 100 tokens, $\hat A = \pm 1$, on-policy. With `grpo`, how hard is a token of the right answer pushed, compared with a token of the wrong one? What is the loss with `bnpo`?
+# **3. On paper.** *Easy, 10 minutes.* A group of two: a right answer of 10 tokens, a wrong one of 100 tokens, $\hat A = \pm 1$, on-policy. With `grpo`, how hard is a token of the right answer pushed, compared with a token of the wrong one? What is the loss with `bnpo`?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # Weights $1/(2 \cdot 10) = 0.05$ and $1/(2 \cdot 100) = 0.005$: ten times as hard. With `bnpo` all 110 tokens weigh $1/110$, so the loss is $-(10 - 100)/110 = 0.818$.

@@ -471,7 +471,7 @@ torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
 #
 # ## Exercises
 #
-# **1. Never sample again.** Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip fraction be in the end, and what will the model have learned?
+# **1. Never sample again.** *Medium, 10 minutes.* Take one batch and make 30 updates on it: `num_iterations=30`. Before you run it: what will the clip fraction be in the end, and what will the model have learned?
 
 # %%
 # Your turn.
@@ -485,11 +485,13 @@ print("held out, greedy and sampled", held_out(endless_model))
 # The clip soon takes four of ten tokens out of the gradient. It pulls none back, and the tokens that are still inside drag the shared weights along. Sampled on held-out problems, the model is no better than the base model (greedily it is): 64 completions of 8 prompts say little, however often one reads them. The 25 batches of the healthy run, each used once, taught far more.
 
 # %% [markdown]
-# **2. Uneven parts.** The first group again, cut into one completion and three. With `loss_type="dr_grpo"` each token is divided by completions times `max_completion_length`, whatever was sampled. Which shares give the gradient of the whole? Check it with `gradient`.
+# **2. Uneven parts.** *Medium, 15 minutes.* The first group again, cut into one completion and three. With `loss_type="dr_grpo"` each token is divided by completions times `max_completion_length`, whatever was sampled. Which shares give the gradient of the whole? Check it with `gradient`.
 
 # %%
 one, three = slice(0, 1), slice(1, 4)
 fixed = dict(loss_type="dr_grpo", max_completion_length=16)
+
+# %%
 # Your turn.
 
 # %% tags=["solution"]

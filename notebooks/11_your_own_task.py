@@ -296,7 +296,7 @@ for name in ("reward", "frac_reward_zero_std", "grad_norm"):
 #
 # Each takes one call of `try_task`. Write the four arguments yourself before you look.
 #
-# **1. Backwards.** Read `abcd>`, write `dcba`, with four of the ten letters from a to j. Let the demonstrations copy the word unchanged three times in five.
+# **1. Backwards.** *Medium, 15 minutes.* Read `abcd>`, write `dcba`, with four of the ten letters from a to j. Let the demonstrations copy the word unchanged three times in five.
 
 # %%
 # Your turn.
@@ -321,7 +321,7 @@ _ = try_task(four_letters, backwards, copied_or_turned, "abcdefghij>")
 # From less than one in ten to 0.95, and above 0.9 with two other seeds. A copy is right only where the word reads the same both ways, so it is hardly ever paid, and a slip hardly ever helps.
 
 # %% [markdown]
-# **2. Odd or even.** Read a word of five letters from a to d, `abaca>`, and say whether the number of a's is even or odd: `=e` or `=o`. That is hard to see at a glance (exercise 4), so let half of the demonstrations count along before they answer, `11223=o`, and miscount in one step of twenty. The other half guess.
+# **2. Odd or even.** *Medium, 20 minutes.* Read a word of five letters from a to d, `abaca>`, and say whether the number of a's is even or odd: `=e` or `=o`. That is hard to see at a glance (exercise 4), so let half of the demonstrations count along before they answer, `11223=o`, and miscount in one step of twenty. The other half guess.
 
 # %%
 # Your turn.
@@ -349,7 +349,7 @@ _ = try_task(five_letters, parity, counted_or_guessed, "abcd0123456789>=eo")
 # A guess is right half the time, a count more often, so counting wins, and then miscounts become rare: 0.97 at the end, and above 0.9 with two other seeds. It is the story of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) in a task of your own.
 
 # %% [markdown]
-# **3. Brackets.** Read the beginning of a text of brackets in which everything fits so far, `([]({>`, and write what closes it, `}))`. Let half of the demonstrations close in the wrong order.
+# **3. Brackets.** *Medium, 15 minutes.* Read the beginning of a text of brackets in which everything fits so far, `([]({>`, and write what closes it, `}))`. Let half of the demonstrations close in the wrong order.
 
 # %%
 # Your turn.
@@ -388,7 +388,7 @@ _ = try_task([opened() for _ in range(2000)], closing, closed_somehow, "()[]{}>"
 # From about a half to three quarters here, and above 0.7 with two other seeds. It starts so high because a single bracket, or several of one kind, close the same way in either order.
 
 # %% [markdown]
-# **4. Two that are not learnt.** Before you run them: what will `look` print for each, and what will training do?
+# **4. Two that are not learnt.** *Easy, 10 minutes.* Before you run them: what will `look` print for each, and what will training do?
 #
 # - Odd or even, where all demonstrations guess.
 # - Backwards, where all demonstrations copy.

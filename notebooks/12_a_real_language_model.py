@@ -626,7 +626,11 @@ Table(rows)
 # %% [markdown]
 # ## Exercises
 #
-# **1. Ask better first.** Write the prompt as `(apple, stone, cloud) -> stone` instead of `apple stone cloud -> stone`, and compute the chance of the right answer once more, on the same held-out words (with the model as it is now, one step old). Before you train a model, what else could you change?
+# **1. Ask better first.** *Medium, 15 minutes.* Write the prompt as `(apple, stone, cloud) -> stone` instead of `apple stone cloud -> stone`, and compute the chance of the right answer once more, on the same held-out words (with the model as it is now, one step old). Before you train a model, what else could you change?
+
+
+# %%
+# Your turn.
 
 
 # %% tags=["solution"]
@@ -645,7 +649,10 @@ for name, rows in (("plain", asked), ("brackets", [in_brackets(row) for row in a
 # The brackets make the right answer several times as likely, without any training. More example lines, clearer separators, another order of the same examples: all of them can change pass@1, and to try one costs a minute. What is right in a fifth of its samples learns sooner than what is right in a twentieth, because more groups have something to compare.
 
 # %% [markdown]
-# **2. How large a group?** At a chance of 0.005, which share of the groups has spread for $G = 4$, 16 and 64? With 128 answers a step, how many groups with spread is that?
+# **2. How large a group?** *Easy, 5 minutes.* At a chance of 0.005, which share of the groups has spread for $G = 4$, 16 and 64? With 128 answers a step, how many groups with spread is that?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-group-size"]
 for size in (4, 16, 64):
@@ -658,7 +665,10 @@ for size in (4, 16, 64):
 # The number of groups hardly changes: about 0.6 a step, whatever the size, because 128 answers hold 0.64 right ones on average. What changes is the number of *different prompts*. More right answers come only from more answers, or from a better prompt.
 
 # %% [markdown]
-# **3. Find the bug.** A colleague leaves the tokenizer's end token as it is, `<|im_end|>`, and allows 30 tokens an answer. The reward stays at 0. Why, although the first word is right as often as before?
+# **3. Find the bug.** *Medium, 10 minutes.* A colleague leaves the tokenizer's end token as it is, `<|im_end|>`, and allows 30 tokens an answer. The reward stays at 0. Why, although the first word is right as often as before?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # The model goes on after the newline: it writes the next line of the list, with three words of its own, an arrow and an answer. The judged text is then several lines, and never equal to one word. Here a newline must end an answer; in a chat the end token does, and if the limit cuts an answer before it, the answer is not judged as meant either. `completions/clipped_ratio` in the metrics shows it at once: it is near 1.

@@ -558,7 +558,7 @@ print(f"{good_calls} calls copied the sum rightly; {blamed} of them were pushed 
 #
 # ## Exercises
 #
-# **1. A hostile turn.** What does `calculator` answer to `<call>9+9</call><call>1+1</call>`, to `<call>__import__('os')</call>` and to `<result>5</result></call>`? Is there a turn that makes it raise an exception?
+# **1. A hostile turn.** *Easy, 5 minutes.* What does `calculator` answer to `<call>9+9</call><call>1+1</call>`, to `<call>__import__('os')</call>` and to `<result>5</result></call>`? Is there a turn that makes it raise an exception?
 
 # %%
 # Your turn.
@@ -575,13 +575,16 @@ for turn in (
 # The last call is answered, and what is no sum gets a question mark. The pattern lets only digits through, and `int` takes up to 4,300 of them; the length limit of a completion keeps a model far below that. With a longer limit, a bound on the digits belongs into the pattern: `\d{1,9}`.
 
 # %% [markdown]
-# **2. The right price.** Say that on small sums a straight answer is right in 95 of 100 cases, and so is one after asking. Between which two prices does the best way depend on the sum? What happens just above 0?
+# **2. The right price.** *Easy, 10 minutes.* Say that on small sums a straight answer is right in 95 of 100 cases, and so is one after asking. Between which two prices does the best way depend on the sum? What happens just above 0?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right, so that even a small price counts there. Try 0.05.
 
 # %% [markdown]
-# **3. No calculator today.** Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums, and what does it write?
+# **3. No calculator today.** *Medium, 10 minutes.* Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums, and what does it write?
 
 # %%
 # Your turn.

@@ -465,7 +465,7 @@ plotting.table(columns)
 #
 # ## Exercises
 #
-# **1. Name the sickness.** The last five updates of five runs, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
+# **1. Name the sickness.** *Medium, 10 minutes.* The last five updates of five runs, in another order. Which is which? Some cannot be told apart by these numbers: what would you look at?
 
 # %%
 names = {"reward": REWARD, "no spread": ZERO_STD, "entropy": ENTROPY}
@@ -476,11 +476,14 @@ columns = {
 }
 plotting.table({"run": range(1, 6), **columns})
 
+# %%
+# Your turn.
+
 # %% [markdown] tags=["solution"]
 # 1 is C: no entropy, hardly any spread, and a high reward. 5 is D: its reward is no share. 2, 3 and 4 end alike, without spread and without a gradient. 4 is A, which gives one answer to all problems and is right one time in ten. 2 is F and 3 is E, and how they came there is seen in the first updates: E had most completions cut off from the start, and then more; F did well for two batches, with a clip fraction of 0 at every update. Keep the whole diary, not its last line.
 
 # %% [markdown]
-# **2. An alarm.** Write a function that reads the records of a run, one after the other, and says at which update it would have called you, and why. It should be silent on the healthy run. How early does it see A, B, C and E?
+# **2. An alarm.** *Hard, 25 minutes.* Write a function that reads the records of a run, one after the other, and says at which update it would have called you, and why. It should be silent on the healthy run. How early does it see A, B, C and E?
 
 # %%
 # Your turn.

@@ -389,7 +389,7 @@ for seed in (0, 2):
 #
 # ## Exercises
 #
-# **1. The price of thinking.** Under *close*, at which price does always 5 begin to pay more than the honest way? Find it on paper, then check it with `mean_pay`.
+# **1. The price of thinking.** *Easy, 10 minutes.* Under *close*, at which price does always 5 begin to pay more than the honest way? Find it on paper, then check it with `mean_pay`.
 
 # %%
 # Your turn.
@@ -403,7 +403,7 @@ for price in (0.2, 0.27, 0.29, 0.4):
     print(f"{price:.2f}   honest {pay[0]:.2f}   always 5 {pay[1]:.2f}")
 
 # %% [markdown]
-# **2. Partial credit that cannot be hedged.** Write a reward that pays something for an answer that is off by one, and under which the honest way still earns at least three times as much as always 5, price included.
+# **2. Partial credit that cannot be hedged.** *Medium, 15 minutes.* Write a reward that pays something for an answer that is off by one, and under which the honest way still earns at least three times as much as always 5, price included.
 
 # %%
 # Your turn.
@@ -422,13 +422,17 @@ pay_table({"off by one": (off_by_one, PRICE)})
 # Always 5 earns $0.1 + 0.2 \cdot 0.25 = 0.15$. The less is paid for a near miss, the less there is to hedge. Whether a near miss deserves anything is another question: a sum that is off by one is as wrong as any.
 
 # %% [markdown]
-# **3. Find the cheat.** This reward takes every answer that a completion gives, and pays if one of them is right. Nothing is charged for thinking. Write the way that earns most without adding, and compute its pay.
+# **3. Find the cheat.** *Medium, 10 minutes.* This reward takes every answer that a completion gives, and pays if one of them is right. Nothing is charged for thinking. Write the way that earns most without adding, and compute its pay.
 
 
 # %%
 def one_of_them(completions, ground_truth, **columns):
     given = [re.findall(r"<answer>(\d)</answer>", text) for text in completions]
     return [float(truth in a) for a, truth in zip(given, ground_truth, strict=True)]
+
+
+# %%
+# Your turn.
 
 
 # %% tags=["solution", "result-find-the-cheat"]

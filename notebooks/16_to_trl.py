@@ -366,13 +366,16 @@ for record in log:
 #
 # ## Exercises
 #
-# **1. Read a setting.** `trl.GRPOConfig(per_device_train_batch_size=4, gradient_accumulation_steps=8, num_generations=16)` on four GPUs: how many prompts has an update? How many completions of one prompt does a GPU hold at once, and is that a problem?
+# **1. Read a setting.** *Easy, 5 minutes.* `trl.GRPOConfig(per_device_train_batch_size=4, gradient_accumulation_steps=8, num_generations=16)` on four GPUs: how many prompts has an update? How many completions of one prompt does a GPU hold at once, and is that a problem?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # $4 \cdot 8 \cdot 4 = 128$ completions, so $128 / 16 = 8$ prompts. A GPU has 4 completions at once, a quarter of a group. That is no problem: rewards and advantages are computed when all completions of the update are there, and gathered from all processes.
 
 # %% [markdown]
-# **2. The defaults.** Train with TRL as above, but with its own learning rate: leave `learning_rate` out. What do you expect after 25 updates?
+# **2. The defaults.** *Easy, 10 minutes.* Train with TRL as above, but with its own learning rate: leave `learning_rate` out. What do you expect after 25 updates?
 
 # %%
 # Your turn.
@@ -386,7 +389,10 @@ print(lr, [round(x, 2) for x in found])
 # Nothing moves. 1e-6 is a learning rate for models with billions of weights. Ours has 0.4 million, and was trained here with 5e-4. Our `GRPOConfig` has the same default, so that nobody is surprised on the way to TRL; every lesson sets its own.
 
 # %% [markdown]
-# **3. Which switch is it?** A colleague moves a run from here to TRL and leaves `loss_type` out. Prompts with long wrong answers now behave differently. Which two lines of the log would you compare first, and which lesson explains the difference?
+# **3. Which switch is it?** *Medium, 10 minutes.* A colleague moves a run from here to TRL and leaves `loss_type` out. Prompts with long wrong answers now behave differently. Which two lines of the log would you compare first, and which lesson explains the difference?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # `completions/mean_length` and `reward`. Without `loss_type` TRL takes `"dapo"`, where every token of the batch weighs the same, so a long wrong answer is pushed as hard a token as a short one, and in total much harder. Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) has the picture.

@@ -330,7 +330,10 @@ for ours, packaged in (
 #
 # ## Exercises
 #
-# **1. Two tests are few.** Write a program that passes both tests of `add` and does not add. Then write a third test that it fails. Is there a list of tests that no such program passes?
+# **1. Two tests are few.** *Easy, 10 minutes.* Write a program that passes both tests of `add` and does not add. Then write a third test that it fails. Is there a list of tests that no such program passes?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-tests"]
 fake = "def add(a, b):\n    return 5 if b == 3 else 0"
@@ -342,7 +345,10 @@ for some in (tests, [*tests, third]):
 # A table of the expected values passes any list that the model can learn by heart. So the inputs should be many, and drawn anew from a solution that you trust; what is asked again and again is memorised.
 
 # %% [markdown]
-# **2. Half a point.** With `partial_credit=True` a program earns the share of its tests. Four programs for one prompt: right, half right, a constant 5, and the endless one. What are their rewards and advantages with and without it? When does it help, and what does it pay for?
+# **2. Half a point.** *Medium, 10 minutes.* With `partial_credit=True` a program earns the share of its tests. Four programs for one prompt: right, half right, a constant 5, and the endless one. What are their rewards and advantages with and without it? When does it help, and what does it pay for?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-partial"]
 four = [programs[name] for name in ("right", "half right", "endless")]

@@ -646,7 +646,10 @@ assert min(ends["base"]) > max(ends["lr 5e-5"])
 # %% [markdown]
 # ## Exercises
 #
-# **1. A harder task.** The base model is right in about a third of its samples, so even small groups rarely agree by chance at the start. Suppose that it were right in one sample out of a hundred. Which share of the groups would have spread, for $G = 2$, 8 and 32? With 64 completions a batch, how many groups would that be? Write a function of the probability and $G$.
+# **1. A harder task.** *Easy, 10 minutes.* The base model is right in about a third of its samples, so even small groups rarely agree by chance at the start. Suppose that it were right in one sample out of a hundred. Which share of the groups would have spread, for $G = 2$, 8 and 32? With 64 completions a batch, how many groups would that be? Write a function of the probability and $G$.
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # All are right with probability $p^G$, all are wrong with $(1-p)^G$. The rest has spread.
@@ -666,7 +669,10 @@ for p in (1 / 3, 0.01):
 # At $p = 0.01$ there is less than one such group in a batch, whatever $G$ is. A larger $G$ does not find more right answers among 64 completions: it puts each of them into larger company, and its advantage grows with the company. (That a hard *prompt* needs a large group, lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), holds for one prompt; this is about a budget.) That the group size made little difference here says nothing about a task like this one.
 
 # %% [markdown]
-# **2. Bonferroni.** A stricter and older rule asks *each* of the twenty p-values to be below $0.05/20$. Which of the nine stars would fall? Why is Holm's rule just as safe?
+# **2. Bonferroni.** *Medium, 10 minutes.* A stricter and older rule asks *each* of the twenty p-values to be below $0.05/20$. Which of the nine stars would fall? Why is Holm's rule just as safe?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-survivors"]
 for name in stars:
@@ -677,7 +683,7 @@ for name in stars:
 # Only one: the sizes of the p-values leave little between the two rules here. Holm is as safe because a false find needs a p-value among those settings that truly do nothing. Say there are $m$ of these. When the rule first meets one of them, at most $20 - m$ others have gone before, so the bar is at most $0.05/m$; and the chance that the smallest of $m$ such p-values is below $0.05/m$ is at most $m \cdot 0.05/m$.
 
 # %% [markdown]
-# **3. Find the bug.** A colleague has five trainings of 200 evaluated completions each, and writes the interval of a proportion with $n = 1000$. It is much shorter than ours. What is wrong with it?
+# **3. Find the bug.** *Medium, 10 minutes.* A colleague has five trainings of 200 evaluated completions each, and writes the interval of a proportion with $n = 1000$. It is much shorter than ours. What is wrong with it?
 
 
 # %% tags=["result-suspicious"]
@@ -693,6 +699,9 @@ for mu in (1, 8):
     mean, half = suspicious_interval(runs)
     ours = interval([final(run) for run in runs])[1]
     print(f"mu {mu}: {mean:.3f} ± {half:.3f}, ours ± {ours:.3f}")
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # The thousand completions are not independent. The 200 of one training share its weights: if that training went badly, they all suffer. What was drawn independently is five trainings, so $n = 5$. With $\mu = 8$, where the trainings differ most, the colleague's interval is several times too short.

@@ -735,11 +735,14 @@ for seen in (0.0, 0.5, 1.0):
 #
 # ## Exercises
 #
-# **1. Whitening.** Many implementations of PPO whiten the advantages: minus their mean over the batch, divided by their spread. What does that do to a batch in which all 64 completions are right and the critic is nearly perfect, with values between 0.97 and 1? Compare with GRPO.
+# **1. Whitening.** *Medium, 10 minutes.* Many implementations of PPO whiten the advantages: minus their mean over the batch, divided by their spread. What does that do to a batch in which all 64 completions are right and the critic is nearly perfect, with values between 0.97 and 1? Compare with GRPO.
 
 # %%
 near_one = 1 - 0.03 * torch.rand(64, generator=torch.Generator().manual_seed(0))
 advantages = 1 - near_one
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 whitened = (advantages - advantages.mean()) / advantages.std()
@@ -750,7 +753,7 @@ print("after ", whitened.min(), whitened.max())
 # The advantages were between 0 and 0.03: nothing much to do. Whitened, they are between about −1.6 and +1.8: half of the right completions are pushed down, as hard as wrong ones would be elsewhere, and all of it is the critic's noise. Whitening sets the size of a step and not whether there is anything to learn. GRPO divides by a spread too, but by that of the *rewards* in one group, and a group without spread gives exactly 0.
 
 # %% [markdown]
-# **2. Find the bug.** This GAE passes every test with completions of equal length. On a ragged batch the first completion, which has one token, comes out wrong. Why, and what would training make of it?
+# **2. Find the bug.** *Hard, 15 minutes.* This GAE passes every test with completions of equal length. On a ragged batch the first completion, which has one token, comes out wrong. Why, and what would training make of it?
 
 
 # %%
@@ -768,6 +771,9 @@ ragged = torch.tensor([[True, False, False], [True, True, True]])
 values = torch.full((2, 3), 0.5)
 ends = at_last_token(torch.ones(2), ragged)
 print(suspicious_gae(ends, values, lam=0.0))
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # It knows no mask. The critic says something about padding too, here 0.5, and that is taken for the value of what comes after the end. The first completion gets $1 + 0.5 - 0.5 = 1$ where $1 - 0.5 = 0.5$ is right. With a critic that likes padding, to end early looks better than it is. With $\lambda = 1$ the sum over all tokens cancels the padding's values and hides the bug.

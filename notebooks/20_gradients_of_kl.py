@@ -285,7 +285,10 @@ print(
 #
 # ## Exercises
 #
-# **1. On paper.** Derive the three expected gradients from $\nabla k_1$, $\nabla k_2$ and $\nabla k_3$ and the lemma that the score is zero on average. Then derive the gradient of the exact KL with the product rule, and compare.
+# **1. On paper.** *Hard, 20 minutes.* Derive the three expected gradients from $\nabla k_1$, $\nabla k_2$ and $\nabla k_3$ and the lemma that the score is zero on average. Then derive the gradient of the exact KL with the product rule, and compare.
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # Write $s = \nabla\log\pi_\theta$, so that $\nabla \pi_\theta = \pi_\theta s$ and $\sum_v \pi_\theta s = 0$.
@@ -305,7 +308,10 @@ torch.testing.assert_close((probs * k1) @ score, reverse)
 torch.testing.assert_close(-ref_probs @ score, forward)
 
 # %% [markdown]
-# **2. Stale samples.** The tokens may have been sampled by an *old* policy, a few steps ago. Take policy and reference from above, and an old policy with logits 1.5, 1, 0, −1, 0. What is the mean of k3 over the old policy's tokens? What is it after each estimate is multiplied by $\pi_\theta / \pi_{\text{old}}$?
+# **2. Stale samples.** *Medium, 15 minutes.* The tokens may have been sampled by an *old* policy, a few steps ago. Take policy and reference from above, and an old policy with logits 1.5, 1, 0, −1, 0. What is the mean of k3 over the old policy's tokens? What is it after each estimate is multiplied by $\pi_\theta / \pi_{\text{old}}$?
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 old_logits = torch.tensor([1.5, 1.0, 0.0, -1.0, 0.0], dtype=torch.float64)

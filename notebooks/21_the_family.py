@@ -612,7 +612,10 @@ except ValueError as error:
 # %% [markdown]
 # ## Exercises
 #
-# 1. A batch of two completions is too large for the memory and goes through the loss one completion at a time, and the two losses are averaged. For which of `grpo`, `bnpo`, `dapo` is the sum of the gradients the same as before? What repairs the others?
+# **1. One at a time.** *Medium, 10 minutes.* A batch of two completions is too large for the memory and goes through the loss one completion at a time, and the two losses are averaged. For which of `grpo`, `bnpo`, `dapo` is the sum of the gradients the same as before? What repairs the others?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-slices"]
 for loss_type in ("grpo", "bnpo", "dapo"):
@@ -627,14 +630,20 @@ for loss_type in ("grpo", "bnpo", "dapo"):
 # Only `grpo` is a mean over completions. The other two divide by tokens, and the slices have different numbers of them: weigh each slice of `bnpo` by its share of the tokens, and give `dapo` the tokens of the whole batch as `num_items_in_batch`, without dividing by the number of slices. `SLICE_SHARE` in `grpo_lite/aggregation.py` lists which is which.
 
 # %% [markdown]
-# 2. LUSPO is said to be GSPO times the length of the completion. Check it on our batch with a clip range so wide that nothing is clipped.
+# **2. A length too many.** *Easy, 10 minutes.* LUSPO is said to be GSPO times the length of the completion. Check it on our batch with a clip range so wide that nothing is clipped.
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-luspo"]
 wide = {"epsilon": 9.0, "importance_sampling_level": "sequence"}
 print((push(loss_type="luspo", **wide) / push(**wide))[mask].numpy().round(2))
 
 # %% [markdown]
-# 3. Invent a relative: an objective that pushes with $\sqrt\rho\,\hat A$ instead of $\rho\,\hat A$, averaged like Dr. GRPO. It takes two lines with `importance_ratio` and `aggregate`. What is its push at ratio 1?
+# **3. A relative of your own.** *Hard, 15 minutes.* Invent a relative: an objective that pushes with $\sqrt\rho\,\hat A$ instead of $\rho\,\hat A$, averaged like Dr. GRPO. It takes two lines with `importance_ratio` and `aggregate`. What is its push at ratio 1?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-own"]
 leaf = logps.clone().requires_grad_()

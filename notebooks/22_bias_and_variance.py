@@ -649,7 +649,10 @@ assert error < 3 * expected
 # %% [markdown]
 # ## Exercises
 #
-# 1. Add 10 to every reward. Which of the six ways change their noise, and why does nobody train without a baseline?
+# **1. Ten points more.** *Easy, 10 minutes.* Add 10 to every reward. Which of the six ways change their noise, and why does nobody train without a baseline?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-shift"]
 kept_rewards = rewards
@@ -664,13 +667,20 @@ rewards = kept_rewards
 # Had the shift changed $J$'s gradient? No: $\nabla \sum_o \pi_\theta(o) \cdot 10 = 0$.
 
 # %% [markdown]
-# 2. A colleague normalises over the whole batch instead: all advantages are divided by one standard deviation, computed from all groups together (`scale_rewards="batch"`). Does that have a difficulty bias? Think before you compute. And a bias at all?
+# **2. One spread for all.** *Medium, 15 minutes.* A colleague normalises over the whole batch instead: all advantages are divided by one standard deviation, computed from all groups together (`scale_rewards="batch"`). Does that have a difficulty bias? Think before you compute. And a bias at all?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # All prompts of a batch are divided by the same number, so their weights relative to each other stay: no difficulty bias within a batch. The number itself depends on the samples, so strictly there is a small bias, as with the tokens of the group above: batches with a large spread count less. It fades as the batch grows, since the spread of a large batch hardly changes from one to the next.
 
 # %% [markdown]
-# 3. Find a baseline of your own that uses all other rewards, is not the mean, and has direction 1 and length 1. Then let it see the reward that it judges as well.
+# **3. Another baseline.** *Hard, 20 minutes.* Find a baseline of your own that uses all other rewards, is not the mean, and has direction 1 and length 1. Then let it see the reward that it judges as well.
+
+
+# %%
+# Your turn.
 
 
 # %% tags=["solution", "result-solution-median"]

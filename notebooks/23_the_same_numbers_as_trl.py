@@ -17,7 +17,7 @@
 #
 # Many people train with TRL. This lesson runs TRL's own code next to ours until every number agrees, and then reads its default settings, which are not those of the paper.
 #
-# **Minutes:** 15 · **Needs:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) · **Gives:** how to read a TRL configuration and know what will be computed
+# **Minutes:** 20 · **Needs:** [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) · **Gives:** how to read a TRL configuration and know what will be computed
 
 # %% tags=["setup"]
 import sys
@@ -389,13 +389,19 @@ print(f"paper, TRL {theirs:.6f}   paper, ours {ours:.6f}   student {mixed:.6f}")
 # %% [markdown]
 # ## Exercises
 #
-# 1. Which algorithm is `GRPOConfig(loss_type="bnpo", scale_rewards="batch", beta=0.0, epsilon_high=0.28)`, in terms of ratio, objective, average and advantage?
+# **1. Which algorithm?** *Easy, 10 minutes.* Which algorithm is `GRPOConfig(loss_type="bnpo", scale_rewards="batch", beta=0.0, epsilon_high=0.28)`, in terms of ratio, objective, average and advantage?
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # Token ratio; the clipped surrogate with clip-higher; a mean over all tokens of a micro-batch; centred by the group and divided by the standard deviation of the batch; no reference. No paper by one name. With gradient accumulation, TRL averages the means of the micro-batches, so tokens in a micro-batch of short answers weigh more.
 
 # %% [markdown]
-# 2. With `num_iterations=1` and one update a batch, does `epsilon` matter? And `importance_sampling_level`? Check with `old_logps=None`.
+# **2. What does nothing.** *Easy, 10 minutes.* With `num_iterations=1` and one update a batch, does `epsilon` matter? And `importance_sampling_level`? Check with `old_logps=None`.
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-solution-onpolicy"]
 leaf = logps.clone().requires_grad_()
@@ -409,7 +415,10 @@ print(*(bool((g - gradients[0]).abs().max() < 1e-12) for g in gradients))
 # Neither does: every ratio is 1 and inside of any range, and a sequence ratio, the mean over the tokens, has the gradient at 1 that the mean of the token ratios has.
 
 # %% [markdown]
-# 3. A run with `loss_type="cispo"` and everything else at TRL's defaults learns, and nothing looks wrong. What is the weight of every token? (Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) has the answer.)
+# **3. A cap by default.** *Medium, 10 minutes.* A run with `loss_type="cispo"` and everything else at TRL's defaults learns, and nothing looks wrong. What is the weight of every token? (Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/) has the answer.)
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # `epsilon_high` is None and falls back to `epsilon`, 0.2. For CISPO it is the cap of the ratio itself, so every weight is 0.2 where the ratio is above it. AdamW divides a gradient by its own size and hides even the factor of five.

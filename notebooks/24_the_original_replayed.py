@@ -643,7 +643,10 @@ for number in range(2, 17):
 #
 # ## Exercises
 #
-# **1. Which four?** You may repair only four of the 27, and then add an optimiser and a loop. Which four, so that the reward steers the policy at all? For each, say why the gradient from the reward is otherwise zero or noise.
+# **1. Which four?** *Medium, 15 minutes.* You may repair only four of the 27, and then add an optimiser and a loop. Which four, so that the reward steers the policy at all? For each, say why the gradient from the reward is otherwise zero or noise.
+
+# %%
+# Your turn.
 
 # %% [markdown] tags=["solution"]
 # There is room for argument. Our four are 1, 2, 4 and 6.
@@ -656,7 +659,10 @@ for number in range(2, 17):
 # 5 comes next: without groups there is a signal, mixed with how easy each prompt is. 3 adds noise to every ratio, but leaves the signal in.
 
 # %% [markdown]
-# **2. What the seed hides.** `policy` still has the weights of the replay. Score `response` with dropout off, twice. Are these the printed log-probs? Which of the printed tensors would come back on every run of the original from top to bottom?
+# **2. What the seed hides.** *Medium, 10 minutes.* `policy` still has the weights of the replay. Score `response` with dropout off, twice. Are these the printed log-probs? Which of the printed tensors would come back on every run of the original from top to bottom?
+
+# %%
+# Your turn.
 
 # %% tags=["solution", "result-without-dropout"]
 first, second = scores(policy), scores(policy)

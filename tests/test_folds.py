@@ -159,6 +159,12 @@ def test_the_call_that_draws_is_folded_below_its_figure_and_what_prepares_it_is_
     assert outline(page.div) == ["language-python", "nb-output"]
 
 
+def test_a_cell_to_work_in_is_not_on_the_page(theme):
+    page, _ = render(theme, code_cell("a = 1"), code_cell("# Your turn."), code_cell("a", PRINTED, tags=["solution"]))
+    assert outline(page) == ["nb-cell", "solution", ["nb-cell"]]
+    assert "turn" not in page.text
+
+
 @every_lesson
 def test_what_is_compared_silently_says_how(script):
     for cell in stored(script).cells:
@@ -193,6 +199,7 @@ def test_minutes_by_hand(theme):
         ),
         code_cell("a = 1\n\nb = 2\nplotting.bars(\n    a\n)", svg_output()),
         code_cell("c = 1\n" * 3),
+        code_cell("# Your turn."),
         text_cell("more\n\n```python\none()\ntwo()\n\nthree()\n```"),
         code_cell("assert f == g", tags=["same-f"]),
         code_cell("answer()\n" * 99, tags=["solution"]),

@@ -70,6 +70,22 @@ def test_lesson_has_the_anatomy_of_a_lesson(script):
     assert "arxiv.org/abs/" in prose
 
 
+@every_lesson
+def test_every_exercise_says_its_level_and_its_minutes_and_has_a_cell_to_work_in(script):
+    """A question, with or without code to look at, then an empty cell, then the solution."""
+    texts, kinds = [], ""
+    for cell in jupytext.read(script).cells:
+        start = re.search(r"^## (Exercises|Try it)$", cell.source, re.M)
+        solution, work = "solution" in tags(cell), cell.source == "# Your turn."
+        if texts or (start and not tags(cell)):
+            texts.append(cell.source[start.end() if start else 0 :])
+            kinds += "S" if solution else "W" if work else "C" if cell.cell_type == "code" else "Q"
+    questions = [text for text, kind in zip(texts, kinds, strict=True) if kind == "Q"][:-1]  # then what to remember
+    form = r"^\*\*(\d)\. [^*]+[.?]\*\* \*(?:Easy|Medium|Hard), (?:[12]?5|[123]0) minutes\.\* \S"
+    assert [re.findall(form, text, re.M) for text in questions] == [[str(i + 1)] for i in range(len(questions))]
+    assert re.fullmatch("(QC?WS+)+Q", kinds), kinds
+
+
 FULL = {"ppo_and_grpo"}  # pages without room for a question
 
 

@@ -31,6 +31,9 @@ DRAWN = "diagram"
 DRAWING = "drawing"
 """Tag of a cell that only draws, from its first line on."""
 
+WORK = "# Your turn."
+"""All that stands in a cell to work in: it is for Jupyter and Colab, and a page leaves it out."""
+
 UNSEARCHED = "setup"
 """The fold that every lesson has and nobody looks for."""
 
@@ -73,7 +76,7 @@ def render_cells(cells: Iterable[dict], text: Callable[[str], str], warn: Warn) 
         warn: is told what a reader would miss, such as a figure without alternative text.
     """
     figures = itertools.count(1)
-    filled = (cell for cell in cells if cell["source"].strip())
+    filled = (cell for cell in cells if cell["source"].strip() not in ("", WORK))
     pieces: list[Piece] = []
     for fold, group in itertools.groupby(filled, key=_fold):
         own = [piece for cell in group for piece in _cell(cell, text, warn, figures)]

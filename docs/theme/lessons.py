@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from cells import FOLDS, split_code, tags
+from cells import FOLDS, WORK, split_code, tags
 from folds import CHECK
 from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
@@ -88,7 +88,7 @@ def measured(cells):
     """
     words = lines = figures = plays = 0
     for cell in cells:
-        if set(tags(cell)) & set(FOLDS):
+        if set(tags(cell)) & set(FOLDS) or cell["source"] == WORK:
             continue
         if cell["cell_type"] == "code":
             lines += _lines(split_code(cell)[0])

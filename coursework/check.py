@@ -140,7 +140,7 @@ def imported(source: str) -> set[str]:
     """Return which of FORBIDDEN the text of a hand-in imports."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # a ValueError: there are null bytes in it
         return set()
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
@@ -149,6 +149,8 @@ def imported(source: str) -> set[str]:
 
 def cannot_be_run(path: Path, error: BaseException) -> str:
     """Say why a file cannot be run, with the line that is to blame."""
+    if not path.is_file():
+        return f"there is no {path.name}"
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         frames.append((error.filename or "", error.lineno))
@@ -157,6 +159,16 @@ def cannot_be_run(path: Path, error: BaseException) -> str:
     where = f" in line {number}, `{lines[number - 1].strip()}`" if number and number <= len(lines) else ""
     said = error.msg if isinstance(error, SyntaxError) else error
     return f"{path.name} cannot be run: {type(error).__name__}{where}: {said}"
+
+
+class CannotBeRun:
+    """Stands for a hand-in that cannot be run: who asks it for anything is told why. What lies beside it is judged."""
+
+    def __init__(self, path: Path, why: str):
+        self.__file__, self._why = str(path), why
+
+    def __getattr__(self, name):
+        raise Broken(self._why)
 
 
 class _Guard:
@@ -175,7 +187,7 @@ def _child(path: Path, kit: Path, problem: str, results: Path) -> None:
     os.chdir(path.parent)
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")
     guard = _Guard()
-    guard.seen |= imported(path.read_text(encoding="utf-8"))
+    guard.seen |= imported(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else set()
     sys.meta_path.insert(0, guard)  # type: ignore[arg-type]
     given = json.loads((kit / "variant.json").read_text(encoding="utf-8"))
     files = [kit / name for name in ("checks.py", "hidden_checks.py") if (kit / name).exists()]
@@ -183,10 +195,8 @@ def _child(path: Path, kit: Path, problem: str, results: Path) -> None:
     try:
         solution = load(path, "solution")
     except BaseException as error:
-        why = cannot_be_run(path, error)
-        found = [Result(problem, check.__name__, 0, check.points, why) for check in checks]
-    else:
-        found = [judge(check, solution, given) for check in checks]
+        solution = CannotBeRun(path, cannot_be_run(path, error))  # type: ignore[assignment]
+    found = [judge(check, solution, given) for check in checks]
     if guard.seen:
         why = f"solution.py imports {', '.join(sorted(guard.seen))}: what it has is to be written here"
         found = [result._replace(points=0, why=why) for result in found]
@@ -227,23 +237,26 @@ def examine(path: Path, kit: Path, problems: dict[str, dict[str, int]], seconds:
 
 
 def report(found: list[Result]) -> str:
-    """Write what was found, a line a check, with the points of each problem."""
-    lines = []
+    """Write what was found, a line a check, with the points of each problem; the reason of several in a row once."""
+    lines, last = [], ""
     for problem in dict.fromkeys(result.problem for result in found):
         own = [result for result in found if result.problem == problem]
         lines.append(f"\nProblem {problem}: {sum(r.points for r in own)} of {sum(r.of for r in own)}")
         for result in own:
-            said = f"\n          {result.why}" if result.why else ""
-            lines.append(f"  {'right' if result.points else 'WRONG'}   {result.check.replace('_', ' ')}{said}")
+            again = " (as above)" if result.why and result.why == last else ""
+            lines.append(f"  {'right' if result.points else 'WRONG'}   {result.check.replace('_', ' ')}{again}")
+            if result.why and not again:
+                lines.append(f"          {result.why}")
+            last = result.why or last
     lines.append(f"\n{sum(r.points for r in found)} of {sum(r.of for r in found)} points")
     return "\n".join(lines).lstrip("\n")
 
 
 def main(argv: list[str]) -> None:
     """Check the named hand-in, or solution.py."""
-    path = Path(argv[0] if argv else "solution.py").resolve()
+    path = Path(argv[0]).resolve() if argv else HERE / "solution.py"
     given = json.loads((HERE / "variant.json").read_text(encoding="utf-8"))
-    if not path.is_file():
+    if not path.is_file() and path != HERE / "solution.py":  # without it, what lies beside it can be right
         instead = "run it in the folder of the assignment, or name your file"
         if argv[0:1] and argv[0] in given["problems"]:
             instead = f"to check single problems name the file first: python check.py solution.py {' '.join(argv)}"

@@ -1,8 +1,9 @@
 """Grade a folder of hand-ins: `python grade.py submissions/ out/ [--variant 2027-spring]`.
 
-`submissions` holds a folder a student, and somewhere in it the folders that the student was given (1_advantages with
-solution.py, and so on). `out` gets scores.csv and a text a student. The checks are those of the variant, made anew; the
-ones that lie in a hand-in are not looked at. A hand-in runs with your rights: for a course, not for an adversary.
+`submissions` holds a folder or a zip a student, and somewhere in it the folders that the student was given
+(1_advantages with solution.py, and so on), or what a learning platform has made of them (handed_in.py). `out` gets
+scores.csv and a text a student. The checks are those of the variant, made anew; the ones that lie in a hand-in are not
+looked at. A hand-in runs with your rights: for a course, not for an adversary.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from check import Result, examine, report
+from handed_in import collect, find
 from make import VARIANT, write
 
 
@@ -22,13 +24,27 @@ def grade(student: Path, kits: list[Path]) -> dict[str, list[Result]]:
     found: dict[str, list[Result]] = {}
     for kit in kits:
         given = json.loads((kit / "variant.json").read_text(encoding="utf-8"))
-        handed_in = sorted(student.rglob(f"{kit.name}/solution.py"))
         found[kit.name] = []
-        if handed_in:
-            with tempfile.TemporaryDirectory() as place:  # nothing that it writes stays in the hand-in
-                copy = shutil.copytree(handed_in[0].parent, Path(place) / "work")
-                found[kit.name] = examine(copy / "solution.py", kit, given["problems"], given["seconds"])
+        for solution in find(student, kit)[:1]:
+            with tempfile.TemporaryDirectory() as place:  # nothing that it writes is there when another one is graded
+                work = shutil.copytree(solution.parent, Path(place) / "work")
+                if solution.exists():
+                    (work / solution.name).rename(work / "solution.py")
+                found[kit.name] = examine(work / "solution.py", kit, given["problems"], given["seconds"])
     return found
+
+
+def left_out(student: Path, kits: list[Path]) -> str:
+    """Say what was handed in and is not graded, and what is expected in its place."""
+    places = [find(student, kit) for kit in kits]
+    graded = [own[0] for own in places if own]
+    if not graded:
+        files = [str(path.relative_to(student)) for path in sorted(student.rglob("*")) if path.is_file()]
+        names = ", ".join(files[:3]) + ", ..." * (len(files) > 3)
+        return f"not understood ({names or 'empty'}): expected {kits[0].name}/solution.py, at any depth, zipped or not"
+    others = {path for own in places for path in own if path.exists()} | set(student.rglob("*solution*.py"))
+    names = sorted(str(path.relative_to(student)) for path in others if path.parent not in {at.parent for at in graded})
+    return f"not graded: {', '.join(names)}" if names else ""
 
 
 def other_variants(student: Path, variant: str) -> str:
@@ -40,47 +56,49 @@ def other_variants(student: Path, variant: str) -> str:
         except (ValueError, KeyError, TypeError):
             continue  # a student may have written anything into it
     others = sorted(names - {variant})
-    return f"made for variant {', '.join(others)} and graded as {variant}: grade again with --variant" if others else ""
+    return f"made for variant {', '.join(others)}, graded as {variant}: grade again with --variant" if others else ""
 
 
-def text_for(name: str, found: dict[str, list[Result]]) -> str:
+def text_for(name: str, found: dict[str, list[Result]], notes: list[str]) -> str:
     """Write what a student reads."""
-    parts = [f"# {name}"]
+    parts = [f"# {name}", *(f"Note: {note}." for note in notes)]
     for assignment, results in found.items():
-        said = f"```text\n{report(results)}\n```" if results else "No solution.py was handed in."
+        said = f"```text\n{report(results)}\n```" if results else "No solution.py was found."
         parts.append(f"## {assignment}\n\n{said}")
     return "\n\n".join(parts) + "\n"
 
 
 def grade_all(submissions: Path, out: Path, variant: str = VARIANT, jobs: int = 1) -> None:
-    """Grade every folder in `submissions`; whatever one of them does, the others are graded."""
-    students = sorted(path for path in submissions.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not students:
-        raise ValueError(f"{submissions} holds no folder: put one a student there")
-    out.mkdir(parents=True, exist_ok=True)
+    """Grade all that lies in `submissions`, a row a student; whatever one of them does, the others are graded."""
     with (
         tempfile.TemporaryDirectory() as place,
+        tempfile.TemporaryDirectory() as copy,
         ThreadPoolExecutor(jobs) as pool,
-        (out / "scores.csv").open("w", newline="", encoding="utf-8") as file,
     ):
+        troubles = collect(submissions, Path(copy))
+        if not troubles:
+            raise ValueError(f"{submissions} holds nothing: put a folder or a zip a student there")
         write(variant, Path(place), teacher=True)
         kits = sorted(Path(place).iterdir())
-        table = csv.writer(file)
-        table.writerow(["student", *(kit.name for kit in kits)])
-        graded = pool.map(lambda student: grade(student, kits), students)
-        for student, found in zip(students, graded, strict=True):
-            points = [sum(result.points for result in results) if results else "" for results in found.values()]
-            table.writerow([student.name, *points])
-            other = other_variants(student, variant)
-            text = text_for(student.name, found) + (f"\nThis hand-in was {other}.\n" if other else "")
-            (out / f"{student.name}.md").write_text(text, encoding="utf-8")
-            print(f"{student.name:30}", *points, other, flush=True)
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / "scores.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["student", *(kit.name for kit in kits), "note"])
+            graded = pool.map(lambda name: grade(Path(copy) / name, kits), troubles)
+            for name, found in zip(troubles, graded, strict=True):
+                student = Path(copy) / name
+                notes = [*troubles[name], left_out(student, kits), other_variants(student, variant)]
+                notes = [note for note in notes if note]
+                points = [sum(result.points for result in results) if results else "" for results in found.values()]
+                table.writerow([name, *points, "; ".join(notes)])
+                (out / f"{name}.md").write_text(text_for(name, found, notes), encoding="utf-8")
+                print(f"{name:30}", *points, *notes, flush=True)
 
 
 def main() -> None:
     """Grade what the arguments name."""
     parser = argparse.ArgumentParser(prog="grade.py", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("submissions", type=Path, help="a folder a student")
+    parser.add_argument("submissions", type=Path, help="a folder or a zip a student")
     parser.add_argument("out", type=Path, help="gets scores.csv and a text a student")
     parser.add_argument("--variant", default=VARIANT, help="the one that was handed out; default: %(default)s")
     parser.add_argument("--jobs", type=int, default=1, help="hand-ins at a time; default: %(default)s")

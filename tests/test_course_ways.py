@@ -108,7 +108,7 @@ def test_gradescope_reads_points_and_reasons(bundled, tmp_path):
 
     tests = grade(bundled[0], tmp_path / "nothing", None)
     assert sum(test["max_score"] for test in tests) == 100
-    assert {test["output"] for test in tests} == {"no solution.py was handed in"}
+    assert {test["output"] for test in tests} == {"there is no solution.py"}
 
 
 # The slides.
@@ -165,7 +165,7 @@ def test_the_grader_says_that_a_hand_in_was_made_for_another_variant(tmp_path):
     (tmp_path / "anna" / "1").mkdir(parents=True)
     (tmp_path / "anna" / "1" / "variant.json").write_text('{"variant": "2031-spring"}')
     said = grader.other_variants(tmp_path / "anna", "2027-spring")
-    assert said == "made for variant 2031-spring and graded as 2027-spring: grade again with --variant"
+    assert said == "made for variant 2031-spring, graded as 2027-spring: grade again with --variant"
     assert grader.other_variants(tmp_path / "anna", "2031-spring") == ""
     (tmp_path / "anna" / "1" / "variant.json").write_text("[1]")
     assert grader.other_variants(tmp_path / "anna", "2027-spring") == ""

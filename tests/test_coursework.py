@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from functools import cache
 from types import ModuleType, SimpleNamespace
 
@@ -15,10 +16,12 @@ import pytest
 import torch
 
 import check
+import grade
 import grpo_lite
 import make
 from grpo_lite.cli import main
 from grpo_lite.training import gradient, trainer
+from handed_in import collect, find
 from helpers.built import ROOT
 
 KIT = ROOT / "coursework"
@@ -350,6 +353,29 @@ def test_a_file_that_cannot_be_run_is_told_the_line(tmp_path, text, said):
     assert check.cannot_be_run(tmp_path / "solution.py", raised.value).startswith(f"solution.py cannot be run: {said}")
 
 
+def test_without_solution_py_the_hunt_is_judged_and_all_else_is_told_why(handed_out):
+    folder = handed_out / "teacher" / HUNT.name
+    missing = check.CannotBeRun(folder / "solution.py", "solution.py cannot be run: so")
+    for result in judged(HUNT, missing):
+        assert result.why == ("" if result.check.startswith("hunt_") else "solution.py cannot be run: so"), result
+
+
+def test_a_script_that_cannot_be_run_is_told_the_line_by_the_hidden_checks_too(tmp_path):
+    (tmp_path / "hunt_a.py").write_text("x = [][0]")
+    for result in judged(HUNT, check.CannotBeRun(tmp_path / "solution.py", "")):
+        if result.check.startswith("hunt_a"):
+            assert result.why.startswith("hunt_a.py cannot be run: IndexError in line 1, `x = [][0]`"), result
+
+
+def test_the_reason_of_several_checks_in_a_row_is_written_once():
+    whys = ("no f", "no f", "", "no f", "f is 3", "no f")
+    said = check.report([check.Result("1a", f"c_{i}", int(not why), 1, why) for i, why in enumerate(whys)])
+    assert said.splitlines()[1:-2] == [
+        "  WRONG   c 0", "          no f", "  WRONG   c 1 (as above)", "  right   c 2", "  WRONG   c 3 (as above)",
+        "  WRONG   c 4", "          f is 3", "  WRONG   c 5", "          no f",
+    ]  # fmt: skip
+
+
 def test_a_problem_in_the_place_of_the_file_is_told_where_the_file_goes(handed_out, monkeypatch):
     folder = handed_out / "student" / ASSIGNMENTS[0].name
     monkeypatch.setattr(check, "HERE", folder)
@@ -397,16 +423,84 @@ def test_the_package_is_noticed(hand_in, line):
 
 
 @pytest.mark.slow
+def test_a_syntax_error_in_solution_py_costs_the_hunt_nothing(handed_out, tmp_path):
+    folder = shutil.copytree(handed_out / "teacher" / HUNT.name, tmp_path / HUNT.name)
+    (folder / "solution.py").write_text("def half a function(")
+    said = checked(folder, "solution.py", "3b", "3d")
+    assert "Problem 3b: 0 of 20" in said
+    assert "Problem 3d: 8 of 8" in said
+    assert said.count("SyntaxError") == 1
+
+
+@pytest.fixture
+def platform(handed_out, tmp_path):
+    """Write what platforms hand over."""
+    folder, first, teacher = tmp_path / "in", ASSIGNMENTS[0].name, handed_out / "teacher"
+    right = (teacher / first / "solution.py").read_text()
+    (folder / ".hidden").mkdir(parents=True)
+    for place, text in {
+        "Anna Muster_1_assignsubmission_file_/mine.py": right,
+        "eve/3_loss/hunt_a.py": "DIAGNOSIS = 'sign'",
+        "fritz/week1/answer.docx": "7",
+        f"ida/{first}/solution.py": "def half a function(",
+        f"ida/{first}/notes.py": right,
+        "ida/old/solution.py": right,
+        "gil/hw.zip": "no zip",
+        "caesar_99_1001_solution-1.py": right,
+        "caesar_99_1002_report.md": "so",
+        "notes.txt": "for myself",
+    }.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(text)
+    (folder / "hans").mkdir()
+    with zipfile.ZipFile(tmp_path / f"{first}.zip", "w") as inner:
+        inner.writestr(f"{first}/solution.py", right)
+        inner.writestr(f"__MACOSX/{first}/._solution.py", "junk")
+    for name in ("doe_LATE_77_1003_all.zip", "Bo_2_assignsubmission_file_.zip"):
+        with zipfile.ZipFile(folder / name, "w") as outer:
+            outer.write(tmp_path / f"{first}.zip", f"{first}.zip")
+    return folder
+
+
+def test_what_a_platform_has_renamed_is_found_and_what_is_not_is_said(platform, handed_out, tmp_path):
+    kits = sorted((handed_out / "teacher").iterdir())
+    (tmp_path / "copy").mkdir()
+    troubles = collect(platform, tmp_path / "copy")
+    expected = f"expected {ASSIGNMENTS[0].name}/solution.py, at any depth, zipped or not"
+    seen = {}
+    for name, own in troubles.items():
+        student = tmp_path / "copy" / name
+        found = {kit.name[0]: str(find(student, kit)[0].relative_to(student)) for kit in kits if find(student, kit)}
+        seen[name] = found, *own, grade.left_out(student, kits)
+    first = ASSIGNMENTS[0].name
+    assert seen == {
+        "Anna Muster_1_assignsubmission_file_": ({"1": "mine.py"}, ""),
+        "Bo_2_assignsubmission_file_": ({"1": f"Bo_2_assignsubmission_file_/{first}/{first}/solution.py"}, ""),
+        "caesar_99": ({"1": "solution.py"}, ""),
+        "doe_77": ({"1": f"all/{first}/{first}/solution.py"}, ""),
+        "eve": ({"3": "3_loss/solution.py"}, ""),
+        "fritz": ({}, f"not understood (week1/answer.docx): {expected}"),
+        "gil": ({}, "hw.zip cannot be unpacked: File is not a zip file", f"not understood (empty): {expected}"),
+        "hans": ({}, f"not understood (empty): {expected}"),
+        "ida": ({"1": f"{first}/solution.py"}, "not graded: old/solution.py"),
+        "notes": ({}, f"not understood (notes.txt): {expected}"),
+    }
+    assert (platform / "gil" / "hw.zip").exists()  # the hand-in stays as it was
+
+
+@pytest.mark.slow
 def test_a_folder_of_hand_ins_is_graded_whatever_is_in_it(handed_out, tmp_path):
     name = ASSIGNMENTS[0].name
     right = handed_out / "teacher" / name / "solution.py"
-    for student, place in (("anna", name), ("bo", f"hw/{name}"), ("eve", name), ("no one", "")):
+    for student, place in (("anna", name), ("bo", f"hw/{name}"), ("no one", "")):
         (tmp_path / "in" / student / place).mkdir(parents=True)
     shutil.copy(right, tmp_path / "in" / "anna" / name)
     shutil.copy(handed_out / "student" / name / "solution.py", tmp_path / "in" / "bo" / "hw" / name)
-    (tmp_path / "in" / "eve" / name / "solution.py").write_text("def half a function(")
+    (tmp_path / "in" / "eve").mkdir()
+    (tmp_path / "in" / "eve" / "mine.py").write_text("def half a function(\n" + right.read_text())  # by its functions
     main(["coursework", "grade", str(tmp_path / "in"), str(tmp_path / "out")])
     rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").read_text().splitlines()))
     assert {row["student"]: row[name] for row in rows} == {"anna": "100", "bo": "0", "eve": "0", "no one": ""}
     assert "SyntaxError" in (tmp_path / "out" / "eve.md").read_text()
     assert "not written yet" in (tmp_path / "out" / "bo.md").read_text()
+    assert rows[-1]["note"].startswith("not understood (empty): expected")

@@ -10,6 +10,8 @@ import torch
 
 from check import agree, call, compare, load, require, show, worth
 
+HERE = Path(__file__).resolve().parent
+public = load((HERE.parent if HERE.name == "hidden" else HERE) / "checks.py", "public")
 LOW, HIGH = 0.2, 0.2
 
 
@@ -181,7 +183,7 @@ def loss_example(given: dict) -> dict:
 
 def examples(given: dict) -> dict:
     """Return the examples of the handout, and what the sound script of the hunt measures."""
-    sound = load(Path(__file__).with_name("hunt.py"), "hunt")
+    sound = load(HERE / "hunt.py", "hunt")
     runs = {"0": sound.train(0, 5), "1": sound.train(1, 25)}
     return {"ratios": ratio_example(given), "cases": cases(given), "loss": loss_example(given), "runs": runs}
 
@@ -207,9 +209,8 @@ def reworded(text: str, script: int) -> str:
 
 def files(given: dict, teacher: bool) -> dict[str, str]:
     """Return the scripts of the hunt, and their curves; the teacher's are repaired and say what was wrong."""
-    here = Path(__file__).resolve().parent
-    source = (here / "hunt.py").read_text(encoding="utf-8")
-    options = tomllib.loads((here.parent / "assignment.toml").read_text(encoding="utf-8"))["choices"]
+    source = (HERE / "hunt.py").read_text(encoding="utf-8")
+    options = tomllib.loads((HERE.parent / "assignment.toml").read_text(encoding="utf-8"))["choices"]
     written = {}
     for script, letter in enumerate("abcde"):
         name = given["choices"][letter]
@@ -219,7 +220,7 @@ def files(given: dict, teacher: bool) -> dict[str, str]:
         written[f"hunt_{letter}.py"] = reworded(text, script)
     if not teacher:
         runs = {name: run(text) for name, text in written.items()}
-        written["hunt.svg"] = load(here / "curves.py", "curves").svg(runs, run(source))
+        written["hunt.svg"] = load(HERE / "curves.py", "curves").svg(runs, run(source))
     return written
 
 
@@ -362,8 +363,7 @@ def named(letter: str):
     """Make a check of the diagnosis of a script."""
 
     def check(solution, given):
-        script = load(Path(solution.__file__).resolve().parent / f"hunt_{letter}.py", f"hunt_{letter}")
-        word = getattr(script, "DIAGNOSIS", "")
+        word = getattr(public.script(solution, letter), "DIAGNOSIS", "")
         message = f"DIAGNOSIS in hunt_{letter}.py is {word!r}, which is not what was wrong"
         require(word == given["choices"][letter], message)
 
@@ -375,9 +375,8 @@ def lasting(letter: str):
     """Make a check of a long run of a script."""
 
     def check(solution, given):
-        script = load(Path(solution.__file__).resolve().parent / f"hunt_{letter}.py", f"hunt_{letter}")
         want = given["examples"]["runs"]["1"]
-        got = call(script, "train", 1, len(want))
+        got = call(public.script(solution, letter), "train", 1, len(want))
         for step, (mine, sound) in enumerate(zip(got, want, strict=True), start=1):
             for name, value in sound.items():
                 said = f"{name!r} is {show(mine[name])} in step {step} of seed 1, and {show(value)} in a sound run"

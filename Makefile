@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework gradescope slides student-notebooks mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework seconds gradescope slides student-notebooks mutants check clean
 
 install: .venv/installed
 
@@ -134,6 +134,10 @@ assignment: install
 # All bundles, and every reference, stub and wrong solution through all checks.
 coursework: assignment gradescope slides student-notebooks
 	$(BIN)/python -m pytest -q -n 2 tests/test_coursework.py tests/test_course_ways.py tests/test_student_notebooks.py
+
+# What the assignments cost a processor, into each assignment.toml.
+seconds: install
+	$(BIN)/python coursework/seconds.py
 
 # A zip for Gradescope of each assignment: build/gradescope/.
 gradescope: install

@@ -131,7 +131,20 @@ def test_every_figure_of_the_slides_is_found_and_nothing_is_fetched(tmp_path):
         slides.figure("the_map", "Nothing", 1)
 
 
-# The lecturer's page.
+# The kit's page and the lecturer's.
+
+
+def test_the_table_of_the_kit_is_that_of_its_assignments():
+    text = (ROOT / "coursework" / "README.md").read_text()
+    rows = re.findall(r"^\| \d \| (.+?) \| (\d+) \| ([\d.]+) \| (\d+) s \| (.+) \|$", text, re.M)
+    for assignment, (_, total, hours, seconds, lessons) in zip(make.assignments(), rows, strict=True):
+        facts = make.about(assignment)
+        worth = sum(sum(checks.values()) for checks in make.points(make.checks(assignment)).values())
+        assert (int(total), 60 * float(hours), int(seconds)) == (worth, facts["minutes"], facts["cpu_seconds"])
+        before = re.search(r"\*\*Read before:\*\*.*", (assignment / "HANDOUT.md").read_text())
+        assert re.findall(r"\]\((.+?)\)", lessons) == re.findall(r"\]\((.+?)\)", before[0])
+    assert f"in about {make.about(make.assignments()[2])['learn_seconds']} s of a processor" in text
+
 
 TEACHING = (ROOT / "docs" / "teaching.md").read_text()
 

@@ -1,7 +1,7 @@
 """A table learns to count: run this file, and it trains and prints what it measured.
 
 The prompt is a number n from 1 to PROMPTS. Right is the token 1, n times, and then the end token. The policy is a table
-of logits, one row for each prompt and place; what was written before does not matter to it. A run takes two seconds.
+of logits, one row for each prompt and place; what was written before does not matter to it.
 """
 
 import torch

@@ -557,7 +557,7 @@ for threshold in (0.0, 0.1, 0.5):
     assert torch.equal(mine, packaged)
 
 # %% [markdown]
-# `grpo_loss` takes such factors as `weight=`; several at once are their product. The entropy bonus is one line at the call: `out.loss - 0.01 * masked_mean(entropies, mask)`. `grpo_lite.training.gradient.trl_weights` makes the weight from settings by TRL's names.
+# `grpo_loss` takes such factors as `weight=`; several at once are their product. The entropy bonus is one line at the call: `out.loss - 0.01 * masked_mean(entropies, mask)`.
 #
 # ## Several rewards
 #

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 import grpo_lite
-from grpo_lite.training.gradient import trl_weights
+from helpers.trl_names import trl_weights
 from helpers.trl_trainer import make_trainer, trl_loss, trl_sampler_correction
 
 PAGE = Path(__file__).parents[1] / "docs" / "parity.md"

@@ -23,7 +23,7 @@ from grpo_lite import (
 )
 from grpo_lite.aggregation import SLICE_SHARE
 from grpo_lite.algorithms import ALGORITHMS
-from grpo_lite.training.gradient import trl_weights
+from helpers.trl_names import trl_weights
 
 T, F = True, False
 NAN, INF = float("nan"), float("inf")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import grpo_lite as gl
-from grpo_lite.training.gradient import trl_weights
+from helpers.trl_names import trl_weights
 
 PACKAGE = Path(gl.__file__).parent
 NAN, INF = float("nan"), float("inf")

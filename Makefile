@@ -106,7 +106,7 @@ base: install
 
 # Trains a model of 135 million weights eleven times; a run that is in the file already is not run again.
 real: install
-	$(BIN)/python -m grpo_lite.experiments.real
+	$(BIN)/python tests/real_runs.py
 
 # The trainings that lessons report on and that take too long for a page.
 runs: install

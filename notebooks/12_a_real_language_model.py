@@ -229,7 +229,7 @@ Table(
 # %% [markdown]
 # Hardly any of the sixteen has changed. A single step is small, and what it does shows in the chances first.
 #
-# From here on we look at stored trainings: the same code, more steps, three seeds. `python -m grpo_lite.experiments.real --output mine.jsonl` runs them again, in about twenty minutes on two cores.
+# From here on we look at stored trainings: the same code, more steps, three seeds. `make real` in a clone of the repository runs them again, in about twenty minutes on two cores.
 #
 # ## Learnt: the middle one
 #

@@ -115,7 +115,7 @@ for name, value in results[0].items():
 # %% [markdown]
 # A training samples 40 **batches** of 64 completions each. `batches` says after how many of them it was evaluated: on the same 200 held-out problems every time, one sampled completion a problem. The evaluation always samples at temperature 1, whatever temperature the training uses.
 #
-# The command `python -m grpo_lite.experiments.sweep --output mine.jsonl` makes all of the records again. It can be stopped at any time and goes on where it was; with `--quick` it does a small part, in a minute.
+# `make runs` in a clone of the repository makes the records that are missing in the stored file. It can be stopped at any time and goes on where it was.
 #
 # One combination of settings is the **base**. Every other combination differs from it in a single value, so the question is always the same: what happens if only this changes? How large an answer can be depends on how far the knob is turned, so that stands in the last column.
 

@@ -43,7 +43,10 @@ def names_of(key, *wanted):
 
 
 def missing(name, wanted):
-    path = sweep.STORED.with_name(name)
+    """Yield the file, and of the wanted runs those that are not in it."""
+    path = sweep.STORED.parent / name
+    if path.exists():  # what a kill has left of a line is taken away: the next one would be written behind it
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     done = read_lines(path)
     for settings in wanted:
         if not any(settings.items() <= record.items() for record in done):
@@ -86,12 +89,24 @@ def judge_apart():
         print(run, flush=True)
 
 
+def sweep_over(name, settings, seeds, batches):
+    """Run each setting with each seed; one seed after the other, so that a file that is cut off has all settings."""
+    settings = [sweep.BASE | change for change in settings]
+    wanted = [{"settings": s, "seed": seed, "batches": [*batches]} for seed in seeds for s in settings]
+    for path, run in missing(name, wanted):
+        append_line(path, record := sweep.run(**run))
+        print(run, f"sampled {record['sampled_accuracy'][0]:.2f} -> {record['sampled_accuracy'][-1]:.2f}", flush=True)
+
+
+def what_matters():
+    sweep_over("sweep.jsonl", sweep.grid(), SEEDS, sweep.BATCHES)
+
+
 def use_again():
     """Four batches, used again and again; then 64 fresh ones, which make as many updates as four used 16 times."""
-    path = sweep.STORED.with_name("reuse.jsonl")
     for seed in range(4):
-        sweep.sweep(path, REUSE, [seed], batches=range(5))
-        sweep.sweep(path, [{}], [seed], batches=(0, 16, 32, 48, 64))
+        sweep_over("reuse.jsonl", REUSE, [seed], range(5))
+        sweep_over("reuse.jsonl", [{}], [seed], (0, 16, 32, 48, 64))
 
 
 def half_a_repair():
@@ -107,5 +122,5 @@ def half_a_repair():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or ("compare_baselines", "judge_apart", "use_again", "half_a_repair"):
+    for name in sys.argv[1:] or ("what_matters", "compare_baselines", "judge_apart", "use_again", "half_a_repair"):
         globals()[name]()

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+import real_runs
 from grpo_lite.experiments import real
 from grpo_lite.training.records import read_lines
 from helpers.built import ROOT
@@ -157,7 +158,7 @@ def test_measure_counts_right_answers_of_each_prompt(tiny, monkeypatch):
 
     monkeypatch.setattr(real, "exact", seven)
     seven.__name__ = "exact"
-    found = real.measure(*tiny(), "middle", prompts=6, samples=10)
+    found = real_runs.measure(*tiny(), "middle", prompts=6, samples=10)
     assert found["right"] == [7] * 6
     assert len(found["shown"]) == 2
     assert all(len(answers) == 8 for _, answers in found["shown"])
@@ -165,32 +166,32 @@ def test_measure_counts_right_answers_of_each_prompt(tiny, monkeypatch):
 
 
 def test_a_run_trains_as_its_record_says_and_is_the_same_again(tiny):
-    first, again = (real.run("middle", {"max_steps": 2, "learning_rate": 1e-3}, 0) for _ in range(2))
-    other = real.run("middle", {"max_steps": 2, "learning_rate": 1e-3}, 1)
+    first, again = (real_runs.run("middle", 0, max_steps=2, learning_rate=1e-3) for _ in range(2))
+    other = real_runs.run("middle", 1, max_steps=2, learning_rate=1e-3)
     assert (first["task"], first["seed"], first["max_steps"], first["learning_rate"]) == ("middle", 0, 2, 1e-3)
     assert len(first["reward"]) == len(first["frac_reward_zero_std"]) == 2
     for name in ("reward", "right", "shown", "entropy"):
         assert first[name] == again[name]
     assert first["entropy"] != other["entropy"]
     assert len(first["right"]) == real.PROMPTS
-    assert "reward" not in real.run("last", {"max_steps": 0}, 0)
+    assert "reward" not in real_runs.run("last", 0, max_steps=0)
 
 
 def test_runs_that_are_in_the_file_are_not_run_again(tiny, tmp_path, monkeypatch, capsys):
     path, wanted = tmp_path / "real.jsonl", [("last", {"max_steps": 0}, 0), ("last", {"max_steps": 1}, 3)]
-    monkeypatch.setattr(real, "RUNS", wanted[:1])
-    real.main(["--output", str(path)])
+    monkeypatch.setattr(real_runs, "RUNS", wanted[:1])
+    real_runs.main(path)
     [first, *reading] = read_lines(path)
     assert [record["prompt once a"] for record in reading] == ["group", "completion"]
     path.write_text(json.dumps(first | {"greedy": 0.125}) + "\n" + '{"task": "last", "see')  # a kill while writing
-    monkeypatch.setattr(real, "RUNS", wanted)
-    monkeypatch.setattr(real, "compare_reading", lambda model, tokenizer: [{"task": "reading"}])
-    real.main(["--output", str(path)])
+    monkeypatch.setattr(real_runs, "RUNS", wanted)
+    monkeypatch.setattr(real_runs, "compare_reading", lambda model, tokenizer: [{"task": "reading"}])
+    real_runs.main(path)
     records = read_lines(path)
     assert [record["task"] for record in records] == ["last", "last", "reading"]
     assert records[0]["greedy"] == 0.125
     assert (records[1]["seed"], records[1]["max_steps"]) == (3, 1)
-    real.main(["--output", str(path)])
+    real_runs.main(path)
     assert read_lines(path) == records
 
 
@@ -203,7 +204,7 @@ def test_both_ways_to_read_the_prompt_give_the_same_gradient(tiny, monkeypatch):
         seen.append([w.grad.clone() for w in model.parameters() if w.grad is not None]),
         type(model).zero_grad(model),
     )
-    real.compare_reading(model, tokenizer)
+    real_runs.compare_reading(model, tokenizer)
     last = [w.grad for w in model.parameters()]
     once = seen[4]  # the last gradient of the first way, taken before the second begins
     assert len(once) == len(last) > 0
@@ -369,7 +370,10 @@ def share(run, chosen=None):
 def test_every_run_is_stored_once_and_whole():
     records = [record for record in real.load_results() if record["task"] != "reading"]
     names = ("learning_rate", "max_steps")
-    wanted = [(task, *((real.SETTINGS | changes)[name] for name in names), seed) for task, changes, seed in real.RUNS]
+    wanted = [
+        (task, *((real_runs.SETTINGS | changes)[name] for name in names), seed)
+        for task, changes, seed in real_runs.RUNS
+    ]
     found = [(record["task"], *(record[name] for name in names), record["seed"]) for record in records]
     assert sorted(found) == sorted(wanted)
     for record in records:
@@ -424,6 +428,6 @@ def test_what_the_prose_says_of_signal_and_step_length():
 def test_a_run_without_a_right_answer_leaves_the_weights_as_they_were(tiny, monkeypatch):
     models = []
     monkeypatch.setattr(real, "load_model", lambda: models.append(tiny()) or models[-1])
-    real.run("backwards", {"max_steps": 2}, 0)
+    real_runs.run("backwards", 0, max_steps=2)
     for trained, fresh in zip(models[0][0].parameters(), tiny()[0].parameters(), strict=True):
         assert torch.equal(trained, fresh)

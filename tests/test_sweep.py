@@ -4,7 +4,6 @@ import json
 import math
 import re
 import statistics
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +19,6 @@ from grpo_lite.experiments.sweep import (
     grid,
     load_results,
     run,
-    sweep,
 )
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
@@ -28,6 +26,7 @@ from grpo_lite.training.records import read_lines
 from helpers.forked import python
 from helpers.lessons import NUMBER, lesson, stored
 from helpers.lessons import results as shown_results
+from lesson_runs import sweep_over, what_matters
 
 LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_fraction")
 
@@ -89,60 +88,43 @@ class TestRun:
         assert hot["sampled_accuracy"] == cold["sampled_accuracy"]
 
 
-class TestSweep:
+class TestMakingThem:
     @pytest.mark.slow
     def test_goes_on_after_a_kill_in_the_middle_of_a_line(self, tmp_path, monkeypatch):
         started = []
-        monkeypatch.setattr(module, "run", lambda s, seed, **k: started.append((s["beta"], seed)) or run(s, seed, **k))
+        monkeypatch.setattr(module, "run", lambda **k: started.append((k["settings"]["beta"], k["seed"])) or run(**k))
         settings, whole, cut = [{}, {"beta": 0.04}], tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
-        runs = sweep(whole, settings, range(2), batches=[0, 1])
+        sweep_over(whole, settings, range(2), [0, 1])
         assert started == [(0.0, 0), (0.04, 0), (0.0, 1), (0.04, 1)]  # seed by seed
-        assert [(r["settings"]["beta"], r["seed"]) for r in runs] == started
+        assert [(r["settings"]["beta"], r["seed"]) for r in read_lines(whole)] == started
         cut.write_bytes(whole.read_bytes()[:-40])
         started.clear()
-        assert sweep(cut, settings, range(2), batches=[0, 1]) == runs
+        sweep_over(cut, settings, range(2), [0, 1])
         assert started == [(0.04, 1)]
         assert cut.read_bytes() == whole.read_bytes()
         started.clear()
-        sweep(cut, settings, range(2), batches=[0, 1])
+        sweep_over(cut, settings, range(2), [0, 1])
         assert started == []
-        sweep(cut, settings, range(1), batches=[0])  # other batches are another run
+        sweep_over(cut, settings, range(1), [0])  # other batches are another run
         assert len(started) == 2
 
     def test_a_cut_first_line_leaves_nothing(self, tmp_path):
         path = tmp_path / "results.jsonl"
         path.write_text('{"settings"')
-        assert len(sweep(path, [{}], [0], batches=[0])) == 1
-
-    @pytest.mark.slow
-    def test_quick_from_the_command_line(self, tmp_path, monkeypatch, capsys):
-        monkeypatch.setattr(module, "QUICK_BATCHES", (0, 1))
-        monkeypatch.chdir(tmp_path)
-        before, threads = STORED.read_bytes(), torch.get_num_threads()
-        module.main(["--quick"])
-        runs = read_lines(Path("sweep-quick.jsonl"))
-        assert [(r["settings"]["learning_rate"], r["seed"]) for r in runs] == [
-            (2e-4, 0),
-            (5e-5, 0),
-            (2e-4, 1),
-            (5e-5, 1),
-        ]
-        assert all(len(r[name]) == 2 for r in runs for name in LISTS)
-        printed = capsys.readouterr().out.splitlines()
-        assert printed[1].startswith("2 of 4: learning_rate=5e-05, seed 0: sampled 0.")
-        assert printed[-1] == "wrote sweep-quick.jsonl"
-        assert STORED.read_bytes() == before
-        torch.set_num_threads(threads)
+        sweep_over(path, [{}], [0], [0])
+        assert len(read_lines(path)) == 1
 
     def test_the_whole_sweep_makes_only_what_is_missing(self, tmp_path, monkeypatch):
-        started = []
-        monkeypatch.setattr(module, "run", lambda s, seed, **k: started.append((s, seed)) or load_results()[-1])
-        path = tmp_path / "most.jsonl"
+        path = tmp_path / "sweep.jsonl"
         lines = STORED.read_text().splitlines(keepends=True)
         path.write_text("".join(lines[:7] + lines[8:]))
-        module.main(["--output", str(path)])
+        started = []
+        monkeypatch.setattr(module, "run", lambda **k: started.append(k) or load_results()[-1])
+        monkeypatch.setattr(module, "STORED", path)
+        what_matters()
         missing = json.loads(lines[7])
-        assert started == [(missing["settings"], missing["seed"])]
+        assert started == [{name: missing[name] for name in ("settings", "seed", "batches")}]
+        assert len(read_lines(path)) == len(lines)
 
 
 class TestStored:

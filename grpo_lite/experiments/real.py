@@ -1,33 +1,23 @@
-"""A pretrained language model learns from rewards on two CPU cores: three small tasks, several seeds.
+"""A pretrained language model learns from rewards on two CPU cores: the model, three small tasks, what was measured.
 
-`make real` makes the results again that ship with the package, one JSON line a run; what is in the file already is not
-run again, and a run that was stopped starts anew. The lesson "A real language model" reads them.
+`make real` in a clone of the repository trains the model again. The lesson "A real language model" shows the results.
 """
 
-import argparse
 import math
-import os
 import random
-import re
-import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 
 from grpo_lite._checks import check_installed
-from grpo_lite.training import batching, rollout
-from grpo_lite.training.config import GRPOConfig
-from grpo_lite.training.records import append_line, read_lines
-from grpo_lite.training.trainer import GRPOTrainer
+from grpo_lite.training.records import read_lines
 
 STORED = Path(str(files("grpo_lite") / "data" / "real.jsonl"))
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-STATUS = Path("/proc/self/status")  # Linux: what a process knows of its memory
 
 # Each is one token of the model after a space. The first 9 make the example lines, the last 16 are held out.
 WORDS = """
@@ -45,7 +35,7 @@ TASKS: dict[str, tuple[Callable[[Sequence[str]], str], int]] = {
     "backwards": (lambda words: words[0][::-1], 8),
 }
 
-SETTINGS: dict[str, Any] = {"learning_rate": 1e-5, "max_steps": 30}
+# The same for every run.
 FIXED: dict[str, Any] = {
     "loss_type": "dr_grpo",
     "scale_rewards": "none",
@@ -54,11 +44,6 @@ FIXED: dict[str, Any] = {
     "lr_scheduler_type": "constant",
     "disable_tqdm": True,
 }
-# Every task as the model comes (no step), then three seeds; and larger steps, until something breaks.
-RUNS: list[tuple[str, dict[str, Any], int]] = [(task, {"max_steps": 0}, 0) for task in TASKS]
-RUNS += [("middle", {}, seed) for seed in range(3)] + [("last", {"max_steps": 10}, seed) for seed in range(3)]
-RUNS += [("backwards", {"max_steps": 3}, seed) for seed in range(3)]
-RUNS += [("middle", {"learning_rate": rate, "max_steps": 15}, 0) for rate in (1e-4, 5e-4)]
 PROMPTS, SAMPLES = 48, 32  # how many held-out prompts are answered, and how often each
 
 
@@ -124,102 +109,6 @@ def pass_at_k(n: int, right: int, k: int) -> float:
     return 1 - math.comb(n - right, k) / math.comb(n, k)
 
 
-def measure(model, tokenizer, task: str, prompts: int = PROMPTS, samples: int = SAMPLES) -> dict:
-    """Answer held-out prompts: `greedy` accuracy, and of `samples` answers to each how many were `right`."""
-    rows = problems(task, HELD_OUT, prompts, seed=1)
-    limits: dict[str, Any] = {"num_generations": samples, "per_device_train_batch_size": samples}
-    args = GRPOConfig(**limits, max_completion_length=TASKS[task][1])
-    draws = torch.Generator(model.device).manual_seed(0)
-    groups = [
-        group
-        for part in rollout.chunks(rows, 4)
-        for group in rollout.sample_groups(model, tokenizer, [exact], part, args, draws)
-    ]
-    return {
-        "greedy": round(rollout.evaluate(model, tokenizer, exact, rows, args)["greedy_exact"], 4),
-        "right": [int(group.rewards.sum()) for group in groups],
-        "shown": [[group.prompt.split("\n")[-1], group.completions[:8]] for group in groups[:2]],
-    }
-
-
-def run(task: str, changes: dict, seed: int) -> dict:
-    """Train the model on a task and measure it; return the record that is stored."""
-    settings = SETTINGS | changes
-    model, tokenizer = load_model()
-    record = {"task": task, "seed": seed, **settings, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    if settings["max_steps"]:
-        args = GRPOConfig(**FIXED, **settings, max_completion_length=TASKS[task][1], seed=seed)
-        trainer = GRPOTrainer(model, exact, args, problems(task, TRAIN, 5000), tokenizer)
-        _forget_peak()
-        started = time.process_time()
-        history = trainer.train()
-        record["seconds"] = round((time.process_time() - started) / len(history), 2)
-        record["peak_gb"] = _peak()
-        for name in ("reward", "frac_reward_zero_std", "entropy", "completions/clipped_ratio"):
-            record[name] = [round(step[name], 4) for step in history]
-    return record | measure(model, tokenizer, task)
-
-
-def compare_reading(model, tokenizer) -> list[dict]:
-    """Take the gradient of one batch, each prompt read once for its group, and then once for each completion."""
-    args, rows = GRPOConfig(**FIXED, max_completion_length=3), problems("middle", TRAIN, 8)
-    groups = rollout.sample_groups(model, tokenizer, [exact], rows, args, torch.Generator(model.device).manual_seed(0))
-    whole = batching.stack([group._replace(advantages=group.rewards) for group in groups])
-    ids, mask = (x.repeat_interleave(args.num_generations, dim=0) for x in (whole.prompt_ids, whole.prompt_mask))
-    records = []
-    for name, part in (("group", whole), ("completion", whole._replace(prompt_ids=ids, prompt_mask=mask))):
-        seconds = []
-        for _ in range(4):  # the first one only makes room for the gradients
-            model.zero_grad(set_to_none=False)
-            _forget_peak()
-            started = time.process_time()
-            (batching.logps_of(model, part, args) * part.advantages[:, None]).sum().backward()
-            seconds.append(time.process_time() - started)
-        times = {"seconds": round(median(seconds[1:]), 2), "peak_gb": _peak()}
-        records.append({"task": "reading", "prompt once a": name, **times})
-    return records
-
-
 def load_results() -> list[dict]:
-    """Read the results that ship with the package: a record a run, as `run` makes it, and two of `compare_reading`."""
+    """Read the results that ship with the package: a record a run, and two of how the prompt is read."""
     return read_lines(STORED)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_lite.experiments.real", description=__doc__)
-    parser.add_argument("--output", type=Path, metavar="FILE", default=STORED, help="default: the results that ship "
-                        "with the package, of which only missing runs are made")  # fmt: skip
-    path = parser.parse_args(argv).output
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    # Products of matrices in bfloat16 where the processor has them, three times as fast; the weights stay float32.
-    torch.set_float32_matmul_precision("medium")
-    if path.exists():  # what a kill has left of a line is taken away: the next one would be written behind it
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
-    done = read_lines(path)
-    for task, changes, seed in RUNS:
-        wanted = {"task": task, "seed": seed, **SETTINGS, **changes}
-        if not any(wanted.items() <= record.items() for record in done):
-            record = run(task, changes, seed)
-            append_line(path, record)
-            right = sum(record["right"]) / PROMPTS / SAMPLES
-            print(f"{wanted}: greedy {record['greedy']:.2f}, sampled {right:.2f}", flush=True)
-    if not any(record["task"] == "reading" for record in done):
-        for record in compare_reading(*load_model()):
-            append_line(path, record)
-    print(f"wrote {path}")
-
-
-def _forget_peak() -> None:
-    if STATUS.exists():
-        STATUS.with_name("clear_refs").write_text("5")
-
-
-def _peak() -> float | None:
-    """Return the most memory that this process has held since then, in GB; None where the system does not say."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text()) if STATUS.exists() else None
-    return round(int(found[1]) * 1024 / 1e9, 2) if found else None
-
-
-if __name__ == "__main__":
-    main()

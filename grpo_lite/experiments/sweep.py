@@ -1,14 +1,11 @@
 """Which settings matter: short trainings on chain sums, one setting changed at a time, several seeds each.
 
-`python -m grpo_lite.experiments.sweep` makes the results again that ship with the package, one JSON line a run. What is
-in the file already is not run again, so a sweep that was stopped goes on; `--quick` takes a minute. The
-lesson "What matters" reads the results.
+`run` makes one of them. `make runs` in a clone of the repository makes all again that ship with the package, which
+lesson "What matters" shows.
 """
 
-import argparse
 import dataclasses
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +17,7 @@ from grpo_lite.rewards.protocol import RewardFunc
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
 from grpo_lite.training.config import GRPOConfig
-from grpo_lite.training.records import append_line, read_lines
+from grpo_lite.training.records import read_lines
 from grpo_lite.training.trainer import GRPOTrainer
 
 STORED = Path(str(files("grpo_lite") / "data" / "sweep.jsonl"))
@@ -48,9 +45,7 @@ ALONG: dict[str, dict] = {"epsilon": {"num_iterations": 4}}
 # Four updates a batch, each a quarter as long: tells reuse of a batch from a larger learning rate.
 EXTRA: list[dict] = [{"num_iterations": 4, "learning_rate": 5e-5}]
 
-SEEDS = range(5)
 BATCHES = (0, 5, 10, 15, 20, 30, 40)
-QUICK, QUICK_BATCHES = [{}, {"learning_rate": 5e-5}], (0, 10, 20)
 # The same for every run; a batch is 64 completions whatever G is.
 FIXED: dict[str, Any] = {
     "per_device_train_batch_size": 64,
@@ -130,36 +125,6 @@ def run(settings: Mapping[str, Any], seed: int, *, batches: Sequence[int] = BATC
     return record | {"batches": list(batches)} | {name: [point[name] for point in points] for name in points[0]}
 
 
-def sweep(
-    path: str | Path, settings: Iterable[Mapping[str, Any]], seeds: Iterable[int], *, batches: Sequence[int] = BATCHES
-) -> list[dict[str, Any]]:
-    """Run every setting with every seed and add each finished run to a file of JSON lines; return all that it holds.
-
-    What stands there is not run again; a kill loses the run under way. One seed after the other, so that a file that
-    is not yet complete has all settings.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     runs = sweep(Path(folder) / "mine.jsonl", [{"beta": 0.04}], [0], batches=[0])
-        1 of 1: beta=0.04, seed 0: sampled 0.31 -> 0.31
-    """
-    path = Path(path)
-    if path.exists():  # what a kill has left of a line is taken away: the next one would be written behind it
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
-    done = [(record["settings"], record["seed"], record["batches"]) for record in read_lines(path)]
-    wanted = [(BASE | dict(change), seed) for seed in seeds for change in settings]
-    for number, (setting, seed) in enumerate(wanted, start=1):
-        if (setting, seed, list(batches)) in done:
-            continue
-        record = run(setting, seed, batches=batches)
-        append_line(path, record)
-        changed = " ".join(f"{name}={value}" for name, value in setting.items() if BASE.get(name) != value)
-        reached = f"sampled {record['sampled_accuracy'][0]:.2f} -> {record['sampled_accuracy'][-1]:.2f}"
-        print(f"{number} of {len(wanted)}: {changed or 'base'}, seed {seed}: {reached}", flush=True)
-    return read_lines(path)
-
-
 def load_results() -> list[dict[str, Any]]:
     """Read the results that ship with the package: one record a run, as `run` makes it, seed by seed.
 
@@ -168,25 +133,3 @@ def load_results() -> list[dict[str, Any]]:
         (110, True)
     """
     return read_lines(STORED)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_lite.experiments.sweep", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two settings, two seeds, 20 batches: about a minute")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: the results that ship with the package, "
-                        "of which only missing runs are made; with --quick sweep-quick.jsonl")  # fmt: skip
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)  # a model this small is no faster on more
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    if args.quick:
-        path = args.output or Path("sweep-quick.jsonl")
-        sweep(path, QUICK, range(2), batches=QUICK_BATCHES)
-    else:
-        path = args.output or STORED
-        sweep(path, grid(), SEEDS)
-    print(f"wrote {path}")
-
-
-if __name__ == "__main__":
-    main()

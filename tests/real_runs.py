@@ -1,0 +1,116 @@
+"""The trainings of lesson "A real language model": `make real` makes those that are missing, and measures them.
+
+A run that was stopped starts anew.
+"""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from grpo_lite import GRPOConfig, GRPOTrainer
+from grpo_lite.experiments import real
+from grpo_lite.training import batching, rollout
+from grpo_lite.training.records import append_line
+from lesson_runs import missing
+
+STATUS = Path("/proc/self/status")  # Linux: what a process knows of its memory
+SETTINGS = {"learning_rate": 1e-5, "max_steps": 30}
+# Every task as the model comes (no step), then three seeds; and larger steps, until something breaks.
+RUNS = [(task, {"max_steps": 0}, 0) for task in real.TASKS]
+RUNS += [("middle", {}, seed) for seed in range(3)] + [("last", {"max_steps": 10}, seed) for seed in range(3)]
+RUNS += [("backwards", {"max_steps": 3}, seed) for seed in range(3)]
+RUNS += [("middle", {"learning_rate": rate, "max_steps": 15}, 0) for rate in (1e-4, 5e-4)]
+
+
+def measure(model, tokenizer, task: str, prompts: int = real.PROMPTS, samples: int = real.SAMPLES) -> dict:
+    """Answer held-out prompts: `greedy` accuracy, and of `samples` answers to each how many were `right`."""
+    rows = real.problems(task, real.HELD_OUT, prompts, seed=1)
+    limits = {"num_generations": samples, "per_device_train_batch_size": samples}
+    args = GRPOConfig(**limits, max_completion_length=real.TASKS[task][1])
+    draws = torch.Generator(model.device).manual_seed(0)
+    groups = [
+        group
+        for part in rollout.chunks(rows, 4)
+        for group in rollout.sample_groups(model, tokenizer, [real.exact], part, args, draws)
+    ]
+    return {
+        "greedy": round(rollout.evaluate(model, tokenizer, real.exact, rows, args)["greedy_exact"], 4),
+        "right": [int(group.rewards.sum()) for group in groups],
+        "shown": [[group.prompt.split("\n")[-1], group.completions[:8]] for group in groups[:2]],
+    }
+
+
+def run(task: str, seed: int, **changes: float) -> dict:
+    """Train the model on a task and measure it; return the record that is stored."""
+    settings = SETTINGS | changes
+    model, tokenizer = real.load_model()
+    record = {"task": task, "seed": seed, **settings, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    if settings["max_steps"]:
+        args = GRPOConfig(**real.FIXED, **settings, max_completion_length=real.TASKS[task][1], seed=seed)
+        trainer = GRPOTrainer(model, real.exact, args, real.problems(task, real.TRAIN, 5000), tokenizer)
+        _forget_peak()
+        started = time.process_time()
+        history = trainer.train()
+        record["seconds"] = round((time.process_time() - started) / len(history), 2)
+        record["peak_gb"] = _peak()
+        for name in ("reward", "frac_reward_zero_std", "entropy", "completions/clipped_ratio"):
+            record[name] = [round(step[name], 4) for step in history]
+    return record | measure(model, tokenizer, task)
+
+
+def compare_reading(model, tokenizer) -> list[dict]:
+    """Take the gradient of one batch, each prompt read once for its group, and then once for each completion."""
+    args, rows = GRPOConfig(**real.FIXED, max_completion_length=3), real.problems("middle", real.TRAIN, 8)
+    groups = rollout.sample_groups(
+        model, tokenizer, [real.exact], rows, args, torch.Generator(model.device).manual_seed(0)
+    )
+    whole = batching.stack([group._replace(advantages=group.rewards) for group in groups])
+    ids, mask = (x.repeat_interleave(args.num_generations, dim=0) for x in (whole.prompt_ids, whole.prompt_mask))
+    records = []
+    for name, part in (("group", whole), ("completion", whole._replace(prompt_ids=ids, prompt_mask=mask))):
+        seconds = []
+        for _ in range(4):  # the first one only makes room for the gradients
+            model.zero_grad(set_to_none=False)
+            _forget_peak()
+            started = time.process_time()
+            (batching.logps_of(model, part, args) * part.advantages[:, None]).sum().backward()
+            seconds.append(time.process_time() - started)
+        times = {"seconds": round(median(seconds[1:]), 2), "peak_gb": _peak()}
+        records.append({"task": "reading", "prompt once a": name, **times})
+    return records
+
+
+def main(path: Path = real.STORED) -> None:
+    """Make what is missing in the file."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # Products of matrices in bfloat16 where the processor has them, three times as fast; the weights stay float32.
+    torch.set_float32_matmul_precision("medium")
+    wanted = [{"task": task, "seed": seed, **SETTINGS, **changes} for task, changes, seed in RUNS]
+    for _, settings in missing(path, wanted):
+        record = run(**settings)
+        append_line(path, record)
+        right = sum(record["right"]) / real.PROMPTS / real.SAMPLES
+        print(f"{settings}: greedy {record['greedy']:.2f}, sampled {right:.2f}", flush=True)
+    if list(missing(path, [{"task": "reading"}])):
+        for record in compare_reading(*real.load_model()):
+            append_line(path, record)
+
+
+def _forget_peak() -> None:
+    if STATUS.exists():
+        STATUS.with_name("clear_refs").write_text("5")
+
+
+def _peak() -> float | None:
+    """Return the most memory that this process has held since then, in GB; None where the system does not say."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text()) if STATUS.exists() else None
+    return round(int(found[1]) * 1024 / 1e9, 2) if found else None
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

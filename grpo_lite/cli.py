@@ -1,4 +1,4 @@
-"""The command line: `grpo-lite train | eval | sample | sandbox | coursework`, the same as `python -m grpo_lite`.
+"""The command line: `grpo-lite train | eval | sample | sandbox`, the same as `python -m grpo_lite`.
 
 Every command is one function here; what they do stands in the module they call.
 """
@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -20,7 +19,7 @@ from typing import NoReturn, get_args
 
 import torch
 
-from grpo_lite._checks import HOME, check_installed
+from grpo_lite._checks import check_installed
 from grpo_lite.tasks import BASE_MODEL, RECIPE, TASKS, accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import distributed, rollout
 from grpo_lite.training.checkpoint import check_whole, newest_checkpoint
@@ -122,16 +121,6 @@ def sandbox(args: argparse.Namespace) -> None:
     print(f"the sandbox for programs is in {cache_folder()}")
 
 
-def coursework(args: argparse.Namespace) -> None:
-    """Hand out the assignments of coursework/, or grade what came back."""
-    # They are no part of the wheel: who uses the package does not want them, and who teaches has a clone.
-    script = Path(__file__).resolve().parents[1] / "coursework" / {"init": "make.py", "grade": "grade.py"}[args.step]
-    if not script.is_file():
-        raise ValueError(f"there is no {script}: git clone {HOME} and run it in the clone")
-    if code := subprocess.call([sys.executable, str(script), *args.arguments]):
-        sys.exit(code)
-
-
 def _task(name: str) -> SimpleNamespace:
     """Return what a training needs, by the names of TASK_FILE: of a task that ships, or of one in a Python file."""
     if name in TASKS:
@@ -198,9 +187,7 @@ def _settings() -> Iterator[tuple[str, type, str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="grpo-lite", description="Train and look at small models with GRPO, on a plain CPU.")
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="train | eval | sample | sandbox | coursework"
-    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | eval | sample | sandbox")
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=run.__doc__, allow_abbrev=False)
@@ -238,9 +225,6 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     command("sandbox", sandbox, "build the sandbox for programs ahead of its first use")
-    sub = command("coursework", coursework, "hand out the assignments (init FOLDER) or grade (grade SUBMISSIONS OUT)")
-    sub.add_argument("step", choices=["init", "grade"])
-    sub.add_argument("arguments", nargs=argparse.REMAINDER, help="folders, and --variant NAME")
     return parser
 
 

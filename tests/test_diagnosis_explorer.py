@@ -183,6 +183,6 @@ def test_a_reader_diagnoses_and_is_answered(page):
     explorer.get_by_role("button", name="None of them broke").click()
     explorer.get_by_role("button", name="Nothing: let it run").click()
     assert "2 of 4 points" in explorer.locator(".diagnosis-place").text_content()
-    assert explorer.locator("li.met").count() == 2
+    assert explorer.locator("button.met").count() == 2
     for box in explorer.locator("button:visible").evaluate_all("all => all.map((b) => b.getBoundingClientRect())"):
         assert min(box["width"], box["height"]) >= 44

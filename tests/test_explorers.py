@@ -301,17 +301,18 @@ def test_kl_has_a_tab_for_values_and_one_for_gradients(explore):
     assert gradient.evaluate("tab => tab === document.activeElement")
     assert [tab.get_attribute("aria-selected") for tab in (value, gradient)] == ["false", "true"]
     assert not host.get_by_role("button", name="Draw 1", exact=True).is_visible()
-    for name in ("k1", "k2", "k3"):
-        host.get_by_role("radio", name=name).check()
-        label = host.get_by_role("img", name=f"{name}. Token a").get_attribute("aria-label")
-        shown = [[real(x) for x in pair] for pair in re.findall(r"Token .: (\S+), exact KL (\S+)\.", label)]
-        policy, reference = host.evaluate("({ state }) => [state.policy, state.reference]")
-        theta = torch.tensor(policy, dtype=torch.float64).log().requires_grad_()
-        logps, ref_logps = theta.log_softmax(0), torch.tensor(reference, dtype=torch.float64).log()
-        estimate = getattr(grpo_lite, f"kl_{name}")(logps, ref_logps)
-        ours = torch.autograd.grad((logps.exp().detach() * estimate).sum(), theta, retain_graph=True)[0]
-        exact = torch.autograd.grad((logps.exp() * (logps - ref_logps)).sum(), theta)[0]
-        torch.testing.assert_close(torch.tensor(shown).double(), torch.stack([ours, exact]).T, atol=0.00051, rtol=0)
+    label = host.get_by_role("img", name="that of k1 is 0. Token a").get_attribute("aria-label")
+    shown = re.findall(r"Token .: exact KL (\S+), k2 (\S+), k3 (\S+)\.", label)
+    policy, reference = host.evaluate("({ state }) => [state.policy, state.reference]")
+    theta = torch.tensor(policy, dtype=torch.float64).log().requires_grad_()
+    logps, ref_logps = theta.log_softmax(0), torch.tensor(reference, dtype=torch.float64).log()
+    probs = logps.exp().detach()
+    expected = [(probs * getattr(grpo_lite, f"kl_{name}")(logps, ref_logps)).sum() for name in ("k1", "k2", "k3")]
+    expected.append((logps.exp() * (logps - ref_logps)).sum())
+    first, second, third, exact = (torch.autograd.grad(x, theta, retain_graph=True)[0] for x in expected)
+    torch.testing.assert_close(first, torch.zeros(5).double())
+    seen = torch.tensor([[real(x) for x in numbers] for numbers in shown]).double()
+    torch.testing.assert_close(seen, torch.stack([exact, second, third]).T, atol=0.00051, rtol=0)
     gradient.press("Home")
     assert value.evaluate("tab => tab === document.activeElement")
     assert host.get_by_role("button", name="Draw 1", exact=True).is_visible()
@@ -403,31 +404,47 @@ def test_reset_leads_back_to_the_start(explore, tag):
 @pytest.mark.site
 def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleared(explore):
     host = explore.locator("clip-explorer")
-    goals = host.get_by_role("list", name="Goals").get_by_role("listitem")
-    assert [goal.get_attribute("class") or "" for goal in goals.all()] == [""] * 4
-    note = host.get_by_role("status")
-    assert note.text_content() == ""
-    third = host.get_by_role("button", name="Show me goal 3")
-    third.click()
-    assert third.get_attribute("aria-expanded") == "true"
+    goals = host.get_by_role("group", name="Goals").get_by_role("button", name="Goal ")
+    shown, note = host.locator(".explorer-goal .shown"), host.locator(".explorer-why")
+    ratio = host.get_by_role("slider", name="Ratio", exact=True)
+
+    def ticked():
+        return [goal.get_attribute("aria-label").endswith("(reached)") for goal in goals.all()]
+
+    assert ticked() == [False] * 4
+    assert shown.text_content() == "Goal: Make the gradient of a good answer vanish."
+    assert not note.is_visible()
+    goals.nth(2).click()
+    assert shown.text_content() == "Goal: Leave the clip range, and keep a gradient."
+    way = host.get_by_role("button", name="Show me")
+    way.click()
+    assert way.get_attribute("aria-expanded") == "true"
     assert "Choose +1 and move the ratio below 0.8" in note.text_content()
-    third.click()
-    assert note.text_content() == ""
-    host.get_by_role("slider", name="Ratio", exact=True).fill("1.5")
-    assert goals.first.text_content() == "Make the gradient of a good answer vanish.(reached)"
+    assert note.bounding_box()["y"] < host.locator("svg").first.bounding_box()["y"]
+    way.click()
+    assert not note.is_visible()
+    apart = "one => one.getBoundingClientRect().top - one.closest('.explorer').getBoundingClientRect().top"
+    top = ratio.evaluate(apart)
+    ratio.fill("1.5")
+    assert ticked() == [True, False, False, False]
+    assert shown.text_content() == "Reached: Make the gradient of a good answer vanish."
     assert "Nothing pushes it further" in note.text_content()
-    host.get_by_role("slider", name="Ratio", exact=True).fill("1")
+    assert ratio.evaluate(apart) == top  # nothing moves under the pointer
+    ratio.fill("1")
+    host.get_by_role("button", name="Next goal").click()
+    assert shown.text_content() == "Goal: Make the gradient of a bad answer vanish."
+    assert goals.nth(1).evaluate("goal => goal === document.activeElement")
+    assert not note.is_visible()
     explore.reload()
     mount_all(explore)
-    assert goals.first.text_content().endswith("(reached)")
-    assert goals.nth(1).text_content().endswith("vanish.")
-    assert note.text_content() == ""
+    assert ticked() == [True, False, False, False]
+    assert shown.text_content() == "Goal: Make the gradient of a bad answer vanish."
     host.get_by_role("button", name="Clear the ticks").click()
-    assert not goals.first.text_content().endswith("(reached)")
+    assert ticked() == [False] * 4
     assert not host.get_by_role("button", name="Clear the ticks").is_visible()
     explore.reload()
     mount_all(explore)
-    assert not goals.first.text_content().endswith("(reached)")
+    assert ticked() == [False] * 4
 
 
 @pytest.mark.site
@@ -496,18 +513,24 @@ def test_a_button_glides_unless_the_reader_wants_no_motion(explore):
 
 
 @pytest.mark.site
-def test_sentences_come_with_a_pause_and_the_last_one_is_right(explore):
-    sentence(explore, "clip-explorer")
-    spoken = explore.evaluate("""async () => {
-      const host = document.querySelector("clip-explorer"), spoken = [];
-      new MutationObserver(() => spoken.push(host.sentence.textContent))
-        .observe(host.sentence, { childList: true, characterData: true, subtree: true });
-      for (let i = 1; i <= 20; i++) host.set({ ratio: 1 + i / 100 });
-      await new Promise((done) => setTimeout(done, 1300));
-      return spoken;
+def test_a_sentence_is_written_at_once_and_read_out_when_the_hand_rests(explore):
+    written, spoken = explore.evaluate("""async () => {
+      const host = document.querySelector("clip-explorer"), voice = host.querySelector("[role=status]");
+      const written = [], spoken = [voice.textContent];
+      new MutationObserver(() => spoken.push(voice.textContent)).observe(voice, { childList: true });
+      for (let i = 1; i <= 6; i++) {
+        host.set({ ratio: 1.15 + i / 100 });
+        written.push(host.querySelector(".explorer-sentence").textContent.slice(0, 10));
+        await new Promise((done) => setTimeout(done, 100));
+      }
+      await new Promise((done) => setTimeout(done, 700));
+      return [written, spoken];
     }""")
+    assert written == [f"Ratio 1.{end}" for end in (16, 17, 18, 19, 20, 21)]
+    assert spoken[0] == ""  # what a page begins with is nobody's move
     assert len(spoken) == 2
-    assert spoken[-1].startswith("Ratio 1.20")
+    assert spoken[1].startswith("Make the gradient of a good answer vanish. (reached)")
+    assert "Ratio 1.21: a good token" in spoken[1]
 
 
 @pytest.mark.site

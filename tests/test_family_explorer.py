@@ -71,7 +71,7 @@ def test_a_reader_compares_two(page, js):
     assert "1 token: 1/5 each with bnpo, 1/5 with cispo" in weights.get_attribute("aria-label")
     assert explorer.locator("polyline.first").count() == explorer.locator("polyline.second").count() == 2
     explorer.get_by_label("Second", exact=True).select_option("dapo")
-    assert explorer.locator("li.met").count() == 1
+    assert explorer.locator("button.met").count() == 1
     explorer.get_by_role("radio", name="second minus first").check()
     assert explorer.locator("polyline.first").count() == 0
     panel = explorer.locator("svg.horizontal").nth(1)

@@ -232,7 +232,7 @@ def test_an_update_shows_what_the_trainer_makes_of_each_token(page, inspect, js)
             f"Length of the gradient {made['passes'][k]['norm']:.2f}" in inspect.locator(".update-facts").text_content()
         )
     assert page.evaluate("longest") < 250  # an update takes longer than that; the page does not wait for it
-    assert "Make right answers likelier" in inspect.locator("li.met").first.text_content()
+    assert "Make right answers likelier" in inspect.locator("button.met").first.get_attribute("aria-label")
 
 
 @pytest.mark.site

@@ -8,7 +8,7 @@ const REWARDS = ["length", "format", "boxed"];
 const INSERTS = ["<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "}"];
 
 class AttackExplorer extends Explorer {
-  static start = { text: "" };
+  static start = { text: HONEST };
   static goals = attackGoals;
 
   build() {
@@ -24,8 +24,6 @@ class AttackExplorer extends Explorer {
       make(button, "code", {}, piece);
       button.addEventListener("click", () => this.insert(piece));
     }
-    this.button(row, words.honest, () => ({ text: HONEST }));
-    this.resetButton(row);
     this.table = make(this, "table", { class: "explorer-group attack-pay" });
     const head = make(make(this.table, "thead"), "tr");
     for (const column of words.columns) make(head, "th", { scope: "col" }, column);
@@ -65,7 +63,7 @@ class AttackExplorer extends Explorer {
 
   conclusion(text, pay, verdict) {
     const { words } = this;
-    if (!text) return words.start;
+    if (text === HONEST) return words.start;
     const paid = REWARDS.filter((name) => attackGoals[name]({ text }));
     if (paid.length === 0) return words[verdict === "right" ? "right" : verdict === "none" ? "none" : "unpaid"](TRUTH);
     const holes = paid.map((name) => words.holes[name === "boxed" ? boxHole(text) : name]);

@@ -10,15 +10,17 @@
 //
 // words.js has its words under its tag: `name`, `goals: { six: [the goal, how to reach it, what it shows] }` and all that
 // it says. explorers.js loads it where a page has it; explorers.css reserves its height. It is mounted, by `mount`, when
-// it comes near the view. It may use
+// it comes near the view. The sentence is written at once and read out when nothing has changed for a while. It may use
 //   this.set(change, glides)   to change the state and draw; buttons and choices glide, drags do not
 //   this.time                  milliseconds for `paint` of drawing.js and for knobs: 0 unless this drawing glides
 //   this.before                the state before the reader's last move, to be drawn as a ghost; null at first
-//   row, choice, range, button, resetButton, knob, and `tabs` of tabs.js   controls, bound to one key of the state
+//   this.ghost                 the class of ghosts: "hidden" as long as nothing was before
+//   row, choice, range, button, knob, and `tabs` of tabs.js   controls, bound to one key of the state
 //   this.readers.KEY           how a link is read (address.js); choice, tabs and range bring theirs
 //   toLink, fromLink           to override where a link carries other things than the state
 import { numberIn, oneOf, readState, writeState } from "./address.js";
 import { calm, make, number } from "./drawing.js";
+import { foot } from "./foot.js";
 import { knob } from "./knob.js";
 import { Ticks } from "./ticks.js";
 import { words } from "./words.js";
@@ -26,7 +28,7 @@ import { words } from "./words.js";
 export { calm, make } from "./drawing.js";
 export { onDrag } from "./knob.js";
 
-const PAUSE = 500; // milliseconds between two sentences, so that a screen reader is not talked over
+const PAUSE = 500; // milliseconds without a change, and the sentence is read out: nobody wants to hear a drag
 const GLIDE = 350;
 const MOVE = 700; // changes that follow each other faster are one move of the reader
 let count = 0; // of controls, whose names must differ
@@ -63,8 +65,9 @@ export class Explorer extends HTMLElement {
     this.setAttribute("aria-label", this.words.name);
     this.ticks = new Ticks(this, goals, this.words.goals ?? {});
     this.build();
-    this.sentence = make(this, "p", { class: "explorer-sentence", "aria-live": "polite" });
-    this.linkButton(this.ticks.foot(this));
+    this.sentence = make(this, "p", { class: "explorer-sentence" });
+    this.voice = make(this, "p", { class: "explorer-unseen", role: "status" });
+    this.foot = foot(this);
     this.width = this.clientWidth;
     // In the next frame: drawing changes the height, and an observer must not set off itself.
     new ResizeObserver(() => requestAnimationFrame(() => this.resized())).observe(this);
@@ -84,19 +87,25 @@ export class Explorer extends HTMLElement {
     if (byReader) this.touched = now;
     Object.assign(this.state, change);
     this.time = glides && !calm() ? GLIDE : 0;
+    this.ghost = this.before ? "ghost" : "hidden";
     for (const sync of this.syncs) sync();
-    this.said = this.draw(this.state);
-    this.ticks.check(this.state, byReader);
-    if (!this.pause) this.say();
+    const news = this.ticks.check(this.state, byReader);
+    this.say(this.draw(this.state), news);
   }
 
-  say() {
-    if (this.sentence.textContent === this.said) return;
-    this.sentence.textContent = this.said;
-    this.pause = setTimeout(() => {
-      this.pause = 0;
-      this.say();
-    }, PAUSE);
+  say(sentence, news) {
+    const isFirst = this.sentence.textContent === "";
+    if (news.length === 0 && this.sentence.textContent === sentence) return;
+    this.sentence.textContent = sentence;
+    this.news = [...(this.news ?? []), ...news];
+    clearTimeout(this.pause);
+    if (!isFirst) this.pause = setTimeout(() => this.readOut(), PAUSE);
+  }
+
+  // Reached goals come first.
+  readOut() {
+    this.voice.textContent = [...this.news, this.sentence.textContent].join(" ");
+    this.news = [];
   }
 
   // explore/?size=32&rate=1#policy opens <policy-explorer> with these settings.
@@ -115,16 +124,6 @@ export class Explorer extends HTMLElement {
   link() {
     const state = writeState(this.toLink(this.state), this.constructor.start, this.readers);
     return `${location.pathname}${state && `?${state}`}#${this.localName.replace("-explorer", "")}`;
-  }
-
-  linkButton(parent) {
-    const node = make(parent, "button", { type: "button", "aria-live": "polite" }, words.link);
-    node.addEventListener("click", async () => {
-      history.replaceState(null, "", this.link()); // there it can be copied by hand, too
-      const copy = navigator.clipboard?.writeText(location.href) ?? Promise.reject();
-      node.textContent = await copy.then(() => words.copied, () => words.inAddress);
-      setTimeout(() => (node.textContent = words.link), 2000);
-    });
   }
 
   row() {
@@ -166,12 +165,10 @@ export class Explorer extends HTMLElement {
     return node;
   }
 
-  resetButton(parent) {
-    make(parent, "button", { type: "button" }, words.reset).addEventListener("click", () => {
-      this.before = null;
-      this.touched = performance.now();
-      this.set(structuredClone(this.constructor.start), true);
-    });
+  reset() {
+    this.before = null;
+    this.touched = performance.now();
+    this.set(structuredClone(this.constructor.start), true);
   }
 
   knob(svg, name, bounds, toValue, change) {

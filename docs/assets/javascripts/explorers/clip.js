@@ -16,7 +16,6 @@ class ClipExplorer extends Explorer {
     const { words } = this;
     const head = this.row();
     this.choice(head, "sign", words.advantage, words.signs);
-    this.resetButton(head);
     const panels = make(this, "div", { class: "explorer-panels" });
     this.panels = [
       this.panel(panels, words.objective, clippedSurrogate),
@@ -72,7 +71,7 @@ class ClipExplorer extends Explorer {
       label(x(1 - low) - 3, TOP - 6, number(1 - low), "end"),
       label(x(1 + high) + 3, TOP - 6, number(1 + high)),
       isGradient ? "" : this.unclipped(x, y, advantage),
-      this.ghost(x, y, formula, advantage),
+      this.drawGhost(x, y, formula, advantage),
       curve([[x(alive), y(value(alive))], [x(edge), y(value(edge))]], color),
       curve([[x(edge), flat], [x(dead), flat]], "clipped"),
       line(x(ratio), TOP, x(ratio), BOTTOM, "cursor"),
@@ -83,13 +82,13 @@ class ClipExplorer extends Explorer {
   }
 
   // The curve before the last move, and its point.
-  ghost(x, y, formula, advantage) {
+  drawGhost(x, y, formula, advantage) {
     const { ratio, low, high } = this.before?.sign === this.state.sign ? this.before : this.state;
     const value = (r) => y(formula(r, advantage, low, high));
     const edges = [0, 1 - low, 1 + high, FARTHEST];
     const parts = [0, 1, 2].map((i) => [edges[i] + 1e-9, edges[i + 1] - 1e-9]); // at its edges the gradient may jump
-    const lines = parts.map((ends) => curve(ends.map((r) => [x(r), value(r)]), "ghost"));
-    return lines.join("") + dot(x(ratio), value(ratio), "ghost");
+    const lines = parts.map((ends) => curve(ends.map((r) => [x(r), value(r)]), this.ghost));
+    return lines.join("") + dot(x(ratio), value(ratio), this.ghost);
   }
 
   unclipped(x, y, advantage) {

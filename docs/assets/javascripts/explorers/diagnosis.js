@@ -1,4 +1,5 @@
 // <diagnosis-explorer>: curves of real runs without a name. Which one broke first, and what was it?
+import { numberIn } from "./address.js";
 import { Explorer, make } from "./base.js";
 import { area, curve as polyline, fit, label, line, number, paint, scale } from "./drawing.js";
 import { generator } from "./grpo.js";
@@ -30,9 +31,9 @@ class DiagnosisExplorer extends Explorer {
     this.second = make(this, "p", { class: "diagnosis-question" }, words.what);
     this.choices = make(this, "div", { class: "diagnosis-choices" });
     this.told = make(this, "p", { class: "diagnosis-told" });
-    const row = this.row();
-    this.forward = this.button(row, words.next, () => this.next());
-    this.resetButton(row);
+    this.forward = this.button(this.row(), words.next, () => this.next());
+    this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });
+    this.readers.at = numberIn({ min: 0, max: Object.keys(OPTIONS).length - 1, step: 1 });
     this.load();
   }
 
@@ -130,7 +131,7 @@ class DiagnosisExplorer extends Explorer {
       polyline(values.map((value, i) => [x(updates[i]), y(value)]), "sick"),
       out === null ? "" : line(x(out), TOP, x(out), BOTTOM, "broken") + label(x(out) + 3, HEIGHT - 2, words.at(out), "small"),
     ];
-    paint(svg, pieces.join(""));
+    paint(svg, pieces.join(""), this.time);
     button.className = this.mark("curves", metric);
     button.setAttribute("aria-disabled", done);
     said.textContent = this.describe(metric, values, band, updates);

@@ -9,12 +9,9 @@ import "./words_play.js";
 const [HEIGHT, TOP, BOTTOM] = [230, 40, 192];
 const [NEAREST, STEPS] = [0.02, 300];
 const [CELL, ROW, LEFT] = [40, 74, 0];
-const DOMAINS = { value: { 1: [-2.2, 3.6], "-1": [-3.6, 2.2] }, push: { 1: [0, 3.2], "-1": [-3.2, 0] } };
-const APART = { value: [-4, 4], push: [-3.2, 3.2] };
-const TICKS = { 1: [-2, 0, 2], "-1": [-2, 0, 2] };
 
 class FamilyExplorer extends Explorer {
-  static start = { left: "grpo", right: "dr_grpo", sign: "1", view: "both", ratio: 1.1, short: 2, long: 6 };
+  static start = { left: "grpo", right: "sapo", sign: "1", view: "both", ratio: 1.1, short: 2, long: 6 };
   static goals = familyGoals;
 
   build() {
@@ -23,7 +20,6 @@ class FamilyExplorer extends Explorer {
     const pair = this.row();
     this.pick(pair, "left", words.left, names);
     this.pick(pair, "right", words.right, names);
-    this.resetButton(pair);
     const how = this.row();
     this.choice(how, "sign", words.advantage, words.signs);
     this.choice(how, "view", words.view, words.views);
@@ -68,10 +64,10 @@ class FamilyExplorer extends Explorer {
     const { svg, kind } = panel;
     const width = fit(svg, HEIGHT);
     const x = (panel.x = scale([0, FARTHEST], [30, width - 10]));
-    const y = scale(view === "both" ? DOMAINS[kind][sign] : APART[kind], [BOTTOM, TOP]);
     const of = (name) => (r) => OBJECTIVES[name][kind](r, Number(sign), OLD_LOGP);
     const apart = (r) => of(right)(r) - of(left)(r);
     const ratios = Array.from({ length: STEPS + 1 }, (_, i) => NEAREST + (i / STEPS) * (FARTHEST - NEAREST));
+    const { y, ticks } = upright((view === "both" ? [of(left), of(right)] : [apart]).flatMap((formula) => ratios.map(formula)));
     const points = (formula) => ratios.map((r) => [x(r), y(formula(r))]);
     const mark = (formula, color) => dot(x(ratio), y(formula(ratio)), color);
     const drawn =
@@ -86,14 +82,23 @@ class FamilyExplorer extends Explorer {
       label(0, 13, this.words.panels[kind], "title"),
       line(x(0), y(0), x(FARTHEST), y(0), "axis"),
       ...[0, 1, 2, 3].map((tick) => label(x(tick), BOTTOM + 17, tick, "middle")),
-      ...TICKS[sign].filter((tick) => tick >= y.domain[0] && tick <= y.domain[1])
-        .map((tick) => label(x(0) - 7, y(tick) + 4, number(tick, 0), "end")),
+      ...ticks.map((tick) => label(x(0) - 7, y(tick) + 4, number(tick, Number.isInteger(ticks[1] - ticks[0]) ? 0 : 1), "end")),
       label((x(0) + x(FARTHEST)) / 2, BOTTOM + 33, this.words.axis, "middle"),
       line(x(1), TOP, x(1), BOTTOM, "dotted"),
       line(x(ratio), TOP, x(ratio), BOTTOM, "cursor"),
+      ...this.drawGhosts(kind, ratios, x, y),
       ...drawn,
     ];
     paint(svg, pieces.join(""), this.time);
+  }
+
+  // The pair before the last choice, as far as it fits into the picture.
+  drawGhosts(kind, ratios, x, y) {
+    const { left, right, sign, view } = this.before ?? this.state;
+    const seen = view === "both" && this.state.view === "both" ? this.ghost : "hidden";
+    const inside = (value) => Math.min(Math.max(y(value), TOP), BOTTOM);
+    const points = (name) => ratios.map((r) => [x(r), inside(OBJECTIVES[name][kind](r, Number(sign), OLD_LOGP))]);
+    return [left, right].map((name) => curve(points(name), seen));
   }
 
   // Two completions as rows of cells; in each cell a bar for either loss type, on one scale for all of them.
@@ -128,6 +133,15 @@ class FamilyExplorer extends Explorer {
     const odd = [left, right].filter(hasNoScale);
     return odd.length > 0 ? said + words.noScale(odd.join(", ")) : said;
   }
+}
+
+// From values to pixels so that the curves fill their picture: halves at its ends, and 0 is in it.
+function upright(values) {
+  const [low, high] = [Math.floor(2 * Math.min(0, ...values)) / 2, Math.ceil(2 * Math.max(0, ...values)) / 2];
+  const domain = low === high ? [-0.5, 0.5] : [low, high];
+  const step = domain[1] - domain[0] > 2 ? 1 : 0.5;
+  const ticks = Array.from({ length: 9 }, (_, i) => (i - 4) * step).filter((tick) => tick >= domain[0] && tick <= domain[1]);
+  return { y: scale(domain, [BOTTOM, TOP]), ticks };
 }
 
 const unit = (weight) => `1/${Math.round(1 / weight)}`; // all of them are

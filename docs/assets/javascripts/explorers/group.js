@@ -26,7 +26,6 @@ class GroupExplorer extends Explorer {
     for (const [name, rewards] of Object.entries(PRESETS)) {
       this.button(presets, words.presets[name], () => ({ rewards }));
     }
-    this.resetButton(presets);
     this.svg = make(this, "svg", { role: "group", "aria-label": words.drawing });
     this.picture = make(this.svg, "g");
     this.y = scale([0, 1], [190, 52]);
@@ -88,7 +87,7 @@ class GroupExplorer extends Explorer {
       label(width, 230, this.words.axis, "end"),
       ...[-2, 0, 2].map((tick) => label(LEFT - 6, y(tick) + 4, number(tick, 0), "end")),
       line(LEFT, y(0), width, y(0), "axis"),
-      ...ghosts.map((a, i) => rect(x(i) - 12, Math.min(y(0), y(a)), 24, Math.abs(y(a) - y(0)), "ghost")),
+      ...ghosts.map((a, i) => rect(x(i) - 12, Math.min(y(0), y(a)), 24, Math.abs(y(a) - y(0)), this.ghost)),
       ...advantages.map((a, i) => {
         const bar = rect(x(i) - 9, Math.min(y(0), y(a)), 18, Math.abs(y(a) - y(0)), sign(a));
         const value = label(x(i), y(a) + (a < 0 ? 15 : -6), number(a), "middle small");

@@ -24,7 +24,6 @@ class InspectExplorer extends Explorer {
     this.sampleButton = make(form, "button", { type: "submit", class: "explorer-go" });
     this.updateButton = make(form, "button", { type: "button", class: "explorer-go" }, words.update);
     this.updateButton.addEventListener("click", () => this.update());
-    this.resetButton(form);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.worker) this.sample();

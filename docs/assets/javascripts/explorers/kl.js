@@ -30,7 +30,6 @@ class KlExplorer extends Explorer {
     const { words } = this;
     const presets = this.row();
     for (const [name, policy] of Object.entries(PRESETS)) this.button(presets, words.presets[name], () => ({ policy }));
-    this.resetButton(presets);
     this.svg = make(this, "svg", { role: "group", "aria-label": words.drawing });
     this.picture = make(this.svg, "g");
     this.y = scale([0, 1], [182, 46]);
@@ -39,9 +38,9 @@ class KlExplorer extends Explorer {
       const change = (p) => this.set({ policy: withProbability(this.state.policy, v, p) });
       return this.knob(this.svg, words.knob(token), bounds, (point) => this.y.invert(point.y), change);
     });
-    this.choice(this.row(), "estimator", words.estimator, words.estimators);
     const [value, gradient] = tabs(this, "view", words.views, { value: words.value, gradient: words.gradient });
     const draws = make(value, "div", { class: "explorer-row" });
+    this.choice(draws, "estimator", words.estimator, words.estimators);
     for (const more of [1, 10, 100]) {
       this.button(draws, words.draw(more), () => ({ drawn: Math.min(this.state.drawn + more, MOST) }));
     }
@@ -58,7 +57,7 @@ class KlExplorer extends Explorer {
   draw(state) {
     const { policy, reference, estimator, view, drawn } = state;
     const { words } = this;
-    this.drawDistributions({ policy, reference });
+    this.drawDistributions({ policy, reference, before: (this.before ?? state).policy });
     const tokens = tokensOf(state);
     const logRatios = grpo.logRatios(policy, reference);
     const estimates = NAMES.map((name) => {
@@ -72,9 +71,10 @@ class KlExplorer extends Explorer {
     const chosen = estimates.find(({ name }) => name === estimator);
     const kl = grpo.kl(policy, reference);
     if (view === "value") drawSamples(this.samples, { estimates, chosen, kl, drawn, words }, this.time);
-    else drawGradient(this.pulls, { estimates, chosen, wanted: grpo.reverseGradient(policy, reference), TOKENS, words }, this.time);
+    else drawGradient(this.pulls, { estimates, wanted: grpo.reverseGradient(policy, reference), TOKENS, words }, this.time);
     fillTable(this.table, estimates, chosen, words);
-    return words.sentence(number(kl, 4), number(grpo.kl(reference, policy), 4), drawn);
+    const both = words.both(number(kl, 4), number(grpo.kl(reference, policy), 4));
+    return both + (view === "value" ? words.said(drawn, estimator, chosen.seen[0]) : words.gradientSaid);
   }
 
   drawDistributions(probabilities) {
@@ -96,7 +96,13 @@ class KlExplorer extends Explorer {
       ...TOKENS.flatMap((token, v) => {
         const [left, right] = [middle(v) - thick / 2 - 1, middle(v) + thick / 2 + 1];
         this.knobs[v](left, y(probabilities.policy[v]), 44, 48, probabilities.policy[v].toFixed(4), number(probabilities.policy[v]));
-        return [label(middle(v), HEIGHT - 12, token, "middle title"), bar("policy", v, left), bar("reference", v, right)];
+        const old = y(probabilities.before[v]);
+        return [
+          label(middle(v), HEIGHT - 12, token, "middle title"),
+          bar("policy", v, left),
+          line(left - thick / 2, old, left + thick / 2, old, this.ghost),
+          bar("reference", v, right),
+        ];
       }),
     ];
     paint(this.picture, pieces.join(""), this.time);

@@ -40,7 +40,8 @@ export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) 
     label(at, BOTTOM + 12, ends[0] < bounds[0] ? "▼" : "", "middle small"),
     label(at, TOP - 3, ends[1] > bounds[1] ? "▲" : "", "middle small"),
     line(at - 8, inside(exact[0]), at + 8, inside(exact[0]), "bracket"),
-    label((LEFT + width - ROOM) / 2, HEIGHT - 6, words.axis, "middle"),
+    label(LEFT, HEIGHT - 6, words.axis),
+    label(width - ROOM, HEIGHT - 6, Math.max(drawn, 20), "end"),
   ];
   paint(svg, pieces.join(""), time);
   const facts = estimates.map((one) => words.panel(one.name, one.seen, one.exact.map((value) => number(value))));
@@ -60,37 +61,39 @@ function spikes(samples, top, x) {
   return pieces.join("");
 }
 
-// The expected gradient on the logit of each token as bars, that of the exact KL as a thick line.
-export function drawGradient(svg, { estimates, chosen, wanted, TOKENS, words }, time) {
+// The expected gradient on the logit of each token: bars for k2 and k3, and that of the exact KL as a thick line. That of
+// k1 is 0. A number whose sign is not that of the exact KL is marked.
+export function drawGradient(svg, { estimates, wanted, TOKENS, words }, time) {
   const width = fit(svg, HEIGHT + 24);
-  const steepest = Math.max(0.1, ...[wanted, ...estimates.map(({ gradient }) => gradient)].flat().map(Math.abs));
-  const y = scale([-steepest, steepest], [BOTTOM - 46, 50]);
+  const [, second, third] = estimates.map(({ gradient }) => gradient);
+  const steepest = Math.max(0.1, ...[wanted, second, third].flat().map(Math.abs));
+  const y = scale([-steepest, steepest], [BOTTOM - 62, 46]);
   const left = 62;
   const step = (width - left) / TOKENS.length;
-  const half = Math.min(step / 2 - 6, 30);
-  const bar = (slope, middle, kind) =>
-    rect(middle - half, Math.min(y(0), y(slope)), 2 * half, Math.abs(y(slope) - y(0)), kind);
+  const half = Math.min(step / 2 - 6, 34);
+  const bar = (slope, from, kind) => rect(from, Math.min(y(0), y(slope)), half - 1, Math.abs(y(slope) - y(0)), kind);
   const columns = TOKENS.map((token, v) => {
     const middle = left + step * (v + 0.5);
-    const ghosts = estimates.filter((estimate) => estimate !== chosen);
+    const against = third[v] * wanted[v] < 0 && number(third[v]) !== number(0);
     return [
-      ...ghosts.map(({ gradient }) => bar(gradient[v], middle, "ghost")),
-      bar(chosen.gradient[v], middle, "policy"),
+      bar(second[v], middle - half, "first"),
+      bar(third[v], middle + 1, "second"),
       line(middle - half - 4, y(wanted[v]), middle + half + 4, y(wanted[v]), "wanted"),
-      label(middle, HEIGHT - 44, token, "middle title"),
-      label(middle, HEIGHT - 20, number(chosen.gradient[v], 3), "middle"),
-      label(middle, HEIGHT, number(wanted[v], 3), "middle"),
+      label(middle, HEIGHT - 58, token, "middle title"),
+      label(middle, HEIGHT - 36, number(wanted[v], 3), "middle"),
+      label(middle, HEIGHT - 15, number(second[v], 3), "middle"),
+      label(middle, HEIGHT + 6, number(third[v], 3), `middle ${against ? "spike" : ""}`),
     ].join("");
   });
+  const names = ["exact", "first", "second"].map((kind, i) => `<tspan class="${kind}">${"━■■"[i]} ${words.pulls[i]}</tspan>`);
   const pieces = [
     label(0, 14, words.gradientOf, "title"),
-    label(0, 34, words.legend(chosen.name)),
+    label(width, 14, words.none, "end"),
     line(left, y(0), width, y(0), "axis"),
     ...columns,
-    label(0, HEIGHT - 20, chosen.name, "title"),
-    label(0, HEIGHT, words.exactKl, "title"),
+    ...names.map((name, i) => label(0, HEIGHT - 36 + 21 * i, name, "title")),
   ];
   paint(svg, pieces.join(""), time);
-  const facts = TOKENS.map((token, v) => words.pull(token, number(chosen.gradient[v], 3), number(wanted[v], 3)));
-  svg.setAttribute("aria-label", `${chosen.name}. ${facts.join(" ")}`);
+  const facts = TOKENS.map((token, v) => words.pull(token, ...[wanted, second, third].map((all) => number(all[v], 3))));
+  svg.setAttribute("aria-label", `${words.none}. ${facts.join(" ")}`);
 }

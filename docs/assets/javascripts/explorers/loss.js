@@ -20,7 +20,6 @@ class LossExplorer extends Explorer {
     this.choice(this.row(), "lossType", words.lossType, words.lossTypes);
     const second = this.row();
     this.choice(second, "slices", words.slices, words.calls);
-    this.resetButton(second);
     this.svg = make(this, "svg", { role: "group", "aria-label": words.drawing });
     this.picture = make(this.svg, "g");
     const bounds = { min: 1, max: LIMIT, step: 1, vertical: false };
@@ -76,7 +75,7 @@ class LossExplorer extends Explorer {
     const high = (value) => CELL * Math.min(value / HEAVIEST, 1);
     const cells = Array.from({ length: LIMIT }, (_, t) => {
       const x = this.x(t);
-      const ghost = line(x, y + CELL - high(oldWeight), x + size, y + CELL - high(oldWeight), t < oldLength ? "ghost" : "hidden");
+      const ghost = line(x, y + CELL - high(oldWeight), x + size, y + CELL - high(oldWeight), t < oldLength ? this.ghost : "hidden");
       if (t >= length) return rect(x, y, size, CELL, "padding") + ghost;
       const filled = high(weight * share);
       const text = label(x + size / 2, y + 20, fraction(weight), "middle token");

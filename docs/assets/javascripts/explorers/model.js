@@ -21,8 +21,7 @@ class ModelExplorer extends Explorer {
     this.run = 0; // the last group that was asked for
     const form = make(this, "form", { class: "explorer-row" });
     this.input = this.textInput(form, "prompt", words.prompt);
-    this.go = make(form, "button", { type: "submit" });
-    this.resetButton(form);
+    this.go = make(form, "button", { type: "submit", class: "explorer-go" });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.ready) this.sample();
@@ -40,7 +39,7 @@ class ModelExplorer extends Explorer {
   mount() {
     if (this.state) return;
     super.mount();
-    this.lastElementChild.before(this.panels);
+    this.foot.before(this.panels);
   }
 
   // What is still being written for a group that has gone is for nobody.

@@ -48,12 +48,12 @@ class PolicyExplorer extends Explorer {
 
   buildButtons(row) {
     const { words } = this;
-    this.button(row, words.step, () => this.step());
     const play = this.button(row, words.play, () => (this.state.playing ? { playing: false } : this.play({})));
+    play.className = "explorer-go";
     this.syncs.push(() => (play.textContent = this.state.playing ? words.pause : words.play));
+    this.button(row, words.step, () => this.step());
     this.button(row, words.again, () => this.again(this.state.seed));
     this.button(row, words.other, () => this.again(this.state.seed + 1));
-    this.resetButton(row);
   }
 
   // Another question is another policy. Whoever asks for one move wants to look at it.
@@ -111,10 +111,8 @@ class PolicyExplorer extends Explorer {
     return count > 0 && canBeRepeated(state.run, state) ? { ...state, steps: count } : state;
   }
 
-  draw({ question, size, run, playing, move, old }) {
+  draw({ question, size, run, move, old }) {
     const { words } = this;
-    // Sixty steps in ten seconds are there to be seen; only the last one is read out.
-    this.sentence.setAttribute("aria-live", playing ? "off" : "polite");
     const shown = run.group ? move : "done";
     const all = answers(run, question);
     drawAnswers(this.svg, all, run.group, shown, words, this.time);

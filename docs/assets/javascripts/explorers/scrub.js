@@ -35,7 +35,11 @@ class ScrubExplorer extends Explorer {
     this.querySelector("input[type=range]").addEventListener("pointerdown", () => this.set({ playing: false }));
   }
 
-  linkButton() {} // the home page has one thing to press, and it plays
+  // The home page has one thing to press, and it plays.
+  mount() {
+    super.mount();
+    this.foot.remove();
+  }
 
   heading() {
     const head = make(this, "div", { class: "rollout head" });

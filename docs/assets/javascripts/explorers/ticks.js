@@ -1,10 +1,9 @@
-// The goals of an explorer on its page. What is reached stays ticked: it is kept in the browser and sent to nobody.
+// The goals of an explorer, one of them in view, in a strip that stays at the top of the page while one plays. What is
+// reached stays ticked: it is kept in the browser and sent to nobody.
 import { make } from "./drawing.js";
 import { words } from "./words.js";
 
 const SHELF = "grpo_lite.goals"; // in localStorage: {"clip-explorer": ["dead"]}
-
-const FLAG = 4000; // milliseconds that a reached goal is shown for
 
 // Private windows and old settings may have no storage; then the ticks live as long as the page.
 function shelf() {
@@ -26,80 +25,95 @@ function keep(tag, names) {
 // goals: name -> whether a state meets it. texts: name -> [the goal, how to reach it, what it shows].
 export class Ticks {
   constructor(host, goals, texts) {
-    Object.assign(this, { tag: host.localName, goals, texts, was: {} });
-    this.met = new Set([shelf()[this.tag] ?? []].flat());
-    this.any = Object.keys(goals).length > 0;
-    this.list = make(host, "ol", { class: "explorer-goals", "aria-label": words.goals });
-    this.list.hidden = !this.any;
-    this.items = Object.keys(goals).map((name) => {
-      const item = make(this.list, "li");
-      make(item, "span", {}, texts[name][0]);
-      return [name, item, make(item, "span", { class: "explorer-unseen" })];
+    Object.assign(this, { host, goals, texts, was: {}, names: Object.keys(goals) });
+    this.met = new Set([shelf()[host.localName] ?? []].flat());
+    if (this.names.length === 0) return;
+    this.strip = make(host, "div", { class: "explorer-goals", role: "group", "aria-label": words.goals });
+    const dots = make(this.strip, "div", { class: "explorer-dots" });
+    const lines = make(this.strip, "div", { class: "explorer-goal" });
+    this.items = this.names.map((name) => {
+      const button = make(dots, "button", { type: "button" });
+      button.addEventListener("click", () => this.show(name));
+      const line = make(lines, "p");
+      const state = make(line, "span");
+      line.append(texts[name][0]);
+      return { name, button, line, state };
     });
-    this.fill();
+    this.how = make(this.strip, "button", { type: "button" });
+    this.how.addEventListener("click", () => this.explain(this.note.hidden || this.isBelow));
+    this.note = make(host, "p", { class: "explorer-why" });
+    this.show(this.next() ?? this.names[0]);
   }
 
-  // Below the explorer: what a goal shows, once it is reached or asked for.
-  foot(host) {
-    this.note = make(host, "p", { class: "explorer-why", role: "status" });
-    const row = make(host, "div", { class: "explorer-row explorer-foot" });
-    if (this.any) make(row, "span", {}, words.show);
-    this.buttons = Object.keys(this.goals).map((name, i) => {
-      const button = make(row, "button", { type: "button", "aria-label": words.showGoal(i + 1, this.texts[name][0]) });
-      button.append(i + 1);
-      button.addEventListener("click", () => this.tell(this.told === name ? null : name, true));
-      return [name, button];
-    });
-    this.over = make(row, "button", { type: "button" }, words.over);
-    this.over.addEventListener("click", () => this.clear());
-    this.tell(null);
-    this.fill();
-    return row;
+  next() {
+    return this.names.find((name) => !this.met.has(name));
   }
 
-  // A goal counts when the reader makes it true, not when a page or a link begins with it.
+  // A goal counts when the reader makes it true, not when a page or a link begins with it. Returns what there is to tell.
   check(state, byReader) {
+    const news = [];
     for (const [name, isMet] of Object.entries(this.goals)) {
       const now = isMet(state);
-      if (byReader && now && !this.was[name] && !this.met.has(name)) this.reach(name);
+      if (byReader && now && !this.was[name] && !this.met.has(name)) news.push(this.reach(name));
       this.was[name] = now;
     }
+    return news;
   }
 
   reach(name) {
     this.met.add(name);
-    keep(this.tag, this.met);
-    this.fill();
-    this.tell(name);
-    // List and note may be out of view. They are what a screen reader is told.
-    const flag = make(document.body, "p", { class: "explorer-flag", "aria-hidden": "true" }, `✓ ${this.texts[name][0]}`);
-    setTimeout(() => flag.remove(), FLAG);
+    keep(this.host.localName, this.met);
+    this.show(name);
+    this.explain(true, true);
+    return `${this.texts[name][0]} ${words.reached} ${this.texts[name][2]}`;
   }
 
-  clear() {
-    this.met.clear();
-    keep(this.tag, this.met);
-    this.fill();
-    this.tell(null);
-    this.buttons[0][1].focus(); // the one that was pressed has gone
+  clearButton(parent) {
+    this.over = make(parent, "button", { type: "button" }, words.over);
+    this.over.addEventListener("click", () => {
+      this.met.clear();
+      keep(this.host.localName, this.met);
+      this.show(this.names[0]);
+      this.items[0].button.focus(); // the one that was pressed has gone
+    });
+    this.over.hidden = this.met.size === 0;
   }
 
-  fill() {
-    for (const [name, item, said] of this.items) {
-      item.classList.toggle("met", this.met.has(name));
-      said.textContent = this.met.has(name) ? words.reached : "";
+  // One goal is read at a time; all of them take their room, so that nothing moves.
+  show(name) {
+    this.shown = name;
+    for (const [i, { name: own, button, line, state }] of this.items.entries()) {
+      const met = this.met.has(own);
+      button.textContent = met ? "✓" : i + 1;
+      button.classList.toggle("met", met);
+      button.setAttribute("aria-label", `${words.goal(i + 1, this.texts[own][0])}${met ? ` ${words.reached}` : ""}`);
+      button.setAttribute("aria-current", own === name);
+      line.classList.toggle("shown", own === name);
+      state.textContent = met ? words.reachedGoal : words.toReach;
     }
     if (this.over) this.over.hidden = this.met.size === 0;
+    this.explain(false);
   }
 
-  tell(name, how = false) {
-    this.told = name;
+  // What a goal shows. Whoever asks reads it below the strip. When it is reached it comes below all the rest, so that
+  // nothing moves away from under the pointer.
+  explain(opens, isBelow = false) {
+    const [goal, way, why] = this.texts[this.shown];
+    this.isBelow = isBelow;
+    this.note.hidden = !opens;
+    this.how.textContent = this.met.has(this.shown) ? words.why : words.show;
+    this.how.setAttribute("aria-expanded", opens && !isBelow);
+    if (!opens) return;
     this.note.replaceChildren();
-    if (name) {
-      const [goal, way, why] = this.texts[name];
-      make(this.note, "b", {}, `${goal}${this.met.has(name) ? ` ${words.reached}` : ""} `);
-      this.note.append(how ? `${way} ${why}` : why);
-    }
-    for (const [key, button] of this.buttons) button.setAttribute("aria-expanded", key === name);
+    if (isBelow) make(this.note, "b", {}, `✓ ${goal} `);
+    this.note.append(isBelow ? why : `${way} ${why}`);
+    if (isBelow) this.host.foot.before(this.note);
+    else this.strip.after(this.note);
+    const next = this.next();
+    if (!this.met.has(this.shown) || !next) return;
+    make(this.note, "button", { type: "button" }, words.nextGoal).addEventListener("click", () => {
+      this.show(next);
+      this.items[this.names.indexOf(next)].button.focus();
+    });
   }
 }

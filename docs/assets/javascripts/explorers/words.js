@@ -4,7 +4,11 @@ const en = {
   goals: "Goals",
   reached: "(reached)",
   show: "Show me",
-  showGoal: (i, goal) => `Show me goal ${i}: ${goal}`,
+  toReach: "Goal: ",
+  reachedGoal: "Reached: ",
+  why: "Why",
+  goal: (i, goal) => `Goal ${i}: ${goal}`,
+  nextGoal: "Next goal",
   over: "Clear the ticks",
   link: "Link to this",
   copied: "Link copied",
@@ -125,7 +129,7 @@ const en = {
       ],
       opposite: [
         "Find a policy for which k3 pulls a token up that the exact KL pulls down. Look at the gradient.",
-        "Give token e a probability of 0.5 and token b one of 0.3, and choose k3 under “Gradient”.",
+        "Open “Gradient” and give token e a probability of 0.5, then token b one of 0.3.",
         "The mean of k3 is the KL, and its gradient is that of another one, KL(reference‖policy). k1 pulls nowhere at all, " +
           "and k2, whose value is wrong, has the gradient of the exact KL.",
       ],
@@ -143,18 +147,19 @@ const en = {
     gradient: "Gradient",
     draw: (n) => `Draw ${n}`,
     again: "Again",
-    axis: "drawn tokens, and the mean so far",
+    axis: '<tspan class="policy">━ mean so far</tspan> <tspan class="ghost">━ others</tspan> ┅ exact KL; tokens drawn:',
     drawnOf: (name, mean, spread) => `${name} drawn: ${mean} ± ${spread}`,
     exactOf: (mean, spread) => `exact: ${mean} ± ${spread}`,
     columns: ["Estimate", "Drawn mean", "spread", "Exact mean", "spread"],
-    gradientOf: "Expected gradient on the logits",
-    legend: (name) => `bars ${name}, lines the exact KL, outlines the others`,
-    exactKl: "exact",
+    gradientOf: "Expected gradient",
+    none: "that of k1 is 0",
+    pulls: ["exact", "k2", "k3"],
     panel: (name, [mean, spread], [exactMean, exactSpread]) =>
       `${name}: drawn mean ${mean}, spread ${spread}; exact mean ${exactMean}, spread ${exactSpread}.`,
-    pull: (token, slope, wanted) => `Token ${token}: ${slope}, exact KL ${wanted}.`,
-    sentence: (reverse, forward, n) =>
-      `KL(policy‖reference) is ${reverse}, KL(reference‖policy) is ${forward}. ${n} tokens drawn from the policy.`,
+    pull: (token, wanted, second, third) => `Token ${token}: exact KL ${wanted}, k2 ${second}, k3 ${third}.`,
+    both: (reverse, forward) => `KL(policy‖reference) is ${reverse}, KL(reference‖policy) is ${forward}. `,
+    said: (n, name, mean) => `${n} tokens drawn${n ? `: ${name} says ${mean}` : ""}.`,
+    gradientSaid: "Each token has a logit. Bars and lines say how the penalty changes as the logit rises.",
   },
 
   "loss-explorer": {
@@ -220,7 +225,7 @@ const en = {
     name: "Explorer: GRPO on a tiny policy",
     goals: {
       fast: [
-        "Easy question: bring d above 0.95 within 20 steps.",
+        "Easy question: bring d, the right answer, above 0.95 within 20 steps.",
         "A learning rate of 1 does it, or four passes with groups of 32.",
         "Larger steps arrive earlier, and so do better ones: a larger group has less luck in its mean.",
       ],
@@ -279,7 +284,7 @@ const en = {
     play: "Play",
     pause: "Pause",
     again: "Again, same luck",
-    other: "Again, other luck",
+    other: "Other luck",
     probability: "Probability",
     now: "policy",
     before: "before",

@@ -39,7 +39,7 @@ export const en = {
     },
     loading: "The curves are on their way …",
     failed: (reason) => `The curves did not arrive (${reason}). Load the page again.`,
-    place: (i, all, points, most) => `Run ${i} of ${all} · ${points} of ${most} points`,
+    place: (i, all, points, most) => `Run ${i} of ${all}` + (most ? ` · ${points} of ${most} points` : ""),
     which: (updates, reused) =>
       `${updates} updates, ${reused ? "eight on each batch" : "one on each batch"}. Which curve broke first? ` +
       "Grey is where three healthy runs with other seeds were.",

@@ -100,7 +100,6 @@ export const en = {
     },
     prompt: "What is 3 + 4? Write what a model might write.",
     insert: (piece) => `Insert ${piece}`,
-    honest: "An honest answer",
     columns: ["Reward", "Your text", "Honest"],
     rewards: {
       length: ["Length", "one point a character"],
@@ -119,7 +118,7 @@ export const en = {
       none: () => "A reader finds no number in it. ",
     },
     judge: "(A reader goes by the last <answer>, or else by the last number behind the thinking.)",
-    start: "Wanted: a text with a wrong answer that is paid as much as an honest one. Four goals, three holes.",
+    start: "This is an honest answer, and all three pay for it. Change it: let the answer be wrong and the pay stay.",
     right: () => "That is a right answer. Paying it is no hole: answer with another number.",
     none: () => "Give an answer as a plain number, so that nobody can call it right.",
     unpaid: () => "Wrong, and no reward pays in full. Look at what each of them reads.",

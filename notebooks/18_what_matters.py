@@ -107,10 +107,9 @@ plotting.intervals(
 # The task is the chain sum: the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. Every training starts from the same base model, which has seen poor demonstrations and is right in about a third of its samples. One training takes about ten seconds, so we can afford many. They were run beforehand, and their results come with the package, one record a training.
 
 # %% tags=["result-stored"]
+one = {name: str(value) for name, value in results[0].items() if name != "settings"}
 print("settings:", len(sweep.grid()), "  trainings:", len(results))
-for name, value in results[0].items():
-    if name != "settings":
-        print(f"{name:21}", value)
+plotting.table({"the first training": one, "value": one.values()})
 
 # %% [markdown]
 # A training samples 40 **batches** of 64 completions each. `batches` says after how many of them it was evaluated: on the same 200 held-out problems every time, one sampled completion a problem. The evaluation always samples at temperature 1, whatever temperature the training uses.
@@ -119,11 +118,21 @@ for name, value in results[0].items():
 #
 # One combination of settings is the **base**. Every other combination differs from it in a single value, so the question is always the same: what happens if only this changes? How large an answer can be depends on how far the knob is turned, so that stands in the last column.
 
+
 # %% tags=["result-base"]
-for name, values in sweep.AXES.items():
-    row = f"{name:16} base {sweep.BASE[name]!s:7} of {values!s:38}"
-    turned = isinstance(values[0], int | float) and values[0] > 0
-    print(row, f"× {values[-1] / values[0]:.0f}" if turned else "")
+def turned(values):
+    number = isinstance(values[0], int | float) and values[0] > 0
+    return f"× {values[-1] / values[0]:.0f}" if number else ""
+
+
+plotting.table(
+    {
+        "setting": sweep.AXES,
+        "base": [str(sweep.BASE[name]) for name in sweep.AXES],
+        "values": [", ".join(map(str, values)) for values in sweep.AXES.values()],
+        "turned by": map(turned, sweep.AXES.values()),
+    }
+)
 
 
 # %% [markdown]
@@ -133,12 +142,18 @@ for name, values in sweep.AXES.items():
 #
 # The same evaluations hold the **greedy** accuracy too, that of the favourite answer, which always takes the likeliest token. Here it stands beside the sampled one, for the base, as means over five trainings:
 
+
 # %% tags=["result-greedy"]
-base = runs_with()
-print("batches         ", *(f"{batch:5}" for batch in sweep.BATCHES))
-for name in ("greedy_accuracy", "sampled_accuracy"):
-    rows = torch.tensor([run[name] for run in base])
-    print(f"{name:16}", *(f"{mean:5.2f}" for mean in rows.mean(dim=0).tolist()))
+def by_batch(heads, rows, since=0, decimals=3):
+    """A table with one column an evaluation."""
+    batches = enumerate(sweep.BATCHES[since:])
+    columns = {str(batch): [row[i] for row in rows] for i, batch in batches}
+    return plotting.table(heads | columns, decimals=decimals)
+
+
+base, kinds = runs_with(), ["greedy_accuracy", "sampled_accuracy"]
+means = [torch.tensor([run[name] for run in base]).mean(dim=0) for name in kinds]
+by_batch({"batches": kinds}, means, decimals=2)
 
 # %% [markdown]
 # After five batches the favourite answer is right on every problem. The favourite way at the start was to guess; now it is to think, and the base model could add all along. What the other 35 batches do is to make sampling as good as the favourite. They **sharpen** what is there. So nearly all that follows compares how soon a setting sharpens, and nothing here says how well it teaches what the model cannot do.
@@ -152,8 +167,7 @@ for name in ("greedy_accuracy", "sampled_accuracy"):
 
 # %% tags=["result-five-seeds"]
 last = [run["sampled_accuracy"][-1] for run in base]
-print("seed", *(f"{run['seed']:6}" for run in base))
-print("last", *(f"{x:6.3f}" for x in last))
+plotting.table({"seed": [run["seed"] for run in base], "last": last}, decimals=3)
 
 # %% [markdown]
 # The best and the worst are 0.08 apart, and nothing differs between them but luck. Had these been two methods with one training each, one would have been declared the better.
@@ -173,9 +187,8 @@ def judgements(temperature, at):
 ends = judgements(1.0, at=1.0)
 dice = ends.var(dim=1).mean()
 training = ends.mean(dim=1).var() - dice / 8
-print("one accuracy, SD:")
-print(f"  the judge's dice    {dice**0.5:.3f}")
-print(f"  the training's luck {training**0.5:.3f}")
+luck = {"the judge's dice": dice**0.5, "the training's luck": training**0.5}
+plotting.table({"of one accuracy": luck, "SD": luck.values()}, decimals=3)
 
 # %% [markdown]
 # The dice look like the larger part, but from five trainings one cannot be sure: the other may lie anywhere from 0.005 to 0.038. A second answer to each problem, or more problems, would calm the judge; only more trainings calm the rest.
@@ -202,6 +215,7 @@ T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 
 
 def interval(values):
+    values = list(values)
     n, mean, squares = len(values), 0.0, 0.0
     for x in values:
         mean += x / n
@@ -211,9 +225,13 @@ def interval(values):
     return mean, T[n] * s / n**0.5
 
 
-for n in (2, 3, 5):
-    mean, half = interval(last[:n])
-    print(f"{n} seeds: {mean:.3f} ± {half:.3f}")
+def as_text(mean, half):
+    return f"{mean:.3f} ± {half:.3f}"
+
+
+some = [2, 3, 5]
+shown = [as_text(*interval(last[:n])) for n in some]
+plotting.table({"seeds": some, "interval": shown})
 
 # %% [markdown]
 # Two seeds say next to nothing, although their values lie close together. Three look better than five: the first three happened to agree, and the fourth did not. An interval is a random thing itself, and the 95 % are about many of them.
@@ -224,9 +242,10 @@ for n in (2, 3, 5):
 # %% tags=["result-coverage", "detail"]
 draws = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
 mean, s = draws.mean(dim=1), draws.std(dim=1)
-for factor in (1.96, 2.776):
-    held = (mean.abs() <= factor * s / 5**0.5).float().mean()
-    print(f"± {factor:5}: {held:.2f}")
+factors = torch.tensor([1.96, 2.776])
+held = mean.abs() <= factors[:, None] * s / 5**0.5
+shares = held.float().mean(dim=1)
+plotting.table({"factor": ["1.96", "2.776"], "contains the mean": shares})
 
 # %% [markdown] tags=["detail"]
 # With 1.96, one interval in eight misses instead of one in twenty.
@@ -250,9 +269,9 @@ def final(run):
     return run["sampled_accuracy"][-1]
 
 
-for measure in (average, final):
-    mean, half = interval([measure(run) for run in base])
-    print(f"{measure.__name__:8} {mean:.3f} ± {half:.3f}")
+measures = {"average": average, "final": final}
+shown = [as_text(*interval(map(measure, base))) for measure in measures.values()]
+plotting.table({"measure": measures, "of the base": shown})
 
 # %% [markdown]
 # We decide now, before any comparison: differences are judged by the average, and the last value stands beside it. Whoever decides afterwards finds what they look for.
@@ -274,11 +293,14 @@ def difference(runs, others, measure=average):
     return interval(in_pairs(runs, others, measure))
 
 
-for beta in (0.0, 0.01, 0.2):
-    runs = runs_with(beta=beta)
-    mean, half = interval([average(run) for run in runs])
-    apart, pair = difference(runs, base)
-    print(f"{beta:4}: {mean:.3f} ± {half:.3f}   minus base {apart:+.3f} ± {pair:.3f}")
+betas = {str(beta): runs_with(beta=beta) for beta in (0.0, 0.01, 0.2)}
+plotting.table(
+    {
+        "beta": betas,
+        "average": [as_text(*interval(map(average, runs))) for runs in betas.values()],
+        "minus base": [as_text(*difference(runs, base)) for runs in betas.values()],
+    }
+)
 
 # %% [markdown]
 # The intervals of the averages overlap; those of the differences are a fifth as long, since a seed that is lucky for one setting is lucky for the other. So 0.2 is told apart from the base, and 0.01 is not.
@@ -301,7 +323,7 @@ rows = {name: interval(values) for name, values in against_base.items()}
 # %% [markdown]
 # ## Twenty chances
 #
-# Fourteen of these intervals keep clear of zero. But twenty were looked at, and one in twenty misses by luck alone, even if no setting mattered at all. Holm's rule pays for that. Ask of each difference how often luck would bring one as large: its **p-value**. The smallest of the twenty must be below $0.05/20$, the next below $0.05/19$, and so on; at the first that fails we stop. The chance of a single false find among all twenty is then at most 5 % ([Holm, Scandinavian Journal of Statistics 6, 1979](https://www.jstor.org/stable/4615733)).
+# Fourteen of these intervals keep clear of zero. But twenty were looked at, and one in twenty misses by luck alone, even if no setting mattered at all. Holm's rule pays for that. Ask of each difference how often luck would bring one as large: its **p-value**. The smallest of the twenty must be below $0.05/20$, the next below $0.05/19$, and so on; at the first that fails we stop. The chance of even one false find among all twenty is then at most 5 % ([Holm, Scandinavian Journal of Statistics 6, 1979](https://www.jstor.org/stable/4615733)).
 #
 # For five values, Student's distribution has four degrees of freedom and a short formula.
 
@@ -327,11 +349,15 @@ def holm(p_values, level=0.05):
 alone = [name for name, (mean, half) in rows.items() if abs(mean) > half]
 stars = holm({name: p_value(values) for name, values in against_base.items()})
 print(f"each for itself {len(alone)} of {len(rows)}, by Holm's rule {len(stars)}")
-print("             minus base         greedy at the end")
-for name in sorted(alone, key=lambda name: -abs(rows[name][0])):
-    mean, half = rows[name]
-    star = "*" if name in stars else " "
-    print(f"{name:12} {mean:+.3f} ± {half:.3f} {star}   {sum(ends[name]) / 5:.2f}")
+alone = sorted(alone, key=lambda name: -abs(rows[name][0]))
+plotting.table(
+    {
+        "": alone,
+        "minus base": ["{:+.3f} ± {:.3f}".format(*rows[name]) for name in alone],
+        "Holm": ["*" if name in stars else "" for name in alone],
+        "greedy at the end": [sum(ends[name]) / 5 for name in alone],
+    }
+)
 
 # %% [markdown]
 # Nine stand. Read them by size. Three learning rates lie at −0.1 and beyond, and with them the temperature 0.5. Then come 2 and 4 updates a batch, which learn faster, and the temperature 1.5, between 0.04 and 0.07. The KL weight 0.2 and $G = 16$ stay below 0.03: told apart from zero, and nothing one would notice.
@@ -358,7 +384,7 @@ for name in sorted(alone, key=lambda name: -abs(rows[name][0])):
 # **Predict.** From 5e-5 to 3e-3 the learning rate grows sixtyfold. Which value learns fastest, which ends highest, and what becomes of the largest?
 
 # %% [markdown]
-# Nothing else in this lesson comes near it. With a quarter of the base's rate the model is only at 0.70 when the base is at 0.90. With five times the rate it jumps ahead in the first five batches and then hardly gets on. With fifteen times the rate nothing is left: at the end not one completion is right in any of the five trainings. **Always wrong is a place that GRPO cannot leave.**
+# Nothing else in this lesson comes near it. With a quarter of the base's rate the model is only at 0.70 when the base is at 0.90. With five times the rate it jumps ahead in the first five batches and then hardly gets on. With fifteen times the rate nothing is left: at the end not one completion is right in any of the five trainings. **Where every sample is wrong, rewards give nothing to follow.**
 
 
 # %% tags=["detail"]
@@ -381,22 +407,21 @@ def picture(settings, base_name, title):
 
 
 def table(settings, base_name, axis=None):
-    print("         average         minus base         last")
+    columns = {"": settings, "average": [], "minus base": [], "last": []}
     for label, runs in settings.items():
-        cells = [interval([m(run) for run in runs]) for m in (average, final)]
-        whole, last = (f"{mean:.3f} ± {half:.3f}" for mean, half in cells)
+        columns["average"].append(as_text(*interval(map(average, runs))))
+        columns["last"].append(as_text(*interval(map(final, runs))))
         apart, half = difference(runs, settings[base_name])
-        star = "*" if name_of(axis, label) in stars else ""
-        against = f"{apart:+.3f} ± {half:.3f} {star}"
-        against = "" if label == base_name else against
-        print(f"{label:8} {whole}   {against:16}   {last}")
+        star = " *" if name_of(axis, label) in stars else ""
+        against = "" if label == base_name else f"{apart:+.3f} ± {half:.3f}{star}"
+        columns["minus base"].append(against)
+    return plotting.table(columns)
 
 
 def watch(settings, name):
-    print(f"{name}, by batch {sweep.BATCHES[1:]}")
-    for label, runs in settings.items():
-        means = torch.tensor([run[name][1:] for run in runs]).mean(dim=0)
-        print(f"{label:8}", *(f"{mean:.3f}" for mean in means.tolist()))
+    every = [[run[name][1:] for run in runs] for runs in settings.values()]
+    means = [torch.tensor(rows).mean(dim=0) for rows in every]
+    return by_batch({f"{name} by batch": settings}, means, since=1)
 
 
 # %% alt="Held-out accuracy over 40 batches for five learning rates, with bands. 5e-5 rises slowly to 0.70; 2e-4 and 5e-4 both end at 0.90, the latter rises earlier; 1e-3 jumps to 0.63 and ends at 0.71 with a wide band; 3e-3 falls to 0 at once." caption="Slow on one side, a cliff on the other." tags=["detail"]
@@ -411,9 +436,9 @@ table(along("learning_rate"), "2e-4", "learning_rate")
 # This is what happened to the first of the trainings at 3e-3, evaluation by evaluation:
 
 # %% tags=["result-collapse", "detail"]
-dead = runs_with(learning_rate=3e-3)
-for name in ("frac_reward_zero_std", "mean_length", "greedy_accuracy"):
-    print(f"{name:21}", *(f"{x:6.2f}" for x in dead[0][name][1:]))
+dead = runs_with(learning_rate=3e-3)[0]
+names = ["frac_reward_zero_std", "mean_length", "greedy_accuracy"]
+by_batch({"by batch": names}, [dead[name][1:] for name in names], since=1, decimals=2)
 
 # %% [markdown] tags=["detail"]
 # Each column is one evaluation; `frac_reward_zero_std` is the share of groups whose rewards were all equal. The first updates destroyed the model: it writes on to the limit of 16 tokens and never answers. Then all rewards are 0, every group agrees, all advantages are 0, and nothing pulls it back.
@@ -447,6 +472,8 @@ picture(reuse, "1 × 2e-4", "updates × learning rate")
 
 # %% tags=["result-reuse", "detail"]
 table(reuse, "1 × 2e-4")
+
+# %% tags=["result-reuse-apart", "detail"]
 apart, half = difference(reuse["4 × 2e-4"], reuse["1 × 5e-4"])
 print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
 
@@ -465,6 +492,8 @@ picture(along("epsilon"), "0.2", "clip range ε")
 
 # %% tags=["result-epsilon", "detail"]
 table(along("epsilon"), "0.2", "epsilon")
+
+# %% tags=["result-epsilon-watched", "detail"]
 watch(along("epsilon"), "clip_fraction")
 
 # %% [markdown] tags=["detail"]
@@ -476,12 +505,16 @@ watch(along("epsilon"), "clip_fraction")
 # **Predict.** Training samples at a temperature, and the evaluation at 1. Is it best to train at 1 too? And if the evaluation samples at 0.5?
 
 # %% tags=["result-judged-at"]
-for temperature in sweep.AXES["temperature"]:
-    print(f"trained at {temperature}", end="")
-    for at in (1.0, 0.5):
-        means = judgements(temperature, at).mean(dim=1).tolist()
-        print("   judged at {}: {:.3f} ± {:.3f}".format(at, *interval(means)), end="")
-    print()
+temperatures = sweep.AXES["temperature"]
+
+
+def judged_at(at):
+    means = [judgements(t, at).mean(dim=1).tolist() for t in temperatures]
+    return [as_text(*interval(row)) for row in means]
+
+
+columns = {"judged at 1": judged_at(1.0), "judged at 0.5": judged_at(0.5)}
+plotting.table({"trained at": map(str, temperatures)} | columns)
 
 # %% [markdown]
 # Judged at 1, the model that was trained at 0.5 is far behind. Judged at 0.5, as it was trained, it is right in 98.6 of 100 samples, the two others in 99.7 and 99.9. So the large star of this axis belongs to the judge: its samples reach slips that the training at 0.5 rarely drew, and so rarely mended. Whether that matters depends on how the model will be used.
@@ -493,7 +526,11 @@ picture(along("temperature"), "1.0", "temperature of training")
 
 # %% tags=["result-temperature", "detail"]
 table(along("temperature"), "1.0", "temperature")
+
+# %% tags=["result-temperature-watched", "detail"]
 watch(along("temperature"), "frac_reward_zero_std")
+
+# %% tags=["result-temperature-last", "detail"]
 apart, half = difference(runs_with(temperature=1.5), base, final)
 print(f"1.5: last minus base {apart:+.3f} ± {half:.3f}")
 
@@ -516,6 +553,8 @@ picture(along("num_generations"), "8", "completions a prompt")
 
 # %% tags=["result-num-generations", "detail"]
 table(along("num_generations"), "8", "num_generations")
+
+# %% tags=["result-num-generations-watched", "detail"]
 watch(along("num_generations"), "frac_reward_zero_std")
 
 # %% [markdown] tags=["detail"]
@@ -531,6 +570,8 @@ picture(along("beta"), "0.0", "weight of the KL penalty")
 
 # %% tags=["result-beta", "detail"]
 table(along("beta"), "0.0", "beta")
+
+# %% tags=["result-beta-watched", "detail"]
 watch(along("beta"), "think_rate")
 
 # %% [markdown] tags=["detail"]
@@ -571,10 +612,14 @@ alike = {
     "batch": {"scale_rewards": "batch"},
     "none": {"scale_rewards": "none"},
 }
+columns = {"seed": [], "best": [], "ends at": [], "worst": [], "at": []}
 for seed in range(5):
     ends = {name: final(runs_with(**change)[seed]) for name, change in alike.items()}
     best, worst = max(ends, key=ends.get), min(ends, key=ends.get)
-    print(f"{seed}: best {best} {ends[best]:.3f}, worst {worst} {ends[worst]:.3f}")
+    row = seed, best, ends[best], worst, ends[worst]
+    for column, value in zip(columns.values(), row, strict=True):
+        column.append(value)
+plotting.table(columns, decimals=3)
 
 # %% [markdown]
 # Three different winners in five attempts, and the best leads the worst by up to 0.065. Dividing by the spread of the batch wins twice and comes last once. Each row would look like a finding, and five seeds find no difference in the average.
@@ -597,8 +642,11 @@ stored = {
     for name, change in changes.items()
 }
 ends = {name: [final(run) for run in runs] for name, runs in live.items()}
-for name in changes:
-    print(name, "stored", stored[name], "live", ends[name])
+lists = {
+    who: [", ".join(map(str, x[name])) for name in changes]
+    for who, x in {"stored": stored, "live": ends}.items()
+}
+plotting.table({"": changes} | lists)
 
 # %% alt="Two rows with two dots each, stored and live, and their intervals. Base: 0.82 stored, 0.84 live. lr 5e-5: 0.52 stored, 0.51 live. The intervals of the two rows are far apart." caption="Other seeds, and the same answer."
 both = {"stored, 5 seeds": stored, "live, 3 seeds": ends}
@@ -660,10 +708,11 @@ def share_with_spread(p, size):
     return 1 - p**size - (1 - p) ** size
 
 
-for p in (1 / 3, 0.01):
-    for size in (2, 8, 32):
-        share = share_with_spread(p, size)
-        print(f"p {p:.2f}  G {size:2}: {share:.3f}, {64 / size * share:5.2f} groups")
+cases = [(p, size) for p in (1 / 3, 0.01) for size in (2, 8, 32)]
+shares = [share_with_spread(*case) for case in cases]
+groups = [64 / size * share for (_, size), share in zip(cases, shares, strict=True)]
+columns = {"p": [p for p, _ in cases], "G": [size for _, size in cases]}
+plotting.table(columns | {"share": shares, "groups": groups})
 
 # %% [markdown] tags=["solution"]
 # At $p = 0.01$ there is less than one such group in a batch, whatever $G$ is. A larger $G$ does not find more right answers among 64 completions: it puts each of them into larger company, and its advantage grows with the company. (That a hard *prompt* needs a large group, lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/), holds for one prompt; this is about a budget.) That the group size made little difference here says nothing about a task like this one.
@@ -675,9 +724,9 @@ for p in (1 / 3, 0.01):
 # Your turn.
 
 # %% tags=["solution", "result-survivors"]
-for name in stars:
-    p = p_value(against_base[name])
-    print(f"{name:9} p {p:.5f} {'' if p < 0.05 / 20 else 'falls'}")
+p_values = [p_value(against_base[name]) for name in stars]
+falls = ["" if p < 0.05 / 20 else "falls" for p in p_values]
+plotting.table({"": stars, "p": p_values, "by Bonferroni": falls}, decimals=5)
 
 # %% [markdown] tags=["solution"]
 # Only one: the sizes of the p-values leave little between the two rules here. Holm is as safe because a false find needs a p-value among those settings that truly do nothing. Say there are $m$ of these. When the rule first meets one of them, at most $20 - m$ others have gone before, so the bar is at most $0.05/m$; and the chance that the smallest of $m$ such p-values is below $0.05/m$ is at most $m \cdot 0.05/m$.
@@ -694,11 +743,14 @@ def suspicious_interval(runs):
     return p, 1.96 * (p * (1 - p) / n) ** 0.5
 
 
-for mu in (1, 8):
-    runs = runs_with(num_iterations=mu)
-    mean, half = suspicious_interval(runs)
-    ours = interval([final(run) for run in runs])[1]
-    print(f"mu {mu}: {mean:.3f} ± {half:.3f}, ours ± {ours:.3f}")
+mus = {"1": runs_with(), "8": runs_with(num_iterations=8)}
+plotting.table(
+    {
+        "mu": mus,
+        "the colleague's": [as_text(*suspicious_interval(x)) for x in mus.values()],
+        "ours": [as_text(*interval(map(final, x))) for x in mus.values()],
+    }
+)
 
 # %%
 # Your turn.

@@ -238,8 +238,8 @@ class TestShown:
     )
     def test_means_below_a_table(self, axis, name):
         settings = self.along(axis)
-        heading, *rows = self.lines(axis.replace("_", "-"))[len(settings) + 1 : 2 * len(settings) + 2]
-        assert heading == f"{name}, by batch {BATCHES[1:]}"
+        heading, *rows = self.lines(f"{axis.replace('_', '-')}-watched")
+        assert heading.split() == [name, "by", "batch", *map(str, BATCHES[1:])]
         for row, (label, runs) in zip(rows, settings.items(), strict=True):
             means = [statistics.fmean(column) for column in zip(*(r[name][1:] for r in runs), strict=True)]
             assert self.numbers(row.removeprefix(label)) == pytest.approx(means, abs=6e-4)
@@ -248,12 +248,12 @@ class TestShown:
         """What stands below two of the tables: the last evaluation, and one more pair of settings."""
         pairs = zip(self.runs(temperature=1.5), self.runs(), strict=True)
         expected = self.interval([self.final(a) - self.final(b) for a, b in pairs])
-        assert self.numbers(self.lines("temperature")[-1])[1:] == pytest.approx(expected, abs=6e-4)
+        assert self.numbers(self.lines("temperature-last")[-1])[1:] == pytest.approx(expected, abs=6e-4)
         expected = self.apart(self.runs(num_iterations=4), self.runs(learning_rate=5e-4))
-        assert self.numbers(self.lines("reuse")[-1])[-2:] == pytest.approx(expected, abs=6e-4)
+        assert self.numbers(self.lines("reuse-apart")[-1])[-2:] == pytest.approx(expected, abs=6e-4)
 
     def test_collapse(self):
-        for line in self.lines("collapse"):
+        for line in self.lines("collapse")[1:]:
             name = line.split()[0]
             expected = self.runs(learning_rate=3e-3)[0][name][1:]
             assert self.numbers(line) == pytest.approx(expected, abs=6e-3)
@@ -261,14 +261,14 @@ class TestShown:
     def test_one_seed(self):
         alike = {"base": {}, "G 4": {"num_generations": 4}, "beta 0.01": {"beta": 0.01}, "beta 0.04": {"beta": 0.04}}
         alike |= {"batch": {"scale_rewards": "batch"}, "none": {"scale_rewards": "none"}}
-        for seed, line in enumerate(self.lines("one-seed")):
+        for seed, line in enumerate(self.lines("one-seed")[1:]):
             ends = {name: self.final(self.runs(**change)[seed]) for name, change in alike.items()}
-            _, best, high, worst, low = re.fullmatch(r"(\d): best (.+) (0\.\d+), worst (.+) (0\.\d+)", line).groups()
+            _, best, high, worst, low = re.split(r"  +", line.strip())
             assert (float(high), float(low)) == pytest.approx((max(ends.values()), min(ends.values())), abs=6e-4)
             assert (ends[best], ends[worst]) == (max(ends.values()), min(ends.values()))
 
     def test_reuse(self):
-        rows = self.lines("reuse")[1:-1]
+        rows = self.lines("reuse")[1:]
         changes = [{}, {"num_iterations": 4}, {"num_iterations": 4, "learning_rate": 5e-5}, {"learning_rate": 5e-4}]
         for row, change in zip(rows, changes, strict=True):
             updates, rate = change.get("num_iterations", 1), self.label(change.get("learning_rate", 2e-4))
@@ -276,17 +276,17 @@ class TestShown:
 
     def test_noise(self):
         last = [self.final(r) for r in self.runs()]
-        assert self.numbers(self.lines("five-seeds")[1]) == last
-        found = [self.numbers(line) for line in self.lines("interval-by-hand")]
+        assert [self.numbers(line)[1] for line in self.lines("five-seeds")[1:]] == last
+        found = [self.numbers(line) for line in self.lines("interval-by-hand")[1:]]
         for (n, mean, half), t in zip(found, (12.706, 4.303, 2.776), strict=True):
             values = last[: int(n)]
             expected = statistics.fmean(values), t * statistics.stdev(values) / n**0.5
             assert (mean, half) == pytest.approx(expected, abs=6e-4)
-        for line, measure in zip(self.lines("measures"), (self.average, self.final), strict=True):
+        for line, measure in zip(self.lines("measures")[1:], (self.average, self.final), strict=True):
             assert self.numbers(line) == pytest.approx(self.interval([measure(r) for r in self.runs()]), abs=6e-4)
 
     def test_pairs(self):
-        for line, beta in zip(self.lines("pairs"), (0.0, 0.01, 0.2), strict=True):
+        for line, beta in zip(self.lines("pairs")[1:], (0.0, 0.01, 0.2), strict=True):
             runs = self.runs(beta=beta)
             expected = [beta, *self.interval([self.average(r) for r in runs]), *self.apart(runs, self.runs())]
             assert self.numbers(line) == pytest.approx(expected, abs=6e-4)
@@ -326,7 +326,7 @@ class TestShown:
         found = {name: self.apart(*both) for name, both in self.compared().items()}
         clear = sorted((n for n, (mean, half) in found.items() if abs(mean) > half), key=lambda n: -abs(found[n][0]))
         stars = self.stars()
-        head, _, *rows = self.lines("all")
+        head, _, _, *rows = self.lines("all")
         assert head == f"each for itself {len(clear)} of {len(found)}, by Holm's rule {len(stars)}"
         assert (len(clear), len(found), len(stars)) == (14, 20, 9)  # as the text says
         for row, name in zip(rows, clear, strict=True):
@@ -363,11 +363,11 @@ class TestShown:
             assert statistics.fmean(map(statistics.fmean, self.judged(temperature, 0.5))) > 0.985
 
     def test_an_older_rule_drops_one(self):
-        rows, stars, p_values = self.lines("survivors"), self.stars(), self.p_values()
+        rows, stars, p_values = self.lines("survivors")[1:], self.stars(), self.p_values()
         assert [row.split("  ")[0] for row in rows] == stars
         for row, name in zip(rows, stars, strict=True):
             p = p_values[name]
-            assert float(re.search(r"  p (0\.\d+)", row)[1]) == pytest.approx(p, abs=2e-5)
+            assert float(re.search(r"  (0\.\d+)", row)[1]) == pytest.approx(p, abs=2e-5)
             assert row.endswith("falls") == (p > 0.05 / 20) == (name == "G 16")
 
     def test_favourite_answers(self):
@@ -392,15 +392,15 @@ class TestShown:
         assert found == pytest.approx(expected, abs=6e-4)
 
     def test_temperature_is_judged_at_two(self):
-        for line, temperature in zip(self.lines("judged-at"), (0.5, 1.0, 1.5), strict=True):
+        for line, temperature in zip(self.lines("judged-at")[1:], (0.5, 1.0, 1.5), strict=True):
             expected = [temperature]
             for at in (1.0, 0.5):
-                expected += [at, *self.interval([statistics.fmean(row) for row in self.judged(temperature, at)])]
+                expected += [*self.interval([statistics.fmean(row) for row in self.judged(temperature, at)])]
             assert self.numbers(line) == pytest.approx(expected, abs=6e-4)
 
     def test_pooled_completions(self):
-        for line, updates in zip(self.lines("suspicious"), (1, 8), strict=True):
+        for line, updates in zip(self.lines("suspicious")[1:], (1, 8), strict=True):
             ends = [self.final(r) for r in self.runs(num_iterations=updates)]
             p = statistics.fmean(ends)
-            expected = [updates, p, 1.96 * math.sqrt(p * (1 - p) / 1000), self.interval(ends)[1]]
+            expected = [updates, p, 1.96 * math.sqrt(p * (1 - p) / 1000), *self.interval(ends)]
             assert self.numbers(line) == pytest.approx(expected, abs=6e-4)

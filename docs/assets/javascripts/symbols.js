@@ -30,7 +30,7 @@ const LOOKS = {
   epsilon: /\\epsilon(?!_)/, // that of CISPO is a cap
   delta: /\\delta(?!_)/,
   beta: /\\beta/,
-  "your loop": /\\mu/,
+  num_iterations: /\\mu/,
   temperature: /\\tau(?!_|\(|\}\\,)/, // not SAPO's
 };
 
@@ -51,7 +51,7 @@ const SIGNS = {
   num_generations: ["G"],
   epsilon: ["ϵ"],
   beta: ["β"],
-  "your loop": ["μ"],
+  num_iterations: ["μ"],
   temperature: ["τ"],
 };
 

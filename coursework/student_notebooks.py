@@ -6,6 +6,8 @@ outputs go.
 
 import argparse
 import ast
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,14 @@ from nbformat.v4 import new_markdown_cell
 
 import grpo_lite
 
-LESSONS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = ROOT / "notebooks"
+sys.path.append(str(ROOT / "docs" / "theme"))
+
+import copies  # noqa: E402  (where a link of a lesson leads)
+
+(SITE,) = re.findall(r"^site_url: (.+)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
+EXPLORER = re.compile(r"<((\w+)-explorer)>(.*?)</\1>", re.S)
 HOW = """> **To fill in.** This is the lesson without its answers. Write each function that says `raise
 > NotImplementedError`. The cell that compares yours with the package's says nothing if they agree. The lesson itself
 > shows one way to write it."""
@@ -41,6 +50,8 @@ def _blanked(cells: list) -> Iterator[nbformat.NotebookNode]:
     for cell in cells:
         if "solution" in tags(cell):
             continue
+        if cell.cell_type == "markdown":
+            cell.source = EXPLORER.sub(rf"\3 [Open it]({SITE}explore/#\2).", copies.absolute(cell.source, SITE))
         if cell.cell_type == "code" and any(tag.startswith("define-") for tag in tags(cell)):
             cell.source = stub(cell.source)
         yield cell

@@ -121,7 +121,7 @@ advantages_in_a_loop([3.0, 1.0, 10.0, 4.0], num_generations=2)
 #
 # `view(-1, G)` gives each group a row of its own. The rest is one line of arithmetic along the rows.
 #
-# Two details go beyond the paper. `above_lowest` measures every reward from the lowest of its group; you will see under *Break it* what that is good for. And `scale_rewards` chooses what to divide by: the spread of the "group" as in the paper, the spread of the whole "batch", or nothing at all ("none").
+# Two details go beyond the paper. Every reward is measured from the lowest of its group; you will see under *Break it* what that is good for. And `scale_rewards` chooses what to divide by: the spread of the "group" as in the paper, the spread of the whole "batch", or nothing at all ("none").
 
 
 # %% tags=["define-group_advantages"]

@@ -336,7 +336,7 @@ for name, ids, tensors in (
 #
 # ## Put together
 #
-# Everything so far in one function: eval mode (dropout off, see below), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. `seen` is the attention mask of all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, as the advantages expect.
+# Everything so far in one function: eval mode (dropout off, see below), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. The attention mask covers all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, as the advantages expect.
 
 # %%
 # transformers calls it `cache` from 5.24 on and `past_key_values` before

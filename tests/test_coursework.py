@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ import make
 from grpo_lite.training import gradient, trainer
 from handed_in import collect, find
 from helpers.built import ROOT
+from helpers.lessons import lesson, stored, tags
 
 KIT = ROOT / "coursework"
 
@@ -231,10 +233,43 @@ def test_the_headline_of_a_mask_speaks_of_where_it_is_wrong(one, wrong_mask, mes
     assert check.judge(checks(ASSIGNMENTS[1])[one], hand_in, asked).why.startswith(message)
 
 
+def put_back(monkeypatch):
+    """Let the functions of the package be what they were, at the end."""
+    for module in (grpo_lite, gradient, trainer):
+        for name in {"grpo_loss", "group_advantages"} & set(vars(module)):
+            monkeypatch.setattr(module, name, getattr(module, name))
+
+
+@pytest.mark.parametrize("page", [HUNT / "HANDOUT.md", ROOT / "docs" / "teaching.md"], ids=lambda path: path.stem)
+def test_one_cell_lets_a_lesson_run_with_functions_of_a_student(handed_out, page, monkeypatch, as_user):
+    put_back(monkeypatch)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "learn", raising=False)
+    [cell] = re.findall(r"```python\n(.*?learn.*?)```", page.read_text(), re.S)
+    exec(cell.replace("hw/3_loss", str(handed_out / "teacher" / "3_loss")), {})
+    assert gradient.grpo_loss is grpo_lite.grpo_loss
+    assert trainer.group_advantages is grpo_lite.group_advantages
+
+    names = {"grpo_lite": grpo_lite, "torch": torch}  # a step by hand, as the lesson makes it
+    [step] = [cell for cell in stored(lesson("the_training_loop")).cells if "result-by-hand" in tags(cell)]
+    exec(step.source, names)
+    choices, half = given(ASSIGNMENTS[0])["choices"], [[-math.log(2)]]
+    group = make.oracle(ASSIGNMENTS[0]).advantages_of([1.0, 0.0], 1e-4, choices["baseline"], choices["scale"])
+    assert names["advantages"].tolist() == pytest.approx([*group, 0.0, 0.0])
+
+    def loss(x):
+        a, b = x - math.log(math.exp(x) + 1), -math.log(math.exp(x) + 1)
+        rest = half * 4, [*group, 0.0, 0.0], [[True]] * 4, 0.2, 0.2, given(HUNT)["choices"]
+        return make.oracle(HUNT).loss_of([[a], [b], *half * 2], *rest)[0]
+
+    assert names["logits"].grad[0, 0].item() == pytest.approx((loss(1e-5) - loss(-1e-5)) / 2e-5, rel=1e-4)
+    with pytest.raises(ValueError, match=r"no KL penalty: leave beta at 0, got 0\.04"):
+        grpo_lite.grpo_loss(*[torch.zeros(1, 1)] * 4, beta=0.04)
+
+
 @pytest.mark.slow
 def test_the_package_trains_with_functions_of_a_student(tmp_path, monkeypatch):
-    for module, name in ((gradient, "grpo_loss"), (trainer, "group_advantages")):
-        monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
+    put_back(monkeypatch)
     make.write(make.VARIANT, tmp_path, teacher=True)
     for path, name in ((tmp_path / "1_advantages", "group_advantages"), (tmp_path / HUNT.name, "policy_loss")):
         with (path / "solution.py").open("a") as file:

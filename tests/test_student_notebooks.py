@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import nbformat
 import pytest
 
 import student_notebooks
-from helpers.lessons import SCRIPTS, lesson
+from helpers.built import ROOT
+from helpers.lessons import SCRIPTS, SITE_URL, lesson
 from student_notebooks import stub, student, tags
 
 
@@ -48,6 +50,32 @@ def test_nothing_is_given_away(script):
                 *said, last = node.body
                 assert isinstance(last, ast.Raise)
                 assert len(said) <= 1  # what it is for
+
+
+@pytest.mark.parametrize("script", BUILDING, ids=lambda script: script.stem)
+def test_its_links_lead_somewhere_from_anywhere_and_its_explorers_are_on_the_site(script):
+    texts = "\n".join(cell.source for cell in student(read(script)).cells if cell.cell_type == "markdown")
+    asked = "\n".join(cell.source for cell in read(script).cells if cell.cell_type == "markdown")
+    assert re.findall(r"\]\((?!https://|#)[^)]*\)", texts) == []
+    assert "-explorer>" not in texts
+    explorers = re.findall(rf"\[Open it\]\({SITE_URL}explore/#(\w+)\)", texts)
+    assert explorers == re.findall(r"<(\w+)-explorer>", asked)
+    assert all(f'<{name}-explorer id="{name}">' in (ROOT / "docs" / "explore.md").read_text() for name in explorers)
+    pages = [address for address, _ in re.findall(rf"\]\({SITE_URL}((?!lessons/|explore/)[\w/]+)/(#\w+)?\)", texts)]
+    assert len(pages) == asked.count("](../docs/")
+    assert all((ROOT / "docs" / f"{page}.md").is_file() for page in pages)
+
+
+@pytest.mark.parametrize("script", BUILDING, ids=lambda script: script.stem)
+def test_no_text_speaks_of_a_name_that_only_a_removed_solution_has(script):
+    whole, removed = student(read(script)), set()
+    for cell in filter(defined, read(script).cells):
+        names = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)]
+        removed |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    code = " ".join(cell.source for cell in whole.cells if cell.cell_type == "code")
+    text = " ".join(cell.source for cell in whole.cells if cell.cell_type == "markdown")
+    named = set(re.findall(r"`(\w+)`", text))
+    assert named & removed - set(re.findall(r"\w+", code)) == set()
 
 
 @pytest.mark.parametrize("script", BUILDING, ids=lambda script: script.stem)

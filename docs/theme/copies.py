@@ -54,7 +54,7 @@ def of_lesson(page):
     for cell in lessons.read_cells(lesson.file.abs_src_path):
         source = cell["source"].strip()
         if cell["cell_type"] == "markdown":
-            parts.append(absolute(without_layout(OPTION.sub(_option, source)), page))
+            parts.append(absolute(without_layout(OPTION.sub(_option, source)), _site(page)))
         elif cell["cell_type"] == "code" and source:
             parts.append(_fenced(source, "python"))
             parts += filter(None, (_output(output, cell) for output in cell["outputs"]))
@@ -87,7 +87,7 @@ def of_page(page, config):
     text = "\n".join(snippets.preprocessors["snippet"].run(page.markdown.split("\n")))
     text = FIGURE.sub(lambda match: f"*Figure: {unescape(match[1])}*", text)
     text = DRAWING.sub(lambda match: f"*Figure: {match[2] or match[1] or ''}*" if match[1] else "", text)
-    text = absolute(without_layout(text), page)
+    text = absolute(without_layout(text), _site(page), page.file.src_uri.rpartition("/")[0] + "/")
     return MODULE.sub(lambda match: _code(file_of(match[1], folder(config))), text)
 
 
@@ -102,13 +102,16 @@ def _code(path):
     return _fenced(path.read_text(encoding="utf-8").strip(), "python")
 
 
-def absolute(text, page):
+def _site(page):
+    return page.canonical_url.removesuffix(page.url)
+
+
+def absolute(text, site, folder="lessons/"):
     """Links to other files of the site as addresses, which lead there from wherever the copy is read."""
-    site = page.canonical_url.removesuffix(page.url)
 
     def replace(match):
         inside = match[1].removeprefix("../docs/")
-        base = "" if inside != match[1] else page.file.src_uri.rpartition("/")[0] + "/"
+        base = "" if inside != match[1] else folder
         address = re.sub(r"(?:\d\d_)?(\w+)\.(?:md|ipynb)(?=$|\?)", r"\1/", inside).removesuffix("index/")
         return urljoin(site, base.lstrip("/") + address) + (match[2] or "")
 

@@ -4,6 +4,8 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+# Threads that wait sleep: spinning, those of a lesson would hold up the test that runs beside it.
+os.environ["OMP_WAIT_POLICY"] = "passive"
 
 import hypothesis
 import jaxtyping

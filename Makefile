@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework seconds gradescope slides student-notebooks mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser pages lighthouse screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework seconds gradescope slides student-notebooks mutants check clean
 
 install: .venv/installed
 
@@ -36,13 +36,18 @@ test-fast: install
 test-oldest test-newest:
 	$(PYTHON) tests/versions.py $(@:test-%=%)
 
-# What an installer gets: the wheel, in an environment with nothing else, away from the repository.
-wheel:
+# What an installer gets: the wheel, in an environment with nothing else, away from the repository. It waits for the
+# other installation of the package, because both write grpo_lite.egg-info.
+wheel: | install
 	$(PYTHON) tests/wheel.py
 
 # The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm, as does the linter of `check`.
-browser: install tests/node_modules/installed
+browser: pages lighthouse
+
+pages: install tests/node_modules/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m site --durations 15
+
+lighthouse: install tests/node_modules/installed
 	$(BIN)/python tests/lighthouse.py
 
 tests/node_modules/installed: tests/package.json

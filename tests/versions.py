@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ["train", "rewards"]
+EXTRAS = ["plot", "train", "rewards"]
 TOOLS = ["beartype", "hypothesis", "pytest", "pytest-xdist", "ipykernel", "ipywidgets", "nbclient"]
 LESSONS = ["sampling_a_group", "token_logprobs", "the_leash"]
 WITHOUT = ["config", "cli"]  # TRL stands beside the settings; the command line has to be installed
@@ -19,11 +19,11 @@ WITHOUT = ["config", "cli"]  # TRL stands beside the settings; the command line 
 SELECTION = ["-m", "not slow", "-k", "not trl and not tracker and not tensorboard and not sandbox and not programs"]
 
 
-def oldest():
-    """The lower bounds of pyproject.toml as exact versions, torch's apart."""
+def needed():
+    """What pyproject.toml asks for, torch apart."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = project["dependencies"] + sum((project["optional-dependencies"][extra] for extra in EXTRAS + ["plot"]), [])
-    return [line.replace(">=", "==") for line in needed if ">=" in line and not line.startswith("torch")]
+    lines = project["dependencies"] + sum((project["optional-dependencies"][extra] for extra in EXTRAS), [])
+    return [line for line in lines if not line.startswith(("torch", "grpo-lite["))]
 
 
 def tests():
@@ -36,7 +36,11 @@ def tests():
 
 
 def make_environment(home, versions):
-    """An environment with these versions, made anew when they change."""
+    """An environment with these versions, made anew when they change.
+
+    The package is not installed but found by its path: an installation writes into the tree, and there may be two at
+    the same time.
+    """
     torch = next(line for line in (ROOT / "constraints.txt").read_text().split() if line.startswith("torch=="))
     pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += ["--upgrade", "--upgrade-strategy", "eager"]
@@ -44,13 +48,15 @@ def make_environment(home, versions):
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
     # torch by itself: where a wheel for plain CPUs lies at hand, its local version keeps out the one with CUDA.
     subprocess.run([*pip, torch], check=True)
-    subprocess.run([*pip, "--editable", f"{ROOT}[{','.join(EXTRAS)}]", torch, *versions, *TOOLS], check=True)
+    subprocess.run([*pip, torch, *versions, *TOOLS], check=True)
+    (packages,) = home.glob("lib/python*/site-packages")
+    (packages / "grpo_lite.pth").write_text(f"{ROOT}\n")
 
 
 def main(which):
     """Make the environment, run the tests and the lessons there, say what they ran with."""
     home = ROOT / "build" / which
-    make_environment(home, oldest() if which == "oldest" else [])
+    make_environment(home, [line.replace(">=", "==") if which == "oldest" else line for line in needed()])
     python = home / "bin" / "python"
     show = (
         "import platform, sys; from importlib.metadata import version as v; print('Python', platform.python_version(), "

@@ -63,11 +63,11 @@ math = grpo_lite.math_reward(boxes, ground_truth=truths)
 # %% [markdown]
 # ## The question
 #
-# `boxed_reward` of lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) compares texts. For real problems that is too narrow: 1/2 and 0.5 are different texts. `grpo_lite.math_reward` reads both sides as mathematics, with the library [math-verify](https://github.com/huggingface/Math-Verify).
+# `boxed_reward` of lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) compares texts, and only plain decimals as numbers. For real problems that is too narrow: to it 1/2 and 0.5 differ. `grpo_lite.math_reward` reads both sides as mathematics, with the library [math-verify](https://github.com/huggingface/Math-Verify).
 #
 # Here are eight pairs of an answer and a truth, and what both functions pay. For which would you pay?
 
-# %% tags=["drawing"] alt="Eight rows, an answer and its truth each, and what two rewards pay. Boxed pays nothing. Math pays 1 for 0.5 and one half, 50 percent and 0.5, two root three and root twelve, and for the set in another order; and 0 for an open and a closed interval, for 7 or 8, for 3 + 4, and for a tower of nines." caption="Boxed judges the spelling, math the value."
+# %% tags=["drawing"] alt="Eight rows, an answer and its truth each, and what two rewards pay. Boxed pays nothing. Math pays 1 for 0.5 and one half, 50 percent and 0.5, two root three and root twelve, and for the set in another order; and 0 for an open and a closed interval, for 7 or 8, for 3 + 4, and for a tower of nines." caption="Boxed judges how it is written, math the value."
 plotting.token_matrix(
     torch.tensor([boxed, math]).T,
     label="reward",
@@ -80,11 +80,13 @@ plotting.token_matrix(
 )
 
 # %% tags=["result-math-pairs"]
-for k, (answer, true) in enumerate(pairs):
-    print(f"{answer:10} {true:12} boxed {boxed[k]}  math {math[k]}")
+answers = [answer for answer, _ in pairs]
+plotting.table(
+    {"answer": answers, "truth": truths, "boxed": boxed, "math": math}, decimals=0
+)
 
 # %% [markdown]
-# The first four are right. Of the others, an open interval is not a closed one, and a list of guesses is not an answer. `3 + 4` equals 7, but it restates the question: what is still to be worked out earns nothing. And $9^{9^{9^9}}$ has more digits than any memory can hold, so the texts are read in another process, with a limit of 2 seconds.
+# The first four are right. Of the others, an open interval is not a closed one, and a list of guesses is not an answer. `3 + 4` equals 7, but it restates the question: what is still to be worked out earns nothing. And $9^{9^{9^9}}$ has more digits than any memory can hold, so the texts are read in another process, with a limit of 2 seconds of computing.
 #
 # A truth can be unreadable too, such as a fraction that was cut off in the data set. Then the reward is `None`, and a warning (silenced here) names the truth.
 
@@ -126,9 +128,16 @@ programs = {
 }
 texts = [fenced(code) for code in programs.values()]
 paid = grpo_lite.code_reward(texts, tests=[tests] * 6, entry_point=["add"] * 6)
-for (name, code), reward in zip(programs.items(), paid, strict=True):
-    result = run_program(code, "add", tests)
-    print(f"{name:13} {reward!s:5} {result.status:12} {result.passed}")
+runs = [run_program(code, "add", tests) for code in programs.values()]
+plotting.table(
+    {
+        "program": programs,
+        "reward": paid,
+        "status": [run.status for run in runs],
+        "passed": [run.passed for run in runs],
+    },
+    decimals=1,
+)
 
 # %% [markdown]
 # All tests or nothing; `partial_credit=True` would pay the half. The endless loop was stopped at its limit, and the file was out of reach. `True` is neither 5 nor 0. The reason of a verdict can be read:
@@ -169,19 +178,20 @@ two_tasks = {
 }
 
 
-def judged(*reward_funcs):
-    scores = grpo_lite.score_completions(reward_funcs, **two_tasks)
+def table(scores):
     rewards = grpo_lite.combine_rewards(scores)
-    print(scores)
-    print("rewards   ", rewards)
-    print("advantages", grpo_lite.group_advantages(rewards, num_generations=2))
-    return scores
+    advantages = grpo_lite.group_advantages(rewards, num_generations=2)
+    columns = {"task": two_tasks["task"], "math": scores[:, 0], "code": scores[:, 1]}
+    columns |= {"reward": rewards, "advantage": advantages}
+    return plotting.table(columns, decimals=4)
 
 
-scores = judged(grpo_lite.math_reward, grpo_lite.code_reward)
+judges = [grpo_lite.math_reward, grpo_lite.code_reward]
+scores = grpo_lite.score_completions(judges, **two_tasks)
+table(scores)
 
 # %% [markdown]
-# Each column of the table is filled on its own rows and only there, and the sum takes from each row the one judgement that it has.
+# Each function fills its column on its own rows and only there (`nan` stands for `None`), and the sum takes from each row the one judgement that it has.
 #
 # ## Break it: a misspelt task
 #
@@ -196,10 +206,12 @@ def coding_reward(task, **columns):
     return [p if t == "coding" else None for p, t in zip(paid, task, strict=True)]
 
 
-misspelt = judged(grpo_lite.math_reward, coding_reward)
+judges = [grpo_lite.math_reward, coding_reward]
+misspelt = grpo_lite.score_completions(judges, **two_tasks)
+table(misspelt)
 
 # %% [markdown]
-# Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. An advantage of 0 is no push at all. The run goes on, the math reward may rise, and half of the data is dead.
+# Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. An advantage of 0 is no push at all. The run goes on, the math reward may rise, and half of the data is dead. (TRL warns of rows that no function judges. If another function judges them, it is silent too.)
 #
 # The repair is one word. The protection is one line: a column that is nan from top to bottom never judged anything.
 
@@ -238,12 +250,19 @@ hacks = {
 # The repairs: compare outside, and test more.
 
 # %% tags=["result-two-hacks"]
-print("            hack  after  honest")
-for hole, hack in hacks.items():
-    after, honest = grpo_lite.code_reward(
-        [hack, fenced(right)], tests=[tests] * 2, entry_point=["add"] * 2
-    )
-    print(f"{hole.__name__:11} {hole(hack):4} {after:6} {honest:7}")
+both = {"tests": [tests] * 2, "entry_point": ["add"] * 2}
+after = [
+    grpo_lite.code_reward([hack, fenced(right)], **both) for hack in hacks.values()
+]
+plotting.table(
+    {
+        "reward": [hole.__name__ for hole in hacks],
+        "hack": [hole(hack) for hole, hack in hacks.items()],
+        "hack, repaired": [pay[0] for pay in after],
+        "honest, repaired": [pay[1] for pay in after],
+    },
+    decimals=0,
+)
 
 # %% [markdown]
 # ## How it is written
@@ -278,7 +297,7 @@ def repetition_penalty_reward(ngram_size=3, max_penalty=-1.0):
 
 
 # %% [markdown]
-# **One language.** The share of the letters of the thinking that belong to one script. Unicode gives each letter a name that begins with its script.
+# **One language.** The share of the letters of the thinking that belong to one script. Unicode gives nearly every letter a name that begins with its script. (DeepSeek-R1 pays the share of words in the language. A script is less than that: it cannot tell English from French.)
 
 
 # %% tags=["define-language_consistency_reward"]
@@ -310,20 +329,20 @@ shaped = {
 }
 texts = list(shaped.values())
 columns = {"completions": texts, "completion_ids": [list(map(ord, t)) for t in texts]}
-print(" " * 10, *(f"{name:>7}" for name in shaped))
-for ours, packaged in (
-    (tag_count_reward, grpo_lite.tag_count_reward),
-    (repetition_penalty_reward(8), grpo_lite.repetition_penalty_reward(8)),
-    (
-        language_consistency_reward("LATIN"),
-        grpo_lite.language_consistency_reward("LATIN"),
-    ),
-):
-    pay = packaged(**columns)
-    assert pay == ours(**columns)
-    print(
-        f"{packaged.__name__.split('_')[0]:10}", *(f"{points:7.2f}" for points in pay)
-    )
+ours = [
+    tag_count_reward,
+    repetition_penalty_reward(8),
+    language_consistency_reward("LATIN"),
+]
+packaged = [
+    grpo_lite.tag_count_reward,
+    grpo_lite.repetition_penalty_reward(8),
+    grpo_lite.language_consistency_reward("LATIN"),
+]
+pay = [reward(**columns) for reward in packaged]
+assert pay == [reward(**columns) for reward in ours]
+by_text = dict(zip(shaped, zip(*pay, strict=True), strict=True))
+plotting.table({"reward": ["tags", "repetition", "language"], **by_text})
 
 # %% [markdown]
 # *empty*: it has all the tags, does not repeat itself, and its one thought is a Latin letter. *honest* thinks in digits, which belong to no script. So read what the model writes for such functions, and do not rely on a small weight: where all answers are wrong, dividing by the spread gives it back (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/#what-a-weight-does)).
@@ -353,11 +372,14 @@ for some in (tests, [*tests, third]):
 # %% tags=["solution", "result-solution-partial"]
 four = [programs[name] for name in ("right", "half right", "endless")]
 texts = [fenced(code) for code in (*four[:2], "def add(a, b): return 5", four[2])]
-for partial in (False, True):
+columns = {"program": ["right", "half right", "constant 5", "endless"]}
+for name, partial in {"all or nothing": False, "share of tests": True}.items():
     paid = grpo_lite.code_reward(
         texts, tests=[tests] * 4, entry_point=["add"] * 4, partial_credit=partial
     )
-    print(paid, grpo_lite.group_advantages(torch.tensor(paid), 4))
+    columns[name] = paid
+    columns[f"{name}: advantage"] = grpo_lite.group_advantages(torch.tensor(paid), 4)
+plotting.table(columns)
 
 # %% [markdown] tags=["solution"]
 # It helps where no program passes everything: then the group differs at last. It also pays a constant as much as an honest half, and here both stand at the mean, so neither is pushed.

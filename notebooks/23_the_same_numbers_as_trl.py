@@ -141,7 +141,7 @@ def trl_loss(logps, old_logps, advantages, mask, ref_logps=None, **settings):
 # %%
 torch.set_default_dtype(torch.float64)
 generator = torch.Generator().manual_seed(0)
-old_logps = -2 * torch.rand(6, 7, generator=generator) - 0.2
+old_logps = -2 * torch.rand(6, 7, generator=generator) - 2
 logps = old_logps + 0.5 * torch.randn(6, 7, generator=generator)
 ref_logps = old_logps + 0.5 * torch.randn(6, 7, generator=generator)
 mask = torch.arange(7) < torch.tensor([7, 3, 5, 0, 1, 6])[:, None]
@@ -168,7 +168,7 @@ cases = {
     "sapo": {"loss_type": "sapo"},
     "vespo": {"loss_type": "vespo"},
 }
-print("             TRL        ours       same to 1e-12: value, gradient")
+rows = []
 for name, settings in cases.items():
     theirs = value_and_gradient(trl_loss, **settings)
     own = {"max_completion_length": 7} if name == "dr_grpo" else {}
@@ -176,7 +176,9 @@ for name, settings in cases.items():
     same = [
         bool((a - b).abs().max() < 1e-12) for a, b in zip(theirs, ours, strict=True)
     ]
-    print(f"{name:8} {theirs[0]:10.6f} {ours[0]:10.6f}  ", *same)
+    rows.append((name, theirs[0], ours[0], *map(str, same)))
+heads = "", "TRL", "ours", "value same to 1e-12", "gradient same to 1e-12"
+plotting.table(dict(zip(heads, zip(*rows, strict=True), strict=True)), decimals=6)
 
 # %% [markdown]
 # All twelve decimals that the cell asks for, in value and gradient; the tests find fourteen. This is a small part of what they do: each loss type with each option alone and in pairs, and the result stands in [a table](../docs/parity.md).
@@ -230,13 +232,18 @@ pairs = list(zip(trainer.model.parameters(), ours.parameters(), strict=True))
 apart = flat(theirs - mine for theirs, mine in pairs)
 gradient = flat(weight.grad for weight in ours.parameters())
 moved = flat(a - b for a, b in zip(model.parameters(), ours.parameters(), strict=True))
-print(f"weights moved by at most             {moved.max():.6f}")
-print(f"further than 1e-5 from TRL's         {(apart > 1e-5).sum()} of {len(apart)}")
-print(f"gradient, median                     {gradient.median():.1e}")
+measured = {
+    "weights moved by at most": f"{moved.max():.6f}",
+    "further than 1e-5 from TRL's": f"{(apart > 1e-5).sum()} of {len(apart)}",
+    "gradient, median": f"{gradient.median():.1e}",
+}
+plotting.table({"measured": measured, "value": measured.values()})
+
+# %%
 assert apart[gradient > 1e-6].max() < 1e-5
 
 # %% [markdown]
-# The last line is the check: wherever the gradient is more than rounding, our weight and TRL's agree to a hundredth of the step. The few that do not have gradients below $10^{-6}$. AdamW moves a weight by nearly the whole learning rate in its first step, whatever the size of the gradient, so where the gradient is next to nothing, rounding in single precision decides how far. The tests make four such steps with a model in double precision, for every loss type.
+# The last cell is the check: wherever the gradient is more than rounding, our weight and TRL's agree to a hundredth of the step. The few that do not have gradients below $10^{-6}$. AdamW moves a weight by nearly the whole learning rate in its first step, whatever the size of the gradient, so where the gradient is next to nothing, rounding in single precision decides how far. The tests make four such steps with a model in double precision, for every loss type.
 #
 # ## What TRL's defaults compute
 #
@@ -244,7 +251,7 @@ assert apart[gradient > 1e-6].max() < 1e-5
 
 # %% tags=["result-defaults"]
 defaults = {f.name: f.default for f in dataclasses.fields(trl.GRPOConfig)}
-for name in (
+names = [
     "loss_type",
     "beta",
     "use_bias_correction_kl",
@@ -255,10 +262,11 @@ for name in (
     "importance_sampling_level",
     "num_generations",
     "num_iterations",
+    "steps_per_generation",
     "temperature",
     "mask_truncated_completions",
-):
-    print(f"{name:28} {defaults[name]}")
+]
+plotting.table({"setting": names, "default": [str(defaults[name]) for name in names]})
 
 # %% [markdown]
 # | Setting | TRL 1.16 | The paper or its usual name | What it does to the numbers |
@@ -268,9 +276,9 @@ for name in (
 # | `beta` | 0 | DeepSeekMath: 0.04 | no reference is loaded, `kl` is not logged |
 # | `use_bias_correction_kl` | on | DeepSeekMath: off | once `beta` is above 0: another gradient of the penalty |
 # | `scale_rewards` | `group` | the same; Dr. GRPO: `none` | divided by the standard deviation plus 1e-4 |
-# | `num_iterations` | 1 | DeepSeekMath: 1 | with fresh samples every ratio is 1: the clip does nothing |
+# | `num_iterations` | 1 | DeepSeekMath: 1 | every ratio is 1 and the clip does nothing, as long as `steps_per_generation` is not set above `gradient_accumulation_steps` |
 # | rewards of None | count 0 | | unless all functions returned None |
-# | `bf16` | on | | the forward pass in 8 bits of mantissa, on a CPU too |
+# | `bf16` | on | | matrix products with 8 significant bits, on a CPU too |
 # | dropout | as the model has it | | with several updates a batch, policy and old policy differ before the first |
 
 # %% [markdown]
@@ -286,9 +294,8 @@ for name in (
 # **The average.** The short good completion and the long bad one of the first picture, in numbers:
 
 # %% tags=["result-average"]
-for loss_type in ("grpo", "dapo"):
-    rows = pushes(loss_type)
-    print(f"{loss_type:5} total push: short {rows[0]:+.2f}, long {rows[1]:+.2f}")
+short, long = torch.stack([pushes("grpo"), pushes("dapo")]).T
+plotting.table({"total push": ["grpo", "dapo"], "short": short, "long": long})
 
 # %% [markdown]
 # **The corrected KL.** On fresh samples the value is the same, with and without. The gradient is not: $1 - \pi_{\text{ref}}/\pi_\theta$ against $\log \pi_\theta - \log\pi_{\text{ref}}$. (Both are halved below, by the mean over two tokens.)
@@ -296,6 +303,7 @@ for loss_type in ("grpo", "dapo"):
 # %% tags=["result-kl"]
 leaf = torch.tensor([[-1.0, -3.0]], requires_grad=True)
 reference = torch.tensor([[-2.0, -1.0]])
+values, gradients = [], []
 for corrected in (False, True):
     out = grpo_lite.grpo_loss(
         leaf,
@@ -306,20 +314,29 @@ for corrected in (False, True):
         beta=1.0,
         use_bias_correction_kl=corrected,
     )
-    gradient = torch.autograd.grad(out.loss, leaf)[0][0].tolist()
-    print(
-        f"{corrected!s:5} value {out.kl:.4f}  gradient {gradient[0]:.4f} {gradient[1]:.4f}"
-    )
+    values.append(out.kl)
+    gradients.append(torch.autograd.grad(out.loss, leaf)[0][0])
+first, second = torch.stack(gradients).T
+plotting.table(
+    {
+        "corrected": ["no", "yes"],
+        "value": values,
+        "gradient, first token": first,
+        "second token": second,
+    },
+    decimals=4,
+)
 
 # %% [markdown]
 # Where the policy makes a token rarer than the reference does (the second), the uncorrected gradient grows with $\pi_{\text{ref}}/\pi_\theta$ and the corrected one with its logarithm.
 #
-# **The 1e-4.** It is added to the standard deviation, so it does nothing as long as rewards are of size 1. Scale a reward down, and the 1.5 of a lone right answer shrinks:
+# **The 1e-4.** It is added to the standard deviation, so it does next to nothing as long as rewards are of size 1. Scale a reward down, and the 1.5 of a lone right answer shrinks:
 
 # %% tags=["result-eps"]
-for scale in (1.0, 1e-2, 1e-4):
-    rewards = torch.tensor([1.0, 0.0, 0.0, 0.0]) * scale
-    print(f"{scale:<7} {grpo_lite.group_advantages(rewards, 4)[0]:.4f}")
+rewards = torch.tensor([1.0, 0.0, 0.0, 0.0])
+scales = [1.0, 1e-2, 1e-4]
+first = [grpo_lite.group_advantages(rewards * scale, 4)[0] for scale in scales]
+plotting.table({"reward": scales, "its advantage": first}, decimals=4)
 
 # %% [markdown]
 # **None.** One of two functions cannot judge the first completion. Its sum is made of the other alone, so it is compared as if the first had paid 0:
@@ -329,7 +346,7 @@ scores = torch.tensor([[float("nan"), 1.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
 print(grpo_lite.combine_rewards(scores).tolist())
 
 # %% [markdown]
-# **Padding on the left.** TRL passes an attention mask and no positions. A model with absolute positions, such as GPT-2, then counts from the first padding token, and scores another text than the one it sampled. The same prompt and completion, with and without three padding tokens in front:
+# **Padding on the left.** TRL passes an attention mask and no positions. A model with absolute positions, such as GPT-2, then counts from the first padding token, and scores the tokens at other places than those at which it sampled them. The same prompt and completion, with and without three padding tokens in front:
 
 # %%
 scored = trainer.model.eval()
@@ -343,15 +360,14 @@ with torch.no_grad():
     )
     theirs = trainer._get_per_token_logps_and_entropies(scored, padded, attention, 4)[0]
     unpadded = grpo_lite.completion_logps(scored, prompt, answer)
-for name, x in (
-    ("no padding", unpadded),
-    ("ours, padded", ours),
-    ("TRL, padded", theirs),
-):
-    print(f"{name:13}", *(f"{value:8.3f}" for value in x[0].tolist()))
+scores = torch.cat([unpadded, ours, theirs])
+columns = dict(zip(["<answer>", "7", "</answer>", "<eos>"], scores.T, strict=True))
+plotting.table(
+    {"log-prob": ["no padding", "ours, padded", "TRL, padded"], **columns}, decimals=3
+)
 
 # %% [markdown]
-# Old policy, policy and reference are all scored with the same shift, so the ratios are consistent; they are ratios of another text. Models with rotary positions (Llama, Qwen) see distances only and do not care. With prompts of one length, as in the step above, it cannot happen.
+# Old policy, policy and reference are all scored with the same shift, so a ratio is 1 before the first update; but it is not the ratio of the policy that sampled. Models with rotary positions (Llama, Qwen) see distances only and do not care. With prompts of one length, as in the step above, it cannot happen.
 #
 # ## Break it
 #
@@ -359,8 +375,8 @@ for name, x in (
 
 # %% tags=["result-break"]
 student = defaults | {"beta": 0.04}
-for name in ("beta", "loss_type", "use_bias_correction_kl", "scale_rewards"):
-    print(f"{name:23} {student[name]}")
+names = ["beta", "loss_type", "use_bias_correction_kl", "scale_rewards"]
+plotting.table({"setting": names, "value": [str(student[name]) for name in names]})
 
 # %% [markdown]
 # Nothing complains. But it is the average of DAPO and the penalty of DeepSeek-V3.2. What the paper describes needs two more lines, and what is called Dr. GRPO, DAPO or GSPO needs these:
@@ -384,7 +400,8 @@ theirs = value_and_gradient(trl_loss, **paper)[0]
 trainer.args.use_bias_correction_kl = True
 mixed = value_and_gradient(trl_loss, loss_type="dapo", **paper)[0]
 ours = value_and_gradient(grpo_lite.grpo_loss, **paper)[0]
-print(f"paper, TRL {theirs:.6f}   paper, ours {ours:.6f}   student {mixed:.6f}")
+losses = {"paper, TRL": theirs, "paper, ours": ours, "student": mixed}
+plotting.table({"": losses, "loss": losses.values()}, decimals=6)
 
 # %% [markdown]
 # ## Exercises

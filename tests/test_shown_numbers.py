@@ -72,9 +72,10 @@ class TestRewards:
     def test_two_tasks(self):
         judged = torch.tensor([[1.0, nan], [0.0, nan], [nan, 1.0], [nan, 0.0]])
         rewards = torch.tensor([1.0, 0.0, 1.0, 0.0])
-        assert_shown("answers_and_programs", "two-tasks", judged, rewards, gl.group_advantages(rewards, 2))
-        judged[2:], rewards[2:] = nan, nan
-        assert_shown("answers_and_programs", "misspelt-task", judged, rewards, gl.group_advantages(rewards, 2))
+        for tag in ("two-tasks", "misspelt-task"):
+            rows = torch.column_stack([judged, rewards, gl.group_advantages(rewards, 2)])
+            assert_shown("answers_and_programs", tag, rows)
+            judged[2:], rewards[2:] = nan, nan
 
     def test_shaping(self):
         honest = r"<think>3 + 4 = 7</think><answer>\boxed{7}</answer>"

@@ -121,6 +121,7 @@ def test_every_alias_leads_somewhere(index, monkeypatch):
             r"\(\hat A_i = \frac{r_i - \mu}{\sigma}\) or \[\log \pi_\theta(o \mid q)\]",
             "Â_i = (r_i - μ)/σ or log π_θ(o | q)",
         ),
+        (r"plain $\rho\hat A$", "plain ρÂ"),
         (r"$\operatorname{Var}(\text{reward})$", "Var(reward)"),
         ("from $5 to $6", "from $5 to $6"),
     ],

@@ -241,6 +241,17 @@ LOOK = r"""() => {
 }"""
 
 
+ON_A_PHONE = """() => {
+  for (const fold of document.querySelectorAll("article details")) fold.open = true;
+  const letters = [...document.querySelectorAll("article .nb-plot text")].filter((one) => one.checkVisibility());
+  return {
+    small: letters.filter((one) => parseFloat(getComputedStyle(one).fontSize) * one.getCTM().a < 10).length,
+    cut: [...document.querySelectorAll("table[data-rows] :is(th, td)")].filter((cell) =>
+      cell.closest("tbody") && cell.getBoundingClientRect().right > 391).map((cell) => cell.textContent),
+  };
+}"""
+
+
 @pytest.fixture(scope="module")
 def visits(browser, server):
     """Each page of the sitemap, seen once: address -> what was there and what happened."""
@@ -256,6 +267,7 @@ def visits(browser, server):
         facts["foreign"] = [r.url for r in requests if not r.url.startswith((server, "data:"))]
         tab.set_viewport_size({"width": 390, "height": 844})
         facts["width"] = tab.evaluate("document.documentElement.scrollWidth")
+        facts |= tab.evaluate(ON_A_PHONE)
         seen[address] = facts
         tab.close()
     context.close()
@@ -282,6 +294,13 @@ def test_no_page_has(visits, key, good):
 @pytest.mark.site
 def test_no_page_scrolls_sideways_on_a_phone(visits):
     assert not offenders(visits, "width", 390)
+
+
+@pytest.mark.site
+def test_figures_are_legible_and_no_card_is_cut_off_on_a_phone(visits):
+    """Letters of 10 pixels or more; rows of tables that explain are as wide as the screen."""
+    assert not offenders(visits, "small", 0)
+    assert not offenders(visits, "cut", [])
 
 
 @pytest.mark.site

@@ -23,8 +23,8 @@ def readable(text: str) -> str:
 
 def _plain(tex):
     tex = re.sub(r"\\[td]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", lambda m: f"{_part(m[1])}/{_part(m[2])}", tex)
+    tex = re.sub(r"\\(?!(?:hat|bar)\b)([A-Za-z]+)", lambda m: SIGNS.get(m[1], ""), tex)
     tex = re.sub(r"\\(hat|bar)\s*\{?(\w)\}?", lambda m: m[2] + {"hat": "\u0302", "bar": "\u0304"}[m[1]], tex)
-    tex = re.sub(r"\\([A-Za-z]+)", lambda m: SIGNS.get(m[1], ""), tex)
     tex = re.sub(r"\\(?:[,;:! ]|\\)", " ", tex)
     return normalize("NFC", re.sub(r"\s+", " ", re.sub(r"[{}\\]|&(?!\w+;)", "", tex)).strip())
 

@@ -82,6 +82,7 @@ def on_page_markdown(markdown, page, config, files):
 
     if OVERVIEW in markdown:
         markdown = markdown.replace(OVERVIEW, lessons.overview(config, complain))
+    if lessons.CORE in markdown:
         markdown = markdown.replace(lessons.CORE, str(lessons.core_minutes()))
     markdown = lessons.SOME.sub(lambda match: str(lessons.minutes_of(match[1])), markdown)
     return re.sub(FIGURE.format(site=re.escape(lessons.site(config))), borrow, markdown, flags=re.M)

@@ -1,0 +1,48 @@
+"""MkDocs hook: what a table needs so that it can be read on a phone.
+
+A table that explains, one with long cells, gets `data-rows`: there each row becomes a card. Its cells carry the header
+of their column in `data-label`, and short ones, which may stand side by side, `data-short`. Tables of numbers stay as
+they are and scroll, and so do those that a program has printed.
+"""
+
+import re
+
+from bs4 import BeautifulSoup
+from formulas import readable
+
+TABLE = re.compile(r"<table>.*?</table>", re.S)
+LONG, SHORT = 24, 14
+TITLE = 3
+"""Up to so many columns, the first is a title that needs no label, and each cell has a line of its own."""
+
+
+def on_page_content(html, page, config, files):
+    """Mark the tables of a page; a negative number has a minus in them, as in figures and text."""
+    html = re.sub(r"(<td[^>]*>)-(?=[\d.]+</td>)", "\\1\N{MINUS SIGN}", html)
+    return TABLE.sub(lambda match: marked(match[0]), html)
+
+
+def marked(html):
+    """A table as it came, or marked for cards."""
+    table = BeautifulSoup(html, "html.parser").table
+    headers, *rows = [row.find_all(["th", "td"]) for row in table.find_all("tr")]
+    labels, *texts = [[said(cell) for cell in row] for row in (headers, *rows)]
+    columns = list(zip(labels, *texts, strict=True))
+    fits = sum(max(map(len, column)) for column in columns) <= (110 if len(labels) == 2 else 60)
+    to_fill_in = not all(any(column[1:]) for column in columns)
+    if fits or to_fill_in or not any(len(said(cell, code=False)) > LONG for row in rows for cell in row):
+        return html
+    table["data-rows"] = ""
+    for row, own in zip(rows, texts, strict=True):
+        for i, cell in enumerate(row):
+            if labels[i] and len(labels) > 2 and (i or len(labels) > TITLE):
+                cell["data-label"] = labels[i]
+            if len(own[i]) <= SHORT and len(labels) > TITLE:
+                cell["data-short"] = ""
+    return str(table)
+
+
+def said(cell, code=True):
+    """The text of a cell, with formulas in plain signs; what is code may be left out."""
+    parts = [str(part) for part in cell.find_all(string=True) if code or not part.find_parent("code")]
+    return " ".join(readable(" ".join(parts)).split())

@@ -1,0 +1,63 @@
+"""Tables on a phone: which become cards, and what their cells then carry."""
+
+import pytest
+from bs4 import BeautifulSoup
+
+from helpers.built import ROOT
+
+SENTENCE = "good, yet rarer: push it up"  # 27 characters
+
+
+@pytest.fixture(autouse=True)
+def theme(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "theme")
+
+
+def table(head, row):
+    def line(tag, cells):
+        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
+
+    return f"<table><thead>{line('th', head)}</thead><tbody>{line('td', row)}</tbody></table>"
+
+
+def cards(html):
+    from tables import marked
+
+    soup = BeautifulSoup(marked(html), "html.parser")
+    assert ("data-rows" in soup.table.attrs) == ("data-" in str(soup))
+    return [[(c.get("data-label"), "data-short" in c.attrs) for c in row.find_all("td")] for row in soup.tbody("tr")]
+
+
+def test_a_row_with_long_cells_carries_its_headers_and_says_what_is_short():
+    html = table(["A", r"plain $\rho\hat A$", "min", "in words, and why"], ["+1", "0.5", "0.5", SENTENCE + SENTENCE])
+    assert cards(html) == [[("A", True), ("plain ρÂ", True), ("min", True), ("in words, and why", False)]]
+
+
+def test_the_first_of_few_columns_is_a_title_and_two_columns_need_no_label():
+    assert cards(table(["Symbol", "In code", "Meaning"], ["q", "ids", SENTENCE * 3])) == [
+        [(None, False), ("In code", False), ("Meaning", False)]
+    ]
+    assert cards(table(["File", "What it holds"], ["a", SENTENCE * 5])) == [[(None, False), (None, False)]]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        table(["A", "B", "C"], ["1", "2", SENTENCE]),  # has room
+        table(list("ABCDEFG"), ["0.123456789"] * 7),  # numbers are compared by columns
+        table(["A", "B", "C"], ["1", "2", f"<code>{SENTENCE * 3}</code>"]),
+        table(["Do", "Predict", "Record"], [SENTENCE * 4, "", ""]),  # to be written in
+        table(["File", "What it holds"], ["a", SENTENCE * 3]),
+    ],
+)
+def test_the_others_stay_as_they_are(html):
+    from tables import marked
+
+    assert marked(html) == html
+
+
+def test_a_negative_number_has_a_minus_and_nothing_else_changes():
+    from tables import on_page_content
+
+    html = '<table class="results"><td class="number">-0.50</td><td>-x</td><td>a-1</td><td>-1 to 2</td></table>'
+    assert on_page_content(html, None, None, None) == html.replace("-0.50", "\N{MINUS SIGN}0.50")

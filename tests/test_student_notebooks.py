@@ -9,6 +9,7 @@ import sys
 import nbformat
 import pytest
 
+import grpo_lite
 import student_notebooks
 from helpers.built import ROOT
 from helpers.lessons import SCRIPTS, SITE_URL, lesson
@@ -23,6 +24,7 @@ def defined(cell):
     return any(tag.startswith("define-") for tag in tags(cell))
 
 
+DEFINITIONS = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
 BUILDING = [script for script in SCRIPTS if any(map(defined, read(script).cells))]
 
 
@@ -97,7 +99,23 @@ def test_a_comparison_needs_no_other_comparison_and_no_solution(script):
             stored.setdefault(name, set()).add(apart)
 
 
-@pytest.mark.parametrize("key", ["group_advantages", "the_leash"])
+@pytest.mark.parametrize("script", BUILDING, ids=lambda script: script.stem)
+def test_the_definitions_run_as_they_stand(script):
+    names, built = {}, {tag.removeprefix("define-") for cell in read(script).cells for tag in tags(cell)}
+    for cell in student(read(script)).cells:
+        tree = ast.parse(cell.source if cell.cell_type == "code" else "")
+        tree.body = [node for node in tree.body if isinstance(node, DEFINITIONS)]
+        for node in tree.body if not defined(cell) else ():
+            if isinstance(node, ast.FunctionDef):
+                node.args.defaults = []  # what the lesson has computed on the way
+        exec(compile(tree, script.stem, "exec"), names)
+        stubs = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert stubs or not defined(cell)
+        for name in stubs & built if defined(cell) else ():
+            assert names[name].__doc__ == getattr(grpo_lite, name).__doc__.strip().partition("\n")[0]
+
+
+@pytest.mark.parametrize("key", ["group_advantages", "the_leash", "ratio_and_clipping"])
 def test_the_lesson_fills_the_notebook_and_a_wrong_function_is_seen(key, monkeypatch, as_user):
     monkeypatch.setenv("MPLBACKEND", "agg")
     original = read(lesson(key))

@@ -102,18 +102,23 @@ plotting.token_matrix(
 #
 # `printed`, in the code of the picture, holds its outputs, copied as text. From the ids on, a tensor has two rows of ten tokens; the last five of each row count as completion. We leave out what needs no arithmetic: the mask, the lengths 5 and 5, the rewards 100 and 66.
 #
-# A function puts the last five numbers of each row side by side. Its last line is the largest difference over *all* its numbers, minus the 0.00005 that rounding to four decimals can hide (and 0.000001 for another processor).
+# A function puts the last five numbers of each row one below the other. Its last line is the largest difference over *all* its numbers, minus the 0.00005 that rounding to four decimals can hide (and 0.000001 for another processor).
 
 
 # %%
-def compare(name, tensor, form="10.6f"):
+def compare(name, tensor, form=".6f"):
     old, new = printed[name].split(), tensor.flatten().tolist()
-    for i in range(0, len(old), 10):
-        print("printed   ", *(x.rjust(8).ljust(10) for x in old[i : i + 10][-5:]))
-        row = (format(x, form).ljust(10) for x in new[i : i + 10][-5:])
-        print("reproduced", *row)
     worst = max(abs(float(x) - y) for x, y in zip(old, new, strict=True))
-    print(f"beyond rounding {max(worst - 0.000051, 0):.4f}")
+    heads, rows = [], []
+    for i in range(0, len(old), 10):
+        heads += ["printed", "reproduced"]
+        rows += [old[i : i + 10][-5:]]
+        rows += [[format(x, form) for x in new[i : i + 10][-5:]]]
+    heads, rows = (
+        [*heads, "beyond rounding"],
+        [*rows, f"{max(worst - 0.000051, 0):.4f}"],
+    )
+    return plotting.table({"": heads, name: rows})
 
 
 # %% [markdown]
@@ -150,7 +155,7 @@ config = GPT2Config(**sizes, bos_token_id=None, eos_token_id=None)
 policy, reference = GPT2LMHeadModel(config), GPT2LMHeadModel(config)
 prompt = torch.randint(0, 10, (2, 5))
 response = torch.randint(0, 10, (2, 10))
-compare("response ids", response, "8d")
+compare("response ids", response, "d")
 
 # %% [markdown]
 # **Log-probs.** Each token is scored with the logits at its own position, and dropout is on: defects 2 and 3, which must be reproduced to get the same numbers.
@@ -170,7 +175,7 @@ compare("log-probs", scores(policy))
 
 # %% tags=["result-kl"]
 pi, pi_ref = scores(policy).detach(), scores(reference).detach()
-compare("KL", grpo_lite.kl_k3(pi, pi_ref), "10.4e")
+compare("KL", grpo_lite.kl_k3(pi, pi_ref), ".4e")
 
 # %% [markdown]
 # To four *decimals* all agree; the second number shown differs in its fifth *digit*. The original divides two exponentials and subtracts from a number near 1, where a float32 moves in steps of 1.2e-07. So 4.1e-04 is known to three digits, and the others depend on the machine. (`kl_k3` uses `torch.expm1`, which avoids the 1.)
@@ -194,16 +199,17 @@ compare("masked loss", (policy_gradient - 0.01 * grpo_lite.kl_k3(pi, pi_ref)) * 
 # **The final loss.** The last cells run three passes (policy, old, reference), print twenty times False for `pi == pi_old`, and one loss. The first repetition gives another loss. So we repeat.
 
 # %% tags=["result-repetitions"]
-settings = {"beta": 0.01, "epsilon": 0.01}
-for repetition in range(1, 7):
+settings, losses = {"beta": 0.01, "epsilon": 0.01}, []
+for _ in range(6):
     pi, pi_old, ref_logps = scores(policy), scores(policy), scores(reference)
     final = grpo_lite.grpo_loss(
         pi, pi_old, advantages, mask, ref_logps=ref_logps, **settings
     ).loss.detach()
-    print(repetition, final)
+    losses.append(final)
+plotting.table({"repetition": range(1, 7), "loss": losses}, decimals=4)
 
 # %% tags=["result-final-loss"]
-compare("final loss", final, "8.4f")
+compare("final loss", final, ".4f")
 
 # %% [markdown]
 # The sixth repetition gives 0.0352. That fits the notebook: its cell In[74] uses a variable that is only defined in In[78], so the cells at the end were run more than once.
@@ -220,16 +226,20 @@ compare("final loss", final, "8.4f")
 # %% [markdown]
 # ## Break it, repair it
 #
-# The defects, 1 to 27 in four groups. For each: what it does to a number, the repair, the number after. `show` prints both numbers; `outcome` runs something and says how it ended. From here on dropout is off.
+# The defects, 1 to 27 in four groups. For each: what it does to a number, the repair, the number after. `show` puts both side by side; `outcome` runs something and says how it ended. From here on dropout is off.
+
 
 # %%
-torch.set_printoptions(sci_mode=False)
+def as_text(x):
+    if isinstance(x, torch.Tensor):
+        numbers = [round(number, 4) + 0 for number in x.flatten().tolist()]
+        return ", ".join(map(str, numbers))
+    return str(x)
 
 
-def show(what, with_it, repaired):
-    print(what)
-    print("  with it ", with_it)
-    print("  repaired", repaired)
+def show(what, *both):
+    with_it, repaired = map(as_text, both)
+    return plotting.table({"": [what], "with it": [with_it], "repaired": [repaired]})
 
 
 def outcome(function, *inputs, **settings):
@@ -266,6 +276,8 @@ show(
     gradient_norm(reward_part((pi - pi_old).exp()), policy),
     gradient_norm(reward_part(grpo_lite.importance_ratio(pi, pi_old)), policy),
 )
+
+# %% tags=["result-defect-01-reference"]
 d = pi_ref - pi
 kls = (d.exp() - d - 1).mean(), grpo_lite.kl_k3(pi, pi_ref).mean()
 show("gradient in the reference", *(gradient_norm(x, reference) for x in kls))
@@ -310,7 +322,9 @@ greedy = policy.generate(pair, max_new_tokens=5, do_sample=False)[:, 5:]
 limits = {"max_new_tokens": 5, "eos_token_id": 0, "pad_token_id": 0}
 generator = torch.Generator().manual_seed(0)
 sampled = grpo_lite.sample_group(policy, prompt[:1], 2, **limits, generator=generator)
-print(greedy.tolist(), sampled.ids.tolist())
+show("completions", greedy.tolist(), sampled.ids.tolist())
+
+# %% tags=["result-defect-04-advantages"]
 sums = greedy.sum(dim=1).float(), sampled.ids.sum(dim=1).float()
 show("advantages", *(grpo_lite.group_advantages(x, 2) for x in sums))
 
@@ -429,7 +443,15 @@ outside = [int(((ratio - 1).abs() > epsilon).sum()) for epsilon in (0.01, 0.2)]
 show("ratios outside, of 20", *outside)
 
 # %% [markdown]
-# With 0.01 nearly every token is at its limit. (The 8 that remain are due to defect 14.) Repair: the default `epsilon=0.2`; DeepSeekMath reports $\beta = 0.04$ (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
+# With 0.01 nearly every token is at its limit. Of the 8 that remain, 6 are due to defect 14 and 2 to dropout, defect 3:
+
+# %% tags=["result-defect-15-dropout"]
+both = ratio, grpo_lite.importance_ratio(pi, pi_ref)  # in the replay, and now
+outside = [int(((x - 1).abs() > 0.2).sum()) for x in both]
+plotting.table({"dropout": ["on", "off"], "ratios outside of 1 ± 0.2": outside})
+
+# %% [markdown]
+# Repair: the default `epsilon=0.2`; DeepSeekMath reports $\beta = 0.04$ (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)).
 #
 # ## 16 to 19: advantages
 #
@@ -624,19 +646,30 @@ ids, rewards, advantages, out = step()
 # The completions of the first prompt, with reward and advantage. 0 ends a completion; what follows it is padding.
 
 # %% tags=["result-first-group"]
-for row in range(G):
-    print(ids[row].tolist(), rewards[row], advantages[row])
-print("loss", out.loss.detach().abs(), "KL", out.kl)
+plotting.table(
+    {
+        "completion": [[str(token) for token in row] for row in ids[:G].tolist()],
+        "reward": rewards[:G],
+        "advantage": advantages[:G],
+    },
+    decimals=4,
+)
+
+# %% tags=["result-first-loss"]
+plotting.table({"loss": out.loss.detach()[None], "KL": out.kl[None]}, decimals=4)
 
 # %% [markdown]
 # Loss and KL are 0, as they must be on the first step. And yet the policy has moved. Let it run:
 
 # %%
-print("step, share of sevens, loss, KL")
+columns = {"step": [], "share of sevens": [], "loss": [], "KL": []}
 for number in range(2, 17):
     _, rewards, _, out = step()
     if number % 5 == 1:
-        print(number, rewards.mean(), out.loss.detach(), out.kl)
+        row = number, rewards.mean(), out.loss.detach(), out.kl
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+plotting.table(columns, decimals=4)
 
 # %% [markdown]
 # One seed and a toy task, so read no more into it than this: the tiny model of the original learns what it is paid for. The loss is $\beta$ times the KL, and goes up (lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
@@ -659,7 +692,7 @@ for number in range(2, 17):
 # 5 comes next: without groups there is a signal, mixed with how easy each prompt is. 3 adds noise to every ratio, but leaves the signal in.
 
 # %% [markdown]
-# **2. What the seed hides.** *Medium, 10 minutes.* `policy` still has the weights of the replay. Score `response` with dropout off, twice. Are these the printed log-probs? Which of the printed tensors would come back on every run of the original from top to bottom?
+# **2. What the seed hides.** *Medium, 10 minutes.* `policy` still has the weights of the replay. Score `response` with dropout off, twice. Are these the printed log-probs? And with dropout on: which of the printed tensors would come back each time that all cells are run once, in the order of this lesson?
 
 # %%
 # Your turn.
@@ -672,7 +705,7 @@ print(first[0, -5:].detach())
 # %% [markdown] tags=["solution"]
 # A second pass agrees with the first, but not with the printed numbers: those carry a dropout mask.
 #
-# All of them would come back. Advantages involve no randomness, the ids depend on the seed alone, and dropout draws from the same seeded generator. It was the repeated cells, not dropout alone, that made the last number hard to find.
+# All but the final loss. Advantages involve no randomness, the ids depend on the seed alone, and dropout draws from the same seeded generator. The final loss would be the same in each such run, but another one, 0.0428: what was printed needs the last cells six times. It was the repeated cells, not dropout alone, that made this number hard to find.
 
 # %% [markdown]
 # ## What to remember

@@ -11,10 +11,10 @@ symbols are the digits, `+`, `=` and `>`, `<think>`, `</think>`, `<answer>` and 
 import hashlib
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from grpo_lite._checks import check_choice, check_count, check_installed
 from grpo_lite.rewards.protocol import Completion, texts
@@ -36,13 +36,6 @@ RECIPE: dict[str, Any] = {
 }
 
 _ANSWER = re.compile(r"<answer>([0-9]*)</answer>$")
-
-
-class Task(NamedTuple):
-    """A kind of problem: how one is drawn, and how many there are."""
-
-    draw: Callable[[random.Random], tuple[str, str]]  # a prompt and its right answer
-    holds: dict[str, int]  # different problems in each split
 
 
 def load_base_model(path: str | Path = BASE_MODEL) -> tuple:
@@ -175,7 +168,8 @@ def _draw_digits(rng: random.Random) -> tuple[str, str]:
     return "".join(digits) + ">", "".join(sorted(digits))
 
 
+# How one problem is drawn, a prompt and its right answer, and how many different ones each split holds.
 TASKS = {
-    "chain-sum": Task(_draw_chain_sum, {"train": 8980, "test": 1020}),
-    "sort-digits": Task(_draw_digits, {"train": 89_848, "test": 10_152}),
+    "chain-sum": (_draw_chain_sum, {"train": 8980, "test": 1020}),
+    "sort-digits": (_draw_digits, {"train": 89_848, "test": 10_152}),
 }

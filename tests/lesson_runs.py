@@ -1,12 +1,14 @@
 """The trainings that lessons report on and that take too long for a page: `make runs` makes those that are missing.
 
-Each is one line in a file of `grpo_lite/data`. The code that trains is the package's or the lesson's own.
+Each is one line in a file of `grpo_lite/data`, or beside this one if no lesson reads it. The code that
+trains is the package's or the lesson's own.
 """
 
 import ast
 import dataclasses
 import os
 import sys
+from pathlib import Path
 
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
@@ -21,6 +23,7 @@ from grpo_lite.training.records import append_line, read_lines
 from helpers.lessons import lesson
 
 SEEDS, JUDGES = range(5), 8
+HALF_REPAIR = Path(__file__).with_name("half_repair.jsonl")
 # Completions of a prompt, baseline, and what is added to every reward.
 BASELINES = [(1, "nothing", 0), (1, "critic", 0), (1, "taught critic", 0), (1, "batch", 0)]
 BASELINES += [(8, "nothing", 0), (8, "critic", 0), (8, "taught critic", 0), (8, "batch", 0)]
@@ -112,7 +115,7 @@ def use_again():
 def half_a_repair():
     wanted = [{"seed": seed} for seed in range(8)]
     its = names_of("when_rewards_lie", "base", "tokenizer", "problems", "held_out", "ANSWER", "PRICE")
-    for path, run in missing("half_repair.jsonl", wanted):
+    for path, run in missing(HALF_REPAIR, wanted):
         model, history = its["train"](its["found_behind"], its["PRICE"], seed=run["seed"])
         for name in ("sampled_accuracy", "sampled_think_rate"):
             run[name] = [round(record[name], 4) for record in history]

@@ -200,7 +200,7 @@ class TestReuse:
 
 
 def test_half_a_repair_is_a_coin_toss():
-    rows = read_lines(STORED.with_name("half_repair.jsonl"))
+    rows = read_lines(lesson_runs.HALF_REPAIR)
     assert [row["seed"] for row in rows] == [*range(8)]
     assert min(max(row["sampled_accuracy"]) for row in rows) > 0.62
     right, thinks = ([row[name][-1] for row in rows] for name in ("sampled_accuracy", "sampled_think_rate"))

@@ -39,10 +39,11 @@ def save(trainer, folder: Path) -> None:
         trainer.tokenizer.save_pretrained(draft)
         torch.save(state | {"optimizer": trainer.optimizer.state_dict()}, draft / STATE)
         seal(draft)
-        _flush(draft)
+        for path in (*draft.iterdir(), draft):
+            _flush(path)
         _remove(final)
         os.replace(draft, final)
-        _flush_folder(folder)
+        _flush(folder)
     except (RuntimeError, SafetensorError, OSError) as error:  # what PyTorch, safetensors and Python say
         raise OSError(f"{final} could not be written, checkpoints before it are whole: {error}") from error
     keep = trainer.args.save_total_limit
@@ -184,17 +185,10 @@ def _clear(path: Path) -> None:
     path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
 
 
-def _flush(draft: Path) -> None:
-    for path in draft.iterdir():
-        with path.open("rb+") as file:  # Windows flushes only what is open for writing
-            os.fsync(file.fileno())
-    _flush_folder(draft)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable; Windows cannot open one, and does it by itself."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_DIRECTORY)
+def _flush(path: Path) -> None:
+    """Make a file, or the names in a folder, durable; Windows cannot open a folder, and does it by itself."""
+    if path.is_file() or hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)  # Windows flushes what it may write
         try:
             os.fsync(descriptor)
         finally:

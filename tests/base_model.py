@@ -47,7 +47,7 @@ def demonstrations(rng, size):
     pairs = []
     while len(pairs) < size:
         task = "chain-sum" if rng.random() < 0.6 else "sort-digits"
-        prompt, _ = TASKS[task].draw(rng)
+        prompt, _ = TASKS[task][0](rng)
         if not is_held_out(prompt):
             pairs.append((prompt, DEMONSTRATE[task](prompt, rng)))
     return pairs

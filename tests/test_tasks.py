@@ -82,7 +82,7 @@ def test_the_split_is_the_same_everywhere_and_for_ever():
 def test_one_problem_in_ten_is_held_out(task, count):
     assert sum(map(held_out, EVERY_PROMPT[task])) == count
     assert sum(map(is_held_out, EVERY_PROMPT[task])) == count
-    assert TASKS[task].holds == {"train": len(EVERY_PROMPT[task]) - count, "test": count}
+    assert TASKS[task][1] == {"train": len(EVERY_PROMPT[task]) - count, "test": count}
     assert count / len(EVERY_PROMPT[task]) == pytest.approx(0.1, abs=0.01)
 
 

@@ -233,6 +233,54 @@ def test_the_headline_of_a_mask_speaks_of_where_it_is_wrong(one, wrong_mask, mes
     assert check.judge(checks(ASSIGNMENTS[1])[one], hand_in, asked).why.startswith(message)
 
 
+TOOL = next(assignment for assignment in ASSIGNMENTS if assignment.name.endswith("_tool"))
+
+
+def diagnosis(one, babble):
+    """Name the fault of a recording, from what holds in a sound one."""
+    row, behind = one["prompt"] + one["ids"], len(one["prompt"])
+    counts = [one["turn"].count(k + 1) for k in range(len(one["drawn"]))]
+    if not one["tool"]:
+        return "invented"
+    if counts[0] > one["drawn"][0]:
+        return "results"
+    if counts != one["drawn"]:
+        ends = [k for i, k in zip(one["ids"], one["turn"], strict=True) if i == 0]
+        return "retokenized" if all(ends) else "endless"
+    scored = [babble(row[:t]).log_softmax(dim=0)[row[t]].item() for t in range(behind, len(row))]
+    off = [abs(a - b) > 0.1 for a, b, k in zip(scored, one["logps"], one["turn"], strict=True) if k]
+    return {1: "deaf"}.get(sum(off), "temperature" if sum(off) > 5 else "sound")
+
+
+@pytest.mark.parametrize("shown", ["with", "without"])
+@pytest.mark.parametrize(("letter", "name"), [(x, name) for x in "abc" for name in make.about(TOOL)["choices"][x]])
+def test_a_recording_shows_its_fault(solution, letter, name, shown):
+    asked = given(TOOL) | {"choices": given(TOOL)["choices"] | {letter: name, "shown": shown}}
+    one = json.loads(make.extra(TOOL, asked, teacher=False)["transcripts.json"])[letter]
+    module = solution(TOOL)
+    assert diagnosis(one, module.babble) == name
+    assert all(text.endswith("<end>") == (shown == "with") for text, _ in one["tool"])
+
+
+def test_the_tools_variants_draw_every_option():
+    for choice, options in make.about(TOOL)["choices"].items():
+        assert {make.draw(TOOL, variant)[choice] for variant in VARIANTS} == set(options), choice
+
+
+def test_the_package_averages_no_variant_of_the_loss_with_holes():
+    rows = [[1, 1, 0, 2], [0, 1, 1, 0]]
+    logps, mask = torch.zeros(2, 4, dtype=torch.float64, requires_grad=True), torch.tensor(rows) > 0
+    theirs = []
+    for loss_type in ("grpo", "bnpo", "dr_grpo"):
+        advantages = torch.ones(2, dtype=torch.float64)
+        loss = grpo_lite.grpo_loss(
+            logps, logps.detach(), advantages, mask, loss_type=loss_type, max_completion_length=4
+        ).loss
+        theirs.append((-torch.autograd.grad(loss, logps)[0]).tolist())
+    for mean, credit in itertools.product(*(make.about(TOOL)["choices"][name] for name in ("mean", "credit"))):
+        assert not any(check.agree(x, make.oracle(TOOL).weights_of(rows, mean, credit)) for x in theirs), (mean, credit)
+
+
 def put_back(monkeypatch):
     """Let the functions of the package be what they were, at the end."""
     for module in (grpo_lite, gradient, trainer):

@@ -1,25 +1,11 @@
 """The reference solution of assignment 5."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-VOCABULARY = ["<end>", *"0123456789+=[]?", "13", "49"]
-END = 0
-
-
-def encode(text: str) -> list[int]:
-    """Turn a text into tokens: from left to right, each time the longest that fits."""
-    ids = []
-    while text:
-        word = max((word for word in VOCABULARY if text.startswith(word)), key=len)
-        ids.append(VOCABULARY.index(word))
-        text = text[len(word) :]
-    return ids
-
-
-def decode(ids: list[int]) -> str:
-    """Turn tokens into a text."""
-    return "".join(VOCABULARY[i] for i in ids)
+{{given}}
 
 
 def table(episodes, pad_id: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,8 +1,11 @@
 """A right solution of the variant 2027-spring in plain loops."""
 
-import torch
+from collections.abc import Callable
 
-WORDS = ["<end>", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+", "=", "[", "]", "?", "13", "49"]
+import torch
+from torch import Tensor
+
+{{given}}
 
 
 def table(episodes, pad_id):
@@ -33,24 +36,6 @@ def episode_loss(logps, turn, advantages):
     return total / len(turn)
 
 
-def text(ids):
-    out = ""
-    for i in ids:
-        out += WORDS[i]
-    return out
-
-
-def tokens_of(said):
-    out = []
-    while said:
-        for size in (5, 2, 1):
-            if said[:size] in WORDS:
-                out.append(WORDS.index(said[:size]))
-                said = said[size:]
-                break
-    return out
-
-
 def play(policy, prompt, tool, limit, most, generator):
     row, logps = [("user", i) for i in prompt], []
     segments = [["user", list(prompt)]]
@@ -65,12 +50,12 @@ def play(policy, prompt, tool, limit, most, generator):
         logps.append(torch.log(p[token]).item())
         left -= 1
         if token == 0:
-            answer = tool(text(segments[-1][1][:-1])) if answers > 0 and left > 0 else None
-            if answer is None or len(tokens_of(answer)) >= left:
+            answer = tool(decode(segments[-1][1][:-1])) if answers > 0 and left > 0 else None
+            if answer is None or len(encode(answer)) >= left:
                 break
-            segments.append(["tool", tokens_of(answer)])
-            row += [("tool", i) for i in tokens_of(answer)]
-            left -= len(tokens_of(answer))
+            segments.append(["tool", encode(answer)])
+            row += [("tool", i) for i in encode(answer)]
+            left -= len(encode(answer))
             answers -= 1
     return [(who, tokens) for who, tokens in segments], logps
 

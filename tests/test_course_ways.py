@@ -117,7 +117,7 @@ def test_gradescope_reads_points_and_reasons(bundled, tmp_path):
 def test_every_figure_of_the_slides_is_found_and_nothing_is_fetched(tmp_path):
     page = slides.build(tmp_path).read_text()
     source = (ROOT / "coursework" / "slides" / "slides.md").read_text()
-    assert page.count("<section>") == len(re.split(r"^---$", source, flags=re.M)) == 27
+    assert len(re.findall(r"<section\b", page)) == len(re.split(r"^---$", source, flags=re.M)) == 27
     assert page.count("<figure>") == len(slides.FIGURE.findall(source)) > 15
     assert "@@" not in page
     assert "![" not in page
@@ -129,6 +129,31 @@ def test_every_figure_of_the_slides_is_found_and_nothing_is_fetched(tmp_path):
     assert all(target in ids for target in re.findall(r'(?:href="|url\()#([^")]+)', page))
     with pytest.raises(ValueError, match=r"no figure of \d\d_the_map.ipynb has a caption that begins with 'Nothing'"):
         slides.figure("the_map", "Nothing", 1)
+
+
+@pytest.mark.site
+def test_a_slide_is_not_overfull_and_its_labels_can_be_read(browser, tmp_path):
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(slides.build(tmp_path).as_uri())
+    for number in range(1, page.locator("section").count() + 1):
+        page.evaluate(f"location.hash = {number}")
+        page.wait_for_function(f"document.title.startsWith('{number}/')")
+        smallest, bottom, right = page.evaluate(
+            """() => {
+                const slide = document.querySelector("section.now");
+                const sizes = [...slide.querySelectorAll("svg text, svg tspan")]
+                    .map((t) => parseFloat(getComputedStyle(t).fontSize) * t.closest("svg").getScreenCTM().a);
+                const edges = [...slide.querySelectorAll(":scope > *, .katex-html > .base, figcaption")]
+                    .map((x) => x.getBoundingClientRect());
+                const words = edges.filter((x) => x.height && slide.classList.contains("tall") && x.left < 480);
+                return [Math.min(99, ...sizes), Math.max(0, ...edges.map((x) => x.bottom)),
+                    Math.max(0, ...words.map((x) => x.right))];
+            }"""
+        )
+        assert smallest >= 14, number
+        assert bottom <= 720, number
+        assert right <= 4 * 16 + 27 * 16, number  # in a slide of two columns words end before the figure
+    page.close()
 
 
 # The kit's page and the lecturer's.

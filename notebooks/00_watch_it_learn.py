@@ -55,15 +55,16 @@ plotting.use_site_style()
 # %% tags=["result-problems"]
 train_problems = make_problems("chain-sum", "train", 5000)
 test_problems = make_problems("chain-sum", "test", 200)
-for problem in test_problems[:3]:
-    print(problem["prompt"], problem["ground_truth"])
 
 train_prompts = {problem["prompt"] for problem in train_problems}
 test_prompts = {problem["prompt"] for problem in test_problems}
 print("in both:", len(train_prompts & test_prompts))
 
+names = ("prompt", "ground_truth")
+plotting.table({name: [row[name] for row in test_problems[:3]] for name in names})
+
 # %% [markdown]
-# It will practise on 5,000 problems and be judged on 200 others. These are **held out**: one problem in ten is never used for training, and a fixed rule that looks only at the text of the problem (a hash) decides which. So what we measure is not memory.
+# It will practise on 5,000 problems and be judged on 200 others. These are **held out**: one problem in ten is never used for training. A fixed rule that looks only at the text of the problem (a hash) decides which. So what we measure is not memory.
 #
 # ## What the model says before
 #
@@ -129,7 +130,7 @@ plotting.table({"the model": list(shares), "share": torch.stack(list(shares.valu
 # %% [markdown]
 # Straight answers are right one time in ten, which is what throwing a ten-sided die would give. Thinking gets two thirds right. The model has the better habit already. It only prefers the worse one.
 #
-# Before we train it, one measurement to compare with later.
+# One measurement, to compare with later.
 
 # %%
 rewards = [accuracy, think_rate]
@@ -157,20 +158,9 @@ plotting.table({"measured": list(before), "value": list(before.values())})
 
 
 # %%
-class Watched(GRPOTrainer):
-    """The trainer of the package; it prints a line whenever it measures."""
-
-    def evaluate(self):
-        record = super().evaluate()
-        line = "{step:4}{sampled_accuracy:9.2f}{greedy_accuracy:8.2f}"
-        line += "{sampled_think_rate:8.2f}{mean_length:8.1f}"
-        print(line.format(**record))
-        return record
-
-
 def learn(task="chain-sum", **changes):
     model, tokenizer = load_base_model()
-    trainer = Watched(
+    trainer = GRPOTrainer(
         model,
         [accuracy, think_rate],
         GRPOConfig(**SETTINGS | changes),
@@ -178,12 +168,22 @@ def learn(task="chain-sum", **changes):
         tokenizer,
         eval_dataset=make_problems(task, "test", 200),
     )
-    print("step  sampled  greedy  thinks  length")
     trainer.train()
     return trainer
 
 
+COLUMNS = {"step": "step", "sampled": "sampled_accuracy", "greedy": "greedy_accuracy"}
+COLUMNS |= {"thinks": "sampled_think_rate", "length": "mean_length"}
+
+
+def progress(*trainers):
+    measured = [record for t in trainers for record in t.history if record.get("eval")]
+    lines = [record for record in measured if record["step"] % 10 == 0]
+    return plotting.table({x: [r[name] for r in lines] for x, name in COLUMNS.items()})
+
+
 trainer = learn()
+progress(trainer)
 
 # %% [markdown]
 # These numbers are from the held-out problems, of which it has practised none.
@@ -222,15 +222,15 @@ plotting.lines(
 # %% [markdown]
 # **It thinks.** Nobody asked for it. Among the eight completions of a problem, those that thought were right more often, so they were the ones that became more likely.
 #
-# **It writes more.** A completion that thinks has more tokens. Nobody paid for length either: it grew because longer completions were right more often.
+# **It writes more.** Nobody paid for length either: it grew because longer completions were right more often.
 #
 # **It thinks better.** Look at the two curves at step 40. By then it nearly always thinks, and it still gets better for more than forty steps. A slip in a running sum makes the answer wrong, so slips became rare.
 #
-# One thing it did *not* do: invent thinking. The base model had seen thinking in its demonstrations and did it about four times in ten. Training on rewards chose the better of two habits, and cleaned it up.
+# One thing it did *not* do: invent thinking. Training on rewards chose the better of two habits, and cleaned it up.
 #
 # > A habit that is never tried cannot be rewarded.
 #
-# The same has been seen in a large model. DeepSeek-R1-Zero was rewarded for right answers, and its completions grew longer and longer ([DeepSeek-R1, arXiv:2501.12948](https://arxiv.org/abs/2501.12948)). Part of such growth may be the method's own: dividing each completion's loss by its length lets wrong answers grow long ([Dr. GRPO, arXiv:2503.20783](https://arxiv.org/abs/2503.20783)). It was also rewarded for putting its thoughts between tags. Ours is not even that.
+# The same has been seen in a large model. DeepSeek-R1-Zero was rewarded for right answers, and its completions grew longer and longer ([DeepSeek-R1, arXiv:2501.12948](https://arxiv.org/abs/2501.12948)). Part of such growth may be the method's own: dividing each completion's loss by its length lets wrong answers grow long ([Dr. GRPO, arXiv:2503.20783](https://arxiv.org/abs/2503.20783)). It was also rewarded for putting its thoughts between tags. Ours was not.
 
 # %% [markdown]
 # **Check yourself.** Suppose that the base model could never begin with `<think>`: probability 0, in every sample. Same reward, same training. What do 100 steps make of it?
@@ -256,15 +256,13 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Greedy accuracy goes from one in ten to nearly everything between two measurements. Did the model learn to add in that moment?
-#
-# Ask the base model, which no reward has touched, and put the first token into its mouth: end each prompt with `<think>`.
+# Greedy accuracy goes from one in ten to nearly everything between two measurements. Did the model learn to add in that moment? Ask the base model, and put the first token into its mouth: end each prompt with `<think>`.
 
 # %%
 begun = [row | {"prompt": row["prompt"] + "<think>"} for row in test_problems]
 result = evaluate(base_model, tokenizer, accuracy, begun, args)
-print(f"greedy  {result['greedy_accuracy']:.2f}")
-print(f"sampled {result['sampled_accuracy']:.2f}")
+names = ["greedy_accuracy", "sampled_accuracy"]
+plotting.table({"begun with <think>": names, "value": [result[n] for n in names]})
 
 # %% [markdown]
 # It could add all along. Two things happen in the greedy curve:
@@ -276,7 +274,7 @@ print(f"sampled {result['sampled_accuracy']:.2f}")
 #
 # ## What it says now
 #
-# The two problems from above again. On the left the base model, on the right the trained one.
+# The two problems from above again, before and after.
 
 # %%
 said_after = sample(trainer.model, test_problems[3:5])
@@ -291,6 +289,7 @@ show(before=said_before, after=said_after)
 
 # %%
 sorter = learn("sort-digits", max_steps=40, learning_rate=5e-4, warmup_steps=0)
+progress(sorter)
 
 # %%
 problem = make_problems("sort-digits", "test", 1)
@@ -322,6 +321,7 @@ show(before=sample(base_model, problem), after=sample(sorter.model, problem))
 
 # %% tags=["solution"]
 another = learn(seed=1, max_steps=40)
+progress(another)
 
 # %% [markdown] tags=["solution"]
 # The numbers differ, the story does not: thinking takes over within 40 steps, greedy accuracy jumps on the way, and the sampled one climbs past 0.8. The first line differs too, although it is the same base model: another seed draws other samples, and with 200 problems a share is known to a few hundredths only.
@@ -335,6 +335,7 @@ another = learn(seed=1, max_steps=40)
 # %% tags=["solution"]
 cheap = learn(reward_weights=[1.0, -0.3], max_steps=30, warmup_steps=0, eval_steps=10)
 dear = learn(reward_weights=[1.0, -1.0], max_steps=30, warmup_steps=0, eval_steps=10)
+progress(cheap, dear)
 
 # %% [markdown] tags=["solution"]
 # At 0.3 it pays the price, for thinking gains more than it costs: two thirds right instead of one tenth. At 1 a right answer after thinking earns nothing at all, a wrong one loses, and a guess can only win. It stops thinking, its completions get shorter, and it guesses. The reward is what you asked for, whether you meant it or not.
@@ -347,8 +348,10 @@ dear = learn(reward_weights=[1.0, -1.0], max_steps=30, warmup_steps=0, eval_step
 
 # %% tags=["solution"]
 show_off = learn(reward_weights=[0.0, 1.0], max_steps=30, warmup_steps=0, eval_steps=10)
-for completion in sample(show_off.model, test_problems[3:4])[0].completions:
-    print(completion)
+progress(show_off)
+
+# %% tags=["solution"]
+show(now=sample(show_off.model, test_problems[3:4]))
 
 # %% [markdown] tags=["solution"]
 # It thinks always, and is right less often than before it was trained. What is between the tags is no longer a sum. A thinking completion was paid with its slips or without them, so nothing held the digits in their place. The model learnt to look as if it thought, because that is what it was paid for.

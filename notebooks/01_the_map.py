@@ -109,11 +109,10 @@ settings = {"max_new_tokens": 5, "eos_token_id": 0, "pad_token_id": 0}
 group = grpo_lite.sample_group(
     policy, prompt_ids, G, **settings, generator=torch.Generator().manual_seed(3)
 )
-print(group.ids)
-print(group.mask)
+plotting.table({"ids": group.ids, "counted": group.mask.int()})
 
 # %% [markdown]
-# Each row is a completion. The first one drew the end token at once. What stands behind it is padding, and the **mask** says so: True on tokens that count. The end token counts, since ending there was a choice of the model.
+# Each row is a completion. The first one drew the end token at once. What stands behind it is padding. The **mask** says which tokens count, the end token among them.
 #
 # **2. Reward.** A reward function reads text, so the tokens become text first. `grpo_lite.score_completions` calls the function, `grpo_lite.combine_rewards` makes one number for each completion (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/)).
 
@@ -197,9 +196,8 @@ optimizer.step()
 with torch.no_grad():
     logps = read(policy, group)
 change = (logps - logps_before).sum(dim=1).detach()
-for i in range(G):
-    name = texts[i] or "(end)"
-    print(f"{name:6} advantage {advantages[i]:+.4f}   change {change[i]:+.4f}")
+columns = {"completion": [text or "(end)" for text in texts], "advantage": advantages}
+plotting.table({**columns, "change": change}, decimals=4)
 
 # %% tags=["drawing"] alt="Bars of the change of log-prob after one step for four completions. Those with rewards 2 and 1 rose, by 1.89 and 0.34; the two with reward 0 fell, by 2.26 and 2.02." caption="One step: what was paid above the mean has become likelier, the rest rarer."
 plotting.bars(
@@ -213,7 +211,7 @@ plotting.bars(
 # %% [markdown]
 # Better than the mean of the group: up. Worse: down. (Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that on average small steps do, without the two divisions.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
 #
-# The changes are not in proportion to the advantages: the two completions without a seven have the same advantage and lost different amounts. All completions are made by the same weights, so pushing one moves the others too.
+# The two completions without a seven have the same advantage and lost different amounts. All completions are made by the same weights, so pushing one moves the others too.
 #
 # ## Again and again
 #
@@ -260,7 +258,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# From almost no sevens to almost nothing but sevens. Nobody showed the model a good completion. It wrote some sevens by chance, they were better than the rest of the group, and that was enough.
+# Nobody showed the model a good completion. It wrote some sevens by chance. They were better than the rest of the group, and that was enough.
 #
 # Seed 1 shows what chance means. Its first group had no seven at all: all rewards equal, all advantages 0, nothing learned in that step. Without a single success there is nothing to compare.
 
@@ -284,7 +282,7 @@ plotting.lines(
 #
 # $$d = \log \frac{\pi_{\text{ref}}(o_{i,t} \mid q, o_{i,<t})}{\pi_\theta(o_{i,t} \mid q, o_{i,<t})}$$
 #
-# There is no need to learn it by heart: each piece gets a lesson. Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** cuts the ratio off at $1 - \epsilon$ and $1 + \epsilon$, so that there is nothing to gain from moving further; what the min is for comes in lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/). The last term is 0 where policy and reference agree and positive elsewhere: moving away has a price. Then comes the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
+# There is no need to learn it by heart: each piece gets a lesson. Read it from the inside out. $o_{i,t}$ is token $t$ of completion $i$, and $o_{i,<t}$ are the tokens before it. The **ratio** $\rho_{i,t}$ says how much more likely the policy finds that token now than when it was sampled. Multiplied by the advantage, it is what we want to raise. The **clip** cuts the ratio off at $1 - \epsilon$ and $1 + \epsilon$, so that there is nothing to gain from moving further. What the min is for comes in lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/). The last term is 0 where policy and reference agree and positive elsewhere: moving away has a price. Then comes the mean over the $\lvert o_i \rvert$ tokens of a completion, and the mean over the $G$ completions.
 #
 # | in the formula | what it is | lesson | in the code |
 # |---|---|---|---|
@@ -339,8 +337,10 @@ fresh = grpo_lite.sample_group(
 with torch.no_grad():
     to_old = (read(policy, fresh) - fresh.logps).exp()[fresh.mask]
     to_reference = (read(policy, fresh) - read(reference, fresh)).exp()[fresh.mask]
-print(f"to old        {to_old.min():.4f} to {to_old.max():.4f}")
-print(f"to reference  {to_reference.min():.4f} to {to_reference.max():.4f}")
+both = {"old": to_old, "reference": to_reference}
+ends = torch.stack([torch.stack(x.aminmax()) for x in both.values()])
+columns = {"lowest": ends[:, 0], "highest": ends[:, 1]}
+plotting.table({"ratio to": list(both), **columns}, decimals=4)
 
 # %% [markdown]
 # To the old policy, 1: the policy that reads is the one that wrote a moment ago. To the reference, anything from 0.72 to 2.85 after a single step.

@@ -41,10 +41,11 @@ torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 
 
-def text(numbers, digits=2):
-    """Numbers in a row, without a minus before zero."""
-    rounded = (round(float(x), digits) + 0.0 for x in numbers)
-    return " ".join(f"{x:+.{digits}f}" for x in rounded)
+def show(rows, decimals=2, columns="ABC"):
+    """A table: a row of numbers for each name."""
+    numbers = torch.stack([torch.as_tensor(row) for row in rows.values()])
+    columns = dict(zip(columns, numbers.T, strict=True))
+    return plotting.table({"": list(rows), **columns}, decimals=decimals)
 
 
 # %% tags=["setup"]
@@ -178,9 +179,8 @@ by_moving = [(J - expected_reward(p.log())) / tiny for J in moved]
 score = torch.eye(3) - p  # row o is the score of answer o
 gradient = (p * rewards) @ score
 
-print("autograd          ", text(by_autograd))
-print("moving each logit ", text(by_moving))
-print("sum of p r score  ", text(gradient))
+three = {"autograd": by_autograd, "moving each logit": by_moving}
+show(three | {"sum of p r score": gradient})
 
 # %% [markdown]
 # B and C earned nothing and added nothing to the sum. Their logits fall all the same: what A gains, the others lose.
@@ -195,11 +195,11 @@ print("sum of p r score  ", text(gradient))
 
 # %% tags=["result-samples"]
 generator = torch.Generator().manual_seed(0)
+estimates = {}
 for count in (4, 400, 40_000):
     drawn = torch.multinomial(p, count, replacement=True, generator=generator)
-    estimate = (rewards[drawn][:, None] * score[drawn]).mean(0)
-    print(f"{count:>6} draws ", text(estimate, 3))
-print("exact        ", text(gradient, 3))
+    estimates[f"{count} draws"] = (rewards[drawn][:, None] * score[drawn]).mean(0)
+show(estimates | {"exact": gradient}, 3)
 
 # %% [markdown]
 # No. A is not multiplied by 0.5, it *comes* in half of the draws. **Where did the probability go? It became the sampling.**
@@ -215,8 +215,8 @@ logits = p.log().requires_grad_()
 logps = logits.log_softmax(0)[drawn]
 loss = -(rewards[drawn] * logps).mean()
 loss.backward()
-print("minus its gradient ", text(-logits.grad, 3))
-print("value              ", text([loss.detach()]))
+print(f"value {loss:.2f}")
+show({"minus its gradient": -logits.grad}, 3)
 
 # %% [markdown]
 # > **This is no loss.** A loss says how wrong a model is on given data, and falls as the model learns. This number does not say how good the policy is. The answers came from the policy, but autograd takes them as given and differentiates $\log \pi_\theta$ alone. So only the gradient has a meaning, and only for the policy that has just drawn the answers.
@@ -239,7 +239,7 @@ print("value              ", text([loss.detach()]))
 #
 # $$\sum_{i\ \text{right}} \nabla \log \pi_\theta(o_i) = \sum_{i=1}^{G} r_i\, \nabla \log \pi_\theta(o_i)$$
 #
-# It is the same sum. So the recipe is a policy gradient with rewards 0 and 1, and climbs for the same reason. Two differences: it divides by the number of answers that it keeps and not by $G$ (exercise 3), and it often takes many steps on the same answers; the proof holds for the first.
+# It is the same sum: a policy gradient with rewards 0 and 1. Two differences: it divides by the number of answers that it keeps and not by $G$ (exercise 3), and it often takes many steps on the same answers. The proof holds for the first.
 #
 # ## A baseline changes nothing on average
 #
@@ -272,18 +272,16 @@ print("value              ", text([loss.detach()]))
 def average_and_variance(b):
     steps = (rewards - b)[:, None] * score  # the three that can come out
     average = p @ steps
-    return average, p @ (steps - average).square().sum(dim=1)
+    return [*average, p @ (steps - average).square().sum(dim=1)]
 
 
-print("b      average              variance")
-for b in (-10, 0, 0.31, 0.5, 1):
-    average, variance = average_and_variance(b)
-    print(f"{b:<6} {text(average)}    {variance:7.4f}")
+moments = {f"b = {b}": average_and_variance(b) for b in (-10, 0, 0.31, 0.5, 1)}
+show(moments, 4, [*"ABC", "variance"])
 
 # %% [markdown]
 # The average never changes, the variance by a factor of more than a thousand.
 #
-# **So is the right average enough to climb?** With small enough steps, yes. With $b = -10$ the variance is 65.9, with $b = 0.5$ it is 0.06. Of a thousand policies with $b = -10$, 54 in 100 have nearly lost A after 40 steps; with steps 100 times smaller, and 100 times as many, all find it. Variance decides how small the steps must be.
+# **So is the right average enough to climb?** With small enough steps, yes. Of a thousand policies with $b = -10$, 54 in 100 have nearly lost A after 40 steps; with steps 100 times smaller, and 100 times as many, all find it. Variance decides how small the steps must be.
 
 # %% [markdown] tags=["detail"]
 # A thousand policies for each $b$, trained as in the first picture:
@@ -292,14 +290,12 @@ for b in (-10, 0, 0.31, 0.5, 1):
 # %% tags=["detail", "result-what-noise-costs"]
 def ends(b, **settings):
     end = climb(b, **settings)[-1]
-    above, below = (end > 0.9).double().mean(), (end < 0.1).double().mean()
-    return f"{above:.2f}        {below:.2f}"
+    return [(end > 0.9).double().mean(), (end < 0.1).double().mean()]
 
 
-print("b             A above 0.9   below 0.1")
-for b in (0, 0.5, 1, -10):
-    print(f"{b:<4}         ", ends(b))
-print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
+shares = {f"b = {b}": ends(b) for b in (0, 0.5, 1, -10)}
+shares["b = -10, careful"] = ends(-10, policies=100, steps=4000, rate=0.01)
+show(shares, columns=["A above 0.9", "below 0.1"])
 
 # %% [markdown] tags=["detail"]
 # Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. The last line is the same colleague (100 policies) with a learning rate 100 times smaller and 100 times as many steps. Now the noise has time to cancel. The average was right all along.
@@ -311,13 +307,13 @@ print("-10, careful ", ends(-10, policies=100, steps=4000, rate=0.01))
 # (The variance is a parabola in $b$; this is its lowest point.) Where all scores are equally long, the lengths cancel, and $b^*$ *is* the mean reward. Exercise 2 shows what happens where they are not.
 
 # %% [markdown]
-# So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline, though not always the best: that is 0.31 here, $b^*$ of the fold (see exercise 2 too).
+# So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline. It is not always the best: that is 0.31 here, $b^*$ of the fold.
 #
 # What is left of a reward is the **advantage**, $r - b$: better than expected, or worse.
 #
 # ## The group as the baseline
 #
-# Nobody knows the mean reward of a prompt. But $G$ answers to it have just been drawn, independently, by this very policy. So compare each answer with the mean of the *others*. This **leave-one-out** baseline does not know the answer that it is taken from: hold the others fixed, and it is a number like any other. So the lemma holds, and the average step is exactly $\nabla J$.
+# Nobody knows the mean reward of a prompt. But $G$ answers to it have just been drawn, independently, by this very policy. So compare each answer with the mean of the *others*. This **leave-one-out** baseline does not know the answer that it is taken from. So the lemma holds, and the average step is exactly $\nabla J$.
 #
 # GRPO takes the mean $\bar r$ of the whole group, own reward included. Write $b_i$ for the mean of the others:
 #
@@ -345,12 +341,13 @@ def judge(paid):
     return {"no baseline": r, "group's own mean": own_mean, "leave-one-out": r - others}
 
 
-print("average/gradient:   A     B     C  variance")
+moments = {}
 for name, advantages in judge(rewards + 2).items():
     steps = steps_of(advantages)
     average = chance @ steps
     variance = chance @ (steps - average).square().sum(dim=1)
-    print(f"{name:17} {text(average / gradient)}  {variance:.4f}")
+    moments[name] = [*average / gradient, variance]
+show(moments, 4, ["A / gradient", "B / gradient", "C / gradient", "variance"])
 
 # %% [markdown]
 # Here are all these groups: a dot for each step that can come out, as large as its probability.
@@ -382,7 +379,6 @@ draw_steps(every, chance, gradient)
 # **Predict.** After a first token 1, nothing can be earned any more. The second token there still gets the advantage of its completion, a negative one. Is it pushed on average?
 
 # %% tags=["result-tokens"]
-rows = ("first token    ", "second, after 0", "second, after 1")
 table = torch.tensor([[0.5, -0.5], [1.0, 0.0], [0.0, 0.7]]).requires_grad_()
 ids = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
 paid = torch.tensor([0.0, 1.0, 0.0, 0.0])
@@ -395,11 +391,12 @@ exact = torch.autograd.grad(likely @ paid, table, retain_graph=True)[0]
 advantage = paid - 0.4  # some baseline
 average = likely.detach() @ (advantage[:, None] * logps).sum(dim=1)
 by_token = torch.autograd.grad(average, table)[0]
-for name, row, same in zip(rows, exact, by_token, strict=True):
-    print(name, text(row, 3), "", text(same, 3))
+rows = ("first token", "second, after 0", "second, after 1")
+both = dict(zip(rows, torch.cat([exact, by_token], dim=1), strict=True))
+show(both, 3, ["exact, 0", "exact, 1", "by token, 0", "by token, 1"])
 
 # %% [markdown]
-# On the left is the exact gradient of $J$ for the logits of 0 and 1, on the right that of the average of advantage times token log-prob. They agree. The last line is zero: the lemma holds at every token. What all continuations of a beginning share, a baseline or what the beginning itself is worth, cancels. Only their differences are left. So on average a token is pushed up only if completions with it earn more than those that go on otherwise from the same beginning.
+# On the left is the exact gradient of $J$ for the logits of 0 and 1, on the right that of the average of advantage times token log-prob. They agree. The last line is zero: the lemma holds at every token. What all continuations of a beginning share cancels. So on average a token is pushed up only if completions with it earn more than those that go on otherwise from the same beginning.
 #
 # ## Log-prob times advantage
 #
@@ -416,10 +413,11 @@ logits = p.log().requires_grad_()
 logps = logits.log_softmax(0)[drawn][:, None]  # one token each
 ours = -(advantages * logps[:, 0]).mean()
 packaged = grpo_lite.grpo_loss(logps, None, advantages, torch.ones(4, 1).bool()).loss
-print("        value    minus gradient")
+both = {}
 for name, loss in (("by hand", ours), ("package", packaged)):
-    slope = torch.autograd.grad(loss, logits, retain_graph=True)[0]
-    print(f"{name} {text([loss.detach()])}   ", text(-slope, 3))
+    (slope,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    both[name] = [loss.detach(), *-slope]
+show(both, 3, ["value", *"ABC"])
 
 # %% [markdown]
 # The same gradient, and two values. (The package writes a ratio of probabilities where we write the log-prob. For the policy that drew the answers the slope is the same: lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).)
@@ -447,10 +445,12 @@ for name, loss in (("by hand", ours), ("package", packaged)):
 
 # %% tags=["result-probability-twice"]
 graded = torch.tensor([0.8, 0.0, 1.0])
+pushes = {}
 for name, of in (("log-prob", torch.log_softmax), ("probability", torch.softmax)):
     logits = p.log().requires_grad_()
     average = (p * graded * of(logits, 0)).sum()  # p: how often each is drawn
-    print(f"{name:12}", text(torch.autograd.grad(average, logits)[0], 3))
+    (pushes[name],) = torch.autograd.grad(average, logits)
+show(pushes, 3)
 
 # %% [markdown]
 # The best answer is pushed down, because it is rare. The probability is now counted twice: once by the sampling, and once by $\nabla \pi = \pi\, \nabla \log \pi$. The logarithm is there to take the second one out.
@@ -479,9 +479,11 @@ logits, seven = torch.randn(2, 7, generator=generator)
 logits.requires_grad_()
 (exact,) = torch.autograd.grad(logits.softmax(0) @ seven, logits)
 q = logits.detach().softmax(0)
+differences = {}
 for name, b in (("b = 5", 5.0), ("b = the reward, halved", seven / 2)):
     average = (q * (seven - b)) @ (torch.eye(7) - q)
-    print(f"{name:24} difference {(average - exact).abs().max():.4f}")
+    differences[name] = [(average - exact).abs().max()]
+show(differences, 4, ["difference"])
 
 # %% [markdown]
 # **2. One parameter.** *Hard, 30 minutes.* A policy has one logit $z$. It is right with probability $p = 1 / (1 + e^{-z})$ and earns 1, or wrong and earns 0. The scores are $1 - p$ for right and $-p$ for wrong.
@@ -507,16 +509,17 @@ def variance(values, chance):
     return (chance @ (values - chance @ values).square()).sum()
 
 
+variances = {}
 chance_2, score_2 = torch.tensor([0.9, 0.1]), torch.tensor([0.1, -0.9])
 for b in (0.0, 0.9, 0.1):
     pushed = (torch.tensor([1.0, 0.0]) - b) * score_2
-    print(f"one parameter, b = {b}   {variance(pushed, chance_2):.4f}")
+    variances[f"one parameter, b = {b}"] = [variance(pushed, chance_2)]
 
 tenth, nine_right = torch.full((10,), 0.1), torch.tensor([1.0] * 9 + [0.0])
 ten_scores = torch.eye(10) - 0.1
 for b in (0.0, 0.9):
     pushed = (nine_right - b)[:, None] * ten_scores
-    print(f"ten answers, b = {b}     {variance(pushed, tenth):.4f}")
+    variances[f"ten answers, b = {b}"] = [variance(pushed, tenth)]
 
 pairs = torch.cartesian_prod(torch.arange(10), torch.arange(10))
 for name, advantages in (
@@ -524,14 +527,14 @@ for name, advantages in (
     ("leave-one-out", nine_right[pairs] - nine_right[pairs.flip(1)]),
 ):
     pushed = (advantages[:, :, None] * ten_scores[pairs]).mean(dim=1)
-    print(
-        f"ten answers, pairs, {name:14} {variance(pushed, torch.full((100,), 0.01)):.4f}"
-    )
+    variances[f"ten answers, pairs, {name}"] = [
+        variance(pushed, torch.full((100,), 0.01))
+    ]
 
 for name, advantages in judge(rewards).items():
-    print(
-        f"A, B, C, groups of four, {name:17} {variance(steps_of(advantages), chance):.4f}"
-    )
+    spread = variance(steps_of(advantages), chance)
+    variances[f"A, B, C, groups of four, {name}"] = [spread]
+show(variances, 4, ["variance"])
 
 # %% [markdown]
 # **3. Divided by what is kept.** *Medium, 15 minutes.* Rejection sampling takes the mean over the answers that it keeps. Show that, if at least one is kept, this is on average $\nabla J / J = \nabla \log J$. What does that do to an easy and a hard prompt?
@@ -550,8 +553,8 @@ some = kept > 0
 means = (rewards[groups][:, :, None] * score[groups]).sum(dim=1)[some] / kept[
     some, None
 ]
-print("mean of kept", text(chance[some] @ means / chance[some].sum()))
-print("gradient / J", text(gradient / (p @ rewards)))
+mean_of_kept = chance[some] @ means / chance[some].sum()
+show({"mean of kept": mean_of_kept, "gradient / J": gradient / (p @ rewards)})
 
 # %% [markdown]
 # **4. What a prompt weighs.** *Hard, 30 minutes.* The reward is 1 or 0, and a prompt is solved with probability $p$. In the world of exercise 2 its true gradient is $p(1-p)$. Let $k$ of $G$ answers be right. Find the step of the group with plain rewards, with the group's mean taken away, and divided by the standard deviation as well. Which weight, compared with the truth, does each give to a prompt on average?
@@ -573,13 +576,12 @@ right = torch.cartesian_prod(*[torch.arange(2.0)] * 8)  # all groups of eight
 centred = right - right.mean(dim=1, keepdim=True)
 spread = right.std(dim=1, keepdim=True)
 ways = [right, centred, centred / torch.where(spread > 0, spread, 1)]
-print("p      plain   mean    divided   1/sqrt(p(1-p))")
+weighed = {}
 for x in (0.02, 0.1, 0.5, 0.9):
     likely = (x**right * (1 - x) ** (1 - right)).prod(dim=1)
     weights = [likely @ (way * (right - x)).mean(dim=1) / (x * (1 - x)) for way in ways]
-    print(
-        f"{x:<6} {weights[0]:.4f}  {weights[1]:.4f}  {weights[2]:.4f}    {1 / math.sqrt(x * (1 - x)):.4f}"
-    )
+    weighed[f"p = {x}"] = [*weights, 1 / math.sqrt(x * (1 - x))]
+show(weighed, 4, ["plain", "mean", "divided", "1/sqrt(p(1-p))"])
 
 # %% [markdown]
 # ## What to remember

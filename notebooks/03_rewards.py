@@ -68,10 +68,10 @@ plotting.bars(
 )
 
 # %%
-print(*group, sep="\n")
+plotting.table({"completion": group})
 
 # %% [markdown]
-# No. The one that is right and well formed is not long, and the longest is wrong: length was meant to stand for care, and it does not. A reward is not a measurement of quality. It is an order, and the model carries it out to the letter. So we build these three by hand, and see how each can be misread.
+# No. Length was meant to stand for care, and it does not. We build these three by hand, and see how each can be misread.
 #
 # ## The protocol
 #
@@ -187,7 +187,7 @@ assert format_reward(table) == grpo_lite.format_reward(table)
 format_reward(attacks.values())
 
 # %% [markdown]
-# Five of six points change. What the repaired points do not say is whether the answer is right.
+# Five of six points change. A good text can still earn 0: an end token stands behind it, or the chat template has already written `<think>` ([what to do](../docs/questions.md#prefill)). And no point says whether the answer is right.
 #
 # ## The right answer
 #
@@ -432,7 +432,7 @@ for weights in (None, [1.0, 0.5, -2.0]):
 # %% [markdown]
 # ## What a weight does
 #
-# Here is a common thought: "The form is a small matter, so I give it a small weight." It holds as long as some answers of a group are right and some wrong. Then comes the comparison with the group, which divides by its spread (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) builds it).
+# "The form is a small matter, so I give it a small weight." That holds where some answers of a group are right and some wrong. But GRPO divides by the group's spread (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) builds it).
 #
 # **Predict.** Eight answers to a hard prompt, all wrong; three of them have the form. The form weighs 1, 0.2, 0.01 or 0.001. How hard is the form pushed, compared with a weight of 1?
 
@@ -460,7 +460,7 @@ plotting.table(
 )
 
 # %% [markdown]
-# In a group without a right answer the weight is divided away: the advantages are 1.207, 1.206, 1.185 and 1.012. Only the small number in the denominator that avoids 0/0 is felt at last. In a group with one right answer a small weight is small, as it was meant. There the wrong answers with the form get 0.000 at a weight of 0.2, because 0.2 is just the mean of the group, $(3 \cdot 0.2 + 1)/8$. With less they lie below it, at −0.337 and −0.352: pushed down, because they are wrong.
+# In a group without a right answer the weight is divided away: the advantages are 1.207, 1.206, 1.185 and 1.012. Only the small number in the denominator that avoids 0/0 is felt at last. In a group with one right answer a small weight is small, as it was meant. There the wrong answers with the form get 0.000 at a weight of 0.2, which is just the mean of the group, $(3 \cdot 0.2 + 1)/8$. With less they lie below it and are pushed down.
 #
 # So while a model is never right, it learns the form, and *only* the form, at full speed, whatever its weight. That can be welcome: the form may be what makes right answers possible. Where it is not, leave the function out, or let it pay only together with a right answer.
 #

@@ -181,7 +181,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that this step measured is which prompt was easier. Over many steps it bends nothing, for a mean over the batch is nearly a constant, and a constant changes nothing on average (the [lemma](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#a-baseline-changes-nothing-on-average) of lesson Why it works); [REINFORCE++ (arXiv:2501.03262)](https://arxiv.org/abs/2501.03262) normalises over the batch on purpose. But what a single step says is mostly about the prompts.
+# Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that this step measured is which prompt was easier. Over many steps it bends nothing: a mean over the batch is nearly a constant, and [a constant changes nothing on average](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#a-baseline-changes-nothing-on-average). [REINFORCE++ (arXiv:2501.03262)](https://arxiv.org/abs/2501.03262) normalises over the batch on purpose.
 #
 # > In a single step, the comparison only means something among answers to the same question.
 
@@ -213,14 +213,16 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Without the division, a right answer counts by how surprising it was: $1 - k/8$. With it, the surprise is measured in units of the spread, and the spread is small at both ends, where nearly all answers agree. So the groups with one dissenter gain the most: the single right answer to a hard prompt is pushed nearly three times as hard (2.47 instead of 0.88), and so is the single wrong answer to an easy one. Small weights come back as well: where eight answers are wrong and three of them earn 0.01 for their form, these three have an advantage of 1.185 (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/#what-a-weight-does)). What each choice weighs a prompt by, exercise 4 of lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) derives.
+# Without the division, a right answer counts by how surprising it was: $1 - k/8$. With it, the surprise is measured in units of the spread. The spread is small at both ends, where nearly all answers agree. So the groups with one dissenter gain the most: the single right answer to a hard prompt is pushed nearly three times as hard (2.47 instead of 0.88). So is the single wrong answer to an easy one. Small weights [come back as well](https://grpo-lite.github.io/grpo-lite/lessons/rewards/#what-a-weight-does). What each choice weighs a prompt by, exercise 4 of lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) derives.
 #
 # That is a choice, not a law. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls it a difficulty bias and divides by nothing: `scale_rewards="none"`.
 
 # %% tags=["result-one-right-of-eight"]
 one_right = torch.tensor([1.0] + [0.0] * 7)
-print("÷ std      ", grpo_lite.group_advantages(one_right, 8)[:2])
-print("no division", grpo_lite.group_advantages(one_right, 8, scale_rewards="none")[:2])
+divided = grpo_lite.group_advantages(one_right, 8)
+plain = grpo_lite.group_advantages(one_right, 8, scale_rewards="none")
+columns = {"reward": one_right, "÷ std": divided, "no division": plain}
+plotting.table({name: x[:2] for name, x in columns.items()}, decimals=4)
 
 # %% [markdown]
 # ## Break it
@@ -255,11 +257,11 @@ for eps in (0.01, 1e-4):
     print(f"eps {eps}: {grpo_lite.group_advantages(close, 2, eps=eps)}")
 
 # %% [markdown]
-# A group whose rewards are all equal gives advantages of 0, and so no push from the reward at all. That is not an error, it is the method: a prompt that is always solved, or never, teaches nothing today. A group of one would always agree with itself, so `num_generations=1` is refused; [what takes its place](../docs/questions.md#one) comes from outside the group.
+# A group in agreement gives advantages of 0. That is not an error, it is the method: a prompt that is always solved, or never, teaches nothing today. A group of one would always agree with itself, so `num_generations=1` is refused; [what takes its place](../docs/questions.md#one) comes from outside the group.
 #
 # ## Leave one out
 #
-# There is one blemish in the group mean: it contains the very reward that we compare with it. The answer is, in part, its own baseline. Leave it out, and compare with the siblings alone:
+# The group mean contains the very reward that we compare with it. Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) left it out, and compared with the siblings alone:
 #
 # $$\hat A_i = r_i - \frac{1}{G-1} \sum_{j \ne i} r_j$$
 #
@@ -284,7 +286,7 @@ torch.testing.assert_close(mine, packaged)
 assert not packaged.requires_grad
 
 # %% [markdown]
-# The two baselines are closer than they look. Leaving one out is the group mean without division, times $G/(G-1)$. You show this in exercise 2. So the blemish changes how hard the push is, and not its direction.
+# This is the group mean without division, times $G/(G-1)$ (exercise 2): another length of the push, and the same direction.
 #
 # ## When a completion has no reward
 #

@@ -119,7 +119,7 @@ print(decode(encode(["3+4=7._"])))
 #
 # **Predict.** Give the same model the same prompt four times, and let it take the most probable token at every step. What do you know about the four rewards? What will the advantages be?
 #
-# With `do_sample=False`, `generate` of transformers takes the most probable token at every step: **greedy** decoding. Four copies of the prompt, and a reward of 1 for the right answer:
+# That is **greedy** decoding, `do_sample=False` in transformers. A right answer earns 1:
 
 # %%
 four_prompts = prompt.repeat(4, 1)
@@ -137,7 +137,7 @@ rewards = torch.tensor([float(text.startswith("7.")) for text in texts])
 grpo_lite.group_advantages(rewards, num_generations=4)
 
 # %% [markdown]
-# Four times the same answer, hence four times the same reward, right or wrong, and nothing to compare. All advantages are 0 and the model learns nothing, however long it runs.
+# The same answer earns the same reward. There is nothing to compare: all advantages are 0, and the model learns nothing, however long it runs.
 #
 # > The rewards of a group must differ before it can teach.
 #
@@ -175,9 +175,12 @@ def draw_two(draws):
     return text, logps
 
 
+columns = {"text": [], "first": [], "second": [], "sum": []}
 for draws in ([0.35, 0.60], [0.90, 0.50]):
     text, logps = draw_two(draws)
-    print(text, [round(logp, 4) for logp in logps], round(sum(logps), 4))
+    for column, value in zip(columns.values(), [text, *logps, sum(logps)], strict=True):
+        column.append(value)
+plotting.table(columns, decimals=4)
 
 # %% [markdown]
 # ## Temperature
@@ -207,12 +210,11 @@ plotting.table({"τ": tau, "a": p[:, 0], "b": p[:, 1]}, decimals=4)
 
 # %% tags=["result-two-temperatures"]
 drawn_at, scored_at = (z / 2).softmax(dim=-1), z.softmax(dim=-1)
-print("drawn ", drawn_at)
-print("scored", scored_at)
-print("ratio ", scored_at / drawn_at)
+columns = {"drawn": drawn_at, "scored": scored_at, "ratio": scored_at / drawn_at}
+plotting.table({"token": ["a", "b"], **columns}, decimals=4)
 
 # %% [markdown]
-# The loss would see a policy that has already moved: 16% towards `a`, 24% away from `b`. Nothing has moved. To store the log-probs at $\tau = 1$ as well would only hide this: the ratio would be 1, and the tokens would still come from another distribution. There is one temperature, for drawing, storing and scoring.
+# The loss would see a policy that has already moved: 16% towards `a`, 24% away from `b`. Nothing has moved. Storing at $\tau = 1$ would only hide this: the tokens would still come from another distribution. There is one temperature, for drawing, storing and scoring.
 #
 # The same holds for **top-k**, which draws only from the $k$ most probable tokens, and for **top-p**, which draws from the fewest tokens whose probabilities add up to at least $p$. They are popular because they cut off nonsense, and they draw from another distribution than the softmax. Here is top-2:
 
@@ -264,7 +266,7 @@ decode(slow_ids)
 #
 # ## Each row stops at its own end
 #
-# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: `True` up to and including the row's end token. The end token counts, since ending there was a choice of the model.
+# Rows end at different steps, and a tensor has no ragged edge. So a finished row is filled with padding on the right, and a **mask** says which tokens count: 1 up to and including the row's end token.
 #
 # In the loop, one boolean a row is enough: is it still alive? Here are two rows, `7.` and `12.`, drawn token by token.
 
@@ -276,8 +278,8 @@ for t in range(3):
     ids.append(torch.where(alive, drawn_tokens[:, t], PAD))
     mask.append(alive)
     alive = alive & (drawn_tokens[:, t] != EOS)
-print(decode(torch.stack(ids, dim=1)))
-print(torch.stack(mask, dim=1))
+texts, masks = decode(torch.stack(ids, dim=1)), torch.stack(mask, dim=1)
+plotting.table({"text": map(list, texts), "mask": masks.int()})
 
 # %% [markdown]
 # The order matters: first note who is alive, then look for the end.
@@ -304,8 +306,8 @@ def position_ids(attention_mask):
 
 # %% tags=["result-position-ids"]
 ragged = encode(["__3+4=", "_12+3="])
-print((ragged != PAD).int())
-print(position_ids(ragged != PAD))
+mask = ragged != PAD
+plotting.table({"mask": mask.int(), "position ids": position_ids(mask)})
 
 # %%
 masks = torch.arange(9) >= torch.tensor([[0], [3], [8]])
@@ -321,15 +323,12 @@ neither = {"attention_mask": torch.ones_like(padded)}
 one = {"attention_mask": real}
 both = {"attention_mask": real, "position_ids": position_ids(real)}
 
-for name, ids, tensors in (
-    ("alone", prompt, {}),
-    ("neither", padded, neither),
-    ("attention mask", padded, one),
-    ("mask + positions", padded, both),
-):
-    with torch.no_grad():
-        last = model(ids, **tensors).logits[0, -1]
-    print(f"{name:17} {last.log_softmax(dim=-1)[symbols.index('7')]:.4f}")
+cases = {"alone": (prompt, {}), "neither": (padded, neither)}
+cases |= {"attention mask": (padded, one), "mask + positions": (padded, both)}
+with torch.no_grad():
+    last = [model(ids, **tensors).logits[0, -1] for ids, tensors in cases.values()]
+logps = torch.stack(last).log_softmax(dim=-1)[:, symbols.index("7")]
+plotting.table({"given": list(cases), "log-prob of 7": logps}, decimals=4)
 
 # %% [markdown]
 # Without the mask, the padding becomes part of the question. Without the position ids the error is smaller, and so harder to notice. Neither raises an exception. With both tensors, padding changes nothing.
@@ -518,7 +517,7 @@ print(f"ratio from {ratio.min():.2f} to {ratio.max():.2f}")
 print(f"outside 0.8 to 1.2: {(ratio - 1).abs().gt(0.2).double().mean():.0%}")
 
 # %% [markdown]
-# Nothing has been learned, and the ratios are far from 1: more than one in four lie outside of 0.8 to 1.2, the range that the clip of PPO and GRPO allows. This is why `sample_group` puts the model into eval mode, and afterwards back into its old mode. Score in eval mode too, or set the dropout of the config to 0. Eval mode does not switch gradients off.
+# Nothing has been learned, and more than one ratio in four lies outside of 0.8 to 1.2, the range that the clip allows. This is why `sample_group` puts the model into eval mode, and afterwards back into its old mode. Score in eval mode too, or set the dropout of the config to 0. Eval mode does not switch gradients off.
 
 # %% [markdown]
 # **Check yourself.** You score a fresh batch, before any update since it was sampled, and the ratios run from 0.7 to 1.4. Which of these can *not* be the cause?

@@ -154,7 +154,7 @@ print("product    ", p.prod())
 print("sum of logs", p.log().sum())
 
 # %% [markdown]
-# Zero, although the completion was sampled. The product is $2^{-200}$, and float32 ends at $2^{-149}$. The sum of the logs has no such floor.
+# Zero. The product is $2^{-200}$, and float32 ends at $2^{-149}$. The sum of the logs has no such floor.
 #
 # The loss needs the quotient of two probabilities, new over old, the **ratio**. Take a rare token, with log-prob −110 now and −110.5 then:
 
@@ -196,8 +196,9 @@ token_logps_in_a_loop(logits, ids)
 z = logits[0, 1]
 before = (z / 2).log_softmax(dim=-1)
 after = z.log_softmax(dim=-1) / 2
-for name, logps in (("logits / 2   ", before), ("log-probs / 2", after)):
-    print(name, logps.exp(), "sum", logps.exp().sum())
+both = torch.stack([before, after]).exp()
+columns = {"divided": ["logits", "log-probs"], "0": both[:, 0], "1": both[:, 1]}
+plotting.table({**columns, "sum": both.sum(dim=1)}, decimals=4)
 
 # %% [markdown]
 # Probabilities add up to 1, and these add up to 1.1938. The normaliser has to be computed from the divided logits, so the division comes first.
@@ -257,11 +258,10 @@ gigabytes = {
     "log-prob table": B * T * V * 4 / 1e9,
     "chosen": B * T * 4 / 1e9,
 }
-for name, size in gigabytes.items():
-    print(f"{name:20}{size:.6f}")
+plotting.table({"kept": list(gigabytes), "GB": list(gigabytes.values())}, decimals=6)
 
 # %% [markdown]
-# Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And no table of log-probs is kept for the backward pass. (Each pass still needs room for one, for a moment: it is gone when the call returns.)
+# Two savings. We never ask for the logits of the prompt, because nobody scores the prompt (`logits_to_keep` in transformers). And no table of log-probs is kept for the backward pass. (Long completions need [more remedies](../docs/questions.md#memory).)
 
 # %% [markdown] tags=["detail"]
 # Autograd hands each tensor that it keeps to `pack`, so we can count the numbers that it keeps in addition to the logits. A small example with B = 2, T = 8, V = 1000:
@@ -310,8 +310,9 @@ plotting.diagram("shift")
 ids = encode(["3+4=7."])
 with torch.no_grad():
     logits = model(ids).logits
-print("shifted  ", grpo_lite.token_logps(logits[:, 3:5], ids[:, 4:6]))
-print("unshifted", grpo_lite.token_logps(logits[:, 4:6], ids[:, 4:6]))
+cuts = {"shifted": logits[:, 3:5], "unshifted": logits[:, 4:6]}
+scores = torch.cat([grpo_lite.token_logps(cut, ids[:, 4:6]) for cut in cuts.values()])
+plotting.table({"": list(cuts), "7": scores[:, 0], ".": scores[:, 1]}, decimals=4)
 
 # %% [markdown]
 # Without the shift we ask, having read `7`, whether the next symbol is another `7`. That score is poor enough to be noticed. The one after it is not: having read the dot, the model expects another dot, and the wrong number looks like a good one.
@@ -341,10 +342,6 @@ plotting.bars(
     xlabel="position and token scored; position 5 was replaced",
     colors={"unshifted": "negative", "shifted": "policy"},
 )
-
-# %% tags=["result-own-score"]
-print("unshifted, position 5 moved:", bool(moved(shift=0)[4] > 0))
-print("shifted,   position 5 moved:", bool(moved(shift=1)[4] > 0))
 
 # %% [markdown]
 # Unshifted, the score at position 5 moves when the token there is replaced: the model has seen the answer that it is asked to judge. Shifted, nothing moves up to and including position 5.
@@ -427,7 +424,7 @@ for settings in ({}, masks, dict(masks, temperature=0.7)):
 # | never ends | 4, 4, 4, 4 | 1, 1, 1, 1 |
 # | ends at once | 2, 2, 2, 2 | 1, 0, 0, 0 |
 #
-# The ids alone do not tell the end from the padding. The position does, as long as a row that was cut off is not padded with the end token: in 4, 4, 4, 2, 2 the first 2 would count. Where that can happen, keep the sampler's own mask, as `Completions.mask`.
+# The ids alone do not tell the end from the padding. The position does, unless a row that was cut off is padded with the end token: in 4, 4, 4, 2, 2 the first 2 would count. So keep the sampler's own mask, `Completions.mask`. (Whether a row that was cut off should teach at all, lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#options-around-the-loss) asks.)
 #
 # A token counts if no end token stands *before* it. `cumsum` counts the end tokens up to and including each position; subtracting the token's own leaves those before it. (`isin` allows for several end tokens, as chat models have them.)
 
@@ -529,10 +526,10 @@ for name, value in (("late", late), ("early", early)):
 # A common way to find the padding: a token is padding if its id is the padding id. When padding and end token share an id, this takes the end token away as well.
 
 # %% tags=["result-mask-by-id"]
-print("by id")
-print((rows != 2).int())
-print("by position")
-print(grpo_lite.completion_mask(rows, eos_token_id=2).int())
+by_id = (rows != 2).int()
+by_position = grpo_lite.completion_mask(rows, eos_token_id=2).int()
+columns = {"ids": rows, "mask by id": by_id, "by position": by_position}
+plotting.table(columns)
 
 # %% [markdown]
 # Each row that ends has lost a token, and the row that ends at once has none left.
@@ -563,12 +560,8 @@ plotting.lines(
     colors={"by position": "policy", "by id": "negative"},
 )
 
-# %% tags=["result-learn-to-stop"]
-for name, curve in curves.items():
-    print(f"{name:12}{curve[0]:.4f} {curve[-1]:.4f}")
-
 # %% [markdown]
-# Masked by id, the model is praised for the `7` and never for stopping. Its probability of ending stays where it was. Masked by position, it learns both.
+# Masked by id, the model is praised for the `7` and never for stopping. Masked by position, it learns both.
 
 # %% [markdown]
 # **Check yourself.** Another tokenizer has a padding token of its own, with id 0, and its end token has id 2. Is `ids != 0` a good completion mask now?

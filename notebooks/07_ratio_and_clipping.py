@@ -89,7 +89,7 @@ logps = torch.tensor([[0.75, 0.25], [0.25, 0.6]]).log()
 # %% [markdown]
 # Not a quotient of two exps: for a rare token that is 0/0 (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/)).
 #
-# Three details for a function. Where the mask is False there is padding, whose log-probs may be anything, even $-\infty$; they are replaced by 0 *before* the subtraction, so the ratio there is 1 and no nan can pass. The old log-probs are cut off from the gradient: they are a record of what happened. And `level="sequence"` gives one ratio for a whole completion; skip it for now, lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#one-ratio-for-a-whole-completion) explains it.
+# Three details for a function. Under the mask the log-probs may be anything, even $-\infty$. They are replaced by 0 *before* the subtraction, so the ratio there is 1. The old log-probs are cut off from the gradient: they are a record of what happened. And `level="sequence"` gives one ratio for a whole completion; skip it for now, lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#one-ratio-for-a-whole-completion) explains it.
 
 
 # %% tags=["define-importance_ratio"]
@@ -234,7 +234,7 @@ plotting.table(
 )
 
 # %% [markdown]
-# The same table. And as a picture, with the unclipped $\rho\hat A$ dashed:
+# As a picture, with the unclipped $\rho\hat A$ dashed:
 
 # %% alt="The clipped objective against the ratio, in two panels. For advantage +1 it follows the dashed diagonal up to ratio 1.2 and is flat at 1.2 beyond. For advantage -1 it is flat at -0.8 below ratio 0.8 and follows the falling diagonal from there on." caption="Past its border a token has nothing more to gain; a step in the wrong direction still counts in full."
 ratios = torch.linspace(0.4, 1.8, 281)
@@ -251,7 +251,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Where the curve is flat, there is nothing to gain. Each panel has *one* flat side: the side in the direction of the advantage. In both, the curve never lies above the dashed line. The min always takes the less favourable of the two numbers; it is a **pessimist**. It takes away the reason to go further, and leaves the way back open.
+# Each panel has *one* flat side: the side in the direction of the advantage. The curve never lies above the dashed line, for the min takes the less favourable of the two numbers. It is a **pessimist**. It takes away the reason to go further, and leaves the way back open.
 #
 # > The clip switches the gradient off and does not turn it round. A clipped token is no longer pushed out, and not pulled back either.
 
@@ -314,11 +314,9 @@ def gradient_norm(detach):
     return objective.detach(), torch.autograd.grad(objective, logits)[0].norm()
 
 
-for detach in (True, False):
-    objective, norm = gradient_norm(detach)
-    print(
-        f"detached {detach!s:<5}  objective {objective:.4f}  gradient norm {norm:.4f}"
-    )
+objectives, norms = zip(gradient_norm(True), gradient_norm(False), strict=True)
+columns = {"objective": objectives, "gradient norm": norms}
+plotting.table({"detached": [True, False], **columns}, decimals=4)
 
 # %% [markdown]
 # The same objective, and no gradient: whatever the numerator gains, the denominator gains as well. The loss runs, prints a number, and does nothing. Compute the old log-probs under `torch.no_grad()` when the samples are made, and store them; `grpo_lite.importance_ratio` detaches them once more.
@@ -386,23 +384,19 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The clip fraction wakes up when the first ratios cross the border, and soon a large part of the batch has nothing more to say. That is the clip doing its work: the samples are used up.
+# The clip does its work: the samples are used up.
 #
 # Here are the smallest and the largest ratio and the expected reward, with the clip and without.
 #
 # **Predict.** Will the ratios stay between 0.8 and 1.2? And which policy is better at the end?
 
 # %% tags=["result-with-and-without"]
-print("      with the clip          without it")
-print("step  ratios        reward   ratios        reward")
-for step in (0, 4, 8, 16, 24):
-    print(f"{step:<5}", end="")
-    for low, high, paid in (
-        (lowest, highest, expected),
-        (free_lowest, free_highest, free_expected),
-    ):
-        print(f" {low[step]:.2f} to {high[step]:.2f}  {paid[step]:.3f} ", end="  ")
-    print()
+steps = [0, 4, 8, 16, 24]
+columns = {"lowest ratio": lowest, "highest": highest, "reward": expected}
+columns |= {"without clip: lowest": free_lowest, "without: highest": free_highest}
+columns |= {"without: reward": free_expected}
+rows = {name: [curve[step] for step in steps] for name, curve in columns.items()}
+plotting.table({"step": steps, **rows}, decimals=3)
 
 # %% [markdown]
 # Without the clip the policy runs away from its samples. With it, the ratios still leave the range: the clip is no wall. It switches off a gradient; the optimiser's momentum, and other tokens that share the same parameters, carry the ratio on.
@@ -426,7 +420,7 @@ for step in (0, 4, 8, 16, 24):
 # %% [markdown]
 # ## Clip-higher
 #
-# A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 is pushed no further than 0.012. Rare tokens, which might be new ideas, are held down the most. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`. Other changes of ratio and clip, among them one ratio for a whole completion and a cap for bad tokens, are in lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/).
+# A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 is pushed no further than 0.012. Rare tokens, which might be new ideas, are held down the most. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`.
 
 # %% [markdown]
 # ## Exercises
@@ -483,7 +477,8 @@ def logps_at(table):
 
 old_logps = logps_at(old_table)
 chance = old_logps.sum(dim=1).exp()
-for far in (0.0, 0.1, 0.5, 1.0):
+columns = {"moved by": [0.0, 0.1, 0.5, 1.0], "largest ratio": [], "error": []}
+for far in columns["moved by"]:
     table = (old_table + far * direction).requires_grad_()
     logps = logps_at(table)
     advantage = paid - chance @ paid
@@ -493,8 +488,9 @@ for far in (0.0, 0.1, 0.5, 1.0):
     pulls = [
         torch.autograd.grad(x, table, retain_graph=True)[0] for x in (surrogate, exact)
     ]
-    error = (pulls[0] - pulls[1]).norm() / pulls[1].norm()
-    print(f"moved by {far}: largest ratio {ratio.max():.2f}  error {error:.3f}")
+    columns["largest ratio"].append(ratio.max())
+    columns["error"].append((pulls[0] - pulls[1]).norm() / pulls[1].norm())
+plotting.table(columns, decimals=3)
 
 # %% [markdown] tags=["solution"]
 # The error grows with the distance; the clip takes away the push to go further, and does not bound the distance. How large it is for every part of GRPO, lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#old-samples) computes.

@@ -63,11 +63,11 @@ plotting.bars(
 )
 
 # %% tags=["result-leash"]
-for beta, chances in zip(prices, best.tolist(), strict=True):
-    print(f"beta {beta:<6}", *(f"{p:.4f}" for p in chances))
+kinds = dict(zip(("honest", "lazy", "trick"), best.T, strict=True))
+plotting.table({"beta": map(str, prices), **kinds}, decimals=4)
 
 # %% [markdown]
-# The larger $\beta$, the shorter the leash. Honest and trick are equally likely where $0.60\, e^{1/\beta} = 0.01\, e^{1.2/\beta}$, that is $60 = e^{0.2/\beta}$, at $\beta = 0.2 / \ln 60 = 0.0488$; above, the honest answer wins; at 10 the lazy answer is nearly as common as ever, and almost nothing has been learned. In this objective $\beta$ is measured in units of reward. GRPO's default divides rewards by their spread; there it is in units of the spread, and these prices do not carry over. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.
+# The larger $\beta$, the shorter the leash. Honest and trick are equally likely where $0.60\, e^{1/\beta} = 0.01\, e^{1.2/\beta}$, that is $60 = e^{0.2/\beta}$, at $\beta = 0.2 / \ln 60 = 0.0488$. Above, the honest answer wins. At 10 the lazy answer is nearly as common as ever: almost nothing has been learned. Here $\beta$ is in units of reward. GRPO's default divides rewards by their spread; there it is in units of the spread, and these prices do not carry over. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.
 #
 # ## The distance, by hand
 #
@@ -116,7 +116,7 @@ print(k1)
 print("mean", (policy * k1).sum(dim=1))
 
 # %% [markdown]
-# Yes. Token b of position 1, which the policy says *less* often than the reference, counts as a distance of −0.6931. A log file may well show a negative "KL", and nothing is wrong.
+# Yes. Token b of position 1, which the policy says *less* often than the reference, counts −0.6931. A log file may well show a negative "KL".
 #
 # Each position has an estimate for token a and one for token b. Weighted with the probability of drawing them, they average to the exact 0.1308 and 0.1438: k1 is **unbiased**.
 #
@@ -219,10 +219,9 @@ probs, ref_probs = logps.exp(), ref_logps.exp()
 
 reverse_kl = (probs * (logps - ref_logps)).sum()
 forward_kl = (ref_probs * (ref_logps - logps)).sum()
-print("policy   ", *(f"{p:.4f}" for p in probs))
-print("reference", *(f"{p:.4f}" for p in ref_probs))
 print(f"KL(policy || reference) {reverse_kl:.4f}")
 print(f"KL(reference || policy) {forward_kl:.4f}")
+plotting.table({"policy": probs, "reference": ref_probs}, decimals=4)
 
 # %% [markdown]
 # **Predict.** k1 and k3 have the same mean. Which of them would you rather have, if you can afford only a few tokens?
@@ -250,17 +249,17 @@ plotting.table({"estimator": list(estimators), **columns}, decimals=4)
 # k3 is not always the narrow one. When the policy has nearly given up tokens that the reference still likes, $e^d$ is huge on the rare occasions when one of them is drawn. Multiply the policy's logits by 2, 4 and 8, which makes its rare tokens rarer, and see:
 
 # %% tags=["result-far-away", "detail"]
-print("stretch   KL       spread k1  spread k3")
-for stretch in (1, 2, 4, 8):
+columns = {"stretch": [1, 2, 4, 8], "KL": [], "spread k1": [], "spread k3": []}
+for stretch in columns["stretch"]:
     far_logps = (stretch * logits).log_softmax(dim=0)
     far_probs = far_logps.exp()
-    kl = (far_probs * (far_logps - ref_logps)).sum()
-    spreads = []
-    for k in (grpo_lite.kl_k1, grpo_lite.kl_k3):
+    columns["KL"].append((far_probs * (far_logps - ref_logps)).sum())
+    for name, k in (("k1", grpo_lite.kl_k1), ("k3", grpo_lite.kl_k3)):
         estimate = k(far_logps, ref_logps)
         average = (far_probs * estimate).sum()
-        spreads.append((far_probs * (estimate - average) ** 2).sum().sqrt())
-    print(f"{stretch:<9} {kl:.4f}   {spreads[0]:<9.4f}  {spreads[1]:.4f}")
+        spread = (far_probs * (estimate - average) ** 2).sum().sqrt()
+        columns[f"spread {name}"].append(spread)
+plotting.table(columns, decimals=4)
 
 # %% [markdown]
 # ## A measurement is not a penalty
@@ -276,7 +275,7 @@ for stretch in (1, 2, 4, 8):
 # %% [markdown]
 # ## Break it: the log-ratio the wrong way round
 #
-# Which of the two log-probs comes first? Swap them by accident, and k1 becomes minus the KL, which somebody will notice. k3 is still 0 where the models agree and still never negative, so nobody will.
+# Which of the two log-probs comes first? Swap them by accident, and k1 becomes minus the KL, which somebody will notice. k3 is still 0 where the models agree, and still never negative. Nobody will notice.
 #
 # **Predict.** Is the mean of the swapped k3 the KL in the other direction?
 
@@ -285,11 +284,11 @@ d = logps - ref_logps  # the wrong way round
 swapped_k1 = -d
 swapped_k3 = torch.expm1(d) - d
 chi_squared = (probs**2 / ref_probs).sum() - 1
-print(f"KL(policy || reference)   {reverse_kl:.4f}")
-print(f"KL(reference || policy)   {forward_kl:.4f}")
-print(f"mean of swapped k1       {(probs * swapped_k1).sum():.4f}")
-print(f"mean of swapped k3        {(probs * swapped_k3).sum():.4f}")
-print(f"chi-squared - KL          {chi_squared - reverse_kl:.4f}")
+found = {"KL(policy || reference)": reverse_kl, "KL(reference || policy)": forward_kl}
+found |= {"mean of swapped k1": (probs * swapped_k1).sum()}
+found |= {"mean of swapped k3": (probs * swapped_k3).sum()}
+found |= {"chi-squared - KL": chi_squared - reverse_kl}
+plotting.table({"": list(found), "value": list(found.values())}, decimals=4)
 
 # %% [markdown]
 # It is neither. The tokens still come from the policy, so the added term no longer averages to 0: it averages to $\sum_v \pi_\theta^2 / \pi_{\text{ref}} - 1$, a quantity called $\chi^2$. What is estimated is $\chi^2 - \mathrm{KL}$, more than twice the true distance here. Worse is where it explodes: on tokens that the policy *has taken up*, which are the ones that get sampled.

@@ -113,12 +113,13 @@ plotting.token_matrix(
 
 # %% tags=["result-four-matrices"]
 beta = 0.04
-print("policy part", -(weight * surrogate).sum())
-print("KL part    ", (weight * kl).sum())
-print("loss       ", -(weight * (surrogate - beta * kl)).sum())
+parts = {"policy part": -weight * surrogate, "KL part": weight * kl}
+parts["loss"] = -weight * (surrogate - beta * kl)
+sums = [part.sum() for part in parts.values()]
+plotting.table({"part": list(parts), "sum": sums}, decimals=4)
 
 # %% [markdown]
-# The loss is negative or positive, and nothing is wrong with either. It is not a distance from a target, so 0 is not its floor: it is minus an advantage-weighted mean, and advantages have both signs.
+# The loss is no distance from a target, so 0 is not its floor. It is minus a weighted mean of advantages, which have both signs.
 
 # %% [markdown] tags=["detail"]
 # The same with two loops, one token at a time. The mask decides which tokens are visited, so padding cannot leak in.
@@ -193,7 +194,7 @@ out = grpo_loss(logps, old_logps, advantages, mask, ref_logps=ref_logps, beta=0.
 plotting.table({"part": out._fields, "value": out}, decimals=6)
 
 # %% [markdown]
-# The same loss as from the four matrices and from the loop. Two of six tokens are clipped: 0.333.
+# The same loss as from the four matrices. Two of six tokens are clipped: 0.333.
 #
 # Now against the package. No gradient may flow into the three constants: what the old policy did, what the reference thinks, and how good the answer was are facts of the past.
 
@@ -352,10 +353,10 @@ reinforce = -grpo_lite.masked_mean(
 (grpo_gradient,) = torch.autograd.grad(grpo, model, retain_graph=True)
 (reinforce_gradient,) = torch.autograd.grad(reinforce, model)
 
-print("           loss     gradient norm")
-print(f"grpo       {grpo.abs():.4f}   {grpo_gradient.norm():.4f}")
-print(f"reinforce {reinforce:.4f}   {reinforce_gradient.norm():.4f}")
 torch.testing.assert_close(grpo_gradient, reinforce_gradient)
+norms = [grpo_gradient.norm(), reinforce_gradient.norm()]
+columns = {"loss": [grpo, reinforce], "gradient norm": norms}
+plotting.table({"": ["grpo", "reinforce"], **columns}, decimals=4)
 
 # %% [markdown]
 # On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline, the group's spread as unit, and each completion divided by its length. The length is no part of REINFORCE: without it the gradient is another vector, at a cosine of 0.93 here, 0.44 for lengths 60, 5, 10, 40, and 1 for equal ones. That is the point of Dr. GRPO.
@@ -392,7 +393,7 @@ plotting.table(
 # %% [markdown]
 # Over all tokens, the long completion has four votes and the short one two. If the long one is the worse, the sum is $2 \cdot 1 - 4 \cdot 1 = -2$, and the loss is $+2/6$ or $+2/(2 \cdot 4)$. If it is the better one, the signs turn round. So in these types the first loss tells you whether the longer or the shorter answers won, and nothing about how good they were.
 #
-# So with `grpo`, a long wrong answer is punished less per token than a short wrong one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias, [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#averages) goes through all of them.
+# With `grpo` a long wrong answer is punished less per token than a short one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#averages) goes through all of them.
 #
 # **Try it.** Change a length and the loss type. Which tokens of the *other* completions change their weight?
 #
@@ -451,9 +452,6 @@ plotting.lines(
 # <details class="right"><summary>The losses cannot say</summary>Each was measured on samples of its own, and neither knows how good the answers are. Compare rewards on held-out prompts.</details>
 
 # %% [markdown]
-# **A group in agreement** has advantages of exactly 0, and so has the gradient of the policy part. But the KL term does not look at rewards: with $\beta > 0$ such a group pulls the policy back to the reference, with nothing on the other side to hold it.
-
-# %% [markdown]
 # ## Padding adds nothing
 #
 # Whatever stands under the mask must change neither the value nor the gradient. The masked log-probs are replaced *before* the first exponential (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/#means-under-a-mask)), so even inf and nan there do no harm:
@@ -507,7 +505,7 @@ for width in (4, 8):
 # %% [markdown]
 # The good short answer is pushed with half its force (0.125 instead of 0.25). Doubling the padding halves the whole gradient once more, although not a single token has changed: a batch that happens to hold a long completion now weighs less than the others. No error appears, and the loss is a plausible number.
 #
-# **The end token masked out.** A mask made by `ids != pad` removes the one real end token too where padding is the end token. Then nothing pushes on the decision to stop, and the other tokens share its force (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/#break-it)).
+# The other classic is the [end token masked out](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/#break-it).
 
 # %% [markdown]
 # ## Exercises

@@ -94,7 +94,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The rest explains the reward. The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
+# The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
 
 # %% [markdown]
 # ## By hand: two prompts, two completions each
@@ -294,23 +294,23 @@ def run(args=args, loss_of=loss_of):
 
 
 model, healthy = run()
-print("update   ", *(f"{i + 1:5}" for i in range(0, 25, 6)))
-for name, history in (("our loop ", healthy), ("packaged ", first_run)):
-    print(name, *(f"{record['reward']:.3f}" for record in history[::6]))
+both = {"our loop": healthy, "packaged": first_run}
+columns = {name: [r["reward"] for r in history[::6]] for name, history in both.items()}
+plotting.table({"update": range(1, 26, 6), **columns}, decimals=3)
 
 # %% [markdown]
 # ### Settings to try first
 #
-# - `learning_rate`: about 5e-4 for a tiny model trained from scratch, 1e-5 to 1e-6 for a pretrained one. It decides most: too small is slow, too large destroys.
-# - `num_generations`: 8 or 16, in batches of 64 to 512 completions, so that several groups have spread.
-# - `loss_type`: `"grpo"`; `"dr_grpo"` or `"dapo"` where lengths differ much.
-# - `beta=0`, `num_iterations=1`, `temperature=1`: no reference, no old samples, and practice is what is judged.
+# In this order, which is that of their effects in lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/):
 #
-# Nothing happens? Look first at completions and rewards, `frac_reward_zero_std`, `grad_norm`; then turn the learning rate, threefold. Lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) measures, lesson [Your own task](https://grpo-lite.github.io/grpo-lite/lessons/your_own_task/) has more.
+# 1. `learning_rate`. Too small is slow, too large destroys. About 5e-4 for a tiny model trained from scratch, 1e-5 for a pretrained one of 0.1 billion weights, 1e-6 for billions; then a third of it and three times as much.
+# 2. `temperature`: 1. Practice is what is judged.
+# 3. `num_iterations`: 1. Where samples are dear, 2 to 4; it acts much like a larger learning rate.
+# 4. The rest, which hardly mattered there: `num_generations` 8 or 16, in batches of 64 to 512 completions, and `beta=0`. Where lengths differ much, `loss_type` decides what a token weighs.
 #
 # ## Greedy decoding
 #
-# On held-out problems one can sample, as in training, or take the most likely token every time: **greedy** decoding, without chance (`grpo_lite.greedy_decode`).
+# On held-out problems one can sample, as in training, or decode greedily (`grpo_lite.greedy_decode`).
 
 # %% [markdown] tags=["detail"]
 # As a plain loop, reading everything again for each token:
@@ -423,17 +423,19 @@ def gradient(rows, share=1.0, **settings):
 
 
 first, short, long = slice(0, 4), slice(0, 2), slice(2, 4)
+rows = []
 for loss_type in ("grpo", "bnpo"):
     whole = gradient(first, loss_type=loss_type)
     naive = sum(gradient(part, 1 / 2, loss_type=loss_type) for part in (short, long))
-    error = (naive - whole).norm() / whole.norm()
-    print(f"{loss_type}  norm {whole.norm():.4f}", end="")
-    print(f"  of the average {naive.norm():.4f}  error {error:.4f}")
+    rows.append([x.norm() for x in (whole, naive, naive - whole)])
+norm, average, error = torch.tensor(rows).T
+columns = {"norm": norm, "of the average": average, "error": error / norm}
+plotting.table({"loss type": ["grpo", "bnpo"], **columns}, decimals=4)
 
 # %% [markdown]
-# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28 and the long one 20. Half of the weight is that of 14 tokens, so each token of the short part counts $14/8 = 1.75$ times as much as it should, and each token of the long part $14/20 = 0.7$ times. The norms give it away: the average *is* the gradient of `"grpo"`, because within each part all completions are equally long. One has asked for one method and got another, without an error.
+# With `"grpo"` both parts hold two of four completions, and the halves are fair. With `"bnpo"` the unit is the token, and the short part holds 8 of 28 and the long one 20. Half of the weight is that of 14 tokens, so each token of the short part counts $14/8 = 1.75$ times as much as it should, and each token of the long part $14/20 = 0.7$ times. The norms give it away: the average *is* the gradient of `"grpo"`, because within each part all completions are equally long.
 #
-# The share has to be counted in the unit of the mean: completions or tokens. `"dapo"` has the count built in: each part divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added.
+# So count the share in the unit of the mean: completions or tokens. `"dapo"` has the count built in: each part divides by `num_items_in_batch`, the tokens of the *whole* batch, and the parts are added.
 
 # %% tags=["detail", "result-right-shares"]
 whole = gradient(first, loss_type="bnpo")
@@ -456,10 +458,11 @@ for name, parts in in_parts.items():
 
 # %% tags=["detail", "result-skipped"]
 both = slice(0, 8)
-print(f"both groups          {gradient(both).norm():.4f}")
-print(f"first group alone    {gradient(first).norm():.4f}")
-print(f"first group, times ½ {gradient(first, 4 / 8).norm():.4f}")
-torch.testing.assert_close(gradient(both), gradient(first, 4 / 8))
+pulls = {"both groups": gradient(both), "first group alone": gradient(first)}
+pulls["first group, times ½"] = gradient(first, 4 / 8)
+torch.testing.assert_close(pulls["both groups"], pulls["first group, times ½"])
+norms = [pull.norm() for pull in pulls.values()]
+plotting.table({"": list(pulls), "norm": norms}, decimals=4)
 
 # %% [markdown] tags=["detail"]
 # Twice the gradient, unless the skipped rows still count in the denominator. The trainer agreed with our loop, which skips nothing. With $\beta > 0$ nothing may be skipped, because the KL penalty does not ask about rewards.

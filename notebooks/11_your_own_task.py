@@ -153,12 +153,12 @@ def look(model, tokenizer, reward, test_rows):
     rewards = torch.stack([group.rewards for group in groups])
     solved = (rewards > 0).any(dim=1).float().mean()
     print(f"{reward.__name__} {rewards.mean():.2f}, pass@16 {solved:.2f}")
-    return groups
+    texts = [group.completions[:8] for group in groups[:3]]
+    return plotting.table({"prompt": [g.prompt for g in groups[:3]], "samples": texts})
 
 
 # %%
-groups = look(base, tokenizer, right, test_rows)
-print(groups[0].prompt, *groups[0].completions[:8])
+look(base, tokenizer, right, test_rows)
 
 # %% [markdown]
 # The pupil is worse than its teacher. It moves each letter forwards or backwards as it likes: `xrm` should become `ysn`, `wql` is the word moved the wrong way, and `ysl` mixes both. It has not understood that a word goes one way. But for half of the prompts at least one of sixteen samples is right, so there is something to reward.
@@ -194,8 +194,6 @@ def curve(history, reward):
 
 # %%
 runs = [learn(base, tokenizer, right, train_rows, test_rows, seed) for seed in range(3)]
-for _, history in runs:
-    print(curve(history, right))
 
 # %% tags=["drawing"] alt="Three curves over 80 updates, one for each seed: the share of held-out words that are right when sampled. All three start near 0.04, pass the line of the teacher, 0.29, within twenty updates, and end between 0.8 and 0.9." caption="All three seeds leave their teacher behind within twenty updates."
 curves = {f"seed {i}": curve(history, right) for i, (_, history) in enumerate(runs)}
@@ -216,8 +214,7 @@ plotting.lines(
 
 # %%
 trained, _ = runs[0]
-for group in look(trained, tokenizer, right, test_rows)[:3]:
-    print(group.prompt, *group.completions[:8])
+look(trained, tokenizer, right, test_rows)
 
 # %% [markdown]
 # **Check yourself.** For another task you look first and find: right 0.00, pass@16 0.00. What helps?
@@ -245,13 +242,7 @@ def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0, reward=
 # %% [markdown]
 # ### Settings to try first
 #
-# | setting | begin with | why |
-# |---|---|---|
-# | `learning_rate` | about 5e-4 for a tiny model trained from scratch (2e-3 here); 1e-5 for a pretrained one of 0.1 billion weights, 1e-6 for billions | decides most: too small is slow, too large destroys the model |
-# | `num_generations` | 8 or 16 | several groups of a batch must have spread; 2 to 32 hardly differed in lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) |
-# | completions an update | 64 to 512, of many prompts | the gradient is less noisy |
-# | `loss_type` | `"grpo"`; `"dr_grpo"` or `"dapo"` where lengths differ much | what a token weighs |
-# | `beta`, `num_iterations`, `temperature` | 0, 1, 1 | no reference to keep, no old samples, and practice is what is judged |
+# Those [of lesson The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/#settings-to-try-first), in that order: the learning rate first. This model took 2e-3.
 #
 # Nothing happens? Look before you turn anything: at twenty completions with their rewards, at `frac_reward_zero_std`, at `grad_norm`. Then the learning rate, up and down by a factor of three ([Frequent questions](../docs/questions.md#first)).
 #
@@ -286,8 +277,9 @@ except ValueError as error:
 # %% tags=["result-never-fires"]
 capitals = [row | {"answer": row["answer"].upper()} for row in train_rows]
 _, history = learn(base, tokenizer, right, capitals, test_rows, steps=10)
-for name in ("reward", "frac_reward_zero_std", "grad_norm"):
-    print(f"{name:22}", max(record[name] for record in history if name in record))
+names = ["reward", "frac_reward_zero_std", "grad_norm"]
+largest = [max(r[name] for r in history if name in r) for name in names]
+plotting.table({"metric": names, "largest": largest})
 
 # %% [markdown]
 # Every group agrees that all its completions are worthless, so nothing is compared and nothing moves. No error tells. `frac_reward_zero_std` is the share of groups in which all rewards are equal. If it is 1 from the first update on, look at the reward, by hand.

@@ -199,10 +199,11 @@ def says(model, count=3):
     end = {"eos_token_id": EOS, "pad_token_id": tokenizer.pad_token_id}
     out = grpo_lite.greedy_decode(model, ids, max_new_tokens=16, **end)
     texts = tokenizer.batch_decode(out.ids, skip_special_tokens=True)
-    return [prompt + text for prompt, text in zip(asked, texts, strict=True)]
+    said = [tokenizer.tokenize(text) for text in texts]
+    return plotting.table({"prompt": asked, "says": said})
 
 
-print(*says(models["A"], 5), sep="\n")
+says(models["A"], 5)
 
 # %% [markdown]
 # After something that looks like thinking it gives the same answer to every problem. So each group agrees: all right or, nine times in ten, all wrong. Where nobody is better there are no advantages, no gradient and no way home. (AdamW goes on for a while in the old direction.)
@@ -294,9 +295,11 @@ plotting.lines(
 # <details class="wrong"><summary>The learning rate was too high</summary>Then the reward would fall, as in run A. This optimiser does its work well.</details>
 
 # %%
-print(*says(models["D"]), sep="\n")
-for metric in (LENGTH, CUT_OFF):
-    print(f"{metric:26}", [f"{r[metric]:.1f}" for r in runs["D"][::4]])
+says(models["D"])
+
+# %%
+columns = {metric: [r[metric] for r in runs["D"][::4]] for metric in (LENGTH, CUT_OFF)}
+plotting.table({"update": range(1, 26, 4), **columns}, decimals=1)
 
 # %% [markdown]
 # It was paid for length, by the character. First the model took to thinking, which is longer. For a while its length rested at 10 tokens, those of a well-formed completion that thinks. Then, in this run, some sample slipped and went on, was paid for it, and the rest followed to the limit of 16. No token has more characters than `</answer>`.
@@ -500,8 +503,9 @@ def alarm(history):
     return None
 
 
-for name in ("healthy", "A", "B", "C", "E"):
-    print(f"{name:8}", alarm(runs[name]))
+seen = {name: alarm(runs[name]) for name in ("healthy", "A", "B", "C", "E")}
+updates, reasons = zip(*(call or ("", "silent") for call in seen.values()), strict=True)
+plotting.table({"run": list(seen), "update": updates, "why": reasons})
 
 # %% [markdown] tags=["solution"]
 # At updates 9, 1, 2 and 3: all long before the end, and silent on the healthy run. D and F want other alarms. D's lengths run away late, after a second judge could have seen it; F is seen by its clip fraction within the first batch.

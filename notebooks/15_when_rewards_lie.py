@@ -151,10 +151,11 @@ def mean_pay(way, reward, price):
 
 
 def pay_table(rewards):
-    print(" " * 10 + "".join(f"{name:>9}" for name in rewards))
-    for name, way in WAYS.items():
-        pay = [mean_pay(way, *rewards[reward]) + 1e-6 for reward in rewards]
-        print(f"{name:10}" + "".join(f"{p:9.2f}" for p in pay))
+    columns = {
+        name: [mean_pay(way, *reward) + 1e-6 for way in WAYS.values()]
+        for name, reward in rewards.items()
+    }
+    return plotting.table({"way": list(WAYS), **columns})
 
 
 pay_table(REWARDS)
@@ -233,31 +234,41 @@ progress(runs)
 
 
 # %%
-def says(model, count=5):
+def history_of(runs, metric):
+    columns = {
+        name: [r[metric] for r in history] for name, (_, history) in runs.items()
+    }
+    return plotting.table({"update": range(0, 41, 5), **columns})
+
+
+history_of(runs, "sampled_think_rate")
+
+
+# %%
+def says(runs, count=3):
     prompts = [row["prompt"] for row in held_out[:count]]
-    ids = tokenizer(prompts, return_tensors="pt")["input_ids"]
-    out = grpo_lite.greedy_decode(
-        model,
-        ids.to(model.device),
-        max_new_tokens=16,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    texts = tokenizer.batch_decode(out.ids, skip_special_tokens=True)
-    return [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
+    ids = tokenizer(prompts, return_tensors="pt")["input_ids"].to(base.device)
+    ends = {
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    columns = {"run": [], "prompt": prompts * len(runs), "says": []}
+    for name, (model, _) in runs.items():
+        out = grpo_lite.greedy_decode(model, ids, max_new_tokens=16, **ends)
+        texts = tokenizer.batch_decode(out.ids, skip_special_tokens=True)
+        columns["run"] += [name] * count
+        columns["says"] += map(tokenizer.tokenize, texts)
+    return plotting.table(columns)
 
 
-for name, (model, history) in runs.items():
-    thinks = [round(record["sampled_think_rate"], 2) for record in history]
-    print(name, thinks, *says(model), sep="\n  ")
+says(runs)
 
 # %% [markdown]
 # **Found** is the clearest case of a **hacked** reward: the model copies a digit of the problem (here the third), and the checker is content. In this run it thinks more and more at first, for the honest way pays too, and its accuracy rises; then it finds the cheaper way, and unlearns the rest. Two more seeds:
 
 # %%
-for seed in (1, 2):
-    _, history = train(*REWARDS["found"], seed=seed)
-    print(seed, [round(record["sampled_accuracy"], 2) for record in history])
+more = {f"seed {seed}": train(*REWARDS["found"], seed=seed) for seed in (1, 2)}
+history_of(more, "sampled_accuracy")
 
 # %% [markdown]
 # The same end, by other ways: with seed 1 accuracy falls from the start. A single run shows where a reward can lead, and not how.
@@ -357,11 +368,9 @@ WAYS["always 1"] = lambda prompt, k: "<answer>1</answer>"
 pay_table({"behind =": (found_behind, PRICE)})
 
 # %%
-for seed in (0, 2):
-    half_model, half = train(found_behind, PRICE, seed=seed)
-    print(
-        f"seed {seed}   right {half[-1]['sampled_accuracy']:.2f}", *says(half_model, 3)
-    )
+halves = {f"seed {seed}": train(found_behind, PRICE, seed=seed) for seed in (0, 2)}
+print("right:", [history[-1]["sampled_accuracy"] for _, history in halves.values()])
+says(halves)
 
 # %% [markdown]
 # More than half of the sums lie between 10 and 19, and all of those contain a 1, as do 1, 21 and 31. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip, and with the price a completion that thinks earns about 0.4 at first. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs. With eight seeds (`make runs` in a clone of the project) all got better at first, to more than 0.62 right. Then four learned to add and ended above 0.79, three stopped thinking and ended below 0.23, and one was still between, at 0.57. A narrow margin is a coin toss.
@@ -398,9 +407,12 @@ for seed in (0, 2):
 # The honest way earns $1 - p$, always 5 earns $1 - 2.5/9 = 0.722$ whatever the price. So from $p = 0.278$ on. The price of 0.3 lies just above: a small change of one weight has turned the best way round.
 
 # %% tags=["solution", "result-price"]
-for price in (0.2, 0.27, 0.29, 0.4):
-    pay = [mean_pay(WAYS[way], close, price) for way in ("honest", "always 5")]
-    print(f"{price:.2f}   honest {pay[0]:.2f}   always 5 {pay[1]:.2f}")
+prices = [0.2, 0.27, 0.29, 0.4]
+columns = {
+    way: [mean_pay(WAYS[way], close, price) for price in prices]
+    for way in ("honest", "always 5")
+}
+plotting.table({"price": prices, **columns})
 
 # %% [markdown]
 # **2. Partial credit that cannot be hedged.** *Medium, 15 minutes.* Write a reward that pays something for an answer that is off by one, and under which the honest way still earns at least three times as much as always 5, price included.

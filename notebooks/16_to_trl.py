@@ -76,13 +76,15 @@ plotting.diagram("loop")
 # with `per_device_train_batch_size` at once and `gradient_accumulation_steps` in turn, and the prompts are $B / G$. With 8 at once, 4 in turn, 2 processes and $G = 16$: $B = 64$, so 4 prompts. If $B$ is not a multiple of $G$, both refuse.
 
 # %% tags=["result-prompts-in-an-update"]
-for at_once, in_turn in ((64, 1), (32, 2), (8, 8)):
+columns = {"at once": [64, 32, 8], "in turn": [1, 2, 8], "prompts": []}
+for at_once, in_turn in zip(columns["at once"], columns["in turn"], strict=True):
     args = grpo_lite.GRPOConfig(
         per_device_train_batch_size=at_once,
         gradient_accumulation_steps=in_turn,
         num_generations=16,
     )
-    print(at_once, "x", in_turn, "->", args.prompts_per_step, "prompts")
+    columns["prompts"].append(args.prompts_per_step)
+plotting.table(columns)
 
 # %% [markdown]
 # **Check yourself.** An update has $B = 64$ and $G = 8$. You set `num_generations` to 16 and leave all else. What does an update hold now?
@@ -239,9 +241,11 @@ NAMES = {
     "completions/clipped_ratio": "completions/clipped_ratio",
     "grad_norm": "grad_norm",
 }
-for ours, theirs in NAMES.items():
-    a, b = here[0][1][-1][ours], there[0][1][-1][theirs]
-    print(f"{ours:26}{a:7.3f}   {theirs:26}{b:7.3f}")
+ours, theirs = here[0][1][-1], there[0][1][-1]
+columns = {"here": list(NAMES), "value": [ours[name] for name in NAMES]}
+columns |= {"there": list(NAMES.values())}
+columns["its value"] = [theirs[name] for name in NAMES.values()]
+plotting.table(columns, decimals=3)
 
 # %% [markdown]
 # What you learned to read in lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) you can read there. Two things to know: TRL's `entropy` is computed from all logits, ours is estimated from the tokens that were drawn; and with `logging_steps` above 1 TRL writes means over several updates.
@@ -263,8 +267,9 @@ def listening(reward_func, heard):
 
 heard = []
 _, log = train_there(0, [listening(accuracy, heard), think_rate], max_steps=1)
-for name, value in sorted(heard[0].items()):
-    print(f"{name:16} {type(value).__name__}")
+names = sorted(heard[0])
+kinds = [type(heard[0][name]).__name__ for name in names]
+plotting.table({"column": names, "type": kinds})
 
 # %% [markdown]
 # The lists hold one entry a completion: prompts, completions and their tokens, and every further column of the data, here `ground_truth`. The rest is TRL's own, the state of the training and two functions for logging. Our trainer hands over the lists alone. A function that takes what it needs by name, and the rest by `**columns`, works with both.
@@ -278,8 +283,8 @@ rewards = grpo_lite.combine_rewards(scores, shared["reward_weights"])
 ours = [scores[:, 0].mean(), scores[:, 0].std(), scores[:, 1].mean(), rewards.mean()]
 names = ["accuracy/mean", "accuracy/std", "think_rate/mean"]
 theirs = [log[0][f"rewards/{name}"] for name in names] + [log[0]["reward"]]
-for name, a, b in zip([*names, "reward"], ours, theirs, strict=True):
-    print(f"{name:16} same: {abs(a.item() - b) < 1e-6}")
+same = [abs(a.item() - b) < 1e-6 for a, b in zip(ours, theirs, strict=True)]
+plotting.table({"metric": [*names, "reward"], "same": same})
 
 # %% [markdown]
 # **Check yourself.** In your data the truth stands in a column `answer`. The reward is `def right(completions, ground_truth=None, **columns)`. What does it see?

@@ -88,8 +88,10 @@ def sample(policy, rows, size, generator):
 generator = torch.Generator().manual_seed(2)
 prompts, out, rewards = sample(base, held_out[:3], 2, generator)
 prompts = prompts.repeat_interleave(2, dim=0)
-for prompt, ids, mask, reward in zip(prompts, out.ids, out.mask, rewards, strict=True):
-    print(f"{reward:.0f}  {tokenizer.decode(prompt)}{tokenizer.decode(ids[mask])}")
+real = [ids[mask].tolist() for ids, mask in zip(out.ids, out.mask, strict=True)]
+said = list(map(tokenizer.convert_ids_to_tokens, real))
+columns = {"prompt": tokenizer.batch_decode(prompts), "completion": said}
+plotting.table({**columns, "reward": rewards}, decimals=0)
 
 # %% [markdown]
 # Both methods do the same four things in each step: sample completions, score them, decide for each token whether it was good news, and push. They differ in the third. GRPO compares a completion with others of the same prompt. PPO asks a second network, the **critic**, what reward was to be expected, and it can ask before every token.
@@ -175,9 +177,10 @@ def gae(token_rewards, values, mask, lam):
 values = torch.tensor([[0.5, 0.8], [0.5, 0.2]])
 both = torch.ones(2, 2, dtype=torch.bool)
 token_rewards = at_last_token(torch.tensor([1.0, 0.0]), both)
-for lam in (0.0, 0.5, 1.0):
-    first, second = gae(token_rewards, values, both, lam)
-    print(f"lambda {lam}  ", first, second)
+lams = [0.0, 0.5, 1.0]
+found = torch.stack([gae(token_rewards, values, both, lam).flatten() for lam in lams])
+names = ("right, token 1", "right, token 2", "wrong, token 1", "wrong, token 2")
+plotting.table({"lambda": lams, **dict(zip(names, found.T, strict=True))}, decimals=1)
 
 # %% [markdown]
 # Now against brute force, the sum written out term by term, on random numbers and ragged completions. And for $\lambda = 1$ against what it should be: all reward still to come, minus the value.
@@ -316,15 +319,18 @@ def train(
 # **Predict.** How many times as many numbers does PPO hold, if neither uses a reference?
 
 # %% tags=["result-memory"]
-print("        trained  gradients    AdamW")
-for name, how in (("GRPO", ("group", 8, 0)), ("PPO", ("critic", 1, 0, Critic(base)))):
+columns = {"": ["GRPO", "PPO"], "trained": [], "gradients": [], "AdamW": []}
+for how in (("group", 8, 0), ("critic", 1, 0, Critic(base))):
     _, optimizers, _ = train(*how, steps=0)
     weights, states = 0, 0
     for optimizer in optimizers:
         for weight, state in optimizer.state.items():
             weights += weight.numel()
             states += sum(x.numel() for x in state.values() if x.dim())
-    print(f"{name:6}{weights:9}{weights:11}{states:9}")
+    columns["trained"].append(weights)
+    columns["gradients"].append(weights)
+    columns["AdamW"].append(states)
+plotting.table(columns)
 
 # %% [markdown]
 # Twice as many of everything. AdamW keeps two numbers for each weight that is trained, so a trained network costs four times its size. A reference ($\beta \gt 0$) would add one frozen copy of the policy to either method.
@@ -392,9 +398,12 @@ def steps_to(target, run):
     return at[i - 1] + 2 * (target - x[i - 1]) / (x[i] - x[i - 1])
 
 
+columns = {"": ["PPO", "GRPO"], "steps": [], "passes": []}
 for name, passes in (("PPO", 7), ("GRPO", 4)):
     mean, half = interval([steps_to(0.7, run) for run in WAYS[name]])
-    print(f"{name:5} {mean:4.1f} ± {half:.1f} steps, {passes * mean:3.0f} passes")
+    columns["steps"].append(f"{mean:.1f} ± {half:.1f}")
+    columns["passes"].append(passes * mean)
+plotting.table(columns, decimals=0)
 
 # %% [markdown]
 # So for the same number of completions PPO needs two thirds of the steps, and for the same number of passes nothing is left of its lead. But where does it come from?
@@ -436,7 +445,7 @@ def average(size, name):
     """Of the accuracies on the way, by trapezoids; one number a seed."""
     runs = runs_with(size, BASELINES[name])
     curves = torch.tensor([run["accuracy"] for run in runs])
-    return torch.trapezoid(curves, dx=1 / 6) if runs else None
+    return torch.trapezoid(curves, dx=1 / 6)
 
 
 def last(size, name):
@@ -445,26 +454,21 @@ def last(size, name):
     )
 
 
-print("                  64 prompts, once                8 prompts, 8 times")
-print("                  average          last           average          last")
-table = {}
-for name in BASELINES:
-    row = f"{name:16}"
-    for size in (1, 8):
-        if average(size, name) is None:
-            row += 32 * " "
-            continue
-        table[size, name] = interval(average(size, name))
-        for mean, half in (table[size, name], interval(last(size, name))):
-            row += f"  {mean:.3f} ± {half:.3f}"
-    print(row)
+NAMES = list(BASELINES)
+PROMPTS = {"64 prompts, once": (1, NAMES[:4]), "8 prompts, 8 times": (8, NAMES)}
+columns = {"": NAMES}
+for how, (size, names) in PROMPTS.items():
+    for of in (average, last):
+        cells = ["{:.3f} ± {:.3f}".format(*interval(of(size, name))) for name in names]
+        columns[f"{of.__name__}, {how}"] = cells + [""] * (6 - len(names))
+plotting.table(columns)
 
 # %% tags=["drawing"] alt="Six baselines, one row each, with the average accuracy over 12 steps for 64 prompts once and for 8 prompts 8 times. With 64 prompts: nothing and the fresh critic 0.75, batch 0.69, taught critic 0.64. With 8 prompts each is about 0.05 lower: nothing and the fresh critic 0.70, batch, group and group divided by the spread about 0.645, taught critic 0.59." caption="The prompts shift every row alike; within a column no baseline beats expecting nothing."
 nan = torch.tensor(float("nan"))
-columns = {"64 prompts, once": 1, "8 prompts, 8 times": 8}
 picked = {
-    title: [table.get((size, name), (nan, nan)) for name in BASELINES]
-    for title, size in columns.items()
+    how: [interval(average(size, name)) for name in names]
+    + [(nan, nan)] * (6 - len(names))
+    for how, (size, names) in PROMPTS.items()
 }
 plotting.intervals(
     {title: [mean for mean, _ in cells] for title, cells in picked.items()},
@@ -478,19 +482,20 @@ plotting.intervals(
 
 # %% tags=["result-one-at-a-time"]
 no_group = ("nothing", "fresh critic", "taught critic", "batch")
-print("64 prompts instead of 8")
-for name in no_group:
-    gain = average(1, name) - average(8, name)
-    print("  {:16} {:+.3f} ± {:.3f}".format(name, *interval(gain)))
-print("instead of the group's mean, 8 prompts")
-for name in (*no_group, "group, ÷ spread"):
-    gain = average(8, name) - average(8, "group")
-    print("  {:16} {:+.3f} ± {:.3f}".format(name, *interval(gain)))
+gains = [average(1, name) - average(8, name) for name in no_group]
+others = [*no_group, "group, ÷ spread"]
+instead = [average(8, name) - average(8, "group") for name in others]
 
 lead = average(1, "fresh critic") - average(8, "group, ÷ spread")
 prompts_alone = average(1, "fresh critic") - average(8, "fresh critic")
 print("PPO's lead {:.3f} ± {:.3f}".format(*interval(lead)), end="; ")
 print(f"by more prompts {prompts_alone.mean():.3f}")
+cells = ["{:+.3f} ± {:.3f}".format(*interval(gain)) for gain in gains + instead]
+columns = {
+    "64 prompts instead of 8": [*cells[:4], ""],
+    "8, not the group's mean": cells[4:],
+}
+plotting.table({"": others, **columns})
 
 # %% [markdown]
 # Read down a column, where all have met the same prompts.
@@ -591,8 +596,9 @@ compare("PPO", "GRPO", "PPO, −1 or 0")
 # **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems, here at a price of 0.05. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and above one half the better the model, the more of the batch is silent (below, the less):
 
 # %% tags=["result-agreement"]
-for p in (0.3, 0.8, 0.9, 0.98):
-    print(f"right {p:.2f}   groups in agreement {p**8 + (1 - p) ** 8:.2f}")
+right = torch.tensor([0.3, 0.8, 0.9, 0.98])
+agree = right**8 + (1 - right) ** 8
+plotting.table({"right": right, "groups in agreement": agree})
 
 # %% [markdown]
 # **What a group saves.** The second network, with its gradients, its optimiser, its learning rate, $\lambda$, its head start. And the prompt is read once for the whole group.

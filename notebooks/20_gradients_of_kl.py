@@ -109,25 +109,22 @@ forward = exact_gradient((ref_probs * (ref_logps - leaf_logps)).sum())
 
 
 # %% tags=["result-gradients"]
-def show(name, gradient):
-    print(
-        f"{name:<12}",
-        *(f"{g + 0.0:8.4f}" for g in gradient.round(decimals=10).tolist()),
-    )
+def show(gradients):
+    """A row for each, a column for each token."""
+    columns = dict(zip("abcde", torch.stack(list(gradients.values())).T, strict=True))
+    return plotting.table({"": list(gradients), **columns}, decimals=4)
 
 
 k1_gradient, k2_gradient, k3_gradient = (
     expected_gradient(k(leaf_logps, ref_logps)) for k in estimators.values()
 )
-show("k1", k1_gradient)
-show("k2", k2_gradient)
-show("exact, π‖ref", reverse)
-show("k3", k3_gradient)
-show("exact, ref‖π", forward)
-
 torch.testing.assert_close(k1_gradient, torch.zeros_like(k1_gradient))
 torch.testing.assert_close(k2_gradient, reverse)
 torch.testing.assert_close(k3_gradient, forward)
+
+both = {"k2": k2_gradient, "exact, π‖ref": reverse}
+both |= {"k3": k3_gradient, "exact, ref‖π": forward}
+show({"k1": k1_gradient} | both)
 
 # %% [markdown]
 # Read it slowly. All of it is about one token; what changes over a whole completion stands below.
@@ -149,9 +146,8 @@ torch.testing.assert_close(k3_gradient, forward)
 # %% tags=["result-bias-correction"]
 ratio = (leaf_logps - leaf_logps.detach()).exp()
 corrected = expected_gradient(ratio * grpo_lite.kl_k3(leaf_logps, ref_logps))
-show("k3 × ratio", corrected)
-show("exact, π‖ref", reverse)
 torch.testing.assert_close(corrected, reverse)
+show({"k3 × ratio": corrected, "exact, π‖ref": reverse})
 
 # %% [markdown]
 # All of it in one picture: which rows are equal?
@@ -178,11 +174,14 @@ plotting.token_matrix(
 # %% tags=["result-unbounded"]
 far = (8 * logits).log_softmax(dim=0)
 d = ref_logps - far
-for name, weight in (("k3", 1 - d.exp()), ("k3 × ratio", -d)):
+columns = {"": ["k3", "k3 × ratio"], "largest average": [], "spread": []}
+for weight in (1 - d.exp(), -d):
     single = weight[:, None] * (torch.eye(5) - far.exp())  # weight times score
     average = far.exp() @ single
     spread = (far.exp() @ (single - average).square().sum(dim=1)).sqrt()
-    print(f"{name:12} largest average {average.abs().max():.2f}  spread {spread:,.2f}")
+    columns["largest average"].append(average.abs().max())
+    columns["spread"].append(spread)
+plotting.table(columns)
 
 # %% [markdown]
 # A spread of 2,498, with the ratio 0.47. That is why [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts the ratio on the KL term.
@@ -221,13 +220,15 @@ def slope(value):
     return pulls.round(decimals=10) + 0.0
 
 
-exact = slope(chance @ (now - then).sum(dim=1))
-print("exact, completions  ", *(f"{x:7.4f}" for x in exact))
+slopes = {"exact, completions": slope(chance @ (now - then).sum(dim=1))}
 for name, k in estimators.items():
-    for how, weight in (("sum ", 1), ("mean", 1 / lengths)):
+    for how, weight in (("sum", 1), ("mean", 1 / lengths)):
         pull = slope(chance.detach() @ (weight * (counts * k(now, then)).sum(dim=1)))
-        print(f"{name} in the loss, {how}", *(f"{x:7.4f}" for x in pull))
-print("mean of 1/length    ", *(f"{x:7.4f}" for x in slope(chance @ (1 / lengths))))
+        slopes[f"{name} in the loss, {how}"] = pull
+slopes["mean of 1/length"] = slope(chance @ (1 / lengths))
+seen = ("nothing yet", "a", "a a")
+columns = dict(zip(seen, torch.stack(list(slopes.values())).T, strict=True))
+plotting.table({"": list(slopes), **columns}, decimals=4)
 
 # %% [markdown]
 # The numbers are the slopes of the logit of a, the token that goes on, at each of the three beginnings. k1 as a sum pulls at nothing; as a mean it is the last line, which does not contain the reference: a descent step raises every logit that makes the completion longer. k2 is not the first line even as a sum. At the last beginning nothing comes later, and there it agrees.
@@ -248,8 +249,9 @@ print("mean of 1/length    ", *(f"{x:7.4f}" for x in slope(chance @ (1 / lengths
 
 # %% tags=["result-noise-grows", "detail"]
 generator = torch.Generator().manual_seed(0)
-print("T     norm of the mean     spread   exact spread")
-for T in (1, 4, 16, 64):
+columns = {"T": [1, 4, 16, 64], "norm of the mean": []}
+columns |= {"spread": [], "exact spread": []}
+for T in columns["T"]:
     completions = torch.multinomial(
         probs, 2000 * T, replacement=True, generator=generator
     ).view(2000, T)
@@ -257,9 +259,10 @@ for T in (1, 4, 16, 64):
     # minus how often it should.
     counts = torch.nn.functional.one_hot(completions, 5).sum(dim=1).double()
     gradients = counts - T * probs
-    sampled = gradients.square().sum(dim=1).mean().sqrt()
-    exact = (T * (1 - probs.square().sum())).sqrt()
-    print(f"{T:<5} {gradients.mean(dim=0).norm():<20.2f} {sampled:<8.2f} {exact:.2f}")
+    columns["norm of the mean"].append(gradients.mean(dim=0).norm())
+    columns["spread"].append(gradients.square().sum(dim=1).mean().sqrt())
+    columns["exact spread"].append((T * (1 - probs.square().sum())).sqrt())
+plotting.table(columns)
 
 # %% [markdown]
 # **Try it.** Below each estimate stands its gradient (bars) beside that of the exact KL. **The goal:** find a policy at which the gradient of k3 and that of the exact KL have opposite signs at some token.
@@ -302,10 +305,9 @@ print(
 # %% tags=["solution", "result-solution-paper"]
 score = torch.eye(5) - probs  # row v: the gradient of the log-prob of v on the logits
 k1 = logps - ref_logps
-show("k2", (probs * k1) @ score)
-show("k3", -ref_probs @ score)
 torch.testing.assert_close((probs * k1) @ score, reverse)
 torch.testing.assert_close(-ref_probs @ score, forward)
+show({"k2": (probs * k1) @ score, "k3": -ref_probs @ score})
 
 # %% [markdown]
 # **2. Stale samples.** *Medium, 15 minutes.* The tokens may have been sampled by an *old* policy, a few steps ago. Take policy and reference from above, and an old policy with logits 1.5, 1, 0, −1, 0. What is the mean of k3 over the old policy's tokens? What is it after each estimate is multiplied by $\pi_\theta / \pi_{\text{old}}$?

@@ -146,12 +146,13 @@ for loss_type in ALGORITHMS:
 
 # %% tags=["result-averages"]
 ones = torch.ones(2, 5, requires_grad=True)
-print("loss type   short   long    short / long")
-for loss_type in ("grpo", "bnpo", "dr_grpo", "dapo", "luspo"):
+types, rows = ["grpo", "bnpo", "dr_grpo", "dapo", "luspo"], []
+for loss_type in types:
     out = grpo_lite.aggregate(ones, mask, loss_type=loss_type, max_completion_length=8)
-    weights = torch.autograd.grad(out, ones)[0]
-    short, long = weights[0, 0], weights[1, 0]
-    print(f"{loss_type:10} {short:.4f}  {long:.4f}  {short / long:.2f}")
+    rows.append(torch.autograd.grad(out, ones)[0][:, 0])
+short, long = torch.stack(rows).T
+columns = {"short": short, "long": long, "short / long": short / long}
+plotting.table({"loss type": types, **columns}, decimals=4)
 
 # %% alt="Weight of one token of the short and of the long completion under five averages. grpo: 0.25 and 0.10. bnpo and dapo: 0.14 for both. dr_grpo: 0.06 for both. luspo: 0.50 for both." caption="Of these five only grpo lets a token of the short completion weigh more."
 kinds = ["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
@@ -365,20 +366,20 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 
 
 # %% tags=["result-refinements"]
-def one_token(ratio, advantage, **settings):
+def one_token(ratio, advantage, settings):
     logp = torch.tensor([[ratio]]).log().requires_grad_()
     rho = grpo_lite.importance_ratio(logp, torch.zeros(1, 1))
     gain = grpo_lite.clipped_surrogate(rho, torch.tensor([advantage]), **settings)
     (gradient,) = torch.autograd.grad(gain.sum(), logp)
-    print(f"objective {gain.item():.2f}  gradient {gradient.item() + 0.0:.2f}")
+    return gain.item(), gradient.item()
 
 
-print("A = +1, ratio 1.25  eps_high None, 0.28")
-for high in (None, 0.28):
-    one_token(1.25, 1.0, epsilon_high=high)
-print("A = -1, ratio 10    delta None, 4")
-for delta in (None, 4.0):
-    one_token(10.0, -1.0, delta=delta)
+columns = {"A": [1, 1, -1, -1], "ratio": [1.25, 1.25, 10.0, 10.0]}
+columns["setting"] = ["", "epsilon_high=0.28", "", "delta=4"]
+given = ({}, {"epsilon_high": 0.28}, {}, {"delta": 4.0})
+found = map(one_token, columns["ratio"], map(float, columns["A"]), given)
+columns["objective"], columns["gradient"] = zip(*found, strict=True)
+plotting.table(columns)
 
 # %% [markdown]
 # ## The table
@@ -386,9 +387,10 @@ for delta in (None, 4.0):
 # > The loss of an algorithm is a ratio, an objective and an average.
 
 # %% tags=["result-table"]
-for name, algorithm in ALGORITHMS.items():
-    objective = algorithm.objective.__name__.strip("_")
-    print(f"{name:8} {objective:8} {algorithm.aggregation}")
+rows = ALGORITHMS.values()
+columns = {"objective": [row.objective.__name__.strip("_") for row in rows]}
+columns["average"] = [row.aggregation for row in rows]
+plotting.table({"loss type": list(ALGORITHMS), **columns})
 
 # %% [markdown]
 # | Algorithm, and what it was made for | In `grpo_loss` |

@@ -88,9 +88,9 @@ plotting.lines(
 # %% [markdown]
 # Old samples are one way to spoil an estimate; these trainings come back under "What breaks when". First, what "bad" means.
 #
-# What we want is the gradient of the **expected reward**, $J(\theta) = \sum_o \pi_\theta(o)\, r(o)$: a sum over every completion $o$ that the model could write. For a language model that sum has more terms than there are atoms to count them with. So a step draws G completions and computes a gradient from those. Draw again, and it is another gradient.
+# Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proved that reward minus a baseline, times the score, is on average the gradient of the expected reward $J$. GRPO adds more than a baseline. Here each addition is held against that gradient.
 #
-# Two numbers judge such an **estimator**. Its **bias** is how far its average over all draws lies from the truth; more samples do not cure it. Its **variance** is how widely single draws scatter around their average; more samples do.
+# Two numbers judge an **estimator** of it. Its **bias** is how far its average over all draws lies from the truth; more samples do not cure it. Its **variance** is how widely single draws scatter around their average; more samples do.
 #
 # **Predict.** GRPO takes the mean reward of the group as the baseline, divides by the group's standard deviation, and averages each completion over its own length. Which of these three bend the direction of the average step: the mean, the standard deviation, the length?
 #
@@ -134,8 +134,7 @@ table = torch.randn(7, 3, generator=torch.Generator().manual_seed(43))
 p = probabilities(table)
 rewards = torch.tensor([1.0 if "ab" in name else 0.5 * ("b" in name) for name in names])
 print(f"sum {p.sum():.6f}")
-for name, chance, reward in zip(names, p, rewards, strict=True):
-    print(f"{name:4} {chance:.3f}  reward {reward}")
+plotting.table({"completion": names, "probability": p, "reward": rewards}, decimals=3)
 
 # %% [markdown]
 # The reward is 1 for an answer that contains `ab`, a half for one with a `b` somewhere, 0 for the rest. (The seed was picked for a policy on which every effect of this lesson is large enough to see. Another seed changes the sizes, not what is zero and what is not.)
@@ -149,11 +148,7 @@ true = torch.autograd.grad(J, leaf)[0].flatten()
 print(f"J {J:.4f}   length of the gradient {true.norm():.4f}")
 
 # %% [markdown]
-# Estimators are made of another form of the same gradient, an average over draws that lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#one-fact-a-line) derives:
-#
-# $$\nabla J = \sum_o \pi_\theta(o)\; r(o)\, \nabla \log \pi_\theta(o)$$
-#
-# Here are the **scores** $\nabla \log\pi_\theta(o)$ of all 15 completions at once, first token by token. (A score is the direction in which the parameters make its completion more likely.)
+# An estimator adds up [scores](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#one-fact-a-line), $\nabla \log\pi_\theta(o)$. Here are those of all 15 completions at once, first token by token.
 
 # %% tags=["result-score"]
 token_scores = torch.autograd.functional.jacobian(token_logps, table).flatten(2)
@@ -164,19 +159,9 @@ print(f"difference {((p * rewards) @ scores - true).abs().max():.10f}")
 # %% [markdown]
 # ## Every group at once
 #
-# A group of two is a pair of completions. There are 15 × 15 of them, each with its probability. The average of an estimator over all pairs is what a training run with endless patience would see. No sampling, so no doubt.
+# A group of two is a pair of completions. There are 15 × 15 of them, each with its probability. The average of an estimator over all groups is what a training run with endless patience would see. No sampling, so no doubt.
 #
-# First the slow way, with a plain loop. The estimator is the simplest: each completion of the group pushes along its score, times its reward.
-
-# %% tags=["result-pairs"]
-average = torch.zeros(21)
-for i, j in itertools.product(range(15), repeat=2):
-    push = (rewards[i] * scores[i] + rewards[j] * scores[j]) / 2
-    average += p[i] * p[j] * push
-print(f"difference {(average - true).abs().max():.10f}")
-
-# %% [markdown]
-# Unbiased, as it should be. For larger groups the order does not matter, so it is enough to list each group once and to count in how many orders it can be drawn. Six completions then make 38,760 groups instead of eleven million.
+# The order in a group does not matter. So each group is listed once, with the number of orders in which it can be drawn. Six completions then make 38,760 groups instead of eleven million.
 
 
 # %% tags=["result-groups"]
@@ -187,9 +172,10 @@ def all_groups(G):
     return index, orders * p[index].prod(dim=1)
 
 
-for G in (2, 3, 6):
-    index, chance = all_groups(G)
-    print(G, len(index), f"{chance.sum():.6f}")
+sizes = [2, 3, 6]
+found = [all_groups(G) for G in sizes]
+counts, sums = [len(index) for index, _ in found], [c.sum() for _, c in found]
+plotting.table({"G": sizes, "groups": counts, "probability": sums}, decimals=6)
 
 
 # %% [markdown]
@@ -248,34 +234,21 @@ def best_of_others(r):
     return r - torch.stack([r[:, c].amax(dim=1) for c in columns], dim=1)
 
 
-ways = [none, group_mean, leave_one_out, with_std, best_of_group, best_of_others]
-print("G = 4            direction  length  noise")
-for way in ways:
-    direction, length, noise = judge(way, 4)
-    print(f"{way.__name__:16} {direction:9.4f} {length:7.4f} {noise:6.3f}")
+def judged(*ways):
+    found = zip(*(judge(way, 4) for way in ways), strict=True)
+    columns = dict(zip(("direction", "length", "noise"), found, strict=True))
+    return plotting.table({"": [w.__name__ for w in ways], **columns}, decimals=4)
+
+
+judged(none, group_mean, leave_one_out, with_std, best_of_group, best_of_others)
 
 # %% [markdown]
-# Read the first two columns.
+# Read the first two columns. The first three rows are as lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) proved: exact, shorter by $1 - 1/G$, exact. So without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
 #
-# - **No baseline** is unbiased, and noisy.
-# - **The group mean** points exactly the right way and is shorter: 0.75, which is $1 - 1/G$.
-# - **Leave-one-out** is exact, and the same thing times $G/(G-1)$ (lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) shows both). Without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
 # - **The standard deviation** bends the direction a little here. More on it below.
 # - **The best of the group** is off, and nothing in its code looks wrong. When you are the best, you are compared with yourself. **The best of the others** is exact again.
 #
-# > A baseline may be any function of the *other* samples. One that knows the sample that it judges changes the average step: the group mean only its length, the best of the group its direction too.
-#
-# One that does not adds nothing on average: [the score has mean zero](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#a-baseline-changes-nothing-on-average).
-#
-# The packaged functions on all groups of four, and how far they are from these:
-
-# %% tags=["result-package"]
-index, chance = all_groups(4)
-flat = rewards[index].flatten()
-packaged = grpo_lite.leave_one_out_advantages(flat, 4)
-print(f"{(leave_one_out(rewards[index]).flatten() - packaged).abs().max():.10f}")
-packaged = grpo_lite.group_advantages(flat, 4, scale_rewards="none")
-print(f"{(group_mean(rewards[index]).flatten() - packaged).abs().max():.10f}")
+# > A baseline that knows the sample that it judges changes the average step: the group mean only its length, the best of the group its direction too.
 
 # %% [markdown]
 # **Check yourself.** With the best of the group as the baseline, direction is 0.92 and noise 2.23. You draw a thousand groups for each step. What are the two for the mean of these groups?
@@ -322,21 +295,15 @@ c = rewards - p @ rewards
 cs = c[:, None] * scores
 first = p @ (cs - p @ cs).square().sum(dim=1)
 second = (p @ c.square()) * (p @ scores.square().sum(dim=1)) + true.square().sum()
-for G in (2, 4, 6):
-    formula = (first / G + second / (G * (G - 1))).sqrt() / true.norm()
-    print(
-        f"G {G}   enumerated {judge(leave_one_out, G)[2]:.6f}   formula {formula:.6f}"
-    )
+columns = {"G": [2, 4, 6]}
+columns["enumerated"] = [judge(leave_one_out, G)[2] for G in columns["G"]]
+columns["formula"] = [
+    (first / G + second / (G * (G - 1))).sqrt() / true.norm() for G in columns["G"]
+]
+plotting.table(columns, decimals=6)
 
 # %% [markdown]
 # Two limits of this picture. It has one prompt: in training, a fixed number of completions in larger groups means fewer different prompts in a step, and prompts differ too. And it counts noise, not groups in which all rewards agree, of which small groups have more.
-
-# %% [markdown]
-# **Check yourself.** As the baseline of a prompt somebody takes the mean reward of last week's samples of it, drawn from an older model. Is the average step still right?
-#
-# <details class="right"><summary>Yes</summary>The old mean was fixed before today's samples were drawn, it is the same for all of them, and it knows none. What it adds is 0 on average.</details>
-# <details class="wrong"><summary>No: those rewards belong to another policy</summary>As a measurement of J they would be wrong. A baseline only must not know the sample that it judges.</details>
-# <details class="wrong"><summary>Only if that mean is close to J</summary>That decides about the noise. Any constant leaves the average as it is: 0.3 and 2.0 both have direction 1 and length 1 here, with a noise of 1.8 and 6.9.</details>
 
 # %% [markdown]
 # ## The length in the denominator
@@ -370,15 +337,16 @@ def expected_step(weights_of, G=4):
 length = mask.sum(dim=1).double()
 long_and_bad = ((length == 3) & (rewards < p @ rewards)).double()
 print(f"probability of long and below average: {p @ long_and_bad:.3f}")
-print("                 direction  change of: J    mean length  long and below average")
-for weights_of in (constant, tokens_of_group, own_length):
-    step = expected_step(weights_of)
-    changes = [(p * what) @ scores @ step for what in (rewards, length, long_and_bad)]
-    print(
-        f"{weights_of.__name__:16} {torch.cosine_similarity(step, true, dim=0):9.4f}",
-        end="",
-    )
-    print("      {:8.3f} {:12.3f} {:14.3f}".format(*changes))
+weightings = [constant, tokens_of_group, own_length]
+steps = torch.stack([expected_step(weights_of) for weights_of in weightings])
+columns = {
+    "": [w.__name__ for w in weightings],
+    "direction": steps @ true / true.norm(),
+}
+quantities = {"J": rewards, "mean length": length, "long and bad": long_and_bad}
+for name, what in quantities.items():
+    columns[f"change of {name}"] = steps @ ((p * what) @ scores)
+plotting.table(columns, decimals=4)
 
 # %% [markdown]
 # The three right columns say how fast a quantity changes along a step of length 1. All three climb $J$. But look at the last column. The true gradient makes long answers that score below average *less* likely. With $1/|o_i|$ they become *more* likely: their push down is divided by three, that of a one-token answer by one. And the mean length grows faster than the reward asks for.
@@ -400,11 +368,10 @@ plotting.bars(
 # %% [markdown]
 # ## The standard deviation, and which prompts count
 #
-# Now many prompts, each right or wrong with its own probability $p$ of a right answer. For such a prompt the true gradient with respect to the logit of "right" is $p(1-p)$: large for prompts that are a coin toss, small for those that are nearly always or nearly never solved.
-#
-# Let $k$ of G completions be right. A right one has advantage $1 - k/G$ and score $1 - p$, a wrong one $-k/G$ and $-p$. Advantage times score, averaged over the group, is $k(G-k)/G^2$, whatever $p$ is. The standard deviation (with $G - 1$) is $\sqrt{k(G-k)/(G(G-1))}$. The average over $k$ is a short sum.
+# Now many prompts, each right or wrong with its own probability $p$. [Exercise 4 of lesson Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#exercises) derives what a prompt weighs, compared with its true gradient $p(1-p)$: for $k$ right answers of G the step is $k(G-k)/G^2$, divided by the spread or not. Its average over $k$, for every $p$:
 
-# %% tags=["result-difficulty"]
+
+# %%
 G = 8
 
 
@@ -416,16 +383,6 @@ def average_push(p, divide):
         total += chance * k * (G - k) / G**2 / (spread if divide else 1)
     return total
 
-
-print("p      truth   centred  / truth   divided by std  / truth")
-for chance in (0.02, 0.1, 0.5, 0.9):
-    truth, plain = chance * (1 - chance), average_push(chance, divide=False)
-    scaled = average_push(chance, divide=True)
-    print(f"{chance:<6} {truth:.4f}  {plain:.4f}   {plain / truth:.4f}", end="    ")
-    print(f"{scaled:.4f}          {scaled / truth:.4f}")
-
-# %% [markdown]
-# Without the division every prompt counts 0.875 times its due, $1 - 1/8$ again. With it, a prompt of $p = 0.1$ counts 2.18 times its due and a coin toss 1.74 times. So the sum over prompts climbs something other than the mean accuracy: prompts at the edges weigh more. Dr. GRPO calls it a difficulty bias.
 
 # %% alt="Weight of a prompt in the average step relative to its weight in the true gradient, against its probability of a right answer from 0.01 to 0.99, for groups of 8. Centred only: flat at 0.875. Divided by the standard deviation: 1.74 in the middle, rising to about 2.4 at both edges. A dashed curve, one over the square root of p times one minus p, is the limit of large groups and rises to 10." caption="Centred, all prompts keep their weights; divided by the spread, very hard and very easy ones gain."
 grid = [i / 100 for i in range(1, 100)]
@@ -444,6 +401,8 @@ plotting.lines(
 )
 
 # %% [markdown]
+# Without the division every prompt counts 0.875 times its due, $1 - 1/8$. With it, a prompt of $p = 0.1$ counts 2.18 times its due and a coin toss 1.74 times. So the sum over prompts climbs something other than the mean accuracy: prompts at the edges weigh more. Dr. GRPO calls it a difficulty bias.
+#
 # In small groups the effect is mild: a prompt of $p = 0.01$ nearly always gives a group in which all answers are wrong, and then there is no push to scale. As G grows the weight nears $1/\sqrt{p(1-p)}$.
 #
 # A bias need not be a mistake. Hard prompts get more attention, and many recipes keep the division because training is steadier when every prompt's advantages have the same size. It is a choice of objective, and one should know that one makes it.
@@ -462,13 +421,17 @@ def kl_estimates(reference):
     return {name: kl(logps, ref_logps).sum(dim=1) for name, kl in functions.items()}
 
 
+columns = {"exact KL": [], "estimator": [], "mean": [], "standard deviation": []}
 for share in (0.1, 0.3, 1.0):
     reference = table + share * (elsewhere - table)
     exact = p @ (p.log() - probabilities(reference).log())
-    print(f"exact KL {exact:.4f}")
     for name, x in kl_estimates(reference).items():
         deviation = (p @ (x - p @ x).square()).sqrt()
-        print(f"   {name}  mean {p @ x:.4f}   standard deviation {deviation:.4f}")
+        for column, value in zip(
+            columns.values(), (exact, name, p @ x, deviation), strict=True
+        ):
+            column.append(value)
+plotting.table(columns, decimals=4)
 
 # %% [markdown]
 # As a **measurement**: k1 and k3 are unbiased at any distance. k2 is biased, by little while the policies are close. k3 scatters six times less than k1 near the reference, and more than k1 far away. Nothing here contradicts what one reads about k3; it says where it holds.
@@ -508,11 +471,12 @@ gradients = {
     "k3 times ratio": penalty_gradient(corrected_k3),
     "k1 in the reward": in_reward(kl_estimates(reference)["k1"]),
 }
-print("                  direction  length")
-for name, x in gradients.items():
-    ratio = x.norm() / true_kl.norm()
-    along = torch.cosine_similarity(x, true_kl, dim=0) if ratio > 1e-9 else math.nan
-    print(f"{name:17} {along:9.4f} {ratio:7.3f}")
+found = torch.stack(list(gradients.values()))
+length = found.norm(dim=1) / true_kl.norm()
+along = torch.cosine_similarity(found, true_kl, dim=1)
+along = torch.where(length > 1e-9, along, math.nan)
+columns = {"direction": along, "length": length}
+plotting.table({"": list(gradients), **columns}, decimals=4)
 
 # %% [markdown]
 # - **k1 in the loss**, summed over tokens, averages to nothing at all: its gradient is the score itself, and scores average to 0, so there is no direction (`nan`). Averaged over each completion, as `grpo` does, its gradient is that of the mean of $1/|o|$, whatever the reference. A test follows it from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
@@ -556,18 +520,18 @@ away = torch.randn(7, 3, generator=torch.Generator().manual_seed(2))
 shifts = [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2]
 olds = [table + shift * away for shift in shifts]
 distances = [(probabilities(o) @ (probabilities(o) / p).log()).item() for o in olds]
-judged = {
+judged_old = {
     w.__name__: [judge_old(o, w) for o in olds] for w in (product, token, clipped)
 }
-print("KL(old, policy)    product        token          clipped     (bias, noise)")
-for i, distance in enumerate(distances):
-    print(
-        f"{distance:<14.3f}",
-        *("{:8.3f} {:5.2f}".format(*x[i]) for x in judged.values()),
-    )
+columns = {"KL(old, policy)": distances}
+for name, pairs in judged_old.items():
+    columns[f"bias, {name}"], columns[f"noise, {name}"] = zip(*pairs, strict=True)
+plotting.table(columns, decimals=3)
 
 # %% alt="Two panels against the distance between old policy and policy, in nats. Bias: the product of ratios stays at 0, the token ratio rises to 0.56, the clipped one jumps above 0.8 early and stays near 1. Noise: the product rises from 3.3 to 8.5, the token ratio to 7.0, the clipped one to 5.5." caption="Less noise is paid with bias: the product of ratios has none, the clip the most."
-panels = [{name: [x[k] for x in judged[name]] for name in judged} for k in (0, 1)]
+panels = [
+    {name: [x[k] for x in pairs] for name, pairs in judged_old.items()} for k in (0, 1)
+]
 plotting.lines(
     distances,
     *panels,
@@ -587,15 +551,19 @@ plotting.lines(
 # **Predict.** Which breaks first: the right answers, the favourite answer, the form of the answer?
 
 # %% tags=["result-reuse"]
-print("updates                  sampled after batch        clipped   at the end")
-print("a batch                  1     2     3     4                  greedy  length")
-for (updates, how), way in reused.items():
-    sampled = curves("sampled_accuracy", *way).mean(dim=0).tolist()
-    clipped = curves("clip_fraction", *way).mean()
-    greedy = curves("greedy_accuracy", *way)[:, -1].mean()
-    length = curves("mean_length", *way)[:, -1].mean()
-    print(f"{updates:<6} {how:15}", *(f"{x:5.2f}" for x in sampled), end="")
-    print(f"  {clipped:7.2f}  {greedy:8.2f} {length:7.1f}")
+updates, how = zip(*reused, strict=True)
+columns = {"updates": map(str, updates), "how": how}
+
+
+def means(name):
+    """One row a way, one column a batch."""
+    return torch.stack([curves(name, *way).mean(dim=0) for way in reused.values()])
+
+
+columns |= {f"batch {i + 1}": x for i, x in enumerate(means("sampled_accuracy").T)}
+columns |= {"clipped": means("clip_fraction").mean(dim=1)}
+columns |= {"greedy": means("greedy_accuracy")[:, -1]}
+plotting.table({**columns, "length": means("mean_length")[:, -1]})
 
 # %% [markdown]
 # The number of updates alone does no harm: 64 fresh batches make as many as four used 16 times, and end at 0.91. What harms is to use the same few completions again and again.
@@ -615,13 +583,13 @@ for (updates, how), way in reused.items():
 
 # %% tags=["result-dynamic"]
 chances = (0.02, 0.1, 0.5, 0.9)
-kept = [1 - x**G - (1 - x) ** G for x in chances]
-print("p      kept    share of batch   same prompt again   new prompts")
-for chance, keep in zip(chances, kept, strict=True):
-    share = keep / sum(kept)  # of the places, when new prompts fill them
-    weight = average_push(chance, divide=False) / keep / (chance * (1 - chance))
-    print(f"{chance:<6} {keep:.3f}   {share:.3f}", end="            ")
-    print(f"{weight:.4f}              {weight * share * len(kept):.4f}")
+x = torch.tensor(chances)
+kept = 1 - x**G - (1 - x) ** G
+share = kept / kept.sum()  # of the places, when new prompts fill them
+pushes = torch.tensor([average_push(chance, divide=False) for chance in chances])
+again = pushes / kept / (x * (1 - x))
+columns = {"p": x, "kept": kept, "share of batch": share, "same prompt again": again}
+plotting.table({**columns, "new prompts": again * share * len(x)}, decimals=3)
 
 # %% [markdown]
 # The average over *kept* groups is the old average divided by the chance to be kept. Draw the same prompt again, and every prompt has its place in the batch for sure: one that is solved once in fifty counts nearly six times its due, a coin toss 0.88 times. That is a difficulty bias, and a stronger one than the standard deviation's.
@@ -649,25 +617,7 @@ assert error < 3 * expected
 # %% [markdown]
 # ## Exercises
 #
-# **1. Ten points more.** *Easy, 10 minutes.* Add 10 to every reward. Which of the six ways change their noise, and why does nobody train without a baseline?
-
-# %%
-# Your turn.
-
-# %% tags=["solution", "result-solution-shift"]
-kept_rewards = rewards
-rewards = rewards + 10
-for way in (none, leave_one_out):
-    print(f"{way.__name__:14} noise {judge(way, 4)[2]:.2f}")
-rewards = kept_rewards
-
-# %% [markdown] tags=["solution"]
-# Only the first of the six: differences of rewards do not see the shift, plain rewards do. Without a baseline every sampled answer is pushed up by about 10, and only the small differences between pushes carry the signal.
-#
-# Had the shift changed $J$'s gradient? No: $\nabla \sum_o \pi_\theta(o) \cdot 10 = 0$.
-
-# %% [markdown]
-# **2. One spread for all.** *Medium, 15 minutes.* A colleague normalises over the whole batch instead: all advantages are divided by one standard deviation, computed from all groups together (`scale_rewards="batch"`). Does that have a difficulty bias? Think before you compute. And a bias at all?
+# **1. One spread for all.** *Medium, 15 minutes.* A colleague normalises over the whole batch instead: all advantages are divided by one standard deviation, computed from all groups together (`scale_rewards="batch"`). Does that have a difficulty bias? Think before you compute. And a bias at all?
 
 # %%
 # Your turn.
@@ -676,7 +626,7 @@ rewards = kept_rewards
 # All prompts of a batch are divided by the same number, so their weights relative to each other stay: no difficulty bias within a batch. The number itself depends on the samples, so strictly there is a small bias, as with the tokens of the group above: batches with a large spread count less. It fades as the batch grows, since the spread of a large batch hardly changes from one to the next.
 
 # %% [markdown]
-# **3. Another baseline.** *Hard, 20 minutes.* Find a baseline of your own that uses all other rewards, is not the mean, and has direction 1 and length 1. Then let it see the reward that it judges as well.
+# **2. Another baseline.** *Hard, 20 minutes.* Find a baseline of your own that uses all other rewards, is not the mean, and has direction 1 and length 1. Then let it see the reward that it judges as well.
 
 
 # %%
@@ -694,8 +644,7 @@ def median_of_group(r):
     return r - r.median(dim=1, keepdim=True)[0]
 
 
-for way in (median_of_others, median_of_group):
-    print(f"{way.__name__:17}", "{:.4f} {:.4f}".format(*judge(way, 4)))
+judged(median_of_others, median_of_group)
 
 # %% [markdown]
 # ## What to remember

@@ -26,7 +26,7 @@ TERMS = {
     "dropout": ("the_map", "Dropout, which would set a part of the network to 0 at random"),
     "reference": ("the_map", "a frozen copy of the policy as it was at the start, the **reference**", "the_leash"),
     "padding": ("the_map", "What stands behind it is padding"),
-    "mask": ("the_map", "the **mask** says so: True on tokens that count"),
+    "mask": ("the_map", "The **mask** says which tokens count, the end token among them"),
     "standard deviation": ("the_map", "divided by the group's spread, its standard deviation"),
     "log-prob": ("the_map", "the logarithm of its probability: the **log-prob**", "token_logprobs"),
     "nat": ("the_map", "The unit of a natural logarithm is the nat"),

@@ -170,8 +170,8 @@ pairs = []
 while len(pairs) < 600 * 64:
     pairs += demonstrate(rng.choice(small if rng.random() < 0.6 else large), rng)
 rng.shuffle(pairs)
-for prompt, completion in pairs[:4]:
-    print(f"{prompt:40} {completion}")
+some = [(tokens(read), tokens(written)) for read, written in pairs[:4]]
+plotting.table({"read": [x for x, _ in some], "written next": [x for _, x in some]})
 
 # %% [markdown]
 # The model is a GPT-2 of 60,000 weights, with a token for each tag and each character.
@@ -278,11 +278,11 @@ plotting.table(
 
 # %% tags=["result-holes"]
 generator = torch.Generator().manual_seed(1)
-now = -torch.rand(2, 15, generator=generator, dtype=torch.float64)
+now = -torch.rand(2, 17, generator=generator, dtype=torch.float64)
 now.requires_grad_()
 old = now.detach() + 0.1
 advantages = torch.tensor([1.0, -1.0]).double()
-own = env_mask[:, :15].repeat(2, 1)
+own = env_mask.repeat(2, 1)
 own[1] = True
 
 
@@ -301,11 +301,11 @@ print("same gradient:", torch.allclose(with_holes, without, rtol=1e-12))
 print("|o| of the two rows:", own.sum(dim=1).tolist())
 
 # %% [markdown]
-# The loss never asks where in a row a token stands. So nothing of GRPO changes: the log-probs of what the policy drew, an advantage for the episode, and a mean over *its own* tokens. $|o|$ counts 11 tokens of the first row and not 15.
+# The loss never asks where in a row a token stands. So nothing of GRPO changes: the log-probs of what the policy drew, an advantage for the episode, and a mean over *its own* tokens. $|o|$ counts 13 tokens of the first row and not 17.
 #
 # ## Does it find out that asking pays?
 #
-# The trainer takes the calculator by one argument, `environment`. Right answers are paid. Three functions only watch: how often the model wrote a call, how often it was answered, and how many results it made up. (An end token within a completion is a turn that was answered.)
+# The trainer takes the calculator by one argument, `environment`. Right answers are paid. Two more functions only watch: how many calls were answered, and how many results the model made up. (An end token that is not the last token ends a turn that was answered.)
 
 
 # %%
@@ -321,7 +321,7 @@ def right(completions, ground_truth, **columns):
 
 
 def asked(completions, completion_ids, **columns):
-    return [float(max(ids.count(EOS) - 1, 0)) for ids in completion_ids]
+    return [float(ids[:-1].count(EOS)) for ids in completion_ids]
 
 
 def invented(completions, completion_ids, **columns):
@@ -350,7 +350,7 @@ WATCHED = [right, asked, invented]
 
 
 def look(model, kinds=("small", "large")):
-    """Right answers, answered calls and invented results an episode, held out."""
+    """Right answers, answered calls and invented results an episode."""
     results = [
         rollout.evaluate(
             model, tokenizer, WATCHED, test[kind], settings(), environment=calculator
@@ -374,7 +374,33 @@ def train(seed, price=0.0, steps=30):
 
 
 # %% [markdown]
-# **Predict.** The base model gets small sums right more than nine times in ten, mostly by straight answers. Asking, for one who waits, is right about as often. What will the model do with small sums when asking is free?
+# Before any training: which way does the base model go, and how often is it right there? Eight answers to each small sum and to each large one that was held out.
+
+
+# %%
+def answers(kind):
+    generator = torch.Generator().manual_seed(0)
+    return rollout.sample_groups(
+        base, tokenizer, WATCHED, test[kind], settings(), generator, calculator
+    )
+
+
+columns = {"sums": [], "way": [], "share": [], "right": []}
+said = {kind: answers(kind) for kind in test}
+for kind, groups in said.items():
+    paid, calls, made_up = torch.cat([group.scores for group in groups]).T
+    asks, invents = (calls > 0) & (made_up == 0), made_up > 0
+    ways = {"straight": ~asks & ~invents, "asks": asks, "invents": invents}
+    for way, went in ways.items():
+        row = kind, way, went.float().mean(), paid[went].mean()
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+plotting.table(columns)
+
+# %% [markdown]
+# Small sums are mostly answered straight. Asking is right a little less often there, since it may copy a digit wrongly. On large sums asking is nearly always right and a straight answer nearly never.
+#
+# **Predict.** What will the model do with small sums when asking is free?
 
 # %%
 SEEDS = range(5)
@@ -401,8 +427,9 @@ progress(free)
 
 # %%
 def table(runs):
-    ends = torch.stack([curve[-1] for _, curve in runs])
-    columns = {"seed": range(len(runs))}
+    """One row for the base model, before any training, and one for the end of each run."""
+    ends = torch.stack([runs[0][1][0], *(curve[-1] for _, curve in runs)])
+    columns = {"seed": ["base", *range(len(runs))]}
     for i, sums in enumerate(("small", "large")):
         for k, what in enumerate(("right", "asked", "invented")):
             columns[f"{sums}: {what}"] = ends[:, i, k]
@@ -412,7 +439,7 @@ def table(runs):
 table(free)
 
 # %% [markdown]
-# On all five seeds the model learns to ask about large sums and to wait for the answer, and sums that it never saw come out right about nine times in ten. It also asks about most small sums, where it need not: both ways are paid about alike there, and the habit spreads from where it pays to where it does little harm.
+# On all five seeds the model learns to ask about large sums and to wait for the answer, and sums that it never saw come out right about nine times in ten. (The row *base* is the model before GRPO. The small sums are those of the training, all 100.) It also asks about most small sums, where it need not: the habit spreads from where it pays to where it does little harm. A little it does: small sums are right less often than before, since copying has its slips.
 #
 # ## A price
 #
@@ -433,10 +460,10 @@ table(priced)
 # The model asks where asking pays, and seldom elsewhere: in 5 to 10 of 100 small sums. It was never told what a small sum is; the difference in pay was enough. The price has to lie between the two gains: below what asking adds on large sums, above what it adds on small ones.
 
 # %% [markdown]
-# **Check yourself.** The price is 0.3, and the base model copies so badly that an asking episode on a large sum is right only two times in ten. What will training do to calls?
+# **Check yourself.** The price is 0.3, and the base model copies so badly that an asking episode on a large sum is right only two times in ten. What do the first updates do to calls, on average?
 #
-# <details class="wrong"><summary>Make them more frequent, for they are the only way to a right answer</summary>What is paid counts: 0.2 minus 0.3 is less than the 0 of a guess. Calls are pushed down before copying can improve.</details>
-# <details class="right"><summary>Make them rarer, although a better model would gain by them</summary>An advantage compares with what the siblings earn now. Begin without a price, and raise it when calls succeed.</details>
+# <details class="wrong"><summary>Make them more frequent, for they are the only way to a right answer</summary>What is paid counts: 0.2 minus 0.3 is less than the 0 of a guess.</details>
+# <details class="right"><summary>Make them rarer, although a better model would gain by them</summary>An advantage compares with what the siblings earn now. Right copies are pushed up meanwhile, and from three right in ten on calls gain again. A price that begins later avoids the detour.</details>
 # <details class="wrong"><summary>Nothing, for the price is the same in every episode</summary>Only episodes that call pay it, so within a group it makes a difference.</details>
 
 # %% [markdown]
@@ -449,7 +476,7 @@ table(priced)
 # **Predict.** The results are right. What harm can it do to make right results likelier?
 
 
-# %% alt="Two panels over 30 updates, large sums, mean of three seeds. Right answers: with the mask of the model's own tokens they rise to 0.84 in ten updates and to 0.9; trained on the results they reach 0.65 and 0.8. Invented results an episode: from 0.12 they fall to 0.02 with the right mask, and only to 0.08 when results are trained." caption="Trained on the results, it learns more slowly and goes on inventing them."
+# %% alt="Two panels over 30 updates, large sums, mean of three seeds. Right answers: with the mask of the model's own tokens they rise to 0.84 in ten updates and to 0.9; trained on the results they reach 0.65 and 0.8. Invented results an episode: from 0.11 they fall to 0.02 with the right mask, and only to 0.07 when results are trained." caption="Trained on the results, it learns more slowly and goes on inventing them."
 draw = rollout._draw  # what the trainer samples with
 
 
@@ -473,8 +500,11 @@ plotting.lines(
     colors={"own tokens": "clipped", "results too": "negative"},
 )
 
+# %%
+table(leaky)
+
 # %% [markdown]
-# Learning is slower, and the habit of making results up, which the right mask nearly ends, falls by a third only, from 0.12 to 0.08. (These are means of three seeds.) What has the gradient done instead? After a call and its end token, how surprised is each model by the right result?
+# Learning is slower, and the habit of making results up, which the right mask nearly ends, falls by about a third only. What has the gradient done instead? After a call and its end token, how surprised is each model by the right result?
 
 
 # %%
@@ -492,9 +522,10 @@ def surprise(model):
     return torch.stack(nats).mean().item()
 
 
-print(f"base         {surprise(base):5.1f}")
-for name, runs in {"own tokens": free, "results too": leaky}.items():
-    print(f"{name:12}", *(f"{surprise(runs[seed][0]):5.1f}" for seed in range(3)))
+trained = {"own tokens": free[:3], "results too": leaky}
+nats = [[surprise(base)] * 3] + [[surprise(m) for m, _ in x] for x in trained.values()]
+seeds = {f"seed {i}": [row[i] for row in nats] for i in range(3)}
+plotting.table({"surprise, nats a token": ["base", *trained], **seeds}, decimals=1)
 
 # %% [markdown]
 # With the right mask a result is as strange to the model as it was, give or take; it was never pushed to write one. Trained on results, it is taught to write them itself. But nobody taught it to add: it learns what a result looks like, and a result that it writes is made up.
@@ -513,12 +544,19 @@ straight, asking = (
     sum(len(tokens(x)) for x in WAYS["asks"]),
 )
 written = asking - len(tokens(WAYS["asks"][1]))
-print("a token's weight in a straight episode", f"{1 / straight:.3f}")
-print("in one that asked, by its own tokens  ", f"{1 / written:.3f}")
-print("in one that asked, by all tokens      ", f"{1 / asking:.3f}")
+episodes = {
+    "straight": straight,
+    "asked, own tokens counted": written,
+    "asked, all tokens counted": asking,
+}
+weights = [1 / n for n in episodes.values()]
+plotting.table(
+    {"episode": episodes, "|o|": episodes.values(), "weight of a token": weights},
+    decimals=3,
+)
 
 # %% [markdown]
-# With a result of four tokens an episode that asked is pushed by a quarter less. With a page of search results it is hardly pushed at all: the longer the environment speaks, the less is learned from the decision to ask it.
+# With a result of four tokens an episode that asked is pushed by nearly a quarter less. With a page of search results it is hardly pushed at all: the longer the environment speaks, the less is learned from the decision to ask it.
 #
 # ### Re-tokenizing
 #
@@ -526,35 +564,41 @@ print("in one that asked, by all tokens      ", f"{1 / asking:.3f}")
 
 # %% tags=["result-retokenized"]
 merging = character_tokenizer([*TAGS, *"0123456789+=?", "49"])
-said = merging.convert_tokens_to_ids(["<answer>", "4", "9", "</answer>"])
-again = merging(merging.decode(said))["input_ids"]
-print("drawn  ", said, merging.convert_ids_to_tokens(said))
-print("re-read", again, merging.convert_ids_to_tokens(again))
+drawn_ids = merging.convert_tokens_to_ids(["<answer>", "4", "9", "</answer>"])
+again = merging(merging.decode(drawn_ids))["input_ids"]
+rows = {"drawn": drawn_ids, "re-read": again}
+plotting.table(
+    {
+        "": rows,
+        "tokens": map(merging.convert_ids_to_tokens, rows.values()),
+        "ids": [str(ids) for ids in rows.values()],
+    }
+)
 
 # %% [markdown]
 # The text is the same and the tokens are not: another sequence, another length, other log-probs, and all that follows stands at other positions. A gradient on the second one trains what the policy did not do. So `sample_episodes` keeps ids, and so does TRL ("concatenated IDs, no re-tokenization" says a comment in its loop).
 #
 # ### Whose merit is it?
 #
-# An episode has one advantage, and all of its turns share it. Here are the calls of 400 episodes of the base model.
+# An episode has one advantage, and all of its turns share it. The base model has answered each large sum eight times above. These are the episodes whose call copied the sum rightly.
 
 # %%
-args = settings()
-groups = rollout.sample_groups(
-    base, tokenizer, WATCHED, test["large"][:50], args,
-    torch.Generator().manual_seed(0), calculator,
-)  # fmt: skip
-good_calls = blamed = 0
-for group in groups:
-    advantages = grpo_lite.group_advantages(group.rewards, args.num_generations)
-    for text, advantage in zip(group.completions, advantages, strict=True):
+columns = {
+    "the rest": ["waited", "made a result up"],
+    "praised": [0, 0],
+    "blamed": [0, 0],
+}
+for group in said["large"]:
+    advantages = grpo_lite.group_advantages(group.rewards, 8)
+    made_up = (group.scores[:, 2] > 0).long()
+    for k, text in enumerate(group.completions):
         if text.startswith(f"<call>{group.prompt[:-1]}</call>"):
-            good_calls += 1
-            blamed += int(advantage < 0)
-print(f"{good_calls} calls copied the sum rightly; {blamed} of them were pushed down")
+            columns["praised"][made_up[k]] += int(advantages[k] > 0)
+            columns["blamed"][made_up[k]] += int(advantages[k] < 0)
+plotting.table(columns)
 
 # %% [markdown]
-# Those were followed by a made-up result, by a slip in the answer, or by no answer. The call was right, and it is blamed with the rest. The other 162 were praised or left alone. On average a right call gains, because it makes right answers likelier; that is why training works. With many turns this noise grows, and a reward for single turns is what people try then.
+# The call was right, and it is blamed with what followed: nearly always a made-up result. On average a right call gains, because it makes right answers likelier; that is why training works. With many turns this noise grows, and a reward for single turns is what people try then.
 #
 # ## Exercises
 #
@@ -564,12 +608,12 @@ print(f"{good_calls} calls copied the sum rightly; {blamed} of them were pushed 
 # Your turn.
 
 # %% tags=["solution", "result-hostile"]
-for turn in (
+hostile = [
     "<call>9+9</call><call>1+1</call>",
     "<call>__import__('os')</call>",
     "<result>5</result></call>",
-):
-    print(calculator(turn))
+]
+plotting.table({"turn": hostile, "answered": map(calculator, hostile)})
 
 # %% [markdown] tags=["solution"]
 # The last call is answered, and what is no sum gets a question mark. The pattern lets only digits through, and `int` takes up to 4,300 of them; the length limit of a completion keeps a model far below that. With a longer limit, a bound on the digits belongs into the pattern: `\d{1,9}`.
@@ -591,9 +635,10 @@ for turn in (
 
 # %% tags=["solution"]
 silent = rollout.evaluate(
-    free[0][0], tokenizer, WATCHED, test["large"], args, environment=lambda turn: None
-)
-print(f"right {silent['sampled_right']:.2f}")
+    free[0][0], tokenizer, WATCHED, test["large"], settings(),
+    environment=lambda turn: None,
+)  # fmt: skip
+print(f"right {silent['sampled_right'] * 148:.0f} of 148")
 
 # %% [markdown] tags=["solution"]
 # It asks, ends its turn, and that is all: none of the 148 answers is right. It has learned a division of labour, not addition.

@@ -75,16 +75,18 @@ plotting.diagram("loop")
 #
 # with `per_device_train_batch_size` at once and `gradient_accumulation_steps` in turn, and the prompts are $B / G$. With 8 at once, 4 in turn, 2 processes and $G = 16$: $B = 64$, so 4 prompts. If $B$ is not a multiple of $G$, both refuse.
 
+
 # %% tags=["result-prompts-in-an-update"]
-columns = {"at once": [64, 32, 8], "in turn": [1, 2, 8], "prompts": []}
-for at_once, in_turn in zip(columns["at once"], columns["in turn"], strict=True):
-    args = grpo_lite.GRPOConfig(
+def prompts_of(at_once, in_turn):
+    return grpo_lite.GRPOConfig(
         per_device_train_batch_size=at_once,
         gradient_accumulation_steps=in_turn,
         num_generations=16,
-    )
-    columns["prompts"].append(args.prompts_per_step)
-plotting.table(columns)
+    ).prompts_per_step
+
+
+sizes = {"at once": [64, 32, 8], "in turn": [1, 2, 8]}
+plotting.table(sizes | {"prompts": map(prompts_of, *sizes.values())})
 
 # %% [markdown]
 # **Check yourself.** An update has $B = 64$ and $G = 8$. You set `num_generations` to 16 and leave all else. What does an update hold now?
@@ -137,7 +139,7 @@ def train_here(seed):
 # **TRL's.** The same again, with these additions:
 #
 # - the rows become a `Dataset` of the library `datasets`,
-# - TRL writes checkpoints, so it wants a folder, and it is told not to report to anybody,
+# - TRL saves checkpoints, and in older versions reports to every tracker it finds; here it does neither, and gets a folder that is thrown away,
 # - 16-bit arithmetic and recomputed activations are its defaults, meant for GPUs; a CPU and a small model are better off without,
 # - a *callback*, an object whose methods TRL calls along the way, evaluates with the function that our trainer uses.
 
@@ -204,27 +206,25 @@ here = [train_here(seed) for seed in (0, 1)]
 there = [train_there(seed) for seed in (0, 1)]
 
 # %% tags=["drawing"] alt="Share of right answers among samples on held-out problems over 25 updates, two runs of our trainer and two of TRL's. All four rise from about one third to between 0.8 and 0.9 and lie within a tenth of each other." caption="Two trainers, two runs each: the same climb."
+curves = {
+    f"{who}, {seed}": runs[seed][0]
+    for who, runs in {"here": here, "TRL": there}.items()
+    for seed in (0, 1)
+}
 plotting.lines(
     range(0, 26, 5),
-    {
-        "here, 0": here[0][0],
-        "here, 1": here[1][0],
-        "TRL, 0": there[0][0],
-        "TRL, 1": there[1][0],
-    },
+    curves,
     xlabel="update",
     ylabel="right answers, held out",
-    colors={
-        "here, 0": "policy",
-        "here, 1": "policy",
-        "TRL, 0": "other",
-        "TRL, 1": "other",
-    },
+    colors={name: "policy" if "here" in name else "other" for name in curves},
     dashed=["here, 1", "TRL, 1"],
 )
 
+# %%
+plotting.table({"update": range(0, 26, 5), **curves})
+
 # %% [markdown]
-# Not on each other, but hardly further apart than two seeds of one trainer. (Even at update 0, where all four ask the same model, the two trainers differ by 0.04: their 300 answers are other draws.) Two seeds can rule out a large difference and no small one. The exact comparison is in lesson [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/): on the same completions, the numbers agree.
+# Not on each other, but not much further apart than two seeds of one trainer. (Even at update 0, where all four ask the same model, they differ by up to 0.04: the 300 answers are other draws, except between the two runs of TRL.) Two seeds can rule out a large difference and no small one. The exact comparison is in lesson [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/): on the same completions, the numbers agree.
 #
 # ## The two diaries
 #
@@ -241,11 +241,15 @@ NAMES = {
     "completions/clipped_ratio": "completions/clipped_ratio",
     "grad_norm": "grad_norm",
 }
-ours, theirs = here[0][1][-1], there[0][1][-1]
-columns = {"here": list(NAMES), "value": [ours[name] for name in NAMES]}
-columns |= {"there": list(NAMES.values())}
-columns["its value"] = [theirs[name] for name in NAMES.values()]
-plotting.table(columns, decimals=3)
+plotting.table(
+    {
+        "ours": NAMES,
+        "value": [here[0][1][-1][name] for name in NAMES],
+        "TRL's": NAMES.values(),
+        "its value": [there[0][1][-1][name] for name in NAMES.values()],
+    },
+    decimals=3,
+)
 
 # %% [markdown]
 # What you learned to read in lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) you can read there. Two things to know: TRL's `entropy` is computed from all logits, ours is estimated from the tokens that were drawn; and with `logging_steps` above 1 TRL writes means over several updates.
@@ -267,9 +271,8 @@ def listening(reward_func, heard):
 
 heard = []
 _, log = train_there(0, [listening(accuracy, heard), think_rate], max_steps=1)
-names = sorted(heard[0])
-kinds = [type(heard[0][name]).__name__ for name in names]
-plotting.table({"column": names, "type": kinds})
+handed = dict(sorted(heard[0].items()))
+plotting.table({"name": handed, "type": [type(x).__name__ for x in handed.values()]})
 
 # %% [markdown]
 # The lists hold one entry a completion: prompts, completions and their tokens, and every further column of the data, here `ground_truth`. The rest is TRL's own, the state of the training and two functions for logging. Our trainer hands over the lists alone. A function that takes what it needs by name, and the rest by `**columns`, works with both.
@@ -284,7 +287,7 @@ ours = [scores[:, 0].mean(), scores[:, 0].std(), scores[:, 1].mean(), rewards.me
 names = ["accuracy/mean", "accuracy/std", "think_rate/mean"]
 theirs = [log[0][f"rewards/{name}"] for name in names] + [log[0]["reward"]]
 same = [abs(a.item() - b) < 1e-6 for a, b in zip(ours, theirs, strict=True)]
-plotting.table({"metric": [*names, "reward"], "same": same})
+plotting.table({"metric": [*names, "reward"], "same to 1e-6": map(str, same)})
 
 # %% [markdown]
 # **Check yourself.** In your data the truth stands in a column `answer`. The reward is `def right(completions, ground_truth=None, **columns)`. What does it see?
@@ -334,7 +337,7 @@ for record in log:
 #
 # ## A tool
 #
-# In lesson [A model that uses a tool](https://grpo-lite.github.io/grpo-lite/lessons/a_model_that_uses_a_tool/) an argument `environment` was all that our trainer needed. TRL 1.16 has two ways, both marked as experimental.
+# In lesson [A model that uses a tool](https://grpo-lite.github.io/grpo-lite/lessons/a_model_that_uses_a_tool/) an argument `environment` was all that our trainer needed. TRL 1.16 has three ways: `tools` for functions, `environment_factory` for tools that share a state, and `rollout_func` for all else. The last two are marked as experimental.
 #
 # `rollout_func` samples by itself and hands over tokens. What the environment wrote is marked 0 in `env_mask`; TRL multiplies it with its own mask, so these tokens are read and not trained. With the names of that lesson (`in_tokens` is the calculator, from tokens to tokens):
 #
@@ -361,9 +364,9 @@ for record in log:
 #     }
 # ```
 #
-# It goes to `trl.GRPOTrainer` as `rollout_func=rollout_func`. Each prompt comes as often as it has completions.
+# It goes to `trl.GRPOTrainer` as `rollout_func=rollout_func`. Each prompt comes as often as it has completions. (TRL's docstring says once; what comes is G times.)
 #
-# `environment_factory` is for chat models that know how to call tools: a class with a method `reset`, whose other public methods are the tools. TRL writes their descriptions into the prompt, finds the calls by the chat template, appends the results as tokens and masks them (`tool_mask`). `max_tool_calling_iterations` limits the answers of an episode.
+# `tools` and `environment_factory` are for chat models that know how to call tools. The first is a list of functions. The second makes an object with a method `reset` for each episode; its other public methods are the tools, except for `get_reward`, which is a reward. TRL writes the descriptions of the tools into the prompt, finds the calls by what the tokenizer knows of its template, appends the results as tokens and masks them (`tool_mask`). `max_tool_calling_iterations` limits the rounds of an episode; in one round a model may call several tools.
 #
 # ## Beyond one machine
 #

@@ -426,3 +426,23 @@ def test_the_example_of_the_page_learns_to_ask(capsys):
     before, after = map(float, capsys.readouterr().out.split())
     assert before < 0.55
     assert after > before + 0.2
+
+
+def test_under_a_price_calls_fall_at_first_and_come_back_once_copies_succeed():
+    """The question of lesson "A model that uses a tool", exactly.
+
+    The policy has two choices, to ask and to copy rightly, which is right 2 times in 10 at first. Both climb the
+    expected reward. A guess earns 0, asking 0.7 or -0.3.
+    """
+    for asked in (0.05, 0.5, 0.95):
+        choices = torch.tensor([asked, 0.2], dtype=torch.float64).logit().requires_grad_()
+        way = []
+        for _ in range(2000):
+            ask, copy = choices.sigmoid()
+            way.append((ask.item(), copy.item()))
+            (gradient,) = torch.autograd.grad(ask * (0.7 * copy - 0.3 * (1 - copy)), choices)
+            choices = (choices + gradient).detach().requires_grad_()
+        assert way[1][0] < way[0][0]
+        turn = way.index(min(way))
+        assert way[turn - 1][1] < 0.3 < way[turn][1]
+        assert way[-1][0] > 0.99

@@ -241,7 +241,7 @@ plotting.table({"estimator": list(estimators), **columns}, decimals=4)
 # %% [markdown]
 # The spread is the standard deviation of the estimate from a single token. k1 hits the mean with the widest spread, k2 misses the mean, k3 hits it with the narrowest spread. k3 is the estimator of DeepSeekMath (eq. 4). The paper calls it unbiased, and in value it is.
 #
-# **Try it.** Draw a hundred tokens and watch the three estimates settle around the exact KL. **The goal:** draw until the means of k1 and of k3 both show the exact KL to two decimals. Which of them got there first? (Below each estimate stands its gradient; that is the matter of another lesson.)
+# **Try it.** Draw a hundred tokens and watch the three estimates settle around the exact KL. **The goal:** draw until the means of k1 and of k3 both show the exact KL to two decimals. Which of them got there first? (The tab with the gradients is the matter of another lesson.)
 #
 # <kl-explorer>On the site there is a picture to play with here.</kl-explorer>
 

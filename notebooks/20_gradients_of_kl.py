@@ -265,9 +265,9 @@ for T in columns["T"]:
 plotting.table(columns)
 
 # %% [markdown]
-# **Try it.** Below each estimate stands its gradient (bars) beside that of the exact KL. **The goal:** find a policy at which the gradient of k3 and that of the exact KL have opposite signs at some token.
+# **Try it.** Bars are the gradients of k2 and k3, lines that of the exact KL. **The goal:** find a policy at which the gradient of k3 and that of the exact KL have opposite signs at some token.
 #
-# <kl-explorer>On the site there is a picture to play with here.</kl-explorer>
+# <kl-explorer data-view="gradient">On the site there is a picture to play with here.</kl-explorer>
 #
 # ## Break it: a reference that learns
 #

@@ -145,7 +145,7 @@ def test_a_reader_attacks_with_the_keyboard_and_the_ticks_stay(page):
     page.goto("explore/#attack")
     explorer = page.locator("attack-explorer.explorer")
     box = explorer.get_by_role("textbox")
-    explorer.get_by_text("This is an honest answer").wait_for()
+    explorer.get_by_text("This is an honest answer").first.wait_for()
     box.fill("")
     for name in ("<think>", "\\boxed{", "}", "</think>", "<answer>", "</answer>"):
         explorer.get_by_role("button", name=f"Insert {name}").press("Enter")
@@ -154,10 +154,10 @@ def test_a_reader_attacks_with_the_keyboard_and_the_ticks_stay(page):
     assert box.input_value() == text
     cells = explorer.locator("tbody tr").all()
     assert [row.locator("td").first.text_content() for row in cells] == [str(len(text)), "1", "1"]
-    explorer.get_by_text("Paid in full for a wrong answer: Length, Format, Boxed.").wait_for()
+    explorer.get_by_text("Paid in full for a wrong answer: Length, Format, Boxed.").first.wait_for()
     assert "A reader takes 9 from it, which is wrong." in explorer.locator(".attack-judge").text_content()
     assert explorer.locator("button.met").count() == 4
     explorer.get_by_role("button", name="Reset").click()
-    explorer.get_by_text("This is an honest answer").wait_for()
+    explorer.get_by_text("This is an honest answer").first.wait_for()
     page.reload()
     explorer.locator("button.met").nth(3).wait_for()

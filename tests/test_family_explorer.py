@@ -66,7 +66,7 @@ def test_goals_of_the_family(js, goal, met, missed):
 def test_a_reader_compares_two(page, js):
     page.goto("explore/?left=bnpo&right=cispo&ratio=1.6&short=1&long=4#family")
     explorer = page.locator("family-explorer.explorer")
-    explorer.get_by_text("At ratio 1.60 the push on a token is 0.00 with bnpo and 1.60 with cispo").wait_for()
+    explorer.get_by_text("At ratio 1.60 the push on a token is 0.00 with bnpo and 1.60 with cispo").first.wait_for()
     weights = explorer.locator(".family-weights")
     assert "1 token: 1/5 each with bnpo, 1/5 with cispo" in weights.get_attribute("aria-label")
     assert explorer.locator("polyline.first").count() == explorer.locator("polyline.second").count() == 2

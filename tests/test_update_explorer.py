@@ -193,7 +193,7 @@ def inspect(page):
     page.goto("explore/#inspect")
     explorer = page.locator("inspect-explorer.explorer")
     explorer.get_by_role("button", name="Load the model, 0.8 MB").click()
-    explorer.get_by_text("The model is here").wait_for()
+    explorer.get_by_text("The model is here").first.wait_for()
     return explorer
 
 
@@ -257,7 +257,7 @@ def test_tokens_are_reached_by_keyboard_and_reset_gives_the_base_model_back(page
     assert chips(inspect).all_text_contents() == first
     inspect.get_by_role("textbox", name="Sum").fill("12+3=")
     press(inspect, "Sample a group")
-    inspect.get_by_text("Expected 2 to 8 digits").wait_for()
+    inspect.get_by_text("Expected 2 to 8 digits").first.wait_for()
 
 
 @pytest.mark.site
@@ -266,7 +266,7 @@ def test_a_model_that_does_not_arrive_is_asked_for_again(page):
     page.goto("explore/#inspect")
     explorer = page.locator("inspect-explorer.explorer")
     explorer.get_by_role("button", name="Load the model").click()
-    explorer.get_by_text("The model did not arrive (404)").wait_for()
+    explorer.get_by_text("The model did not arrive (404)").first.wait_for()
     page.unroute("**/base.safetensors")
     explorer.get_by_role("button", name="Load the model").click()
-    explorer.get_by_text("The model is here").wait_for()
+    explorer.get_by_text("The model is here").first.wait_for()

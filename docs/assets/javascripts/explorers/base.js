@@ -18,6 +18,7 @@
 //   row, choice, range, button, knob, and `tabs` of tabs.js   controls, bound to one key of the state
 //   this.readers.KEY           how a link is read (address.js); choice, tabs and range bring theirs
 //   toLink, fromLink           to override where a link carries other things than the state
+// and a page may open it as a link would: <dice-explorer data-sides="8">.
 import { numberIn, oneOf, readState, writeState } from "./address.js";
 import { calm, make, number } from "./drawing.js";
 import { foot } from "./foot.js";
@@ -71,7 +72,8 @@ export class Explorer extends HTMLElement {
     this.width = this.clientWidth;
     // In the next frame: drawing changes the height, and an observer must not set off itself.
     new ResizeObserver(() => requestAnimationFrame(() => this.resized())).observe(this);
-    this.set(this.isLinked() ? this.fromLink(readState(location.search, this.readers)) : {}, false, false);
+    const given = this.isLinked() ? location.search : `${new URLSearchParams({ ...this.dataset })}`;
+    this.set(this.fromLink(readState(given, this.readers)), false, false);
     if (this.isLinked()) requestAnimationFrame(() => this.scrollIntoView());
   }
 
@@ -97,6 +99,7 @@ export class Explorer extends HTMLElement {
     const isFirst = this.sentence.textContent === "";
     if (news.length === 0 && this.sentence.textContent === sentence) return;
     this.sentence.textContent = sentence;
+    this.voice.textContent = "";
     this.news = [...(this.news ?? []), ...news];
     clearTimeout(this.pause);
     if (!isFirst) this.pause = setTimeout(() => this.readOut(), PAUSE);

@@ -270,21 +270,3 @@ def test_the_core_path_takes_200_minutes_and_none_of_its_lessons_more_than_25(th
     assert len(core) == 11
     assert sum(took) <= 200
     assert max(took) <= 25
-
-
-FIRST_SCREEN = """() => {
-  const seen = [...document.querySelectorAll("article .nb-plot, article .explorer, article :not(:defined)")];
-  const tops = seen.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().top);
-  return Math.min(...tops.filter((top) => top > 0));
-}"""
-
-
-@pytest.mark.site
-def test_the_first_screen_of_a_lesson_has_a_picture_or_an_explorer(browser, server):
-    context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
-    tab, tops = context.new_page(), {}
-    for script in SCRIPTS:
-        tab.goto(f"lessons/{key(script)}/", wait_until="load")
-        tops[key(script)] = tab.evaluate(FIRST_SCREEN)
-    context.close()
-    assert max(tops.values()) <= 900 - 100, tops

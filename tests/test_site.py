@@ -1,14 +1,12 @@
 """The site: what the hooks make of a notebook, what a strict build refuses, and the built pages in a real browser."""
 
 import re
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from helpers.built import ROOT, addresses, setting
+from helpers.built import ROOT
 from helpers.explorers import tab_to
 from helpers.lessons import SCRIPTS, key, lesson, stored
 from helpers.small_site import ONE, SOUND, SVG, code_cell, small_project, strict_build, svg_output, text_cell
@@ -225,93 +223,6 @@ def test_a_strict_build_refuses_each_planted_fault(tmp_path):
 # The built pages in a browser
 
 
-LOOK = r"""() => {
-  const article = document.querySelector("article").cloneNode(true);
-  for (const quiet of article.querySelectorAll("pre, code, svg, .katex, script")) quiet.remove();
-  return {
-    raw: article.textContent.match(/\$\$|\\\(|\\\[|\$[^$\s][^$\n]*\$/)?.[0] ?? null,
-    // KaTeX shows an unknown command in this red and says nothing.
-    broken: document.querySelectorAll(".katex-error, .katex [mathcolor='#cc0000']").length,
-    formulas: document.querySelectorAll("article .katex").length,
-    unnamed: [...document.querySelectorAll("article svg, article img")].filter((picture) =>
-      !picture.closest("[aria-hidden=true], .katex, button, nav, summary") &&
-      !["aria-label", "aria-labelledby", "alt"].some((name) => picture.getAttribute(name))).length,
-    twins: [...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) !== i),
-  };
-}"""
-
-
-ON_A_PHONE = """() => {
-  for (const fold of document.querySelectorAll("article details")) fold.open = true;
-  const letters = [...document.querySelectorAll("article .nb-plot text")].filter((one) => one.checkVisibility());
-  return {
-    small: letters.filter((one) => parseFloat(getComputedStyle(one).fontSize) * one.getCTM().a < 10).length,
-    cut: [...document.querySelectorAll("table[data-rows] :is(th, td)")].filter((cell) =>
-      cell.closest("tbody") && cell.getBoundingClientRect().right > 391).map((cell) => cell.textContent),
-  };
-}"""
-
-
-@pytest.fixture(scope="module")
-def visits(browser, server):
-    """Each page of the sitemap, seen once: address -> what was there and what happened."""
-    seen = {}
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    for address in addresses():
-        tab, messages, faults, requests = context.new_page(), [], [], []
-        for event, events in (("console", messages), ("pageerror", faults), ("request", requests)):
-            tab.on(event, lambda what, events=events: events.append(what))
-        tab.goto(server + address, wait_until="load")
-        facts = tab.evaluate(LOOK)
-        facts["errors"] = [message.text for message in messages if message.type == "error"] + list(map(str, faults))
-        facts["foreign"] = [r.url for r in requests if not r.url.startswith((server, "data:"))]
-        tab.set_viewport_size({"width": 390, "height": 844})
-        facts["width"] = tab.evaluate("document.documentElement.scrollWidth")
-        facts |= tab.evaluate(ON_A_PHONE)
-        seen[address] = facts
-        tab.close()
-    context.close()
-    return seen
-
-
-def offenders(visits, key, good):
-    return {address: facts[key] for address, facts in visits.items() if facts[key] != good}
-
-
-@pytest.mark.site
-def test_every_lesson_is_a_page(visits):
-    assert {f"lessons/{name}/" for name in LESSONS} <= set(visits)
-
-
-@pytest.mark.site
-@pytest.mark.parametrize(
-    ("key", "good"), [("errors", []), ("foreign", []), ("raw", None), ("broken", 0), ("unnamed", 0), ("twins", [])]
-)
-def test_no_page_has(visits, key, good):
-    assert not offenders(visits, key, good)
-
-
-@pytest.mark.site
-def test_no_page_scrolls_sideways_on_a_phone(visits):
-    assert not offenders(visits, "width", 390)
-
-
-@pytest.mark.site
-def test_figures_are_legible_and_no_card_is_cut_off_on_a_phone(visits):
-    """Letters of 10 pixels or more; rows of tables that explain are as wide as the screen."""
-    assert not offenders(visits, "small", 0)
-    assert not offenders(visits, "cut", [])
-
-
-@pytest.mark.site
-@pytest.mark.parametrize("name", LESSONS)
-def test_formulas_of_a_lesson_are_rendered(visits, name):
-    notebook = stored(lesson(name))
-    text = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    displayed = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S).count("$$") // 2
-    assert visits[f"lessons/{name}/"]["formulas"] >= displayed
-
-
 @pytest.mark.site
 def test_tab_reaches_search_and_both_colour_schemes_switch_by_keyboard(page):
     page.goto("")
@@ -371,45 +282,6 @@ def test_search_finds_a_word_that_stands_only_in_a_notebook(page):
     hit = page.locator(".md-search-result__item a").first
     hit.wait_for()
     assert f"lessons/{name}/" in hit.get_attribute("href")
-
-
-@pytest.mark.site
-@pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_can_be_taken_along(page, name):
-    page.goto(f"lessons/{name}/")
-    colab = page.get_by_role("link", name="Open in Colab").get_attribute("href")
-    repository = urlsplit(setting("repo_url")).path
-    assert (
-        colab == f"https://colab.research.google.com/github{repository}/blob/main/notebooks/{lesson(name).stem}.ipynb"
-    )
-    link = page.get_by_role("link", name="Download notebook")
-    with page.expect_download() as download:
-        link.click()
-    assert Path(download.value.path()).read_bytes() == lesson(name).with_suffix(".ipynb").read_bytes()
-
-
-@pytest.mark.site
-@pytest.mark.parametrize("i", range(len(LESSONS)))
-def test_previous_and_next_follow_the_lessons(page, i):
-    page.goto(f"lessons/{LESSONS[i]}/")
-    ends = {"prev": LESSONS[i - 1 : i], "next": LESSONS[i + 1 : i + 2]}
-    for direction, neighbour in ends.items():
-        address = page.locator(f".md-footer__link--{direction}").evaluate("link => link.href")
-        if neighbour:
-            assert address.endswith(f"/lessons/{neighbour[0]}/")
-
-
-@pytest.mark.site
-def test_solutions_are_folded_on_the_screen_and_open_on_paper(page):
-    for name in LESSONS:
-        page.emulate_media(media="screen")
-        page.goto(f"lessons/{name}/")
-        folds = page.locator("details.solution")
-        assert folds.count() > 0, name
-        body = folds.first.locator(":scope > :not(summary)").first
-        assert not body.is_visible(), name
-        page.emulate_media(media="print")
-        assert body.is_visible(), name
 
 
 @pytest.mark.site

@@ -7,6 +7,7 @@ import re
 import shutil
 import threading
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,11 @@ def addresses():
     return [address.removeprefix(setting("site_url")) for address in found]
 
 
+@cache
+def compressed(path):
+    return gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)
+
+
 class Host(http.server.SimpleHTTPRequestHandler):
     """Files of the site; text comes compressed, as from any host."""
 
@@ -44,6 +50,10 @@ class Host(http.server.SimpleHTTPRequestHandler):
 
     def __init__(self, *args):
         super().__init__(*args, directory=SITE)
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "max-age=600")  # as GitHub Pages says it
+        super().end_headers()
 
     def log_message(self, *args):
         pass
@@ -53,7 +63,7 @@ class Host(http.server.SimpleHTTPRequestHandler):
         path = path / "index.html" if path.is_dir() and self.path.partition("?")[0].endswith("/") else path
         if path.suffix not in TEXT or not path.is_file():
             return super().send_head()
-        body = gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)
+        body = compressed(path)
         self.send_response(200)
         self.send_header("Content-Type", self.guess_type(str(path)))
         self.send_header("Content-Encoding", "gzip")

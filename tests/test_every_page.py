@@ -36,9 +36,10 @@ LOOK = r"""() => {
 }"""
 ON_A_PHONE = """() => {
   for (const fold of document.querySelectorAll("article details")) fold.open = true;
+  const size = (one, { a, b } = one.getCTM()) => parseFloat(getComputedStyle(one).fontSize) * Math.hypot(a, b);
   const letters = [...document.querySelectorAll("article .nb-plot text")].filter((one) => one.checkVisibility());
   return {
-    small: letters.filter((one) => parseFloat(getComputedStyle(one).fontSize) * one.getCTM().a < 10).length,
+    small: letters.filter((one) => size(one) < 10).length,
     cut: [...document.querySelectorAll("table[data-rows] :is(th, td)")].filter((cell) =>
       cell.closest("tbody") && cell.getBoundingClientRect().right > 391).map((cell) => cell.textContent),
   };

@@ -28,7 +28,7 @@
 
   // What scrolls sideways must be reachable with the arrow keys, and only that. The theme wraps tables while the page
   // loads, and a fold shows more, so they are looked for each time.
-  const scrollers = ".nb-output pre, .nb-html, .md-typeset .highlight code, .md-typeset__scrollwrap, .katex-display";
+  const scrollers = ".nb-output pre, .nb-html, .md-typeset .highlight code, .md-typeset__scrollwrap, .md-typeset table, .katex-display";
   const mark = () => {
     for (const element of document.querySelectorAll(scrollers)) {
       if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;

@@ -254,7 +254,6 @@ plotting.lines(
     runs,
     xlabel="step (one group of 8 each)",
     ylabel="mean reward (sevens)",
-    colors=dict.fromkeys(runs, "policy"),
 )
 
 # %% [markdown]

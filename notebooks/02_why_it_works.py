@@ -82,7 +82,7 @@ def climb_exactly(steps=40):
 runs = climb("others", policies=3)
 climbs = {f"run {i + 1}": runs[:, i] for i in range(3)} | {"exact": climb_exactly()}
 axes = {"xlabel": "step", "ylabel": "probability of A"}
-axes |= {"colors": dict.fromkeys(climbs, "policy") | {"exact": "clipped"}}
+axes |= {"colors": {"exact": "clipped"}}
 
 
 def draw_steps(panels, chance, gradient):

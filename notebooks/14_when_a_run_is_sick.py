@@ -143,14 +143,15 @@ LOOK = {"xlabel": "update", "dashed": ["healthy"], "colors": COLORS}
 rewards = {name: [r[REWARD] for r in runs[name]] for name in ("healthy", "A", "B", "C")}
 
 
-def curves(name, *metrics, healthy="healthy"):
-    """The curves of a run, one metric a panel, with those of a healthy one dashed."""
+def curves(name, *metrics, healthy="healthy", turn=None):
+    """The curves of a run, one metric a panel, with those of a healthy one dashed and a dotted line where it turns."""
     both = {"healthy": runs[healthy], name: runs[name]}
     return plotting.lines(
         range(1, len(runs[name]) + 1),
         *({k: [r[metric] for r in both[k]] for k in both} for metric in metrics),
         titles=[UNITS.get(metric, metric) for metric in metrics],
         ylabel="",
+        marks={} if turn is None else {turn: ""},
         **LOOK,
     )
 
@@ -176,8 +177,8 @@ plotting.lines(range(1, 26), rewards, ylabel="reward", **LOOK)
 #
 # **Predict.** The reward rises for a few updates and then collapses. What is the first thing that you would change?
 
-# %% alt="Four panels, healthy against run A. A's reward rises to about 0.5 in four updates, falls below 0.1 and stays between 0 and 0.25. Its groups without spread rise to nearly all within ten updates. Its entropy falls at first, as the healthy one does, and then climbs above 0.5. Its gradient norm is like the healthy one at first and then mostly 0." caption="Run A turns at the fourth update."
-curves("A", REWARD, ZERO_STD, ENTROPY, NORM)
+# %% alt="Four panels, healthy against run A. A's reward rises to about 0.5 in four updates, falls below 0.1 and stays between 0 and 0.25. Its groups without spread rise to nearly all within ten updates. Its entropy falls at first, as the healthy one does, and then climbs above 0.5. Its gradient norm is like the healthy one at first and then mostly 0." caption="Run A turns at the fourth update, the dotted line."
+curves("A", REWARD, ZERO_STD, ENTROPY, NORM, turn=4)
 
 # %% [markdown]
 # **Check yourself.** What was wrong with run A?
@@ -243,8 +244,8 @@ print("paid for this one:        ", strict_accuracy(["<answer>7<answer>"], ["7"]
 #
 # **Predict.** The reward is 1.0 at the fourth update. Would you use this setting for all runs from now on?
 
-# %% alt="Four panels, healthy against run C. C's reward begins near 0.1 and is between 0.7 and 1 from the fourth update on. Its groups without spread are nearly all from then on. Its entropy is 0. Its gradient norm is 0 at most updates and leaps to between 3 and 6 at the others." caption="Run C: the best reward, and from the fourth update on hardly a gradient."
-curves("C", REWARD, ZERO_STD, ENTROPY, NORM)
+# %% alt="Four panels, healthy against run C. C's reward begins near 0.1 and is between 0.7 and 1 from the fourth update on. Its groups without spread are nearly all from then on. Its entropy is 0. Its gradient norm is 0 at most updates and leaps to between 3 and 6 at the others." caption="Run C: the best reward, and from the fourth update on (dotted) hardly a gradient."
+curves("C", REWARD, ZERO_STD, ENTROPY, NORM, turn=4)
 
 # %% [markdown]
 # **Check yourself.** What happened to run C at the fourth update?
@@ -356,8 +357,8 @@ plotting.table({"run": list(two), "reward": last[REWARD], "cut off": last[CUT_OF
 #
 # **Predict.** For two batches the reward looks healthy. Which panel gives it away from the third update on, and why?
 
-# %% alt="Three panels over 48 updates, eight on each batch. The reward stands still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip fraction starts at 0 in each batch and rises to between 0.05 and 0.25. Run F does as well for two batches, then falls, and ends at 0; its clip fraction is 0 throughout; its gradient norm is mostly larger than the healthy one until nothing is left to learn from." caption="Run F falls after two batches, and its clip fraction never leaves 0."
-curves("F", REWARD, CLIP, NORM, healthy="healthy, F")
+# %% alt="Three panels over 48 updates, eight on each batch. The reward stands still within a batch. The healthy run rises from 0.4 to between 0.5 and 0.7; its clip fraction starts at 0 in each batch and rises to between 0.05 and 0.25. Run F does as well for two batches, then falls, and ends at 0; its clip fraction is 0 throughout; its gradient norm is mostly larger than the healthy one until nothing is left to learn from." caption="Run F falls after two batches (dotted), and its clip fraction never leaves 0."
+curves("F", REWARD, CLIP, NORM, healthy="healthy, F", turn=16)
 
 # %% [markdown]
 # **Check yourself.** What was wrong with run F?

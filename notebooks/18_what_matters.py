@@ -44,9 +44,9 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone? Each row changes one of them; left of the line it learns worse than the base.
+# Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone? Each block is one of them, each row another value of it; left of the dotted line the model learns worse than with the base.
 
-# %% tags=["drawing"] alt="One row for each of 19 settings with the difference of its average accuracy from the base, the largest on top. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero." caption="Learning rates and the low temperature stand out; most of the rest is near zero."
+# %% tags=["drawing"] alt="One row for each of 19 values with the difference of its average accuracy from the base, in seven blocks, one for each setting, the block with the largest difference on top. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero." caption="Learning rates and the low temperature stand out; most of the rest is near zero."
 results = sweep.load_results()
 SHORT = {
     "num_generations": "G",
@@ -84,22 +84,30 @@ def averages(runs):
     return torch.trapezoid(rows, batches) / batches[-1]
 
 
-drawn = {}
+knobs = {}
 for axis in sweep.AXES:
     settings, own_base = along(axis), nice(sweep.BASE[axis])
-    for label, runs in settings.items():
-        if label != own_base:
-            apart = averages(runs) - averages(settings[own_base])
-            drawn[name_of(axis, label)] = apart
-del drawn["lr 3e-3"]
-drawn = dict(sorted(drawn.items(), key=lambda row: -abs(row[1].mean())))
-plotting.intervals(
+    base = averages(settings[own_base])
+    knobs[axis] = {
+        name_of(axis, label): averages(runs) - base
+        for label, runs in settings.items()
+        if label != own_base
+    }
+del knobs["learning_rate"]["lr 3e-3"]
+largest = {axis: max(abs(d.mean()) for d in knobs[axis].values()) for axis in knobs}
+order = sorted(knobs, key=lambda axis: -largest[axis])
+drawn = {name: apart for axis in order for name, apart in knobs[axis].items()}
+forest = plotting.intervals(
     {"difference": [apart.mean() for apart in drawn.values()]},
     {"difference": [2.776 * apart.std() / 5**0.5 for apart in drawn.values()]},
     list(drawn),
     xlabel="average accuracy minus base",
     mark=0,
 )
+rows_above = torch.tensor([len(knobs[axis]) for axis in order]).cumsum(0)[:-1]
+for row in rows_above.tolist():  # a line between two settings
+    forest.axes[0].axhline(row - 0.5, color="#808080", linewidth=0.4)
+forest
 
 # %% [markdown]
 # `G` is the size of a group, `mu` the number of updates a batch, `lr` the learning rate. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out. How far one may trust such a picture is the larger part of this lesson.
@@ -307,7 +315,7 @@ plotting.table(
 #
 # ## All at once
 #
-# Now the picture at the start can be read: every setting against the base of its axis, by name and value, the largest difference on top, as five differences in pairs. Each interval holds for itself. Here are its numbers:
+# Now the picture at the start can be read: every value against the base of its setting, the setting with the largest difference on top, as five differences in pairs. Each interval holds for itself. Here are its numbers:
 
 # %%
 against_base, ends = {}, {}

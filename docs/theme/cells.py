@@ -222,6 +222,7 @@ def figure(svg: str, alt: str, number: int, warn: Warn) -> str:
     svg = re.sub(r'(href="|url\()#', rf"\1#fig{number}-", svg)
     svg = re.sub(r">\s+<", "><", svg).strip()
     svg = re.sub(r">-(?=\d)", ">\N{MINUS SIGN}", svg)  # as the axes write it
+    svg = re.sub(r"font-family: '[^;]*", "font-family: sans-serif", svg)  # ten names for what the style sheet decides
     role = "group" if "<a " in svg else "img"  # the links of a picture can be reached, its shapes need not be
     label = f'<svg role="{role}" aria-label="{escape(alt)}" '
     return f'<div class="nb-output nb-plot" data-search-exclude>{svg.replace("<svg ", label, 1)}</div>'

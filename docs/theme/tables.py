@@ -1,8 +1,8 @@
 """MkDocs hook: what a table needs so that it can be read on a phone.
 
-A table that explains, one with long cells, gets `data-rows`: there each row becomes a card. Its cells carry the header
-of their column in `data-label`, and short ones, which may stand side by side, `data-short`. Tables of numbers stay as
-they are and scroll, and so do those that a program has printed.
+A table that explains, one with long cells, gets `data-rows`: there each row becomes a card, and a cell carries the
+header of its column in `data-label`. Tables of numbers stay as they are and scroll, and so do those that a program has
+printed.
 """
 
 import re
@@ -11,9 +11,9 @@ from bs4 import BeautifulSoup
 from formulas import readable
 
 TABLE = re.compile(r"<table>.*?</table>", re.S)
-LONG, SHORT = 24, 14
+LONG = 24
 TITLE = 3
-"""Up to so many columns, the first is a title that needs no label, and each cell has a line of its own."""
+"""Up to so many columns, the first is a title that needs no label."""
 
 
 def on_page_content(html, page, config, files):
@@ -33,13 +33,11 @@ def marked(html):
     if fits or to_fill_in or not any(len(said(cell, code=False)) > LONG for row in rows for cell in row):
         return html
     table["data-rows"] = ""
-    for row, own in zip(rows, texts, strict=True):
+    for row in rows:
         for i, cell in enumerate(row):
             if labels[i] and len(labels) > 2 and (i or len(labels) > TITLE):
                 cell["data-label"] = labels[i]
-            if len(own[i]) <= SHORT and len(labels) > TITLE:
-                cell["data-short"] = ""
-    return str(table)
+    return re.sub(r">\n<", "><", str(table))
 
 
 def said(cell, code=True):

@@ -133,11 +133,16 @@ def _task(name: str) -> SimpleNamespace:
         raise ValueError(f"--task must be {', '.join(TASKS)} or a Python file of your own, got {which}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.path.insert(0, str(path.parent))  # as for a script: what lies beside it can be imported
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     missing = [part for part in TASK_FILE if not hasattr(module, part)]
     if missing:
         raise ValueError(f"a task file must define {', '.join(TASK_FILE)}; {name} has no {', '.join(missing)}")
-    settings = RECIPE | {"reward_weights": None} | getattr(module, "settings", {})
+    own = getattr(module, "settings", {})
+    unknown = ", ".join(map(str, set(own) - GRPOConfig.__dataclass_fields__.keys())) if isinstance(own, dict) else own
+    if unknown:
+        raise ValueError(f"settings in {name} must be a dict of settings that GRPOConfig has, got {unknown}")
+    settings = RECIPE | {"reward_weights": None} | own
     task = SimpleNamespace(name=str(path), settings=settings, **{part: getattr(module, part) for part in TASK_FILE})
     task.reward_funcs = [task.reward_funcs] if callable(task.reward_funcs) else task.reward_funcs
     return task

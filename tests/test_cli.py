@@ -450,6 +450,24 @@ class TestOwnTask:
         )
         assert not (tmp_path / "run").exists()
 
+    @pytest.mark.parametrize(
+        ("settings", "got"), [('{"max_steps": 2, "lerning_rate": 1}', "lerning_rate"), ("[3]", "[3]")]
+    )
+    def test_settings_that_are_none_are_named(self, own_task, tmp_path, capsys, settings, got):
+        own_task.write_text(TASK + f"\nsettings = {settings}")
+        line, code = line_of(["train", "--task", str(own_task), "--output-dir", str(tmp_path / "run")], capsys)
+        assert code == 1
+        wanted = f"settings in {own_task} must be a dict of settings that GRPOConfig has"
+        assert line == f"grpo-lite train: {wanted}, got {got}"
+        assert not (tmp_path / "run").exists()
+
+    def test_a_file_may_import_what_lies_beside_it(self, own_task, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        (tmp_path / "beside_the_task.py").write_text("FEW = {'max_steps': 1, 'num_generations': 4}")
+        own_task.write_text(TASK + "\nfrom beside_the_task import FEW as settings")
+        self.train(own_task, tmp_path / "run")
+        assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1]
+
     def test_options_come_before_the_settings_of_the_file(self, own_task, tmp_path, capsys):
         main(["train", "--task", str(own_task), "--output-dir", str(tmp_path / "run"), "--max-steps", "1"])
         assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1, 1]

@@ -312,6 +312,14 @@ ADVANTAGES_AND_REWARDS += [
     (lambda: gl.combine_rewards(torch.ones(3, 1), [None]), r"for each of the 1 reward functions, got \[None\]"),
     (lambda: gl.combine_rewards(torch.ones(3, 1), ["a"]), r"for each of the 1 reward functions, got \['a'\]"),
     (lambda: score([1.0], n=2), r"judge must return a list with one value a completion \(2\), got 1"),
+    (
+        lambda: gl.score_completions(lambda completions, answers, **columns: [1.0], ["q"], ["a"], answer=["a"]),
+        r"<lambda> must take the keywords prompts, completions, answer, got .*: missing a required argument: 'answers'",
+    ),
+    (
+        lambda: gl.score_completions(lambda completions: [1.0], ["q"], ["a"]),
+        r"<lambda> must take the keywords prompts, completions, got <lambda>\(completions\): got an unex.*; write",
+    ),
     (lambda: score(3.0), r"judge must return a list .* got float"),
     (lambda: gl.score_completions(Silent(), ["q"], ["a"]), r"^Silent must return a list .* got 0"),
     (lambda: gl.score_completions([], ["q"], ["a"]), r"one reward function and one completion, got 0 and 1"),

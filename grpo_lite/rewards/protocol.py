@@ -6,6 +6,7 @@ a list with one number a completion, or None where it cannot judge. A completion
 messages whose last one is read.
 """
 
+import inspect
 import math
 import reprlib
 from collections.abc import Callable, Sequence
@@ -35,8 +36,9 @@ def score_completions(
         One row a completion, one column a function, float32; nan where a function returned None.
 
     Raises:
-        ValueError: no function, no completion, a column of another length, or a function that returns the wrong number
-            of values or something that is neither a finite number nor None (the message names the function).
+        ValueError: no function, no completion, a column of another length, or a function that cannot be called with
+            these columns, or returns the wrong number of values or something that is neither a finite number nor None
+            (the message names the function).
 
     Source: the reward protocol of TRL's GRPOTrainer. Built in lesson "Rewards".
 
@@ -55,10 +57,22 @@ def score_completions(
     for name, column in {"prompts": prompts, **columns}.items():
         check_column(name, column, completions)
     scores = [
-        _checked(name_of(ask), ask(prompts=prompts, completions=completions, **columns), len(completions))
+        _checked(name_of(ask), _asked(ask, prompts=prompts, completions=completions, **columns), len(completions))
         for ask in reward_funcs
     ]
     return torch.tensor(scores, dtype=torch.float32).T
+
+
+def _asked(reward_func: RewardFunc, **columns):
+    name, takes = name_of(reward_func), inspect.signature(reward_func)
+    try:
+        takes.bind(**columns)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} must take the keywords {', '.join(columns)}, got {name}{takes}: {error}; "
+            f"write it as {name}(completions, **columns), with the columns that it reads before **columns"
+        ) from None
+    return reward_func(**columns)
 
 
 def _checked(name: str, values: Sequence[float | None], n: int) -> list[float]:

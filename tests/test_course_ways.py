@@ -1,5 +1,6 @@
 """What stands around the assignments: what every student gets, Gradescope's bundle, slides, the lecturer's page."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -323,6 +324,20 @@ def test_about_half_of_the_points_are_public(student):
         public = make.points(make.checks(assignment, hidden=False))
         assert 40 <= sum(sum(checks.values()) for checks in public.values()) <= 60
         assert sum(sum(checks.values()) for checks in make.points(make.checks(assignment)).values()) == 100
+
+
+def test_the_plans_count_their_lessons_and_have_them_before_the_assignment_that_needs_them():
+    plan = TEACHING.partition("## A plan")[2].partition("## In class")[0]
+    for part in plan.split("### ")[1:]:
+        counted = [keys.split() for keys in re.findall(r"<!-- minutes of ([\w ]+) -->", part)]
+        links, whole = re.findall(r"/lessons/(\w+)/", part), max(counted, key=len)
+        assert sorted(itertools.chain(*counted)) == sorted(links + whole)
+        assert whole == re.findall(r"/lessons/(\w+)/", part.partition("Who has time left")[0])
+    for number, assignment in enumerate(make.assignments(), start=1):
+        before = re.search(r"\*\*Read before:\*\*.*", (assignment / "HANDOUT.md").read_text())[0]
+        needed = set(re.findall(r"/lessons/(\w+)/", before))
+        so_far = plan[: plan.index(f"assignment {number}")]
+        assert needed <= set(re.findall(r"/lessons/(\w+)/", so_far)), number
 
 
 def test_the_numbers_of_the_worksheet():

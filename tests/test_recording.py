@@ -231,7 +231,7 @@ def test_the_run_is_played_back_by_keyboard(scrub):
     assert_shows(scrub, FRAMES[10])
     assert scrub.get_by_role("img", name="right answers: 94 %").is_visible()
     scrub.wait_for_timeout(600)
-    assert scrub.locator("scrub-explorer [aria-live]").text_content().startswith("Slips vanish")
+    assert scrub.locator("scrub-explorer .explorer-sentence").text_content().startswith("Slips vanish")
     scrub.keyboard.press("End")
     play = scrub.get_by_role("button", name="Play")
     play.press("Enter")

@@ -273,7 +273,7 @@ def test_the_eight_rows_pass_the_stations_by_keyboard(page):
     for _ in range(7):
         page.wait_for_timeout(550)
         lit.append(host.locator("svg .here").get_attribute("id").partition("loop-")[2])
-        said.append(host.locator("[aria-live=polite]").first.text_content())
+        said.append(host.locator(".explorer-sentence").text_content())
         box, window = (host.locator(where).bounding_box() for where in ("svg .here", ".stations-window"))
         assert window["y"] <= box["y"] + 2
         assert box["y"] + box["height"] <= window["y"] + window["height"] + 2

@@ -6,7 +6,7 @@ NB := $(basename $(wildcard notebooks/[0-9]*.py))
 export HF_HUB_OFFLINE := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: install site serve test test-fast test-oldest test-newest wheel browser pages lighthouse screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework seconds gradescope slides student-notebooks mutants check clean
+.PHONY: install site serve test test-fast test-oldest test-newest wheel browser pages lighthouse screenshots notebooks minutes colab parity bench base real runs models recording sick-runs assignment coursework seconds gradescope otter slides student-notebooks mutants check clean
 
 install: .venv/installed
 
@@ -147,6 +147,12 @@ seconds: install
 # A zip for Gradescope of each assignment: build/gradescope/.
 gradescope: install
 	$(BIN)/python coursework/bundle.py build/gradescope --variant $(VARIANT)
+
+# For otter-grader: what students get and the grader's zip, and its grades of reference and stubs: build/otter/.
+otter: install
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[otter]'
+	rm -rf build/otter
+	$(BIN)/python coursework/otter_bundle.py build/otter --variant $(VARIANT) --assign
 
 # The core path as slides, with the figures of the lessons: build/slides/index.html.
 slides: install

@@ -17,7 +17,7 @@
 #
 # Does training with rewards teach a model something, or only bring out what was in it? (On two cores this lesson runs for up to three minutes.)
 #
-# **Minutes:** 30 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
+# **Minutes:** 25 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** what GRPO does to a pretrained model, how to know beforehand whether it can, and a recipe for one GPU
 
 # %% tags=["setup"]
 import sys
@@ -31,7 +31,6 @@ if "google.colab" in sys.modules:
 
 import math
 import os
-from html import escape
 from statistics import fmean
 
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -46,29 +45,6 @@ from grpo_lite.experiments import real
 torch.set_num_threads(2)
 torch.set_float32_matmul_precision("medium")
 plotting.use_site_style()
-
-
-class Table(list):
-    """Rows of cells, the first one the head: a table on the page, lines of text elsewhere."""
-
-    def __repr__(self):
-        return "\n".join(" | ".join(map(str, row)) for row in self)
-
-    def _repr_html_(self):
-        def line(row, tag):
-            cells = (f"<{tag}>{show(cell)}</{tag}>" for cell in row)
-            return f"<tr>{''.join(cells)}</tr>"
-
-        def show(cell):
-            chips = cell if isinstance(cell, list) else None
-            if chips is None:
-                return escape(str(cell))
-            return " ".join(f"<code>{escape(text)}</code>" for text in chips)
-
-        head, *rows = self
-        body = "".join(line(row, "td") for row in rows)
-        return f"<table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>"
-
 
 # %% [markdown]
 # ## The question
@@ -137,15 +113,13 @@ asked = real.problems("middle", real.HELD_OUT, real.PROMPTS, seed=1)
 def answers(row):
     draws = torch.Generator(model.device).manual_seed(0)
     [group] = rollout.sample_groups(model, tokenizer, [real.exact], [row], args, draws)
-    return [text.strip() for text in group.completions]
+    said = [text.strip() for text in group.completions]
+    asks = row["prompt"].split("\n")[-1]
+    columns = {"prompt": [asks], "truth": [row["truth"]], "16 answers": [said]}
+    return plotting.table(columns)
 
 
-Table(
-    [
-        ["prompt", "truth", "16 answers"],
-        [asked[0]["prompt"].split("\n")[-1], asked[0]["truth"], answers(asked[0])],
-    ]
-)
+answers(asked[0])
 
 # %% [markdown]
 # Most answers are words, and often not even one of the three.
@@ -170,15 +144,10 @@ def chance(rows):
 
 
 at_first = chance(asked)
-Table(
-    [
-        ["48 held-out prompts", "mean", "largest", "median", "smallest"],
-        [
-            "chance of the right answer",
-            *(f"{p:.4f}" for p in (at_first.mean(), at_first.max())),
-            *(f"{p:.4f}" for p in (at_first.median(), at_first.min())),
-        ],
-    ]
+columns = {"mean": [at_first.mean()], "largest": [at_first.max()]}
+columns |= {"median": [at_first.median()], "smallest": [at_first.min()]}
+plotting.table(
+    {"48 held-out prompts": ["chance of the right answer"], **columns}, decimals=4
 )
 
 # %% [markdown]
@@ -187,8 +156,9 @@ Table(
 # **Predict.** A group has 16 samples. In how many groups does at least one sample earn its 1, so that there is something to learn from?
 
 # %% tags=["result-groups-with-a-hit"]
-for p in (0.5, 0.05, 0.005, 0.0):
-    print(f"chance {p:5}: a right answer in {1 - (1 - p) ** 16:.2f} of the groups")
+chances = [0.5, 0.05, 0.005, 0.0]
+hits = [1 - (1 - p) ** 16 for p in chances]
+plotting.table({"chance": list(map(str, chances)), "groups with a right answer": hits})
 
 # %% [markdown]
 # For our prompts it is about 0.29 (pass@16, below), not the 0.56 of the mean: a few prompts hold most of the right answers.
@@ -203,28 +173,15 @@ trainer = grpo_lite.GRPOTrainer(
 )
 [step] = trainer.train()
 later = chance(asked)
-Table(
-    [
-        ["", "before the step", "after it"],
-        ["chance of the right answer", f"{at_first.mean():.3f}", f"{later.mean():.3f}"],
-        [
-            "prompts where it rose",
-            "",
-            f"{int((later > at_first).sum())} of {len(asked)}",
-        ],
-    ]
-)
+print("it rose on", int((later > at_first).sum()), "of", len(asked), "prompts")
+means = [at_first.mean(), later.mean()]
+plotting.table({"step": ["before", "after"], "chance, mean": means}, decimals=3)
 
 # %% [markdown]
 # In this run, one step at a learning rate of $10^{-5}$ moves the mean a little, on prompts that were not trained on. (31 of 48 alone is weak evidence: coins do as much in 3 of 100 cases.) The same group again, drawn from the same random numbers:
 
 # %%
-Table(
-    [
-        ["prompt", "truth", "16 answers"],
-        [asked[0]["prompt"].split("\n")[-1], asked[0]["truth"], answers(asked[0])],
-    ]
-)
+answers(asked[0])
 
 # %% [markdown]
 # Hardly any of the sixteen has changed. A single step is small, and what it does shows in the chances first.
@@ -245,30 +202,27 @@ plotting.lines(
 )
 
 # %% tags=["result-table"]
-rows = [
-    ["task", "seed", "greedy before", "greedy after", "sampled before", "sampled after"]
-]
-for task in ("middle", "last"):
-    for run in after(task):
-        pair = before(task), run
-        cells = [f"{x['greedy']:.2f}" for x in pair] + [
-            f"{sampled(x):.2f}" for x in pair
-        ]
-        rows.append([task, run["seed"], *cells])
-Table(rows)
+both = [(before(task), run) for task in ("middle", "last") for run in after(task)]
+columns = {name: [run[name] for _, run in both] for name in ("task", "seed")}
+for when, of in (("before", 0), ("after", 1)):
+    columns[f"greedy {when}"] = [pair[of]["greedy"] for pair in both]
+    columns[f"sampled {when}"] = [sampled(pair[of]) for pair in both]
+plotting.table(columns)
 
 # %% [markdown]
 # All of these are held-out words. In all three trainings greedy accuracy rises from 0.10 to between 0.92 and 0.98, and the share of right samples from 0.05 to between 0.89 and 0.97.
 #
 # What does it answer now? Two of the held-out prompts, eight samples each, from the model as it came and from seed 0:
 
+
 # %% tags=["result-shown"]
-rows = [["prompt", "before", "after"]]
-for (prompt, old), (_, new) in zip(
-    before("middle")["shown"], middle[0]["shown"], strict=True
-):
-    rows.append([prompt, [x.strip() for x in old], [x.strip() for x in new]])
-Table(rows)
+def said(run):
+    return [[text.strip() for text in texts] for _, texts in run["shown"]]
+
+
+prompts = [prompt for prompt, _ in middle[0]["shown"]]
+columns = {"before": said(before("middle")), "after": said(middle[0])}
+plotting.table({"prompt": prompts, **columns})
 
 # %% [markdown]
 # Seed 1 learnt less: to the second prompt it still writes `garden`, the first word, in six of eight samples.
@@ -337,14 +291,12 @@ def compare(task):
 compare("middle")
 
 # %% tags=["result-middle-pass"]
-for name, found in (("before", [before("middle")]), ("after", after("middle"))):
-    print(
-        f"{name:7}",
-        *(
-            f"pass@{k} {m:.2f} ± {h:.2f}  "
-            for k, m, h in zip(KS, *curve(found), strict=True)
-        ),
-    )
+found = {"before": [before("middle")], "after": after("middle")}
+columns = {
+    name: [f"{m:.2f} ± {h:.2f}" for m, h in zip(*curve(runs_of), strict=True)]
+    for name, runs_of in found.items()
+}
+plotting.table({"k": KS, **columns})
 
 # %% [markdown]
 # Before training, 32 samples contain a right answer for 0.38 ± 0.14 of the prompts. After training, a single sample is right on 0.94 ± 0.04. Trying 32 times does not replace this training. Prompt by prompt:
@@ -352,14 +304,10 @@ for name, found in (("before", [before("middle")]), ("after", after("middle"))):
 # %% tags=["result-by-prompt"]
 old = torch.tensor(before("middle")["right"])
 new = torch.tensor([run["right"] for run in middle]).float().mean(dim=0) / real.SAMPLES
-rows = [["right before, of 32", "prompts", "right after"]]
-for name, chosen in (
-    ("none", old == 0),
-    ("1 or 2", (old > 0) & (old < 3)),
-    ("more", old >= 3),
-):
-    rows.append([name, int(chosen.sum()), f"{new[chosen].mean():.2f}"])
-Table(rows)
+kinds = {"none": old == 0, "1 or 2": (old > 0) & (old < 3), "more": old >= 3}
+columns = {"prompts": [int(chosen.sum()) for chosen in kinds.values()]}
+columns["right after"] = [new[chosen].mean() for chosen in kinds.values()]
+plotting.table({"right before, of 32": list(kinds), **columns})
 
 # %% [markdown]
 # On 30 of the 48 prompts not one of 32 samples was right. After training these are right in 93 % of the samples, nearly as often as the others; one is never right. By this measure something was added.
@@ -367,11 +315,9 @@ Table(rows)
 # But 32 is a number that we chose. We can compute the chances, so we need not stop there:
 
 # %%
-rows = [["samples", *(f"{k:,}" for k in (1, 32, 1000, 10_000))]]
-rows.append(["exact pass@k before"])
-for k in (1, 32, 1000, 10_000):
-    rows[1].append(f"{(1 - (1 - at_first.double()) ** k).mean():.2f}")
-Table(rows)
+counts = [1, 32, 1000, 10_000]
+exact = [(1 - (1 - at_first.double()) ** k).mean() for k in counts]
+plotting.table({"samples": counts, "exact pass@k before": exact})
 
 # %% [markdown]
 # No answer is impossible for a softmax. With ten thousand samples a prompt, the untrained model finds nearly all of them. So nothing was created out of nothing: what was rare was made common. But it became common on words which no training had rewarded. What got stronger is not single answers, it is the rule.
@@ -405,21 +351,11 @@ compare("last")
 # Third task: spell the first word backwards. It looks as easy as the others.
 
 # %% tags=["result-backwards"]
-rows = [["", "seed 0", "seed 1", "seed 2"]]
-for name, label in (
-    ("reward", "right answers, step by step"),
-    ("frac_reward_zero_std", "groups that all agree"),
-):
-    rows.append(
-        [
-            label,
-            *(" ".join(f"{x:.2f}" for x in run[name]) for run in after("backwards")),
-        ]
-    )
-rows.append(
-    ["right answers before, of 1536", sum(before("backwards")["right"]), "", ""]
-)
-Table(rows)
+print("right answers before, of 1536:", sum(before("backwards")["right"]))
+columns = {"seed": [run["seed"] for run in after("backwards")]}
+for name in ("reward", "frac_reward_zero_std"):
+    columns[name] = [run[name] for run in after("backwards")]
+plotting.table(columns)
 
 # %% [markdown]
 # Not one right answer. Every group agrees that all its answers are worth 0, all advantages are 0, and the gradient is exactly 0: after three steps the weights are those of before, to the last bit. As long as nothing is hit, more steps cost time and change nothing.
@@ -454,19 +390,15 @@ plotting.lines(
 
 # %% tags=["result-cost"]
 steps = [run for task in ("middle", "last") for run in after(task)]
-rows = [["", "seconds", "GB at most"]]
-rows.append(
-    [
-        "a step of 128 answers",
-        f"{fmean(run['seconds'] for run in steps):.1f}",
-        f"{max(run['peak_gb'] for run in steps):.1f}",
-    ]
-)
+columns = {"": ["a step of 128 answers"]}
+columns["seconds"] = [fmean(run["seconds"] for run in steps)]
+columns["GB at most"] = [max(run["peak_gb"] for run in steps)]
 for record in results:
     if record["task"] == "reading":
-        name = f"gradient, prompt read once a {record['prompt once a']}"
-        rows.append([name, f"{record['seconds']:.1f}", f"{record['peak_gb']:.1f}"])
-Table(rows)
+        columns[""].append(f"gradient, prompt read once a {record['prompt once a']}")
+        columns["seconds"].append(record["seconds"])
+        columns["GB at most"].append(record["peak_gb"])
+plotting.table(columns, decimals=1)
 
 # %% [markdown]
 # Weights, gradients and the two running means of AdamW are $4 \times 0.54 = 2.2$ GB; the rest is what a forward pass keeps for the backward pass, and what the optimiser needs meanwhile. What the trainer does with a prompt counts for more: read once for its group of 16, the gradient takes a quarter of the time and 5 GB less than with the prompt in front of each completion.
@@ -598,10 +530,8 @@ cards = {
     "24 GB": memory_needed(**QWEN3, sampled=64, at_once=8, tokens=150 + 384, bf16=True),
     "T4": memory_needed(**QWEN3, sampled=32, at_once=4, tokens=150 + 256, bf16=False),
 }
-rows = [["GB", *cards]]
-for name in cards["T4"]:
-    rows.append([name, *(f"{card[name]:.1f}" for card in cards.values())])
-Table(rows)
+columns = {card: list(sizes.values()) for card, sizes in cards.items()}
+plotting.table({"GB": list(cards["T4"]), **columns}, decimals=1)
 
 # %% [markdown]
 # - The 16 bytes a parameter are half of it, and three quarters on the T4: weight, gradient, AdamW's two running means, 4 bytes each.
@@ -642,8 +572,9 @@ def in_brackets(row):
     return row | {"prompt": "\n".join(map(line, row["prompt"].split("\n")))}
 
 
-for name, rows in (("plain", asked), ("brackets", [in_brackets(row) for row in asked])):
-    print(f"{name:9} {chance(rows).mean():.3f}")
+ways = {"plain": asked, "brackets": [in_brackets(row) for row in asked]}
+means = [chance(rows).mean() for rows in ways.values()]
+plotting.table({"prompt": list(ways), "chance, mean": means}, decimals=3)
 
 # %% [markdown] tags=["solution"]
 # The brackets make the right answer several times as likely, without any training. More example lines, clearer separators, another order of the same examples: all of them can change pass@1, and to try one costs a minute. What is right in a fifth of its samples learns sooner than what is right in a twentieth, because more groups have something to compare.
@@ -655,11 +586,11 @@ for name, rows in (("plain", asked), ("brackets", [in_brackets(row) for row in a
 # Your turn.
 
 # %% tags=["solution", "result-group-size"]
-for size in (4, 16, 64):
-    share = 1 - 0.995**size - 0.005**size
-    print(
-        f"G {size:2}: {share:.3f} of the groups, {128 / size * share:.2f} groups a step"
-    )
+G = torch.tensor([4, 16, 64])
+share = 1 - 0.995**G - 0.005**G
+plotting.table(
+    {"G": G, "share of groups": share, "groups a step": 128 / G * share}, decimals=3
+)
 
 # %% [markdown] tags=["solution"]
 # The number of groups hardly changes: about 0.6 a step, whatever the size, because 128 answers hold 0.64 right ones on average. What changes is the number of *different prompts*. More right answers come only from more answers, or from a better prompt.

@@ -1,11 +1,13 @@
 """What stands around the assignments: what every student gets, Gradescope's bundle, slides, the lecturer's page."""
 
+import itertools
 import json
 import re
 import subprocess
 import sys
 import zipfile
 
+import nbformat
 import pytest
 import torch
 import yaml
@@ -13,6 +15,7 @@ import yaml
 import bundle
 import grade as grader
 import make
+import otter_bundle
 import slides
 from grpo_lite import clipped_surrogate, group_advantages, leave_one_out_advantages
 from helpers.built import ROOT
@@ -54,6 +57,13 @@ def test_the_workflow_runs_the_public_checks_of_each_folder(student, tmp_path):
 
 
 @pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    target = tmp_path_factory.mktemp("kits") / "teacher"
+    make.write(make.VARIANT, target, teacher=True)
+    return target
+
+
+@pytest.fixture(scope="module")
 def bundled(tmp_path_factory):
     target = tmp_path_factory.mktemp("gradescope")
     return bundle.bundle(make.VARIANT, target)
@@ -87,9 +97,7 @@ def grade(archive, tmp_path, solution):
     return json.loads((tmp_path / "results" / "results.json").read_text())["tests"]
 
 
-def test_gradescope_reads_points_and_reasons(bundled, tmp_path):
-    teacher = tmp_path / "teacher"
-    make.write(make.VARIANT, teacher, teacher=True)
+def test_gradescope_reads_points_and_reasons(bundled, teacher, tmp_path):
     first = make.assignments()[0].name
     right = (teacher / first / "solution.py").read_text()
     tests = grade(bundled[0], tmp_path / "right", right)
@@ -109,6 +117,108 @@ def test_gradescope_reads_points_and_reasons(bundled, tmp_path):
     tests = grade(bundled[0], tmp_path / "nothing", None)
     assert sum(test["max_score"] for test in tests) == 100
     assert {test["output"] for test in tests} == {"there is no solution.py"}
+
+
+# The notebooks for otter-grader. `make otter` has it make its bundles of them, and grade reference and stubs.
+
+
+@pytest.fixture(scope="module")
+def masters(student, teacher, tmp_path_factory):
+    target = tmp_path_factory.mktemp("otter")
+    return {
+        one.name: otter_bundle.write_master(student / one.name, teacher / one.name, target / one.name)
+        for one in make.assignments()
+    }
+
+
+def sources(master, kind):
+    notebook = json.loads(master.read_text())
+    nbformat.validate(nbformat.from_dict(notebook))
+    return [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def stripped(text):
+    """What otter leaves of a cell for students: no solution, and the prompt without its quotes."""
+    text = re.sub(r"^# BEGIN SOLUTION NO PROMPT\n.*?^# END SOLUTION\n", "", text, flags=re.M | re.S)
+    return "".join(line for line in text.splitlines(keepends=True) if not re.search(r"# (BEGIN|END) PROMPT$", line))
+
+
+def without_blanks(text):
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def test_a_master_notebook_has_blocks_tests_and_points_and_hides_what_students_do_not_get(masters, student):
+    assert [name for name, master in masters.items() if master is None] == ["4_loop"]  # a folder is handed in
+    for assignment in make.assignments():
+        master = masters[assignment.name]
+        if master is None:
+            continue
+        config, *raw = sources(master, "raw")
+        told, open_ = json.loads(config.partition("\n")[2]), []
+        for line in (text.splitlines()[0] for text in raw):
+            word, block = re.fullmatch("# (BEGIN|END) (QUESTION|SOLUTION|TESTS)", line).groups()
+            assert word == "BEGIN" or open_.pop() == block
+            open_ += [block] * (word == "BEGIN")
+        assert open_ == []
+        public = {one.__name__ for one in make.checks(assignment, hidden=False)}
+        found = [
+            (name, int(points), hidden == "true")
+            for text in sources(master, "code")
+            for points, hidden, name in re.findall(
+                r"BEGIN TEST CONFIG\npoints: (.*)\nhidden: (.*)\n.*\ndef (\w+)", text
+            )
+        ]
+        wanted = [(one.__name__, one.points, one.__name__ not in public) for one in make.checks(assignment)]
+        assert sorted(found) == sorted(wanted)
+        written = [stripped(text) for text in sources(master, "code") if "BEGIN TEST CONFIG" not in text]
+        stubs = (student / assignment.name / "solution.py").read_text()
+        assert without_blanks("\n".join(written)) == without_blanks(stubs)
+        assert told["autograder_files"] == ["hidden_checks.py"]
+        assert {"check.py", "checks.py", "variant.json", "notebook_checks.py"} <= set(told["files"])
+        assert not {"hidden_checks.py", "solution.py"} & set(told["files"])
+        beside = [*told["files"], *told["autograder_files"], *told["student_files"]]
+        assert all((master.parent / name).is_file() for name in beside)
+        repaired = [path.name for path in sorted((student / assignment.name).glob("hunt_?.py"))]
+        assert told["student_files"] == repaired == [path.name for path in sorted((master.parent / "stubs").iterdir())]
+
+
+GRADE = """
+import json, sys
+notebook, answers = json.load(open(sys.argv[1])), {}
+for way in ("reference", "stubs", "import"):
+    names, answers[way] = {}, []
+    if way == "import":
+        sys.modules["trl"] = sys
+    for cell in notebook["cells"]:
+        text, found = cell["source"], {}
+        if cell["cell_type"] != "code":
+            continue
+        if "BEGIN TEST CONFIG" not in text:
+            exec(cell[way] if way == "stubs" else text, names)
+            continue
+        exec(text, found)
+        try:
+            [x for x in found.values() if callable(x)][-1](names)
+            answers[way].append("")
+        except AssertionError as error:
+            answers[way].append(str(error))
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.slow
+def test_the_tests_of_a_master_notebook_pass_the_reference_and_tell_stubs_why_not(masters, tmp_path):
+    notebook = json.loads(masters["5_tool"].read_text())
+    for cell in notebook["cells"]:
+        cell["stubs"] = stripped(cell["source"])
+    (tmp_path / "one.json").write_text(json.dumps(notebook))
+    command = [sys.executable, "-c", GRADE, tmp_path / "one.json"]
+    done = subprocess.run(command, cwd=masters["5_tool"].parent, check=True, capture_output=True, text=True)
+    answers = json.loads(done.stdout)
+    assert len(answers["reference"]) == len(make.checks(make.assignments()[4]))
+    assert set(answers["reference"]) == {""}
+    assert all(re.search(r"not written yet|is None", why) for why in answers["stubs"])
+    assert set(answers["import"]) == {"the notebook imports trl: what it has is to be written here"}
 
 
 # The slides.
@@ -214,6 +324,20 @@ def test_about_half_of_the_points_are_public(student):
         public = make.points(make.checks(assignment, hidden=False))
         assert 40 <= sum(sum(checks.values()) for checks in public.values()) <= 60
         assert sum(sum(checks.values()) for checks in make.points(make.checks(assignment)).values()) == 100
+
+
+def test_the_plans_count_their_lessons_and_have_them_before_the_assignment_that_needs_them():
+    plan = TEACHING.partition("## A plan")[2].partition("## In class")[0]
+    for part in plan.split("### ")[1:]:
+        counted = [keys.split() for keys in re.findall(r"<!-- minutes of ([\w ]+) -->", part)]
+        links, whole = re.findall(r"/lessons/(\w+)/", part), max(counted, key=len)
+        assert sorted(itertools.chain(*counted)) == sorted(links + whole)
+        assert whole == re.findall(r"/lessons/(\w+)/", part.partition("Who has time left")[0])
+    for number, assignment in enumerate(make.assignments(), start=1):
+        before = re.search(r"\*\*Read before:\*\*.*", (assignment / "HANDOUT.md").read_text())[0]
+        needed = set(re.findall(r"/lessons/(\w+)/", before))
+        so_far = plan[: plan.index(f"assignment {number}")]
+        assert needed <= set(re.findall(r"/lessons/(\w+)/", so_far)), number
 
 
 def test_the_numbers_of_the_worksheet():

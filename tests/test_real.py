@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import real_runs
+from grpo_lite import plotting
 from grpo_lite.experiments import real
 from grpo_lite.training.records import read_lines
 from helpers.built import ROOT
@@ -326,7 +327,7 @@ def test_the_memory_of_the_lesson_is_that_of_the_model(recipe):
     """Its numbers are those of the model, and its sums are done here once more by hand."""
     from transformers import Qwen3ForCausalLM
 
-    names = {"Table": list}
+    names = {"plotting": plotting}
     exec(cell_with("def memory_needed").source, names)
     with torch.device("meta"):
         weights = sum(weight.numel() for weight in Qwen3ForCausalLM(qwen3()).parameters())

@@ -13,7 +13,7 @@ from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training.rollout import sample_groups
 from helpers.built import ROOT
 from helpers.explorers import SHIFT, assert_same, tab_to, until
-from helpers.lessons import lesson, stored
+from helpers.lessons import lesson, printed, stored
 
 RECORDING = json.loads((ROOT / "grpo_lite/data/recording.json").read_text())
 FRAMES, BATCH, TOKENS = (RECORDING[name] for name in ("frames", "batch", "tokens"))
@@ -34,12 +34,12 @@ def text_of(ids):
 # The run
 
 
-def test_the_curves_are_those_that_the_lesson_has_printed():
-    [cell] = [cell for cell in stored(WATCH).cells if cell.source.endswith("trainer = learn()")]
-    lines = "".join(output["text"] for output in cell.outputs if output.get("name") == "stdout").splitlines()[1:]
-    printed = [[float(number) for number in line.split()] for line in lines]
-    assert [row[0] for row in printed] == [frame["step"] for frame in FRAMES] == list(range(0, 101, 5))
-    for row, frame in zip(printed, FRAMES, strict=True):
+def test_the_curves_are_those_that_the_lesson_shows():
+    [cell] = [cell for cell in stored(WATCH).cells if cell.source.endswith("progress(trainer)")]
+    rows = [[float(number) for number in line.split()] for line in printed(cell).splitlines()[1:]]
+    assert [frame["step"] for frame in FRAMES] == list(range(0, 101, 5))
+    for row, frame in zip(rows, FRAMES[::2], strict=True):
+        assert row[0] == frame["step"]
         assert row[1] == pytest.approx(frame["right"], abs=0.0051)
         assert row[3] == pytest.approx(frame["thinks"], abs=0.0051)
 
@@ -231,7 +231,7 @@ def test_the_run_is_played_back_by_keyboard(scrub):
     assert_shows(scrub, FRAMES[10])
     assert scrub.get_by_role("img", name="right answers: 94 %").is_visible()
     scrub.wait_for_timeout(600)
-    assert scrub.locator("scrub-explorer [aria-live]").text_content().startswith("Slips vanish")
+    assert scrub.locator("scrub-explorer .explorer-sentence").text_content().startswith("Slips vanish")
     scrub.keyboard.press("End")
     play = scrub.get_by_role("button", name="Play")
     play.press("Enter")
@@ -273,7 +273,7 @@ def test_the_eight_rows_pass_the_stations_by_keyboard(page):
     for _ in range(7):
         page.wait_for_timeout(550)
         lit.append(host.locator("svg .here").get_attribute("id").partition("loop-")[2])
-        said.append(host.locator("[aria-live=polite]").first.text_content())
+        said.append(host.locator(".explorer-sentence").text_content())
         box, window = (host.locator(where).bounding_box() for where in ("svg .here", ".stations-window"))
         assert window["y"] <= box["y"] + 2
         assert box["y"] + box["height"] <= window["y"] + window["height"] + 2

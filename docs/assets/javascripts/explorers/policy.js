@@ -48,10 +48,10 @@ class PolicyExplorer extends Explorer {
 
   buildButtons(row) {
     const { words } = this;
+    this.button(row, words.step, () => this.step());
     const play = this.button(row, words.play, () => (this.state.playing ? { playing: false } : this.play({})));
     play.className = "explorer-go";
     this.syncs.push(() => (play.textContent = this.state.playing ? words.pause : words.play));
-    this.button(row, words.step, () => this.step());
     this.button(row, words.again, () => this.again(this.state.seed));
     this.button(row, words.other, () => this.again(this.state.seed + 1));
   }

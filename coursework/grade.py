@@ -92,7 +92,7 @@ def grade_all(submissions: Path, out: Path, variant: str = VARIANT, jobs: int = 
                 points = [sum(result.points for result in results) if results else "" for results in found.values()]
                 table.writerow([name, *points, "; ".join(notes)])
                 (out / f"{name}.md").write_text(text_for(name, found, notes), encoding="utf-8")
-                print(f"{name:30}", *points, *notes, flush=True)
+                print(f"{name:40}", *(f"{'-' if score == '' else score:>4}" for score in points), *notes, flush=True)
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ plotting.diagram("ppo-grpo")
 #
 # The task is the one of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. The base model sometimes thinks first, with slips, and mostly guesses.
 
-# %%
+# %% tags=["detail"]
 base, tokenizer = load_base_model()
 problems = make_problems("chain-sum", "train", 4000)
 held_out = make_problems("chain-sum", "test", 256)
@@ -85,6 +85,7 @@ def sample(policy, rows, size, generator):
     return prompts, out, torch.tensor(accuracy(whole, truths))
 
 
+# %%
 generator = torch.Generator().manual_seed(2)
 prompts, out, rewards = sample(base, held_out[:3], 2, generator)
 prompts = prompts.repeat_interleave(2, dim=0)
@@ -186,7 +187,7 @@ plotting.table({"lambda": lams, **dict(zip(names, found.T, strict=True))}, decim
 # Now against brute force, the sum written out term by term, on random numbers and ragged completions. And for $\lambda = 1$ against what it should be: all reward still to come, minus the value.
 
 
-# %%
+# %% tags=["detail"]
 def gae_by_brute_force(rewards, values, lam):
     n, after = len(values), values[1:] + [0.0]
     deltas = [rewards[t] + after[t] - values[t] for t in range(n)]

@@ -112,8 +112,8 @@ def compare(name, tensor, form=".6f"):
     heads, rows = [], []
     for i in range(0, len(old), 10):
         heads += ["printed", "reproduced"]
-        rows += [old[i : i + 10][-5:]]
-        rows += [[format(x, form) for x in new[i : i + 10][-5:]]]
+        rows += [" ".join(old[i : i + 10][-5:])]
+        rows += [" ".join(format(x, form) for x in new[i : i + 10][-5:])]
     heads, rows = (
         [*heads, "beyond rounding"],
         [*rows, f"{max(worst - 0.000051, 0):.4f}"],
@@ -229,7 +229,7 @@ compare("final loss", final, ".4f")
 # The defects, 1 to 27 in four groups. For each: what it does to a number, the repair, the number after. `show` puts both side by side; `outcome` runs something and says how it ended. From here on dropout is off.
 
 
-# %%
+# %% tags=["detail"]
 def as_text(x):
     if isinstance(x, torch.Tensor):
         numbers = [round(number, 4) + 0 for number in x.flatten().tolist()]

@@ -83,7 +83,7 @@ def write_master(student: Path, teacher: Path, folder: Path) -> Path | None:
 
     None if more is handed in than what was handed out: a folder, with files that the student's code has written.
     """
-    given, theirs = ({path.name for path in kit.iterdir()} - OWN for kit in (student, teacher))
+    given, theirs = ({path.name for path in kit.iterdir() if path.is_file()} - OWN for kit in (student, teacher))
     if theirs - given:
         return None
     repaired = sorted(x for x in given & theirs if (student / x).read_text() != (teacher / x).read_text())

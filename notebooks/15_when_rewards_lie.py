@@ -247,14 +247,15 @@ history_of(runs, "sampled_think_rate")
 # %%
 def says(runs, count=3):
     prompts = [row["prompt"] for row in held_out[:count]]
-    ids = tokenizer(prompts, return_tensors="pt")["input_ids"].to(base.device)
+    ids = tokenizer(prompts, return_tensors="pt")["input_ids"]
     ends = {
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
     columns = {"run": [], "prompt": prompts * len(runs), "says": []}
     for name, (model, _) in runs.items():
-        out = grpo_lite.greedy_decode(model, ids, max_new_tokens=16, **ends)
+        there = ids.to(model.device)
+        out = grpo_lite.greedy_decode(model, there, max_new_tokens=16, **ends)
         texts = tokenizer.batch_decode(out.ids, skip_special_tokens=True)
         columns["run"] += [name] * count
         columns["says"] += map(tokenizer.tokenize, texts)

@@ -293,7 +293,7 @@ def test_the_commands_of_the_page_hand_out_and_grade(tmp_path):
     ]
     assert {"install", "assignment", "gradescope", "slides", "student-notebooks"} <= set(named) <= targets
 
-    (grading,) = (line for line in commands if " grade " in line)
+    (grading,) = (line for line in commands if "grade.py" in line)
     variant = grading.split("--variant ")[1]
     teacher = tmp_path / "teacher"
     make.write(variant, teacher, teacher=True)
@@ -301,7 +301,7 @@ def test_the_commands_of_the_page_hand_out_and_grade(tmp_path):
     for student, file in (("anna", "solution.py"), ("ben", "starter.py")):
         (tmp_path / "submissions" / student / first).mkdir(parents=True)
         (tmp_path / "submissions" / student / first / "solution.py").write_text((teacher / first / file).read_text())
-    command = grading.replace(".venv/bin/grpo-lite", f"{sys.executable} -m grpo_lite")
+    command = grading.replace(".venv/bin/python coursework", f"{sys.executable} {ROOT / 'coursework'}")
     subprocess.run(command.split(), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     _, anna, ben = (tmp_path / "out" / "scores.csv").read_text().split()
     assert anna.split(",")[:2] == ["anna", "100"]

@@ -239,7 +239,7 @@ plotting.lines(
 #
 # <details class="wrong"><summary>It discovers thinking, since thinking pays</summary>Only what is sampled can be paid. A completion that never occurs never earns anything, however good it would be.</details>
 # <details class="wrong"><summary>It learns to add in its head, since only right answers are paid</summary>Lucky guesses are praised too, and they carry over where the rule can be learnt: paid for guessing the last digit of the prompt, it soon gets that nearly always. Adding four digits in one step is too much for this model.</details>
-# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow, and lucky guesses do not teach it to add in one step. We tried it, with every prompt ended by `<answer>`: after 100 steps fewer than two answers in ten were right.</details>
+# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow, and lucky guesses do not teach it to add in one step. We tried it, with every prompt ended by the tag of the answer: after 100 steps fewer than two answers in ten were right.</details>
 
 # %% [markdown]
 # ## Why the greedy curve jumps

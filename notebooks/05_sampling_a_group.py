@@ -344,6 +344,7 @@ plotting.table({"given": list(cases), "log-prob of 7": logps}, decimals=4)
 #
 # Everything so far in one function: eval mode (dropout off, see below), one reading of each prompt, what it left in the cache copied for the group, one draw a step, every row to its own end. The attention mask covers all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, as the advantages expect.
 
+
 # %%
 class Completions(NamedTuple):
     ids: torch.Tensor

@@ -283,7 +283,7 @@ grpo_lite.boxed_reward(texts, ground_truth=truths)
 # **Check yourself.** A function pays 1 if the answer is right and returns 0 for rows whose truth is missing. What is wrong with that?
 #
 # <details class="wrong"><summary>Nothing: where nothing can be checked, nothing is paid</summary>A 0 is a judgement. Alone it pushes nobody: the completions of a group share their prompt and so its truth, and all of them get the 0. But the mean reward, and the spread where it is the batch's, count these completions as wrong answers.</details>
-# <details class="right"><summary>It should return None there</summary>None says that it cannot judge. A completion that nobody could judge is then left out, and not called bad. (What becomes of it beside a second function, [below](#one-number-a-completion).)</details>
+# <details class="right"><summary>It should return None there</summary>None says that it cannot judge. A completion that nobody could judge is then left out, and not called bad. (Beside a second function it is another matter, see further below.)</details>
 # <details class="wrong"><summary>It should leave these rows out of the list</summary>Then the list is too short, and all later rewards move up to completions that did not earn them. The packaged caller refuses such a list.</details>
 
 # %% [markdown]

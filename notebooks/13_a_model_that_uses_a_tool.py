@@ -274,7 +274,7 @@ plotting.table(
 # %% [markdown]
 # Two masks, two questions. `mask` says what is *read*: everything. `env_mask` says what is *trained*: what the policy decided. The model gives a log-prob to the tokens of the result too. It is the log-prob of something that it did not choose, and for a `<result>` after an end token, which it was never taught to write, it is very low.
 #
-# **Predict.** The loss takes the mask with holes. Is its gradient the same as if the four tokens were cut out of the row?
+# **Predict.** The loss takes the mask with holes. Is its gradient the same as if the four tokens were cut out of the rows that the loss gets? (Only the loss skips them: the model has read them, and the log-probs of what follows depend on them.)
 
 # %% tags=["result-holes"]
 generator = torch.Generator().manual_seed(1)
@@ -305,7 +305,7 @@ print("|o| of the two rows:", own.sum(dim=1).tolist())
 #
 # ## Does it find out that asking pays?
 #
-# The trainer takes the calculator by one argument, `environment`. Right answers are paid. Two more functions only watch: how many calls were answered, and how many results the model made up. (An end token that is not the last token ends a turn that was answered.)
+# The trainer takes the calculator by one argument, `environment`. Right answers are paid. Two more functions only watch: how many calls were answered, and how many results the model made up. (A turn that is answered goes on after its end token, so every end token but one in the last place stands for an answered call.)
 
 
 # %%

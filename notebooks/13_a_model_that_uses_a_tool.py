@@ -625,10 +625,10 @@ plotting.table({"turn": hostile, "answered": map(calculator, hostile)})
 # Your turn.
 
 # %% [markdown] tags=["solution"]
-# On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right, so that even a small price counts there. Try 0.05.
+# On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right, so that even a small price counts there. (No run here shows how fast.)
 
 # %% [markdown]
-# **3. No calculator today.** *Medium, 10 minutes.* Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums, and what does it write?
+# **3. No calculator today.** *Medium, 10 minutes.* Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums?
 
 # %%
 # Your turn.
@@ -641,7 +641,7 @@ silent = rollout.evaluate(
 print(f"right {silent['sampled_right'] * 148:.0f} of 148")
 
 # %% [markdown] tags=["solution"]
-# It asks, ends its turn, and that is all: none of the 148 answers is right. It has learned a division of labour, not addition.
+# None of the 148 answers is right. In the table above it asks in 95 of 100 cases (seed 0); now the episode ends there, with the call. It has learned a division of labour, not addition.
 
 # %% [markdown]
 # ## What to remember

@@ -42,13 +42,15 @@ torch.set_num_threads(1)
 plotting.use_site_style()
 
 # %% [markdown]
-# There is nothing to understand yet. Read along or run the cells, and look at what comes out. Why it works is the subject of all the other lessons.
+# ## The question
+#
+# What does it look like when a model learns from rewards alone? There is nothing to understand yet. Read along or run the cells, and look at what comes out. Why it works is the subject of all the other lessons.
 #
 # ## The task
 #
 # The model reads `8+7+6+4=` and is to say the last digit of the sum. The sum is 25, so the right answer is 5.
 #
-# **Play first.** Ask two models, one from before the training of this lesson and one from after it. **The goal:** find out what the second one does nearly always and the first one seldom. Then give both a sum with five digits, and notice two things: does the trained one still think, and is it still right? (It has learnt sums of four.)
+# **Play first.** Ask two models, one from before the training of this lesson and one from after it. **The goal:** find out what the second one nearly always does before it answers, and the first one seldom. Then give both a sum with five digits, and notice two things: does the trained one keep its new habit, and is it still right? (It has learnt sums of four. The answer stands [below](#what-it-says-now).)
 #
 # <model-explorer>On the site there are two models to ask here.</model-explorer>
 
@@ -93,8 +95,8 @@ SETTINGS = {
 base_model, tokenizer = load_base_model()
 
 
-def sample(model, problems):
-    args, rewards = GRPOConfig(**SETTINGS), [accuracy, think_rate]
+def sample(model, problems, **changes):
+    args, rewards = GRPOConfig(**SETTINGS | changes), [accuracy, think_rate]
     generator = torch.Generator(model.device).manual_seed(0)
     return sample_groups(model, tokenizer, rewards, problems, args, generator)
 
@@ -237,7 +239,7 @@ plotting.lines(
 #
 # <details class="wrong"><summary>It discovers thinking, since thinking pays</summary>Only what is sampled can be paid. A completion that never occurs never earns anything, however good it would be.</details>
 # <details class="wrong"><summary>It learns to add in its head, since only right answers are paid</summary>Lucky guesses are praised too, and they carry over where the rule can be learnt: paid for guessing the last digit of the prompt, it soon gets that nearly always. Adding four digits in one step is too much for this model.</details>
-# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow, and 100 steps of lucky guesses do not teach it to add in one step.</details>
+# <details class="right"><summary>It still guesses</summary>Every completion answers straight and is right one time in ten. Among its samples there is no better habit that could grow, and lucky guesses do not teach it to add in one step. We tried it, with every prompt ended by the tag of the answer: after 100 steps fewer than two answers in ten were right.</details>
 
 # %% [markdown]
 # ## Why the greedy curve jumps
@@ -283,6 +285,8 @@ show(before=said_before, after=said_after)
 # %% [markdown]
 # You can check the thoughts with your finger: each digit is the running sum, without its tens.
 #
+# And the sum with five digits? It mostly still thinks, and is right no more often than a guess: fewer than one time in ten, on 200 such sums that we tried. It has learnt sums of four, and not to add.
+#
 # ## Another task, the same trainer
 #
 # Was all of this made to measure for sums? Here is a task without anything to think about: read `52817>` and write the digits in order, `12578`. The same base model has seen it too, and prefers to sort downwards, which earns nothing. We change the name of the task, and make the run shorter and faster.
@@ -303,7 +307,7 @@ show(before=sample(base_model, problem), after=sample(sorter.model, problem))
 # 1. The model wrote a **group** of 8 completions for each of 8 problems, and remembered how likely each token had been: lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) and lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/).
 # 2. A plain function read each text and paid 1 or 0: lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/).
 # 3. Each reward was compared with those of its own group, and what was better than its siblings got a plus, what was worse a minus: lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/).
-# 4. A loss was built that makes the tokens of a plus more likely and those of a minus less, with two brakes, neither of which acts in this run, the KL penalty and the clip: lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/), lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) and lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/).
+# 4. A loss was built that makes the tokens of a plus more likely and those of a minus less, with two brakes, neither of which acts in this run. The KL penalty is a price for moving away from the base model, the clip a limit to what the same samples may move: lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/), lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) and lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/).
 # 5. The optimiser moved the weights a little, and the next step began: lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) builds the whole loop.
 #
 # Lesson [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) is the map of all this, and lesson [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) replays the notebook that the project grew from.
@@ -351,10 +355,10 @@ show_off = learn(reward_weights=[0.0, 1.0], max_steps=30, warmup_steps=0, eval_s
 progress(show_off)
 
 # %% tags=["solution"]
-show(now=sample(show_off.model, test_problems[3:4]))
+show(now=sample(show_off.model, test_problems[3:4], reward_weights=[0.0, 1.0]))
 
 # %% [markdown] tags=["solution"]
-# It thinks always, and is right less often than before it was trained. What is between the tags is no longer a sum. A thinking completion was paid with its slips or without them, so nothing held the digits in their place. The model learnt to look as if it thought, because that is what it was paid for.
+# It nearly always thinks, is paid in full, and is right less often than before it was trained. What is between the tags is no longer a sum. A thinking completion was paid with its slips or without them, so nothing held the digits in their place. The model learnt to look as if it thought, because that is what it was paid for.
 
 # %% [markdown]
 # ## What to remember

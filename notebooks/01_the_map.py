@@ -46,7 +46,7 @@ torch.set_num_threads(1)  # a model this small runs fastest on one core
 #
 # A language model writes text, and we can tell good text from bad when we see it. But we cannot give the model the right words one by one. How does it get better?
 #
-# Here is the whole answer in one picture. Its words come one by one in this lesson.
+# Here is the whole answer in one picture. Its words come one by one in this lesson. (The minutes at the head of a lesson are for reading; an exercise says its own.)
 
 # %% tags=["diagram"] alt="From top to bottom. N prompts of P tokens go to the old policy, which samples G completions of each: B = N times G rows of T tokens. The completions go two ways. On the left, reward functions give each one reward, and comparison with its group turns rewards into advantages, one number a completion. On the right, the tokens get three log-probs each: from the policy that is trained, from the old policy, which stored them when it sampled, and from a frozen reference. Advantages and the ratio of policy to old policy meet in the clipped objective; policy and reference meet in the KL penalty; both have one number a token. The loss averages them to one number, whose gradient updates the policy. The same samples may be used several times; then the policy becomes the old policy and samples again." caption="Once around: sample a group, judge it, compare, update, sample again."
 plotting.diagram("loop")
@@ -55,7 +55,7 @@ plotting.diagram("loop")
 # <stations-explorer>On the site a real batch goes through this picture, station by station. Here are its rows as a table.</stations-explorer>
 
 # %% [markdown]
-# Eight real completions of one prompt, from the model of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), with what one update makes of them. The rows serve three updates, and this is the third.
+# Eight real completions of the prompt `3+9+4+1=`, from the model of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), with what one update makes of them. The right answer is 7. The numbers of a row, from left to right: what it was paid; how far that lies above or below the other rows; and how likely the model finds the row, as a logarithm (the nearer to 0, the likelier), when it wrote it, now, and after the update. The same eight rows were used for three updates, one after the other, and this is the third. So *now* differs from *when sampled* already.
 
 # %% tags=["detail", "result-eight-rows"]
 recording = json.loads((files("grpo_lite") / "data" / "recording.json").read_text())
@@ -175,7 +175,7 @@ print("loss  ", loss.item() + 0.0)
 print("slopes", two.grad.flatten().tolist())
 
 # %% [markdown]
-# Two rows, two numbers: a step against these slopes raises the first log-prob and lowers the second. The values of both rows are added up and cancel. The slopes are not added up, because they belong to different tokens. (Why the number is 1 and has a slope, lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) shows.)
+# Two rows, two numbers: a step against these slopes raises the first log-prob and lowers the second. The values of both rows are added up and cancel. The slopes are not added up, because they belong to different tokens. (The number is the token's probability now, divided by the fixed one with which it was drawn. Nothing has moved yet, so it is 1. Make the token one percent likelier, and it is 1.01: it has a slope, the same as the logarithm has there. Lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) shows more.)
 #
 # > The value of this loss never tells whether training goes well. Look at the rewards.
 #
@@ -209,9 +209,9 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Better than the mean of the group: up. Worse: down. (Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that on average small steps do, without the two divisions.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
+# Better than the mean of the group: up. Worse: down. (Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that on average small steps do, if one divides neither by the spread of the group nor by the length of a completion.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
 #
-# The two completions without a seven have the same advantage and lost different amounts. All completions are made by the same weights, so pushing one moves the others too.
+# The two completions without a seven have the same advantage and lost different amounts. One has a single token and the other five, a likely token is harder to move than a rare one, and all completions are made by the same weights, so pushing one moves the others too.
 #
 # ## Again and again
 #
@@ -372,7 +372,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# At the first two steps the curves agree: before the first update the policy, the old policy and the reference are the same model. Then the right run goes on climbing, and the wrong one ends below one and a half sevens out of five. It does not learn slowly, it tears down what it has learned. If a token with a ratio of 10 is good, the clip holds it back: no push at all. If it is bad, the min takes the smaller of $1.2 \hat A$ and $10 \hat A$; since $\hat A$ is negative, that is $10 \hat A$, and it is pushed down ten times as hard. The more the policy likes a token, the harder the next blow.
+# At the first two steps the curves agree: before the first update the policy, the old policy and the reference are the same model. Then the right run goes on climbing, and the wrong one ends below one and a half sevens out of five. It does not climb slowly, it stops climbing. If a token with a ratio of 10 is good, the clip holds it back: no push at all. If it is bad, the formula has two values to choose from, $1.2 \hat A$ and $10 \hat A$, and the min takes the smaller one. Since $\hat A$ is negative, that is $10 \hat A$, and the token is pushed down ten times as hard. The more the policy likes a token, the harder the next blow, so nothing that it likes can grow much further.
 #
 # The repair: `old_logps` comes from the sampler, `ref_logps` from the frozen copy, and the two never stand in each other's place.
 #

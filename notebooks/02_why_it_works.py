@@ -239,7 +239,7 @@ show({"minus its gradient": -logits.grad}, 3)
 #
 # $$\sum_{i\ \text{right}} \nabla \log \pi_\theta(o_i) = \sum_{i=1}^{G} r_i\, \nabla \log \pi_\theta(o_i)$$
 #
-# It is the same sum: a policy gradient with rewards 0 and 1. Two differences: it divides by the number of answers that it keeps and not by $G$ (exercise 3), and it often takes many steps on the same answers. The proof holds for the first.
+# It is the same sum: a policy gradient with rewards 0 and 1. Two differences: it divides by the number of kept answers, not by $G$ (exercise 3), and often takes many steps on the same answers. The proof holds for the first of these steps.
 #
 # ## A baseline changes nothing on average
 #
@@ -257,7 +257,7 @@ show({"minus its gradient": -logits.grad}, 3)
 #
 # $$\text{average of } (r - b)\, \nabla \log \pi_\theta = \nabla J - b \cdot 0 = \nabla J$$
 #
-# Such a $b$ is a **baseline**. It may be any number, as long as it does not depend on the answer that it is taken from: otherwise it cannot come out of the sum. It may know the prompt, the policy, or other answers. No gradient flows through it.
+# Such a $b$ is a **baseline**. It may be any number, as long as it does not depend on the answer that it is taken from: otherwise it cannot come out of the sum. It may know the prompt, the policy, or other answers: if it is drawn independently of this one, the average of the product is the average of $b$ times 0. No gradient flows through it.
 #
 # This also answers the first question. The three colleagues have $b = 0$, $b = 1$ and $b = -10$, and on average all three take the same step. Is that enough to climb?
 #
@@ -281,7 +281,7 @@ show(moments, 4, [*"ABC", "variance"])
 # %% [markdown]
 # The average never changes, the variance by a factor of more than a thousand.
 #
-# **So is the right average enough to climb?** With small enough steps, yes. Of a thousand policies with $b = -10$, 54 in 100 have nearly lost A after 40 steps; with steps 100 times smaller, and 100 times as many, all find it. Variance decides how small the steps must be.
+# **So is the right average enough to climb?** With small enough steps, yes. Of a thousand policies with $b = -10$, 54 in 100 have nearly lost A after 40 steps; of a hundred with 100 times smaller steps, and 100 times as many, all find it. Variance decides how small the steps must be.
 
 # %% [markdown] tags=["detail"]
 # A thousand policies for each $b$, trained as in the first picture:
@@ -298,13 +298,13 @@ shares["b = -10, careful"] = ends(-10, policies=100, steps=4000, rate=0.01)
 show(shares, columns=["A above 0.9", "below 0.1"])
 
 # %% [markdown] tags=["detail"]
-# Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. The last line is the same colleague (100 policies) with a learning rate 100 times smaller and 100 times as many steps. Now the noise has time to cancel. The average was right all along.
+# Two of the colleagues arrive, in all their runs. The third loses A in more than half of them. It adds 10 to every reward, so whatever is drawn is raised, right or wrong. An answer that comes once too often by luck gets likelier, so it comes more often still: luck feeds itself, and an answer that is no longer drawn cannot come back. The last line is the same colleague (100 policies) with a learning rate 100 times smaller and 100 times as many steps. Now one lucky draw changes little, and the noise has time to cancel before it feeds itself. The average was right all along.
 #
 # The best baseline weighs each reward by the squared length of its score:
 #
 # $$b^* = \frac{\sum_o \pi_\theta(o)\, \lVert \nabla \log \pi_\theta(o) \rVert^2\, r(o)}{\sum_o \pi_\theta(o)\, \lVert \nabla \log \pi_\theta(o) \rVert^2}$$
 #
-# (The variance is a parabola in $b$; this is its lowest point.) Where all scores are equally long, the lengths cancel, and $b^*$ *is* the mean reward. Exercise 2 shows what happens where they are not.
+# (The variance is the average of $(r - b)^2\, \lVert \nabla \log \pi_\theta \rVert^2$, less the squared length of $\nabla J$, which knows no $b$. So it is a parabola in $b$. Its slope is minus twice the average of $(r - b)\, \lVert \nabla \log \pi_\theta \rVert^2$, and that is 0 at $b^*$.) Where all scores are equally long, the lengths cancel, and $b^*$ *is* the mean reward. Exercise 2 shows what happens where they are not.
 
 # %% [markdown]
 # So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline. It is not always the best: that is 0.31 here, $b^*$ of the fold.
@@ -404,7 +404,7 @@ show(both, 3, ["exact, 0", "exact, 1", "by token, 0", "by token, 1"])
 #
 # $$\frac{1}{G} \sum_{i=1}^{G} \hat A_i \sum_t \log \pi_\theta(o_{i,t} \mid q, o_{i,\lt t})$$
 #
-# ($\hat A_i$ is the advantage of completion $i$), and with steps that are small enough you climb the expected reward. The packaged loss does it too. A group of four, A, B, A and C, of one token each:
+# ($\hat A_i$ is the advantage of completion $i$), and with steps that are small enough you climb the expected reward. The packaged loss does it too. A group of four, A, B, A and C, of one token each (`"none"`: divided by nothing):
 
 # %% tags=["result-package"]
 drawn = torch.tensor([0, 1, 0, 2])
@@ -420,7 +420,7 @@ for name, loss in (("by hand", ours), ("package", packaged)):
 show(both, 3, ["value", *"ABC"])
 
 # %% [markdown]
-# The same gradient, and two values. (The package writes a ratio of probabilities where we write the log-prob. For the policy that drew the answers the slope is the same: lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).)
+# The same gradient, and two values. (The package has $\pi_\theta / \pi_{\text{old}}$ where we have the log-prob. While both policies are one, the slope is the same by fact 3, $\nabla\pi_\theta / \pi_{\text{old}} = \nabla\log\pi_\theta$: lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/).)
 #
 # What GRPO adds are choices that this proof does not ask for. It divides the advantages by the group's spread, and the sum of a completion by its length: the first reweighs prompts (exercise 4; with three different rewards, answers too), the second completions (lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/)). The clip is for further steps on old answers. The penalty for leaving the reference is a second wish.
 
@@ -500,7 +500,7 @@ show(differences, 4, ["difference"])
 # 2. For $b = p$ the last factor is $(1-2p)^2$, without a baseline it is $(1-p)^2$. The first is larger when $2p - 1 > 1 - p$, that is for $p > 2/3$. At $p = 0.9$: 0.0576 against 0.0009. With $b = 1 - p$ the variance is 0: a right answer has a short score and a large advantage, $0.1 \cdot 0.9$, a wrong one a long score and a small advantage, $-0.9 \cdot -0.1$, and both take the step 0.09.
 # 3. In this world all right answers are one answer. Without a baseline it is pushed at nearly every draw by nearly the same amount, which is calm. Real right answers differ. Without a baseline each draw pushes its own one *against the other right ones*, and that is nothing but noise. With nine right answers of ten, equally likely, $p$ is 0.9 again. All scores are equally long now, and the mean is the best baseline.
 #
-# For a group it depends on the share of right answers and on $G$ too. Below, leave-one-out saves variance for the ten answers and costs some for the three: groups of two for ten answers, and groups of four for the three of this lesson. The mean of a larger group is closer to $J$, so the price falls with $G$.
+# For a group it depends on the share of right answers and on $G$ too. The last lines below are two examples. Ten answers, in groups of two: leave-one-out has a smaller variance than no baseline. A, B and C of this lesson, in groups of four: it has a larger one. The mean of a larger group is closer to $J$, so the price falls with $G$.
 
 
 # %% tags=["solution", "result-solution-one-parameter"]

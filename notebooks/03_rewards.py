@@ -282,8 +282,8 @@ grpo_lite.boxed_reward(texts, ground_truth=truths)
 # %% [markdown]
 # **Check yourself.** A function pays 1 if the answer is right and returns 0 for rows whose truth is missing. What is wrong with that?
 #
-# <details class="wrong"><summary>Nothing: where nothing can be checked, nothing is paid</summary>A 0 is a judgement. Nobody is pushed by it, for the whole group gets the 0. But the mean reward, and the spread where it is the batch's, count these completions as wrong answers.</details>
-# <details class="right"><summary>It should return None there</summary>None says that it cannot judge. A completion that nobody could judge is then left out, and not called bad.</details>
+# <details class="wrong"><summary>Nothing: where nothing can be checked, nothing is paid</summary>A 0 is a judgement. Alone it pushes nobody: the completions of a group share their prompt and so its truth, and all of them get the 0. But the mean reward, and the spread where it is the batch's, count these completions as wrong answers.</details>
+# <details class="right"><summary>It should return None there</summary>None says that it cannot judge. A completion that nobody could judge is then left out, and not called bad. (Beside a second function it is another matter, see further below.)</details>
 # <details class="wrong"><summary>It should leave these rows out of the list</summary>Then the list is too short, and all later rewards move up to completions that did not earn them. The packaged caller refuses such a list.</details>
 
 # %% [markdown]
@@ -419,6 +419,8 @@ print(combine_rewards(with_nan, weights=[0.2, 1.0]))
 
 # %% [markdown]
 # The first two: *cannot judge* and *judged, zero points* add the same to a sum. The third row stays apart. A completion that nobody could judge is not a bad one.
+#
+# So beware: beside a second function, `None` *is* a 0. Where the truth is missing, a judge of the answer may decline, and the form is still paid. Then the group is ranked by its form alone. A row is left out only if *every* function returns `None` for it.
 
 # %% tags=["same-combine_rewards"] caption="16 × 3 random scores with gaps, with and without weights"
 random_scores = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
@@ -432,7 +434,7 @@ for weights in (None, [1.0, 0.5, -2.0]):
 # %% [markdown]
 # ## What a weight does
 #
-# "The form is a small matter, so I give it a small weight." That holds where some answers of a group are right and some wrong. But GRPO divides by the group's spread (lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) builds it).
+# "The form is a small matter, so I give it a small weight." That holds where some answers of a group are right and some wrong. But GRPO divides by the group's spread. (Lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/) builds that. You may skip this section for now, and come back from there.)
 #
 # **Predict.** Eight answers to a hard prompt, all wrong; three of them have the form. The form weighs 1, 0.2, 0.01 or 0.001. How hard is the form pushed, compared with a weight of 1?
 

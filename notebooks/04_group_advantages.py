@@ -183,6 +183,8 @@ plotting.bars(
 # %% [markdown]
 # Look at the two answers in the middle. Against the batch, the *worse* answer to the easy prompt is praised, and the *better* answer to the hard prompt is blamed. All that this step measured is which prompt was easier. Over many steps it bends nothing: a mean over the batch is nearly a constant, and [a constant changes nothing on average](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#a-baseline-changes-nothing-on-average). [REINFORCE++ (arXiv:2501.03262)](https://arxiv.org/abs/2501.03262) normalises over the batch on purpose.
 #
+# So why not the batch? Because of the noise. Where prompts differ in difficulty, that difference is a part of every advantage. It cancels only over many steps, and until then it drowns out which answer was the better one. Against the group it never comes in.
+#
 # > In a single step, the comparison only means something among answers to the same question.
 
 # %% [markdown]
@@ -261,7 +263,7 @@ for eps in (0.01, 1e-4):
 #
 # ## Leave one out
 #
-# The group mean contains the very reward that we compare with it. Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) left it out, and compared with the siblings alone:
+# Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) compared each answer with its siblings alone, and showed why that is allowed. As a function:
 #
 # $$\hat A_i = r_i - \frac{1}{G-1} \sum_{j \ne i} r_j$$
 #
@@ -286,11 +288,11 @@ torch.testing.assert_close(mine, packaged)
 assert not packaged.requires_grad
 
 # %% [markdown]
-# This is the group mean without division, times $G/(G-1)$ (exercise 2): another length of the push, and the same direction.
+# As shown there, these are the advantages without division, times $G/(G-1)$: a longer push in the same direction.
 #
 # ## When a completion has no reward
 #
-# A reward function may decline to judge (it returns `None`, and lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) turns that into nan). Such a completion should neither be pushed nor serve as anybody's baseline. The packaged function leaves it out.
+# A reward function may decline to judge (it returns `None`, and lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/) turns that into nan). Such a completion should neither be pushed nor serve as anybody's baseline. Ours cannot do that: one nan makes its whole group nan, and the comparison above tried none. The packaged function leaves the completion out.
 
 # %% tags=["result-unscored"]
 grpo_lite.group_advantages(
@@ -313,7 +315,7 @@ grpo_lite.group_advantages(
 # Lost is *how much* better the winner was. A group of two can only say who won.
 
 # %% [markdown]
-# **2. One identity.** *Medium, 10 minutes.* Show that leave-one-out advantages are $\frac{G}{G-1}$ times the centred rewards, and check it with one line of code.
+# **2. One identity.** *Medium, 10 minutes.* Without looking back at lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/): show that leave-one-out advantages are $\frac{G}{G-1}$ times the centred rewards, and check it with one line of code.
 
 # %%
 # Your turn.

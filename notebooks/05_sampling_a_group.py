@@ -85,14 +85,17 @@ def half_taught_model(steps=200):
 model = half_taught_model()
 prompt = encode(["3+4="])
 with torch.no_grad():
-    logits = model(prompt).logits[0, -1]
+    out = model(prompt)
+logits = out.logits[0, -1]
+# transformers calls it `cache` from 5.24 on and `past_key_values` before
+CACHE = "cache" if hasattr(out, "cache") else "past_key_values"
 
 # %% [markdown]
 # ## The question
 #
 # A language model does one thing: it reads tokens and gives a probability to each token that could come next. A completion is what we get when we draw a token, append it, and ask again, until the end token is drawn.
 #
-# From the policy $\pi_\theta$ we need two things for every prompt $q$: a group of $G$ completions, and the probability of each token in them. Here is what a small model, which half knows its sums, would write after `3+4=`, at three **temperatures** $\tau$.
+# From the policy $\pi_\theta$ we need two things for every prompt $q$: a group of $G$ completions, and the probability of each token in them. How are they drawn, so that these probabilities can be trusted later? Here is what a small model, which half knows its sums, would write after `3+4=`, at three **temperatures** $\tau$.
 
 # %% alt="Probability of each of the 14 symbols after 3+4= at temperatures 0.5, 1 and 2. The favourite 7 falls from 0.73 to 0.49 to 0.31; at temperature 2 the digits 5, 6 and 8 have 0.15 to 0.22, and even the equals sign and padding have 0.02." caption="Heat flattens the choice: at 2 even padding gets its share."
 plotting.bars(
@@ -284,13 +287,16 @@ plotting.table({"text": map(list, texts), "mask": masks.int()})
 # %% [markdown]
 # The order matters: first note who is alive, then look for the end.
 #
+# What is left is engineering: it changes nothing about what is drawn. The prompt is read once for the whole group. Prompts of different length share a batch, padded on the left, and `position_ids` tells the model where each of them begins. The fold shows how, and what goes wrong without it. You may skip it for now.
+
+# %% [markdown] tags=["detail"]
 # ## Read the prompt once
 #
 # While a transformer reads a token, it computes a key and a value for it in every layer. Later tokens look at these and at nothing else of the past. Keys and values that are kept are the **cache**. With it, the next step reads only the one new token of each row.
 #
 # The group shares its prompt, so it can share the reading too: we read it once, as a single row, and copy the cache $G$ times.
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # ## Prompts of different length
 #
 # Several questions go into one batch, and questions differ in length. They are padded on the **left**, so that each completion follows its prompt directly. Now the model needs two more tensors:
@@ -299,24 +305,24 @@ plotting.table({"text": map(list, texts), "mask": masks.int()})
 # - the **position ids**, because GPT-2 adds to each token an embedding of its position. Without them, padding would shift a prompt to other positions.
 
 
-# %%
+# %% tags=["detail"]
 def position_ids(attention_mask):
     return (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
 
 
-# %% tags=["result-position-ids"]
+# %% tags=["detail", "result-position-ids"]
 ragged = encode(["__3+4=", "_12+3="])
 mask = ragged != PAD
 plotting.table({"mask": mask.int(), "position ids": position_ids(mask)})
 
-# %%
+# %% tags=["detail"]
 masks = torch.arange(9) >= torch.tensor([[0], [3], [8]])
 torch.testing.assert_close(position_ids(masks), grpo_lite.masking.position_ids(masks))
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # How much do they matter? The log-prob of `7` after `3+4=`: alone, then behind eight symbols of padding with neither, one or both of the two tensors.
 
-# %%
+# %% tags=["detail"]
 padded = encode(["________3+4="])
 real = (padded != PAD).long()
 neither = {"attention_mask": torch.ones_like(padded)}
@@ -330,18 +336,16 @@ with torch.no_grad():
 logps = torch.stack(last).log_softmax(dim=-1)[:, symbols.index("7")]
 plotting.table({"given": list(cases), "log-prob of 7": logps}, decimals=4)
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # Without the mask, the padding becomes part of the question. Without the position ids the error is smaller, and so harder to notice. Neither raises an exception. With both tensors, padding changes nothing.
-#
+
+# %% [markdown]
 # ## Put together
 #
-# Everything so far in one function: eval mode (dropout off, see below), one reading of each prompt, the cache copied for the group, one draw a step, every row to its own end. The attention mask covers all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, as the advantages expect.
+# Everything so far in one function: eval mode (dropout off, see below), one reading of each prompt, what it left in the cache copied for the group, one draw a step, every row to its own end. The attention mask covers all that the model has read. What comes back is a record of three tensors with one row a completion. The $G$ rows of a prompt stand one after the other, as the advantages expect.
+
 
 # %%
-# transformers calls it `cache` from 5.24 on and `past_key_values` before
-CACHE = "cache" if hasattr(model(prompt), "cache") else "past_key_values"
-
-
 class Completions(NamedTuple):
     ids: torch.Tensor
     mask: torch.Tensor
@@ -475,7 +479,7 @@ plotting.bars(
 # %% [markdown]
 # ## Scoring again gives the same numbers
 #
-# The log-probs were stored while sampling, with a cache, one token a step. The training pass reads prompt and completion in one go, with `grpo_lite.completion_logps` (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) builds it). The two must agree, or the ratio does not start at 1.
+# The log-probs were stored while sampling, with a cache, one token a step. The training pass reads prompt and completion in one go, with `grpo_lite.completion_logps` (lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) builds it; for now it is enough that it does so). The two must agree, or the ratio does not start at 1.
 
 # %% tags=["result-score-again"]
 ragged_mask = ragged != PAD

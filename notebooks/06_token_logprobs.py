@@ -414,7 +414,7 @@ for settings in ({}, masks, dict(masks, temperature=0.7)):
 #
 # ## Which tokens count
 #
-# Completions differ in length, and the rest of the row is padding. The **completion mask** is `True` on the tokens that the model decided on: up to and including the first end token. Ending there was a decision too.
+# The sampler noted [which tokens count](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/#each-row-stops-at-its-own-end). Where only the ids are left, the **completion mask** has to be found from them: `True` up to and including the first end token, since ending there was a decision too.
 #
 # By hand, with 2 as the end token *and* as the padding, which is common because many tokenizers have no padding token of their own:
 #
@@ -573,13 +573,13 @@ plotting.lines(
 # %% [markdown]
 # ## Exercises
 #
-# **1. Two numbers of a completion.** *Easy, 5 minutes.* The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of the two gets smaller with every further token, whatever the text says?
+# **1. Two numbers of a completion.** *Easy, 5 minutes.* The log-probs of a completion of two tokens are −0.5 and −1.5. What is its probability, and what is the mean log-prob per token? Which of these two numbers, the probability or the mean, gets smaller with every further token, whatever the text says?
 
 # %%
 # Your turn.
 
 # %% [markdown] tags=["solution"]
-# The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, so long completions are improbable whatever they say. The mean per token has no such drift. The loss of lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) works with means over tokens too.
+# The sum is −2, so the probability is $e^{-2} = 0.1353$. The mean is −1. Each further token can only lower the sum, and the probability with it, so long completions are improbable whatever they say. The mean per token has no such drift. The loss of lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) works with means over tokens too.
 
 # %% [markdown]
 # **2. Find the bug.** *Medium, 10 minutes.* A colleague asks for the logits of the T completion tokens, and shifts logits and ids by one as usual. No error appears. Which token is never trained?
@@ -606,17 +606,17 @@ with torch.no_grad():
     print(grpo_lite.completion_logps(model, encode(["3+4="]), encode(["7."])).shape)
 
 # %% [markdown]
-# **3. Will it fit?** *Easy, 5 minutes.* A group of 16 completions of 1,024 tokens, the vocabulary of 151,936, logits in bfloat16 (2 bytes). How large are the logits of the completions? And a float32 copy of them?
+# **3. Will it fit?** *Easy, 5 minutes.* 10 GB are free. A group of 16 completions of 1,024 tokens, the vocabulary of 151,936, logits in bfloat16 (2 bytes) and a float32 copy of them (4 bytes). How many rows fit into one pass, and how many passes does the group need?
 
 # %%
 # Your turn.
 
 # %% tags=["solution"]
-for bytes_each in (2, 4):
-    print(bytes_each, f"{16 * 1025 * 151_936 * bytes_each / 1e9:.2f} GB")
+row = 1025 * 151_936 * (2 + 4)
+print(f"{row / 1e9:.2f} GB a row, {int(10e9 // row)} rows in a pass")
 
 # %% [markdown] tags=["solution"]
-# Nearly 5 GB, and 10 GB for the float32 copy. With a large vocabulary, the logits can be larger than the model. Fewer rows in each pass is the plain remedy.
+# Ten rows fit, so two passes, of eight rows each. All 16 at once would need 15 GB. With a large vocabulary, the logits can be larger than the model. Fewer rows in each pass is the plain remedy.
 
 # %% [markdown]
 # ## What to remember

@@ -68,7 +68,7 @@ print("old             ", (old * worth).sum())
 print("old, ratio      ", (old * (policy / old) * worth).sum())
 
 # %% [markdown]
-# The second line is what we would get by pretending that nothing had changed. The third is right again.
+# The second line is what we would get by pretending that nothing had changed. The third is right again. It is exact because an answer here is one token. For longer answers a ratio for each token is an approximation, good while policy and old policy are close (exercise 2).
 #
 # ## By hand: two completions, two tokens each
 #
@@ -170,7 +170,7 @@ print("gradient", first.grad)
 # | −1 | 1 | −1 | −1 | −1 | −1 | push down |
 # | −1 | 1.5 | −1.5 | −1.2 | −1.5 | −1.5 | bad, yet more likely: push down |
 #
-# In the two rows with gradient 0, the token has already moved in the direction that its advantage asks for, and by more than 20%. In the other two outer rows it has moved the *wrong* way (some other sample, or an earlier step, dragged it there), and the gradient stays on to bring it back. Those are the two places of the explorer.
+# In the two rows with gradient 0, the token has already moved in the direction that its advantage asks for, and by more than 20%. Those are the two places of the explorer. In the other two outer rows it has moved the *wrong* way (some other sample, or an earlier step, dragged it there), and the gradient stays on to bring it back.
 #
 # `epsilon_high` gives the upper border a number of its own, and `delta` is a cap of lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/); their defaults change nothing.
 
@@ -401,14 +401,14 @@ plotting.table({"step": steps, **rows}, decimals=3)
 # %% [markdown]
 # Without the clip the policy runs away from its samples. With it, the ratios still leave the range: the clip is no wall. It switches off a gradient; the optimiser's momentum, and other tokens that share the same parameters, carry the ratio on.
 #
-# Further away is not worse here: without the clip the policy ended higher in 30 of 30 draws of 64 completions, and in 25 of 30 draws of four. This world is small and forgiving: 24 logits, 24 small steps. A network is not. Here is the model of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) after four batches (right answers, means of four seeds; all began at 0.33):
+# Here the clip was no help: without it the policy ended higher in 30 of 30 draws of 64 completions, and in 25 of 30 draws of four. This world is small and forgiving: 24 logits, 24 small steps. A network is not. Here is the model of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/) after four batches (right answers, means of four seeds; all began at 0.33):
 #
-# | updates on each batch | 16 | 32 |
-# |---|---|---|
-# | no clip | 0.17 | 0.05 |
-# | $\epsilon = 0.2$ | 0.47 | 0.34 |
+# | updates on each batch | 1 | 4 | 16 | 32 |
+# |---|---|---|---|---|
+# | no clip | 0.47 | 0.64 | 0.17 | 0.05 |
+# | $\epsilon = 0.2$ | 0.47 | 0.69 | 0.47 | 0.34 |
 #
-# Without the clip, many updates on the same samples make the model worse than it was. So clip. How one [ruins a run](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/#run-f) with eight, lesson When a run is sick shows; all the curves are in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#what-breaks-when). And $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
+# Four updates get more out of the same samples than one, with or without a clip. Sixteen get no more than one even with it, and without it leave the model worse than it was. So take few, and keep the clip for safety. How one [ruins a run](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/#run-f) with eight, lesson When a run is sick shows; all the curves are in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#what-breaks-when). And $\epsilon$ is no law: it is a bet on how far the samples can be trusted before it is wiser to draw new ones.
 
 # %% [markdown]
 # **Check yourself.** A run takes four steps on each batch, with $\epsilon = 0.2$ and nothing else to hold the policy. After 1,000 batches, how far can the probability of a token be from where it was before training?
@@ -420,7 +420,7 @@ plotting.table({"step": steps, **rows}, decimals=3)
 # %% [markdown]
 # ## Clip-higher
 #
-# A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 is pushed no further than 0.012. Rare tokens, which might be new ideas, are held down the most. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`.
+# A range of ±20% is relative. A token with probability 0.9 may rise as far as it likes; one with probability 0.01 is no longer pushed once it has passed 0.012. So rare tokens, which might be new ideas, gain the least from one batch. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) raises the upper border alone, to 1.28: `epsilon_high=0.28`.
 
 # %% [markdown]
 # ## Exercises

@@ -67,7 +67,9 @@ kinds = dict(zip(("honest", "lazy", "trick"), best.T, strict=True))
 plotting.table({"beta": map(str, prices), **kinds}, decimals=4)
 
 # %% [markdown]
-# The larger $\beta$, the shorter the leash. Honest and trick are equally likely where $0.60\, e^{1/\beta} = 0.01\, e^{1.2/\beta}$, that is $60 = e^{0.2/\beta}$, at $\beta = 0.2 / \ln 60 = 0.0488$. Above, the honest answer wins. At 10 the lazy answer is nearly as common as ever: almost nothing has been learned. Here $\beta$ is in units of reward. GRPO's default divides rewards by their spread; there it is in units of the spread, and these prices do not carry over. DeepSeekMath uses 0.04. TRL's default is 0: no leash, and no reference to be kept in memory. Where a program checks every answer, there is less to hack. So you may skip the rest of this lesson for now, if your $\beta$ is 0.
+# The larger $\beta$, the shorter the leash. Honest and trick are equally likely where $0.60\, e^{1/\beta} = 0.01\, e^{1.2/\beta}$, that is $60 = e^{0.2/\beta}$, at $\beta = 0.2 / \ln 60 = 0.0488$. Above, the honest answer wins. At 10 the lazy answer is nearly as common as ever: almost nothing has been learned. Here $\beta$ is in units of reward. GRPO's default divides rewards by their spread; there it is in units of the spread, and these prices do not carry over.
+#
+# Which $\beta$, then? Where a program checks every answer, there is less to hack: take 0, as [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) and [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) do. It is TRL's default: no leash, and no reference to be kept in memory. Where the reward is a learned model, or can be fooled, begin with a small price (DeepSeekMath uses 0.04), watch `kl`, read samples, and raise it if a trick comes up. As the picture shows, 0.04 is no safe number in itself. You may skip the rest of this lesson for now, if your $\beta$ is 0.
 #
 # ## The distance, by hand
 #
@@ -90,7 +92,7 @@ reference = torch.tensor([[0.5, 0.5], [0.75, 0.25]], dtype=torch.float64)
 # %% [markdown]
 # The two positions hold the same pair of distributions, swapped, and the distances differ. **KL has a direction.** Here the policy comes first: it is the one that speaks, and it is charged for what it says. $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$ is called the *reverse* KL, and $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$ the *forward* KL.
 #
-# Which one do we want on a leash? The reverse one is large where the policy often says what the reference hardly ever says, which is what a trick does. The forward one is large where the policy no longer says what the reference says.
+# Which one do we want on a leash? The reverse one is large where the policy often says what the reference hardly ever says, which is what a trick does. The forward one is large where the policy no longer says what the reference says. Against tricks one wants the reverse one, and the best policies of the opening are those for it.
 #
 # ## One token is all we have
 #
@@ -241,12 +243,12 @@ plotting.table({"estimator": list(estimators), **columns}, decimals=4)
 # %% [markdown]
 # The spread is the standard deviation of the estimate from a single token. k1 hits the mean with the widest spread, k2 misses the mean, k3 hits it with the narrowest spread. k3 is the estimator of DeepSeekMath (eq. 4). The paper calls it unbiased, and in value it is.
 #
-# **Try it.** Draw a hundred tokens and watch the three estimates settle around the exact KL. **The goal:** draw until the means of k1 and of k3 both show the exact KL to two decimals. Which of them got there first? (The tab with the gradients is the matter of another lesson.)
+# **Try it.** Draw a hundred tokens and watch the three estimates settle around the exact KL. **The goal:** draw until the means of k1 and of k3 both show the exact KL to two decimals. (Which is first is partly luck; k3, with the smaller spread, is the likelier. The tab with the gradients is the matter of another lesson.)
 #
 # <kl-explorer>On the site there is a picture to play with here.</kl-explorer>
 
 # %% [markdown] tags=["detail"]
-# k3 is not always the narrow one. When the policy has nearly given up tokens that the reference still likes, $e^d$ is huge on the rare occasions when one of them is drawn. Multiply the policy's logits by 2, 4 and 8, which makes its rare tokens rarer, and see:
+# k3 is not always the narrow one. When the policy has nearly given up tokens that the reference still likes, $e^d$ is huge on the rare occasions when one of them is drawn. Multiply the policy's logits by 2, 4 and 8, which makes its rare tokens rarer. (At 2 the KL falls at first: the habit goes from 16% down to 9%, nearer to the 3% of the reference.)
 
 # %% tags=["result-far-away", "detail"]
 columns = {"stretch": [1, 2, 4, 8], "KL": [], "spread k1": [], "spread k3": []}
@@ -266,11 +268,11 @@ plotting.table(columns, decimals=4)
 #
 # So far we asked what an estimator *says*. In a loss nobody reads the value; what counts is where its gradient pushes, and that is another question with other answers. What you need to know of them, if you set $\beta$ above 0:
 #
-# - k3 in the loss, as here and in DeepSeekMath, pulls towards the reference. So does k2.
+# - k3 in the loss, as here and in DeepSeekMath, pulls towards the reference, but along the gradient of the *forward* KL, although its value estimates the reverse one. So it does not lead exactly to the best policies of the opening. k2 has the gradient of the reverse KL. Near the reference the two pulls are nearly the same.
 # - k1 in the loss does not: its gradient is the score of the sampled token, and the score is 0 on average ([Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves it). k1 is for the log file, or for the reward.
 # - The penalty does not know about rewards. A group whose rewards are all equal is not pushed by its advantages, but with $\beta > 0$ it is still pulled towards the reference.
 #
-# Lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) derives it, and shows which of the two directions each one follows.
+# Lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) derives this, and shows how far apart the two directions are.
 
 # %% [markdown]
 # ## Break it: the log-ratio the wrong way round
@@ -306,7 +308,7 @@ plotting.table(
 #
 # ## Exercises
 #
-# **1. The shortest leash.** *Medium, 10 minutes.* The opening said that $\pi \propto \pi_{\text{ref}} \cdot e^{r/\beta}$ maximises the expected reward minus $\beta$ times the KL. Check it with autograd: at that policy the gradient on the logits must be 0.
+# **1. The best policy.** *Medium, 10 minutes.* The opening said that $\pi \propto \pi_{\text{ref}} \cdot e^{r/\beta}$ maximises the expected reward minus $\beta$ times the KL. Check it with autograd: at that policy the gradient on the logits must be 0.
 
 # %%
 # Your turn.
@@ -347,7 +349,7 @@ torch.testing.assert_close(
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** The KL penalty is a leash to the frozen reference, and $\beta$ is its price, in units of reward or, where rewards are divided by it, of their spread. The distance is $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$, policy first. From sampled tokens, k1 and k3 are right on average, and k3 is never negative. The order of the two log-probs matters: check it against an exact KL. Whether an estimate is a good penalty is another question.
+# > **Remember.** The KL penalty is a leash to the frozen reference, and $\beta$ is its price, in units of reward or, where rewards are divided by it, of their spread. The distance is $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$, policy first. From sampled tokens, k1 and k3 are right on average, and k3 is never negative; its gradient is that of the other direction. The order of the two log-probs matters: check it against an exact KL. Whether an estimate is a good penalty is another question.
 #
 # Sources: J. Schulman, *Approximating KL Divergence* (2020), for k1, k2 and k3; [DeepSeekMath, eq. 4 (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300) for k3 in GRPO.
 #

@@ -86,7 +86,7 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# Both have moved far enough in the right direction. From here on the reward pushes them no further.
+# The clip has changed two tokens, 1.35 and 0.67. Both have moved far enough in the right direction. From here on the reward pushes them no further.
 #
 # **Third matrix: the KL estimate.** How far is each token from the reference? The estimate knows nothing of rewards and is never negative.
 
@@ -119,7 +119,7 @@ sums = [part.sum() for part in parts.values()]
 plotting.table({"part": list(parts), "sum": sums}, decimals=4)
 
 # %% [markdown]
-# The loss is no distance from a target, so 0 is not its floor. It is minus a weighted mean of advantages, which have both signs.
+# The KL part stands here before $\beta$: $-0.1227 + 0.04 \cdot 0.0424 = -0.1210$. The loss is no distance from a target, so 0 is not its floor: its policy part is minus a weighted mean of ratio × advantage, clipped, and advantages have both signs.
 
 # %% [markdown] tags=["detail"]
 # The same with two loops, one token at a time. The mask decides which tokens are visited, so padding cannot leak in.
@@ -305,7 +305,7 @@ print("gradient", leaf.grad)
 #
 # With $\rho = 1$ every token of completion $i$ contributes $\hat A_i$. The mean over the completion is $\hat A_i$ again, and the advantages of a group add up to 0. The *value* carries no information at all: it would be 0 for any rewards.
 #
-# The *slope* is another matter. The derivative of a ratio with respect to $\log \pi_\theta$ is the ratio itself, here 1. So each token is pushed by $\hat A_i / (B \lvert o_i \rvert)$, up in one row and down in the other. Values of opposite sign cancel when they are added to one number. Slopes do not, because they belong to different tokens.
+# The *slope* is another matter. The derivative of a ratio with respect to $\log \pi_\theta$ is the ratio itself, here 1. So each token is pushed by $\hat A_i / (B \lvert o_i \rvert)$, up in one row and down in the other. Values of opposite sign cancel when they are added to one number. Slopes do not, because they belong to different tokens. After an update along them the surrogates of the *same* batch are higher, so its loss falls a little below 0: that is the slightly negative loss of the opening.
 
 # %% alt="The push on each log-prob, minus the gradient of the loss. The two tokens of completion 7 are pushed up by 0.250 each, the four tokens of completion 122 down by 0.125 each." caption="Up for the better completion, down for the worse, as strong as the weights."
 plotting.token_matrix(
@@ -359,11 +359,11 @@ columns = {"loss": [grpo, reinforce], "gradient norm": norms}
 plotting.table({"": ["grpo", "reinforce"], **columns}, decimals=4)
 
 # %% [markdown]
-# On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline, the group's spread as unit, and each completion divided by its length. The length is no part of REINFORCE: without it the gradient is another vector, at a cosine of 0.93 here, 0.44 for lengths 60, 5, 10, 40, and 1 for equal ones. That is the point of Dr. GRPO.
+# On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline, the group's spread as unit, and each completion divided by its length. The length is no part of REINFORCE: without it the gradient is another vector, at a cosine of 0.93 here, 0.44 for lengths 60, 5, 10, 40, and 1 for equal ones.
 #
 # ## Only the mean per completion starts at 0
 #
-# There are other ways to average, and TRL names them by `loss_type`. `"bnpo"` and `"dapo"` take one mean over all tokens (of a batch in parts, `"bnpo"` over those of the part and `"dapo"` over those of the whole batch); `"dr_grpo"` divides by a constant, the number of completions times the length limit. The group of two again, ratio 1, lengths 2 and 4.
+# There are other ways to average, and TRL names them by `loss_type`. `"bnpo"` and `"dapo"` take one mean over all tokens (they differ only where a batch is cut into parts, as in the next lesson); `"dr_grpo"` divides by a constant, the number of completions times the length limit. The group of two again, ratio 1, lengths 2 and 4.
 #
 # **Predict.** Which of them start at 0? Which sign have the others?
 
@@ -393,7 +393,7 @@ plotting.table(
 # %% [markdown]
 # Over all tokens, the long completion has four votes and the short one two. If the long one is the worse, the sum is $2 \cdot 1 - 4 \cdot 1 = -2$, and the loss is $+2/6$ or $+2/(2 \cdot 4)$. If it is the better one, the signs turn round. So in these types the first loss tells you whether the longer or the shorter answers won, and nothing about how good they were.
 #
-# With `grpo` a long wrong answer is punished less per token than a short one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#averages) goes through all of them.
+# With `grpo` a long wrong answer is punished less per token than a short one. [Dr. GRPO (arXiv:2503.20783)](https://arxiv.org/abs/2503.20783) calls this a length bias. [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476) changes the average for a related reason. Where lengths differ much, take one of theirs; where they hardly differ, it hardly matters. Lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/#averages) goes through all of them.
 #
 # **Try it.** Change a length and the loss type. Which tokens of the *other* completions change their weight?
 #
@@ -440,7 +440,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# A perfect run, and the loss goes up. With one step per batch its policy part is 0 at *every* step (the cell asserts it), so all you see is $\beta$ times the KL estimate: the further the policy moves from the reference, the higher the loss. It rises *because* the policy learns.
+# A perfect run, and the loss goes up. With one step per batch its policy part is 0 at *every* step (the cell asserts it), so all you see is $\beta$ times the KL estimate: the further the policy moves from the reference, the higher the loss. It rises *because* the policy learns. (Late it jumps: wrong answers are rare by then, and each that is drawn has a large $k_3$.)
 #
 # The samples change after every step, so no two points of a loss curve can be compared. Watch the mean reward on held-out prompts, the share of groups with all rewards equal, `kl`, `clip_fraction` and the lengths instead; lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) says what each of them tells.
 

@@ -94,12 +94,12 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; a step teaches less and less.
+# The length grows to 10 tokens, those of a completion that thinks: the model changes its habit in ten updates, and then makes fewer slips. The entropy falls, because it decides. More groups agree, because more prompts are solved; an update teaches less and less.
 
 # %% [markdown]
 # ## By hand: two prompts, two completions each
 #
-# First one whole step on paper. A completion is one token, `a` or `b`, and the policy is one pair of logits for each prompt. All logits are 0: both tokens have probability 0.5.
+# First one batch and one update on paper. A completion is one token, `a` or `b`, and the policy is one pair of logits for each prompt. All logits are 0: both tokens have probability 0.5.
 #
 # | | completions | rewards | advantages |
 # |---|---|---|---|
@@ -110,7 +110,7 @@ plotting.lines(
 #
 # $$\tfrac14 \big(0.707 \cdot 0.5 + (-0.707) \cdot (-0.5)\big) = 0.177,$$
 #
-# and $-0.177$ for `b`. A step of plain gradient descent with learning rate 1 moves the logits there, and the probability of `a` becomes $1/(1 + e^{-0.3535}) = 0.5875$.
+# and $-0.177$ for `b`. Plain gradient descent with learning rate 1 moves the logits there, and the probability of `a` becomes $1/(1 + e^{-0.3535}) = 0.5875$.
 #
 # **Predict.** Prompt 2 was answered perfectly. What happens to its logits?
 
@@ -131,17 +131,17 @@ print("logits     ", after)
 print("probability", after.softmax(dim=1))
 
 # %% [markdown]
-# Nothing. The group has no spread, and a step teaches what it can compare. Prompt 1 moved the policy from 0.5 to 0.5875, and the next step samples again: the old samples came from a policy that no longer exists.
+# Nothing. The group has no spread, so there is nothing to compare. Prompt 1 moved the policy from 0.5 to 0.5875, and then one samples again.
 #
-# **Try it.** The same step on the real model, in the page: sample a group, update, and look at each token. **The goal:** find a token that moved *against* the advantage of its row. How can that be?
+# **Try it.** The same on the real model, in the page: sample a group, update, and look at each token. **The goal:** find a token that moved *against* the advantage of its row. How can that be?
 #
 # <inspect-explorer>On the site there is a model to update here.</inspect-explorer>
 #
 # ## Sample, score, compare
 #
-# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A step takes 64 completions, 8 for each of 8 prompts. (The one of this run, `args`, stands in the fold at the top: learning rate 5e-4, and a right answer is all that is paid.)
+# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A **batch** is what is sampled together, here 64 completions, 8 for each of 8 prompts. An **update**, or step, moves the weights once, and `max_steps` counts updates. (The record of this run, `args`, stands in the fold at the top: learning rate 5e-4, and a right answer is all that is paid.)
 #
-# Three of the four parts of a step need no gradient: sample a group for every prompt, score it, compare within the group. The result is a batch of facts. They do not change, however often we look at them.
+# Three of the four parts need no gradient: sample a group for every prompt, score it, compare within the group. The result is a batch of facts. They do not change, however often we look at them.
 
 # %%
 Batch = namedtuple(
@@ -237,7 +237,7 @@ def describe(batch, args):
 #
 # ## The loop
 #
-# Draw the next prompts, roll out, and then $\mu$ times (`num_iterations`, 1 for now): loss, gradient, step. AdamW makes the step, and a gradient longer than `max_grad_norm` is shortened to it.
+# Draw the next prompts, roll out, and then $\mu$ times (`num_iterations`, 1 for now): loss, gradient, update by AdamW. A gradient longer than `max_grad_norm` (1) is shortened to it. Our 2,000 prompts last for 250 batches; the trainer shuffles them anew.
 
 
 # %% tags=["define-GRPOTrainer"]
@@ -301,12 +301,12 @@ plotting.table({"update": range(1, 26, 6), **columns}, decimals=3)
 # %% [markdown]
 # ### Settings to try first
 #
-# In this order, which is that of their effects in lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/):
+# In the order of their effects in 110 trainings of this model, lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/):
 #
-# 1. `learning_rate`. Too small is slow, too large destroys. About 5e-4 for a tiny model trained from scratch, 1e-5 for a pretrained one of 0.1 billion weights, 1e-6 for billions; then a third of it and three times as much.
-# 2. `temperature`: 1. Practice is what is judged.
+# 1. `learning_rate`. Too small is slow, too large destroys. About 5e-4 for a tiny model trained from scratch, 1e-5 for a pretrained one of 0.1 billion weights (where 1e-4 was faster, in [one run](https://grpo-lite.github.io/grpo-lite/lessons/a_real_language_model/#break-it)), 1e-6 for billions; then a third of it and three times as much.
+# 2. `temperature`: 1, if that is how you will sample.
 # 3. `num_iterations`: 1. Where samples are dear, 2 to 4; it acts much like a larger learning rate.
-# 4. The rest, which hardly mattered there: `num_generations` 8 or 16, in batches of 64 to 512 completions, and `beta=0`. Where lengths differ much, `loss_type` decides what a token weighs.
+# 4. `num_generations` 8 or 16, in batches of 64 to 512, and `beta=0` hardly mattered there. Not tried: `max_completion_length`, so long that few are cut off, and 10 `warmup_steps`. Where lengths differ much, `loss_type` decides what a token weighs.
 #
 # ## Greedy decoding
 #
@@ -381,7 +381,7 @@ plotting.table(
 # With $\mu > 1$ only the number of turns of the inner loop changes. What makes it sound is that `roll_out` has **stored** the log-probs at which the tokens were drawn: computed again before each update, every ratio would be 1, and the clip would never act. How that ends is shown in lesson [When a run is sick](https://grpo-lite.github.io/grpo-lite/lessons/when_a_run_is_sick/).
 
 # %% [markdown]
-# **Check yourself.** Steps of 64 completions, $\mu = 4$, `max_steps=24`. How many completions will the run sample?
+# **Check yourself.** Batches of 64 completions, $\mu = 4$, `max_steps=24`. How many completions will the run sample?
 #
 # <details class="wrong"><summary>1,536</summary>That is 24 batches. A batch serves four updates, and updates are what max_steps counts.</details>
 # <details class="right"><summary>384</summary>Four updates a batch make six batches of 64. The run is cheaper than with one update each, and has seen fewer answers.</details>
@@ -390,7 +390,7 @@ plotting.table(
 # %% [markdown]
 # ## A batch that does not fit
 #
-# A large batch is sent through the model in parts, **micro-batches**, whose gradients add up in `.grad` before the one step. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it is multiplied by the part's share of the whole. Share of what?
+# A large batch is sent through the model in parts, **micro-batches**, whose gradients add up in `.grad` before the one update. This is **gradient accumulation**, and it should give the gradient of the whole batch. Each part's loss is a mean over the part, so it is multiplied by the part's share of the whole. Share of what?
 #
 # Two groups written by hand. In the first, two completions answer straight and two think, one right and one wrong of each kind. In the second, all four are wrong.
 
@@ -507,7 +507,7 @@ torch.testing.assert_close(parts, gradient(first, **fixed))
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** A step of GRPO is sample, score, compare, update; the first three give facts, and only the update has a gradient. The old log-probs are one of these facts: stored at sampling, constant ever after. Micro-batches are weighted by what the loss averages over; skipped groups still count in the denominator. Judge a run by held-out samples, read the metrics together, and look at texts.
+# > **Remember.** GRPO is sample, score, compare, update; the first three give facts, and only the update has a gradient. The old log-probs are one of these facts: stored at sampling, constant ever after. Micro-batches are weighted by what the loss averages over; skipped groups still count in the denominator. Judge a run by held-out samples, read the metrics together, and look at texts.
 #
 # The loop is algorithm 1 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with its outer loop over new references left out. Leaving out groups without spread, and sampling others in their place, is the dynamic sampling of [DAPO (arXiv:2503.14476)](https://arxiv.org/abs/2503.14476).
 #

@@ -17,7 +17,7 @@
 #
 # A task of your own, a model of your own, and demonstrations that are wrong more often than right. From nothing to a model that does the task takes some forty lines and less than a minute. Then you change the task.
 #
-# **Minutes:** 15 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a program to put your own task into, and the test that says whether it can be learnt
+# **Minutes:** 15 · **Needs:** [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) · **Gives:** a program to put your own task into, and the check that says whether there is anything to reward
 
 # %% tags=["setup"]
 import sys
@@ -101,7 +101,7 @@ print(len(train_rows), len(test_rows), train_rows[0])
 # %% [markdown]
 # ## A reward
 #
-# It gets all completions at once and each column by its name, and returns a number for each. The name of the function becomes that of its metric: the trainer will log `sampled_right`. Ours pays 1 for the right answer. What may stand before an `=` is not looked at; that is for the exercises.
+# It gets all completions at once and each column by its name, and returns a number for each. The name of the function becomes that of its metric: the trainer will log `sampled_right`. Ours pays 1 for the right answer. In exercise 2 the model writes steps before an `=`, which are not looked at; here there is no `=`, and the whole text counts.
 
 
 # %%
@@ -114,7 +114,7 @@ def right(completions, answer, **columns):
 print(right(["ibm", "gzk", "ib"], answer=["ibm", "ibm", "ibm"]))
 
 # %% [markdown]
-# Always do this: call the reward by hand, on something that must be paid and on something that must not.
+# Always do this: call the reward by hand, on something that must be paid and on something that must not. Both sides of the comparison must be texts: `"7" == 7` is False in Python, so if your answers are numbers every reward is 0, and no error tells.
 #
 # ## A tokenizer and a model
 #
@@ -242,7 +242,7 @@ def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0, reward=
 # %% [markdown]
 # ### Settings to try first
 #
-# Those [of lesson The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/#settings-to-try-first), in that order: the learning rate first. This model took 2e-3.
+# Those [of lesson The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/#settings-to-try-first), in that order: the learning rate first. This model took 2e-3, four times the 5e-4 that stands there: with 5e-4, seed 0 ended at 0.56 and not at 0.82. Such a number is where a search begins, and not where it ends.
 #
 # Nothing happens? Look before you turn anything: at twenty completions with their rewards, at `frac_reward_zero_std`, at `grad_norm`. Then the learning rate, up and down by a factor of three ([Frequent questions](../docs/questions.md#first)).
 #
@@ -286,7 +286,7 @@ plotting.table({"metric": names, "largest": largest})
 #
 # ## Exercises
 #
-# Each takes one call of `try_task`. Write the four arguments yourself before you look.
+# Each takes a call of `try_task`, the last takes two. Write the four arguments yourself before you look.
 #
 # **1. Backwards.** *Medium, 15 minutes.* Read `abcd>`, write `dcba`, with four of the ten letters from a to j. Let the demonstrations copy the word unchanged three times in five.
 
@@ -377,7 +377,7 @@ def closed_somehow(prompt):
 _ = try_task([opened() for _ in range(2000)], closing, closed_somehow, "()[]{}>")
 
 # %% [markdown] tags=["solution"]
-# From about a half to three quarters here, and above 0.7 with two other seeds. It starts so high because a single bracket, or several of one kind, close the same way in either order.
+# From about a half to three quarters here, and above 0.7 with two other seeds. It starts so high because a single bracket, or several of one kind, close the same way in either order. Why it stays at three quarters is not taken apart here. To begin with, sort the wrong answers by how many brackets were to be closed.
 
 # %% [markdown]
 # **4. Two that are not learnt.** *Easy, 10 minutes.* Before you run them: what will `look` print for each, and what will training do?

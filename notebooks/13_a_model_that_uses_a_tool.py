@@ -274,7 +274,7 @@ plotting.table(
 # %% [markdown]
 # Two masks, two questions. `mask` says what is *read*: everything. `env_mask` says what is *trained*: what the policy decided. The model gives a log-prob to the tokens of the result too. It is the log-prob of something that it did not choose, and for a `<result>` after an end token, which it was never taught to write, it is very low.
 #
-# **Predict.** The loss takes the mask with holes. Is its gradient the same as if the four tokens were cut out of the row?
+# **Predict.** The loss takes the mask with holes. Is its gradient the same as if the four tokens were cut out of the rows that the loss gets? (Only the loss skips them: the model has read them, and the log-probs of what follows depend on them.)
 
 # %% tags=["result-holes"]
 generator = torch.Generator().manual_seed(1)
@@ -305,7 +305,7 @@ print("|o| of the two rows:", own.sum(dim=1).tolist())
 #
 # ## Does it find out that asking pays?
 #
-# The trainer takes the calculator by one argument, `environment`. Right answers are paid. Two more functions only watch: how many calls were answered, and how many results the model made up. (An end token that is not the last token ends a turn that was answered.)
+# The trainer takes the calculator by one argument, `environment`. Right answers are paid. Two more functions only watch: how many calls were answered, and how many results the model made up. (A turn that is answered goes on after its end token, so every end token but one in the last place stands for an answered call.)
 
 
 # %%
@@ -625,10 +625,10 @@ plotting.table({"turn": hostile, "answered": map(calculator, hostile)})
 # Your turn.
 
 # %% [markdown] tags=["solution"]
-# On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right, so that even a small price counts there. Try 0.05.
+# On small sums asking adds nothing, so any price above 0 makes the straight answer the better one. On large sums asking adds about 0.9, so the price must stay below that. How fast a small price is learned is another question: an advantage is divided by the spread of its group, which is small where all answers are right, so that even a small price counts there. (No run here shows how fast.)
 
 # %% [markdown]
-# **3. No calculator today.** *Medium, 10 minutes.* Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums, and what does it write?
+# **3. No calculator today.** *Medium, 10 minutes.* Take a model that was trained with free calls and let it write with an environment that never answers. What is its share of right answers on large sums?
 
 # %%
 # Your turn.
@@ -641,7 +641,7 @@ silent = rollout.evaluate(
 print(f"right {silent['sampled_right'] * 148:.0f} of 148")
 
 # %% [markdown] tags=["solution"]
-# It asks, ends its turn, and that is all: none of the 148 answers is right. It has learned a division of labour, not addition.
+# None of the 148 answers is right. In the table above it asks in 95 of 100 cases (seed 0); now the episode ends there, with the call. It has learned a division of labour, not addition.
 
 # %% [markdown]
 # ## What to remember

@@ -185,7 +185,7 @@ curves("A", REWARD, ZERO_STD, ENTROPY, NORM, turn=4)
 #
 # <details class="wrong"><summary>The temperature was too low</summary>Then the samples of a group would be copies, and the entropy near 0. It climbs.</details>
 # <details class="wrong"><summary>The reward was hacked</summary>A hacked reward rises, for that is what hacking means. Here the reward itself falls.</details>
-# <details class="wrong"><summary>The gradient exploded</summary>Its norm stays where that of the healthy run is, between 0.5 and 2, until nothing is left to learn from. And a longer gradient would have been shortened.</details>
+# <details class="wrong"><summary>The gradient exploded</summary>Its norm stays where that of the healthy run is, between 0.5 and 2, until nothing is left to learn from. And the training loop shortens a longer gradient (<code>max_grad_norm</code>).</details>
 # <details class="right"><summary>The learning rate was too high</summary>1.6e-3 where 5e-4 is healthy. Each step overshoots what 64 completions can tell, and a few of them are enough.</details>
 
 # %% [markdown]
@@ -303,7 +303,7 @@ columns = {metric: [r[metric] for r in runs["D"][::4]] for metric in (LENGTH, CU
 plotting.table({"update": range(1, 26, 4), **columns}, decimals=1)
 
 # %% [markdown]
-# It was paid for length, by the character. First the model took to thinking, which is longer. For a while its length rested at 10 tokens, those of a well-formed completion that thinks. Then, in this run, some sample slipped and went on, was paid for it, and the rest followed to the limit of 16. No token has more characters than `</answer>`.
+# It was paid for length, by the character. First the model took to thinking, which is longer. For a while its length rested at 10 tokens, those of a well-formed completion that thinks. Then, in this run, some sample slipped and went on, was paid for it, and the rest followed to the limit of 16. In the end it writes tags in turn and no answer at all: a tag has seven to nine characters, a digit has one.
 #
 # **The check that decides:** a second judge that is not paid (weight 0), and texts. Be suspicious when length and reward rise together. (They do in the healthy run too, where thinking helps. So it decides nothing.) Lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) has three more.
 #
@@ -321,7 +321,7 @@ curves("E", REWARD, CUT_OFF, LENGTH, healthy="healthy, E")
 #
 # <details class="wrong"><summary>The length limit was too short</summary>The limit is the same in both runs, and under it the other one learned to stop.</details>
 # <details class="wrong"><summary>Length was paid</summary>Then the reward would rise with the length, as in run D. Here it goes to 0.</details>
-# <details class="right"><summary>The end token was not trained</summary>Everything in a right completion was praised but its end. So the rest grew, and the end was crowded out.</details>
+# <details class="right"><summary>The end token was not trained</summary>Everything in a right completion was praised but its end. The end itself was never praised, and in this run it grew rarer until none was left.</details>
 
 # %% [markdown]
 # The loss was given `mask & (ids != EOS)`. That comes in by accident, where padding is the end token and the mask is made by comparing ids.
@@ -450,7 +450,7 @@ except FloatingPointError as error:
 #
 # ## Does it repeat?
 #
-# Each run so far had seed 0. Is what we saw the sickness, or the seed? Two more seeds, a little shorter: the mean reward of the last five updates, and the share of right answers on held-out problems, sampled at temperature 1.
+# Each run so far had seed 0. Is what we saw the sickness, or the seed? Two more seeds, with 24 updates in the place of 48 for F and 16 in the place of 25 for the others: the mean reward of the last five updates, and the share of right answers on held-out problems, sampled at temperature 1.
 
 # %%
 columns = {"run": [], "seed": [], "reward": [], "held out": []}

@@ -374,14 +374,14 @@ print("right:", [history[-1]["sampled_accuracy"] for _, history in halves.values
 says(halves)
 
 # %% [markdown]
-# More than half of the sums lie between 10 and 19, and all of those contain a 1, as do 1, 21 and 31. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip, and with the price a completion that thinks earns about 0.4 at first. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs. With eight seeds (`make runs` in a clone of the project) all got better at first, to more than 0.62 right. Then four learned to add and ended above 0.79, three stopped thinking and ended below 0.23, and one was still between, at 0.57. A narrow margin is a coin toss.
+# More than half of the sums lie between 10 and 19, and all of those contain a 1, as do 1, 21 and 31. The honest way is the best, 0.70 against 0.60, but the base model is not honest yet: its thoughts slip. A completion that thinks is right more than six times in ten, a wrong digit is found now and then, and the price is 0.3: about 0.4 at first. The 1 earns more at once; adding earns more when the slips are gone. So it is open which of the two gets ahead. One of these runs learned to add, the other to say 1, and only the seed differs (0 and 2 are shown because they end differently). With eight seeds (`make runs` in a clone of the project) all got better at first, to more than 0.62 right. Then four learned to add and ended above 0.79, three stopped thinking and ended below 0.23, and one was still between, at 0.57. A narrow margin is a coin toss.
 
 # %% [markdown]
 # **Check yourself.** The honest way earns 0.70 and *always 1* only 0.60. Still one run ended with *always 1*. Was its training at fault?
 #
 # <details class="wrong"><summary>Yes: it should find the way that is paid best</summary>It sees only what the model writes now. The 0.70 belong to adding without slips, which this model cannot do yet.</details>
 # <details class="wrong"><summary>No: it only needed more updates</summary>A model that always says 1 samples no honest thought any more, and what is not sampled is not paid.</details>
-# <details class="right"><summary>No: what counts is what each way earns as the model does it now</summary>Adding with slips earns about 0.4 at first, less than the 0.60 for the 1. Whichever gets ahead is praised, and grows.</details>
+# <details class="right"><summary>No: what counts is what each way earns as the model does it now</summary>Adding earns about 0.4 with slips and 0.70 without them, the 1 earns 0.60 at once. If the slips go before the thinking does, adding gets ahead; if not, the 1.</details>
 
 # %% [markdown]
 # ## Signs
@@ -461,7 +461,7 @@ print(mean_pay(all_ten, one_of_them, 0.0))
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** Before training, let the cheats apply: write down ways that need no skill and compute what each would earn. The honest way must earn most, by a margin wider than what a cheat saves. During training, let a second judge watch that no gradient has seen, and read texts. Afterwards, repair the reward and not the symptom. And what a reward ignores, it does not leave alone.
+# > **Remember.** Before training, let the cheats apply: write down ways that need no skill and compute what each would earn. The honest way must earn most, price included, and by a wide margin: a model that still slips earns less by it. During training, let a second judge watch that no gradient has seen, and read texts. Afterwards, repair the reward and not the symptom. And what a reward ignores, it does not leave alone.
 #
 # The word "reward hacking" and a list of its kinds: [Amodei and others (arXiv:1606.06565)](https://arxiv.org/abs/1606.06565). Rewards by rule, which are harder to hack than learned ones and can be hacked as above: [DeepSeek-R1 (arXiv:2501.12948)](https://arxiv.org/abs/2501.12948).
 #

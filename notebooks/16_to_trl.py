@@ -224,7 +224,7 @@ plotting.lines(
 plotting.table({"update": range(0, 26, 5), **curves})
 
 # %% [markdown]
-# Not on each other, but not much further apart than two seeds of one trainer. (Even at update 0, where all four ask the same model, they differ by up to 0.04: the 300 answers are other draws, except between the two runs of TRL.) Two seeds can rule out a large difference and no small one. The exact comparison is in lesson [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/): on the same completions, the numbers agree.
+# Not on each other, but not much further apart than two seeds of one trainer. (Even at update 0, where all four ask the same model, they differ by up to 0.04: the 300 answers are other draws. The two runs of TRL agree there: our callback evaluates both with one seed.) Two seeds can rule out a large difference and no small one. The exact comparison is in lesson [The same numbers as TRL](https://grpo-lite.github.io/grpo-lite/lessons/the_same_numbers_as_trl/): on the same completions, the numbers agree.
 #
 # ## The two diaries
 #
@@ -252,7 +252,7 @@ plotting.table(
 )
 
 # %% [markdown]
-# What you learned to read in lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) you can read there. Two things to know: TRL's `entropy` is computed from all logits, ours is estimated from the tokens that were drawn; and with `logging_steps` above 1 TRL writes means over several updates.
+# Eight groups make a noisy share without spread, and a noisy norm. Two things to know: TRL's `entropy` is computed from all logits, ours is estimated from the tokens that were drawn; and with `logging_steps` above 1 TRL writes means over several updates.
 #
 # ## What a reward function is told
 #
@@ -366,7 +366,7 @@ for record in log:
 #
 # It goes to `trl.GRPOTrainer` as `rollout_func=rollout_func`. Each prompt comes as often as it has completions. (TRL's docstring says once; what comes is G times.)
 #
-# `tools` and `environment_factory` are for chat models that know how to call tools. The first is a list of functions. The second makes an object with a method `reset` for each episode; its other public methods are the tools, except for `get_reward`, which is a reward. TRL writes the descriptions of the tools into the prompt, finds the calls by what the tokenizer knows of its template, appends the results as tokens and masks them (`tool_mask`). `max_tool_calling_iterations` limits the rounds of an episode; in one round a model may call several tools.
+# `tools` and `environment_factory` are for chat models that know how to call tools. The first is a list of functions. The second makes an object with a method `reset` for each episode; its other public methods are the tools, except for `get_reward`, which is a reward. TRL writes the descriptions of the tools into the prompt, finds the calls in what the model writes, appends the results as tokens and masks them (`tool_mask`). `max_tool_calling_iterations` limits the rounds of an episode; in one round a model may call several tools.
 #
 # ## Beyond one machine
 #

@@ -86,7 +86,7 @@ plotting.table(
 )
 
 # %% [markdown]
-# The first four are right. Of the others, an open interval is not a closed one, and a list of guesses is not an answer. `3 + 4` equals 7, but it restates the question: what is still to be worked out earns nothing. And $9^{9^{9^9}}$ has more digits than any memory can hold, so the texts are read in another process, with a limit of 2 seconds of computing.
+# The first four are right. Of the others, an open interval is not a closed one, and a list of guesses is not an answer. `3 + 4` equals 7, but it restates the question: what is still to be worked out earns nothing. (A root such as √12 or a percentage is a result: [the rules](../docs/answers.md).) And $9^{9^{9^9}}$ has more digits than any memory can hold, so the texts are read in another process, with a limit of 2 seconds of computing.
 #
 # A truth can be unreadable too, such as a fraction that was cut off in the data set. Then the reward is `None`, and a warning (silenced here) names the truth.
 
@@ -99,7 +99,7 @@ with warnings.catch_warnings(action="ignore"):
 #
 # ## Programs: run them
 #
-# Whether a program is right, its text does not say. One has to run it, and it was written by a model that is paid for whatever passes. **Such code never runs in your own Python.** `grpo_lite.code_reward` runs it in a sandbox: a whole Python, built to compute on a memory of its own and to reach nothing else, no file and no network. What comes back is compared outside of it. (The sandbox is built on first use, in about half a minute.)
+# Whether a program is right, its text does not say. One has to run it, and it was written by a model that is paid for whatever passes. **Such code never runs in your own Python.** `grpo_lite.code_reward` runs it in a sandbox: a second Python, compiled to WebAssembly, which has a memory of its own and reaches nothing else, no file and no network. What comes back is compared outside of it. (The sandbox is built on first use, in about half a minute.)
 #
 # Which part of a completion is the program? The last block between ```` ```python ```` and ```` ``` ```` that defines the function, after the thinking. What was only thought does not count, nor does an example of use.
 
@@ -211,7 +211,7 @@ misspelt = grpo_lite.score_completions(judges, **two_tasks)
 table(misspelt)
 
 # %% [markdown]
-# Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. An advantage of 0 is no push at all. The run goes on, the math reward may rise, and half of the data is dead. (TRL warns of rows that no function judges. If another function judges them, it is silent too.)
+# Nothing, and nobody is told. The data says `"code"`, the function waits for `"coding"`, and so it returns `None` for every row. An advantage of 0 is no push at all. (The others are 0.7070 and not $1/\sqrt2 = 0.7071$, for a small constant, 0.0001, is added to the spread.) The run goes on, the math reward may rise, and half of the data is dead. (TRL warns of rows that no function judges. If another function judges them, it is silent too.)
 #
 # The repair is one word. The protection is one line: a column that is nan from top to bottom never judged anything.
 
@@ -280,7 +280,7 @@ def tag_count_reward(completions, **columns):
 
 
 # %% [markdown]
-# **Repetition.** Of all runs of $n$ tokens, the share that stood there before costs points. The tokens come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
+# **Repetition.** Of all sequences of $n$ tokens in a row, the share that stood there before costs points. The tokens come as numbers, in the column `completion_ids`. The function has settings, so we write a function that makes the function.
 
 
 # %% tags=["define-repetition_penalty_reward"]
@@ -345,7 +345,7 @@ by_text = dict(zip(shaped, zip(*pay, strict=True), strict=True))
 plotting.table({"reward": ["tags", "repetition", "language"], **by_text})
 
 # %% [markdown]
-# *empty*: it has all the tags, does not repeat itself, and its one thought is a Latin letter. *honest* thinks in digits, which belong to no script. So read what the model writes for such functions, and do not rely on a small weight: where all answers are wrong, dividing by the spread gives it back (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/#what-a-weight-does)).
+# *empty*, with 2.00; *honest* has 1.00. It has all the tags, does not repeat itself, and its one thought is a Latin letter. *honest* thinks in digits, which belong to no script. So read what the model writes for such functions, and do not rely on a small weight: where all answers are wrong, dividing by the spread gives it back (lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/#what-a-weight-does)).
 #
 # ## Exercises
 #

@@ -199,7 +199,7 @@ luck = {"the judge's dice": dice**0.5, "the training's luck": training**0.5}
 plotting.table({"of one accuracy": luck, "SD": luck.values()}, decimals=3)
 
 # %% [markdown]
-# The dice look like the larger part, but from five trainings one cannot be sure: the other may lie anywhere from 0.005 to 0.038. A second answer to each problem, or more problems, would calm the judge; only more trainings calm the rest.
+# The dice look like the larger part, but from five trainings one cannot be sure: the other may lie anywhere from 0.005 to 0.038 (a 95 % interval for a variance from five values, by the chi-squared distribution). Together the two make an SD of 0.021. The five last values above have 0.031, for each is another throw of the dice; five normal values spread as widely about one time in fourteen. A second answer to each problem, or more problems, would calm the judge; only more trainings calm the rest.
 #
 # ## An interval by hand
 #
@@ -315,7 +315,7 @@ plotting.table(
 #
 # ## All at once
 #
-# Now the picture at the start can be read: every value against the base of its setting, the setting with the largest difference on top, as five differences in pairs. Each interval holds for itself. Here are its numbers:
+# Now the picture at the start can be read: every value against the base of its setting, the setting with the largest difference on top, as five differences in pairs. Each interval holds for itself. This cell computes them, and a table follows:
 
 # %%
 against_base, ends = {}, {}
@@ -383,7 +383,7 @@ plotting.table(
 # %% [markdown]
 # ## Knob by knob
 #
-# Below, each axis has its verdict first; picture and table are folded, the explanation too. In a picture a curve is the mean over five seeds, the band its 95 % interval, and the base is blue. In a table `minus base` is the difference of the averages, and a `*` marks one that Holm's rule leaves standing among all twenty.
+# Below, each axis has its verdict first; picture and table are folded, the explanation too. (The minutes at the head do not count the folds.) In a picture a curve is the mean over five seeds, the band its 95 % interval, and the base is blue. In a table `minus base` is the difference of the averages, and a `*` marks one that Holm's rule leaves standing among all twenty.
 
 
 # %% [markdown]
@@ -469,7 +469,7 @@ table(along("num_iterations"), "1", "num_iterations")
 # %% [markdown] tags=["detail"]
 # Four updates move the weights up to four times as far as one. Is it the reuse that helps, or only the longer way? One more setting of the sweep tells: four updates a batch at a quarter of the learning rate.
 
-# %% alt="Held-out accuracy over 40 batches. Four updates at 5e-5 lie almost on one update at 2e-4. Four updates at 2e-4 and one update at 5e-4 lie close together, well above the other two in the first ten batches. All four end at about 0.9." caption="Four small updates are nearly one large one." tags=["detail"]
+# %% alt="Held-out accuracy over 40 batches. Four updates at 5e-5 lie almost on one update at 2e-4. Four updates at 2e-4 and one update at 5e-4 lie close together, well above the other two in the first ten batches. All four end at about 0.9." caption="Four updates at a quarter of the rate are nearly one." tags=["detail"]
 reuse = {
     "1 × 2e-4": base,
     "4 × 2e-4": runs_with(num_iterations=4),
@@ -486,7 +486,7 @@ apart, half = difference(reuse["4 × 2e-4"], reuse["1 × 5e-4"])
 print(f"4 × 2e-4 minus 1 × 5e-4: {apart:+.3f} ± {half:.3f}")
 
 # %% [markdown] tags=["detail"]
-# These comparisons stand outside of the twenty, each for itself. Four small updates are nearly one large one: 4 × 5e-5 gains 0.016 on 1 × 2e-4, and that is about what the reuse itself is worth here. Four updates at 2e-4 gain 0.057. But a single update at 5e-4 gains 0.045, for a quarter of the updates, and those two cannot be told apart.
+# These comparisons stand outside of the twenty, each for itself. Four updates at a quarter of the rate are nearly one at the whole: 4 × 5e-5 gains 0.016 on 1 × 2e-4, and that is about what the reuse itself is worth here. Four updates at 2e-4 gain 0.057. But a single update at 5e-4 gains 0.045, for a quarter of the updates, and those two cannot be told apart. Rates do not simply add up, though: a single update at 1e-3 loses 0.108, where four at 2e-4 gain.
 #
 # That is a warning about every sweep of this kind. One setting at a time does not mean one *effect* at a time.
 
@@ -566,7 +566,7 @@ table(along("num_generations"), "8", "num_generations")
 watch(along("num_generations"), "frac_reward_zero_std")
 
 # %% [markdown] tags=["detail"]
-# `frac_reward_zero_std` is the share of silent groups. With two completions a prompt, half of the groups teach nothing at first, and four fifths at the end; the average is lower by 0.011. With 32 completions a prompt hardly a group is silent, but there are two prompts in a batch instead of 32, and the average is lower by 0.026. Both of these stars fell.
+# `frac_reward_zero_std` is the share of silent groups. With two completions a prompt, half of the groups teach nothing at first, and four fifths at the end; the average is lower by 0.011. With 32 completions a prompt hardly a group is silent, but there are two prompts in a batch instead of 32, and the average is lower by 0.026. Each of the two keeps clear of zero for itself, and neither stands by Holm's rule.
 
 # %% [markdown]
 # ## KL penalty
@@ -583,7 +583,7 @@ table(along("beta"), "0.0", "beta")
 watch(along("beta"), "think_rate")
 
 # %% [markdown] tags=["detail"]
-# The reference thinks in about four samples out of ten, and with 0.2 the pull towards it keeps one completion in ten from thinking.
+# The reference thinks in about one sample out of three, and with 0.2 the pull towards it keeps one completion in ten from thinking.
 
 # %% [markdown]
 # ## Dividing by the spread

@@ -17,7 +17,7 @@
 #
 # The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins. The last question has an answer that looks clear until one asks why.
 #
-# **Minutes:** 35 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
+# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
 
 # %% tags=["setup"]
 import sys
@@ -95,7 +95,7 @@ columns = {"prompt": tokenizer.batch_decode(prompts), "completion": said}
 plotting.table({**columns, "reward": rewards}, decimals=0)
 
 # %% [markdown]
-# Both methods do the same four things in each step: sample completions, score them, decide for each token whether it was good news, and push. They differ in the third. GRPO compares a completion with others of the same prompt. PPO asks a second network, the **critic**, what reward was to be expected, and it can ask before every token.
+# Both methods do the same four things in each step: sample completions, score them, decide for each token whether it was good news, and push. They differ in the third. GRPO compares a completion with others of the same prompt. PPO asks a second network, the critic, what reward was to be expected, and it can ask before every token.
 #
 # Both get 64 completions a step. GRPO takes 8 prompts with 8 completions each; PPO takes 64 prompts with one each, for it needs no siblings.
 #
@@ -342,7 +342,7 @@ plotting.table(columns)
 #
 # Twelve ways to train, five seeds each, are too much for a page. They were run beforehand by `train` above (`make runs` in a clone of the project makes them again), and the results come with the package. The learning rate is 5e-4 for all networks. After every second step 256 held-out problems are asked, with the same draws for all.
 #
-# First the two methods as they are used: PPO with a fresh critic and 64 prompts a step, GRPO with 8 prompts, 8 completions each, and the division by the spread.
+# First the two methods, each with its own baseline and number of prompts: PPO with a fresh critic and 64 prompts a step, GRPO with 8 prompts, 8 completions each, and the division by the spread.
 
 # %% tags=["detail"]
 data = Path(grpo_lite.__file__).parent / "data" / "baselines.jsonl"
@@ -501,7 +501,7 @@ plotting.table({"": others, **columns})
 # %% [markdown]
 # Read down a column, where all have met the same prompts.
 #
-# - **Nothing is as good as a fresh critic, and no baseline here is better.** The mean of the batch, which is a right baseline, is slower; a critic that was right from the start is the slowest of all.
+# - **To expect nothing at all does as well as a fresh critic, and no baseline here does better.** The mean of the batch, which is a right baseline, is slower; a critic that was right from the start is the slowest of all.
 # - **The mean of the group is worth what the mean of the batch is worth,** and the division by the spread changes nothing.
 # - **At equal prompts the taught critic is worse than the group,** by 0.054. Nor do 64 prompts make it better than GRPO with 8: 0.641 both. These two look like equals only because the critic has eight times the prompts.
 #
@@ -588,7 +588,7 @@ assert shifted.equal(grpo_lite.group_advantages(example, 8))  # GRPO cannot tell
 compare("PPO", "GRPO", "PPO, −1 or 0")
 
 # %% [markdown]
-# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with the same critic, the same settings and the same task; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67. What decided the race was where the zero of the rewards lay.
+# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with the same critic, the same settings and the same task; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67 in the stored runs. With these settings, one learning rate for all among them, what decided the race was where the zero of the rewards lay. No rate was tuned for a single way, and lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) shows how much a rate decides.
 #
 # ## What is left: a price for a price
 #
@@ -613,7 +613,7 @@ plotting.table({"right": right, "groups in agreement": agree})
 # The right answer can be had by brute force: cut the completion before each token, let the policy finish three hundred times, and count how often it comes out right. That is the value, without any network.
 
 
-# %%
+# %% tags=["detail"]
 def exact_values(prompt, ids, truth):
     generator = torch.Generator().manual_seed(0)
     values = []

@@ -66,7 +66,7 @@ paths = {name: walk(k) for name, k in estimators.items()}
 # %% [markdown]
 # ## The question
 #
-# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. k1 and k3 have exactly the right mean, k2 nearly.
+# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. k1 and k3 have exactly the right mean, k2 only nearly, and only close to the reference.
 #
 # Let us use each of them as the *only* loss. The policy and the reference are the ones of that lesson: five tokens, of which the policy has taken up the last as a habit. Each step draws 16 tokens from the policy, takes the mean of the estimate, and goes down its gradient. There is no reward, so all that can happen is that the policy comes back to the reference. Which of the three bring it home?
 
@@ -163,13 +163,13 @@ plotting.token_matrix(
 )
 
 # %% [markdown]
-# A descent step subtracts the gradient. Positive cells (the habit, token 4) are pushed down, negative cells up. The reverse rows work hardest on the habit; the forward rows work hardest on the first token, which the policy says too seldom.
+# A descent step subtracts the gradient. Positive cells (the habit, the last token) are pushed down, negative cells up. The reverse rows work hardest on the habit; the forward rows work hardest on the first token, which the policy says too seldom.
 #
 # In `grpo_lite.grpo_loss` this factor is called `use_bias_correction_kl`. TRL 1.16 has it on by default; DeepSeekMath, and our default, have it off. (With a sequence ratio it gives yet another gradient.)
 #
 # ## What a single sample weighs
 #
-# "No component of $\pi_\theta - \pi_{\text{ref}}$ exceeds 1, so k3 is tame." That is the average. A single sample of k3 weighs $1 - e^d$, which has no bound: the rare token that the policy has given up comes with a huge weight. With the ratio, a sample weighs $-d$. Stretch the logits of the policy by 8, so that its rare tokens get rarer, and look at the spread of single gradients:
+# One might think: no component of $\pi_\theta - \pi_{\text{ref}}$ exceeds 1, so k3 is tame. That is the average. A single sample of k3 weighs $1 - e^d$, which has no bound: the rare token that the policy has given up comes with a huge weight. With the ratio, a sample weighs $-d$. Stretch the logits of the policy by some factor, here 8, so that its rare tokens get rarer, and look at the spread of single gradients:
 
 # %% tags=["result-unbounded"]
 far = (8 * logits).log_softmax(dim=0)
@@ -194,7 +194,7 @@ plotting.table(columns)
 #
 # **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer.
 #
-# Here are both, for completions of at most three tokens over a vocabulary of two, of which one is the end. Every completion is listed, so the sums are exact.
+# Here are both, for completions of at most three tokens over a new vocabulary of two, a and the end. Every completion is listed, so the sums are exact.
 
 # %% tags=["result-completions"]
 # Rows: no token yet, one a, two a. Columns: a, end. So the completions are: end, a end, a a end, a a a.

@@ -180,7 +180,7 @@ plotting.bars(
 # %% [markdown]
 # ## Objectives
 #
-# The clip of PPO switches a token off once it has gone far enough. Each of the following keeps something of it alive. All agree at ratio 1: their push there is the advantage.
+# The clip of PPO switches a token off once it has gone far enough. The following do it in other ways: CISPO caps the push, SAPO and VESPO let it fade, GMPO clips elsewhere. All agree at ratio 1: their push there is the advantage.
 #
 # **CISPO** ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585)) never switches a token off. The ratio becomes a constant weight with a cap, and the gradient flows through the log-prob alone. (The paper writes the cap as $1 + \epsilon_{\text{high}}$; TRL and ScaleRL name the cap itself, as here.)
 #
@@ -324,7 +324,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` is for, further down.
+# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. VESPO peaks at 0.67, so a good answer that has become somewhat rarer is pushed hardest. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` is for, further down.
 
 # %% [markdown]
 # **Check yourself.** You sample anew for every update, $\mu = 1$, and change `loss_type` from `grpo` to `sapo`. What happens to the gradient?
@@ -436,7 +436,7 @@ plotting.token_matrix(
 #
 # ## Options around the loss
 #
-# What follows can be combined with any of them. Each is a weight on the objective; the denominators stay as they are.
+# What follows can be combined with any of them. Most are a weight on the objective, and the denominators stay as they are; overlong punishment is a reward function, and the entropy bonus is added to the objective.
 #
 # **Truncated completions.** An answer cut off at the length limit earns nothing, however good it was going to be. DAPO leaves its tokens out of the loss. Its reward still counts in the group.
 
@@ -591,7 +591,7 @@ for weights in (None, [1.0, 0.5, -2.0]):
 #
 # Two more change what the advantages are divided by. **REINFORCE++** ([arXiv:2501.03262](https://arxiv.org/abs/2501.03262)) takes mean and spread over the whole batch, so one completion a prompt is enough; its variant with groups takes away the group's mean first, which is nearly `scale_rewards="batch"`.
 #
-# **MaxRL** ([arXiv:2602.02710](https://arxiv.org/abs/2602.02710)), for rewards of 0 and 1, divides by the group's *mean*: a prompt with success rate $p$ then weighs on average $(1 - (1 - p)^{G-1})/p$ times what it weighs in the gradient of the mean reward. For large groups that is $1/p$, and the step climbs $\log p$ instead of $p$, as maximum likelihood does. In code: `group_advantages(r, G, scale_rewards="none")` divided by the mean of the group, and 0 where that is 0.
+# **MaxRL** ([arXiv:2602.02710](https://arxiv.org/abs/2602.02710)), for rewards of 0 and 1, divides by the group's *mean*: a prompt with success rate $p$ then weighs on average $(1 - (1 - p)^{G-1})/p$ times what it weighs in the gradient of the mean reward. (With $k \ge 1$ right answers of $G$ the step is $(G - k)/G$; its mean over $k$, divided by $p(1-p)$, is that.) For large groups that is $1/p$, and the step climbs $\log p$ instead of $p$, as maximum likelihood does. In code: `group_advantages(r, G, scale_rewards="none")` divided by the mean of the group, and 0 where that is 0.
 #
 # ## Break it
 #

@@ -45,7 +45,7 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## The question
 #
-# What does a bad estimate do to a model? Each curve is the mean of four trainings with 64 updates: on 64 fresh batches, or on four batches used 16 times each, with three ways to treat the old samples.
+# What does a bad estimate do to a model? Each curve is the mean of four trainings with 64 updates: on 64 fresh batches, or on four batches used 16 times each, with three ways to treat the old samples. (The sequence ratio, one ratio for a whole completion, is in lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/).)
 
 # %% tags=["drawing"] alt="Sampled accuracy over four times 16 updates, four seeds with 95 % bands. Fresh samples rise to 0.91. The sequence ratio rises to about 0.68 and holds. The clip of 0.2 rises to 0.54 at the third batch and falls to 0.47 with a wide band. Without a clip it starts at 0.34 and falls to 0.17." caption="16 updates a batch: without a clip the first batch already ruins the policy; fresh samples allow as many updates without harm."
 runs = read_lines(sweep.STORED.with_name("reuse.jsonl"))
@@ -183,7 +183,7 @@ plotting.table({"G": sizes, "groups": counts, "probability": sums}, decimals=6)
 #
 # - **direction**: the cosine between its average and the truth. Below 1, training climbs something else.
 # - **length**: the average along the truth, in units of the truth. A constant factor is harmless; it is a learning rate.
-# - **noise**: the standard deviation over all groups, again in units of the truth.
+# - **noise**: the standard deviation over all groups, again in units of the truth. To compare two rows, divide it by the length.
 
 
 # %%
@@ -243,9 +243,9 @@ def judged(*ways):
 judged(none, group_mean, leave_one_out, with_std, best_of_group, best_of_others)
 
 # %% [markdown]
-# Read the first two columns. The first three rows are as lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) proved: exact, shorter by $1 - 1/G$, exact. So without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
+# Read the first two columns. The first three rows are as lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) proved: exact, shortened to $1 - 1/G$ of the length, exact. So without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
 #
-# - **The standard deviation** bends the direction a little here. More on it below.
+# - **The standard deviation** bends the direction a little here, and its steps are longer: noise divided by length is 2.06, near the 1.86 of the row above. More on it below.
 # - **The best of the group** is off, and nothing in its code looks wrong. When you are the best, you are compared with yourself. **The best of the others** is exact again.
 #
 # > A baseline that knows the sample that it judges changes the average step: the group mean only its length, the best of the group its direction too.
@@ -349,7 +349,7 @@ for name, what in quantities.items():
 plotting.table(columns, decimals=4)
 
 # %% [markdown]
-# The three right columns say how fast a quantity changes along a step of length 1. All three climb $J$. But look at the last column. The true gradient makes long answers that score below average *less* likely. With $1/|o_i|$ they become *more* likely: their push down is divided by three, that of a one-token answer by one. And the mean length grows faster than the reward asks for.
+# The three right columns say how fast a quantity changes along a step of length 1. All three climb $J$. But look at the last column. ("Bad" is below average and no more: of the 0.624, 0.429 is `bb.`, which earns 0.5 where $J$ is 0.515.) The true gradient makes long answers that score below average *less* likely. With $1/|o_i|$ they become *more* likely: their push down is divided by three, that of a one-token answer by one. And the mean length grows faster than the reward asks for.
 #
 # This is the length bias that Dr. GRPO names. It is a property of the average step, so no batch is large enough to remove it. The tokens of the group in the denominator are nearly right (0.9957) and not quite: long groups count less than short ones.
 
@@ -480,7 +480,7 @@ plotting.table({"": list(gradients), **columns}, decimals=4)
 
 # %% [markdown]
 # - **k1 in the loss**, summed over tokens, averages to nothing at all: its gradient is the score itself, and scores average to 0, so there is no direction (`nan`). Averaged over each completion, as `grpo` does, its gradient is that of the mean of $1/|o|$, whatever the reference. A test follows it from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
-# - **k2**, and **k3 times the ratio** (TRL's `use_bias_correction_kl`, from DeepSeek-V3.2, [arXiv:2512.02556](https://arxiv.org/abs/2512.02556)), give the same average: the gradient of the KL of each next token. It misses one thing: that a changed token also changes which prefixes come up later ([arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Hence 0.99 and not 1. Far from the reference it is less; the directions for 200 random pairs: median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion.
+# - **k2**, and **k3 times the ratio** (TRL's `use_bias_correction_kl`, from DeepSeek-V3.2, [arXiv:2512.02556](https://arxiv.org/abs/2512.02556)), give the same average: the gradient of the KL of each next token. It misses one thing: that a changed token also changes which prefixes come up later ([arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Hence 0.99 and not 1. Far from the reference it is less; the directions for 200 random pairs: median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion (`tests/test_claims.py` computes these).
 # - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token (lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/)). Near the reference the two are alike.
 # - **k1 in the reward** is exact. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
 #
@@ -542,7 +542,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The product has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless. The token ratio trades some bias for less noise. The clip trades much more: once tokens leave the range on the side to which the advantage points, their push is gone, and the average step is no longer an estimate of the gradient. That is its purpose. It does not correct old samples, it stops the policy from following them further. At distance 0 all three are the same, and so they are in GRPO with one update a batch.
+# The product has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless. The token ratio trades some bias for less noise. The clip trades much more: once tokens leave the range on the side to which the advantage points, their push is gone, and the average step is no longer an estimate of the gradient: between 0.009 and 0.037 nats the bias jumps from 0.07 to 0.87, and above 1 the average is farther from the gradient than no step at all. That is its purpose. It does not correct old samples, it stops the policy from following them further. At distance 0 all three are the same, and so they are in GRPO with one update a batch.
 #
 # ## What breaks when
 #
@@ -594,7 +594,7 @@ plotting.table({**columns, "new prompts": again * share * len(x)}, decimals=3)
 # %% [markdown]
 # The average over *kept* groups is the old average divided by the chance to be kept. Draw the same prompt again, and every prompt has its place in the batch for sure: one that is solved once in fifty counts nearly six times its due, a coin toss 0.88 times. That is a difficulty bias, and a stronger one than the standard deviation's.
 #
-# The repair is DAPO's own way. With new prompts a prompt has a place as often as it is kept, and the two cancel: all weights are the same, 1.53 where they were 0.875 without any filter. The step points where it pointed and is longer, the more so the fewer groups are mixed.
+# The repair is DAPO's own way, here without the division by the spread. With new prompts a prompt has a place as often as it is kept, and the two cancel: all weights are the same, 1.53 where they were 0.875 without any filter. The step points where it pointed and is longer, the more so the fewer groups are mixed.
 #
 # ## One look with dice
 #

@@ -105,7 +105,7 @@ plotting.token_matrix(
 # A function puts the last five numbers of each row one below the other. Its last line is the largest difference over *all* its numbers, minus the 0.00005 that rounding to four decimals can hide (and 0.000001 for another processor).
 
 
-# %%
+# %% tags=["detail"]
 def compare(name, tensor, form=".6f"):
     old, new = printed[name].split(), tensor.flatten().tolist()
     worst = max(abs(float(x) - y) for x, y in zip(old, new, strict=True))
@@ -126,7 +126,7 @@ def compare(name, tensor, form=".6f"):
 #
 # **Advantages.** Four texts, scored by their length and by their format. The original compares all four with each other and adds 0.01 to the spread.
 
-# %%
+# %% tags=["detail"]
 texts = [
     "<think>The sum of 1 and 2 is 3, which we multiply by 4 to get 12.</think>"
     "<answer>(1 + 2) * 4 = 12</answer>",
@@ -211,7 +211,7 @@ plotting.table({"repetition": range(1, 7), "loss": losses}, decimals=4)
 # %% tags=["result-final-loss"]
 compare("final loss", final, ".4f")
 
-# %% [markdown]
+# %% [markdown] tags=["detail"]
 # The sixth repetition gives 0.0352. That fits the notebook: its cell In[74] uses a variable that is only defined in In[78], so the cells at the end were run more than once.
 #
 # How strong is this evidence? The six losses spread over 0.04, that is 400 steps of 0.0001, so six tries hit a given number by chance in 1 or 2 cases of 100. The other tensors are beyond doubt; this one is likely, not proven. What is certain is what the number is made of: dropout masks that happen to differ, and the distance to an unrelated model.
@@ -250,6 +250,13 @@ def outcome(function, *inputs, **settings):
     return "runs"
 
 
+def gradient_norm(value, model):
+    parameters = list(model.parameters())
+    found = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+    squares = [g.square().sum() for g in found if g is not None]
+    return torch.as_tensor(sum(squares)).sqrt()
+
+
 _ = policy.eval(), reference.eval()
 
 # %% [markdown]
@@ -259,13 +266,6 @@ _ = policy.eval(), reference.eval()
 
 
 # %% tags=["result-defect-01"]
-def gradient_norm(value, model):
-    parameters = list(model.parameters())
-    found = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-    squares = [g.square().sum() for g in found if g is not None]
-    return torch.as_tensor(sum(squares)).sqrt()
-
-
 def reward_part(rho):
     return (rho * advantages[:, None]).mean()
 
@@ -609,7 +609,7 @@ show("epslion=0.1", outcome(dict, epslion=0.1), misspelt)
 #
 # Same sizes, same seed, run from top to bottom. The actor (the original's name for the policy) gets an end token of its own, 0; the reference is its copy; dropout is off. The reward can be checked by eye: the share of sevens in the completion.
 
-# %%
+# %% tags=["detail"]
 torch.manual_seed(1)
 actor = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)).eval()
 frozen = copy.deepcopy(actor).requires_grad_(False)

@@ -74,7 +74,7 @@ MISSED = {
     ("clip", "bad"): ['{ sign: "-1", ratio: 0.8 }'],
     ("clip", "back"): ["{ ratio: 1.5 }"],
     ("clip", "room"): ["{ ratio: 1.25, high: 0.28, low: 0.3 }", '{ sign: "-1", ratio: 1.25, high: 0.28 }'],
-    ("kl", "negative"): [f"{{ policy: {EQUAL}, drawn: 100 }}", "{ drawn: 5 }"],
+    ("kl", "negative"): [f"{{ policy: {EQUAL}, drawn: 100 }}", "{ drawn: 5 }", f"{{ policy: {NEAR}, drawn: 0 }}"],
     ("kl", "calm"): [f"{{ policy: {FAR}, drawn: 30 }}", "{ drawn: 130 }"],
     ("kl", "opposite"): [f"{{ policy: {HALF_E} }}", f'{{ policy: {FAR}, view: "gradient" }}'],
     ("loss", "most"): ["{ lengths: [1, 8, 1] }", '{ lossType: "bnpo" }'],

@@ -157,6 +157,7 @@ def policy(explore):
     """The explorer of a policy, with a clock that stands still."""
     host = explore.locator("policy-explorer")
     host.scroll_into_view_if_needed()
+    host.get_by_text("More settings").click()
     explore.wait_for_timeout(600)  # until the first sentence stands there
     explore.clock.install(time=0)
     explore.clock.pause_at(60)
@@ -366,10 +367,29 @@ def test_a_step_is_seen_in_five_moves_and_each_again_on_request(policy):
 
 
 @pytest.mark.site
+def test_at_first_there_is_little_and_the_rest_comes_when_it_is_needed(page):
+    page.goto("explore/#policy")
+    host = page.locator("policy-explorer.explorer")
+    fold, late = host.locator("details"), ("1 draw", "Again, same luck", "Other luck")
+    host.get_by_role("button", name="Play").wait_for()
+    assert fold.get_attribute("open") is None
+    assert host.get_by_role("slider").count() == 1
+    assert not any(host.get_by_text(name, exact=True).is_visible() for name in late)
+    page.emulate_media(reduced_motion="reduce")
+    host.get_by_role("button", name="Step", exact=True).click()
+    assert all(host.get_by_text(name, exact=True).is_visible() for name in late)
+    host.get_by_role("button", name="Goal 2").click()  # it cannot be reached without
+    assert host.get_by_role("slider").count() == 4
+    page.goto("about:blank")
+    page.goto("explore/?beta=0.5#policy")
+    host.get_by_role("slider", name="KL weight").wait_for()
+
+
+@pytest.mark.site
 def test_a_link_repeats_the_run(policy):
     policy.get_by_role("radio", name="32").check()
     turn(policy, Learning=0.8)
-    press(policy, "Other luck")
+    press(policy, "Step", "Other luck")
     policy.page.clock.run_for(7 * BEAT)
     press(policy, "Pause", "Link to this")
     link, run = policy.page.url, run_of(policy)
@@ -437,7 +457,7 @@ def test_there_are_two_ways_to_the_goal_of_why_it_works(policy):
         size[group].check()
         turn(policy, Learning=rate)
         policy.page.emulate_media(reduced_motion="reduce")
-        press(policy, "Again, same luck")
+        press(policy, "Again, same luck" if steps_done(policy) else "Play")
         assert (run_of(policy)["trace"][-1]["right"] > 0.95) == reached
 
 

@@ -16,6 +16,7 @@ from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from grpo_lite import GRPOConfig, GRPOTrainer, math_reward
+from grpo_lite.training.rollout import sample_groups
 
 MODEL = "Qwen/Qwen3-0.6B"
 ASK = "Think step by step. Write the final number in \\boxed{}."
@@ -66,6 +67,18 @@ def settings(t4):
     )
 
 
+def count(model, tokenizer, rows, args):
+    """Print the share of right answers, and of problems with at least one."""
+    draws = torch.Generator(model.device).manual_seed(0)
+    n, groups = args.prompts_per_step, []
+    for i in range(0, len(rows), n):
+        asked = rows[i : i + n]
+        groups += sample_groups(model, tokenizer, [math_reward], asked, args, draws)
+    right = torch.stack([group.rewards for group in groups])
+    solved = right.amax(dim=1).mean()
+    print(f"right {right.mean():.2f}, pass@{args.num_generations} {solved:.2f}")
+
+
 def main(t4):
     """Load the model and the problems, train, and save what came out."""
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
@@ -73,7 +86,10 @@ def main(t4):
     data = load_dataset("openai/gsm8k", "main")
     train = [prepare(row, tokenizer) for row in data["train"]]
     held_out = [prepare(row, tokenizer) for row in data["test"]][:200]
-    trainer = GRPOTrainer(model, math_reward, settings(t4), train, tokenizer, held_out)
+    args = settings(t4)
+    trainer = GRPOTrainer(model, math_reward, args, train, tokenizer, held_out)
+    # pass@8 near 0: nothing to learn from. All right: nothing to compare.
+    count(model, tokenizer, train[:64], args)
     trainer.train()
     model.save_pretrained("gsm8k/final")
     tokenizer.save_pretrained("gsm8k/final")

@@ -44,6 +44,9 @@ export function number(x, digits = 2) {
   return x < 0 && Number(text) !== 0 ? `−${text}` : text;
 }
 
+// Two digits are too few near 0, where the sign is what matters: -0.004 -> "−0.004".
+export const near = (x) => number(x, x !== 0 && Math.abs(x) < 0.0095 ? 3 : 2);
+
 // What moves of each kind of piece.
 const PLACES = {
   circle: ["cx", "cy", "r"],

@@ -11,7 +11,7 @@ const [NEAREST, STEPS] = [0.02, 300];
 const [CELL, ROW, LEFT] = [40, 74, 0];
 
 class FamilyExplorer extends Explorer {
-  static start = { left: "grpo", right: "sapo", sign: "1", view: "both", ratio: 1.1, short: 2, long: 6 };
+  static start = { left: "grpo", right: "dapo", sign: "1", view: "both", ratio: 1.1, short: 2, long: 6 };
   static goals = familyGoals;
 
   build() {
@@ -37,7 +37,12 @@ class FamilyExplorer extends Explorer {
     const select = make(field, "select", { "aria-label": name });
     for (const option of names) make(select, "option", { value: option }, option);
     select.addEventListener("change", () => this.set({ [key]: select.value }, true));
-    this.syncs.push(() => (select.value = this.state[key]));
+    const clause = make(field, "span", { "aria-hidden": true });
+    this.syncs.push(() => {
+      select.value = this.state[key];
+      clause.textContent = this.words.clauses[this.state[key]];
+      select.setAttribute("aria-description", clause.textContent);
+    });
     this.readers[key] = oneOf(names);
   }
 

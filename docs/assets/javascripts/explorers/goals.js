@@ -36,7 +36,7 @@ const drawnMean = (state, name) => mean(tokensOf(state).map((v) => estimates(sta
 
 export const klGoals = {
   same: ({ policy, reference }) => kl(policy, reference) < 0.005,
-  negative: (state) => state.drawn >= 10 && drawnMean(state, "k1") < -1e-9,
+  negative: (state) => state.drawn >= 10 && drawnMean(state, "k1") <= -0.001,
   calm: (state) => state.drawn >= 100 && drawnMean(state, "k3") < kl(state.policy, state.reference) / 2,
   opposite: ({ policy, reference, view }) => {
     const slopes = logRatios(policy, reference).map(ESTIMATORS.k3.slope);

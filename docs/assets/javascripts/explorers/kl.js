@@ -1,7 +1,7 @@
 // <kl-explorer>: policy and reference over five tokens, the exact KL, and three estimates of it from drawn tokens.
 import { numberIn, several } from "./address.js";
 import { Explorer, make } from "./base.js";
-import { fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { fit, label, line, near, number, paint, rect, scale } from "./drawing.js";
 import { klGoals, tokensOf } from "./goals.js";
 import * as grpo from "./grpo.js";
 import { drawGradient, drawSamples } from "./kl_picture.js";
@@ -21,7 +21,7 @@ class KlExplorer extends Explorer {
     reference: REFERENCE,
     estimator: "k1",
     view: "value",
-    drawn: 30,
+    drawn: 0,
     seed: 1,
   };
   static goals = klGoals;
@@ -41,6 +41,8 @@ class KlExplorer extends Explorer {
     const [value, gradient] = tabs(this, "view", words.views, { value: words.value, gradient: words.gradient });
     const draws = make(value, "div", { class: "explorer-row" });
     this.choice(draws, "estimator", words.estimator, words.estimators);
+    const formulas = make(value, "ul", { class: "explorer-lines" });
+    for (const formula of words.formulas) make(formulas, "li", {}, formula);
     for (const more of [1, 10, 100]) {
       this.button(draws, words.draw(more), () => ({ drawn: Math.min(this.state.drawn + more, MOST) }));
     }
@@ -64,7 +66,7 @@ class KlExplorer extends Explorer {
       const { value, slope } = grpo.ESTIMATORS[name];
       const values = logRatios.map(value);
       const samples = tokens.map((token) => values[token]);
-      const seen = [grpo.mean(samples), grpo.spread(samples)].map((x) => (Number.isFinite(x) ? number(x) : "–"));
+      const seen = [drawn > 0 ? near(grpo.mean(samples)) : "–", drawn > 1 ? near(grpo.spread(samples)) : "–"];
       const exact = [grpo.expected(policy, values), grpo.expectedSpread(policy, values)];
       return { name, samples, seen, exact, gradient: grpo.expectedGradient(policy, logRatios.map(slope)) };
     });
@@ -118,7 +120,7 @@ function fillTable(table, estimates, chosen, words) {
   for (const { name, seen, exact } of estimates) {
     const row = make(body, "tr", { class: name === chosen.name ? "chosen" : "" });
     make(row, "th", { scope: "row" }, name);
-    for (const text of [...seen, ...exact.map((x) => number(x))]) make(row, "td", {}, text);
+    for (const text of [...seen, ...exact.map(near)]) make(row, "td", {}, text);
   }
 }
 

@@ -1,5 +1,5 @@
 // The two large pictures of the KL explorer. The estimate that was chosen is drawn in full, the others as ghosts.
-import { area, curve, fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { area, curve, fit, label, line, near, number, paint, rect, scale } from "./drawing.js";
 import { running } from "./grpo.js";
 
 const HEIGHT = 300;
@@ -24,8 +24,8 @@ export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) 
   const [low, high] = ends.map(inside);
   const at = width - ROOM + 14;
   const pieces = [
-    label(0, 14, words.drawnOf(name, ...seen), "title"),
-    label(0, 34, words.exactOf(...exact.map((value) => number(value))), "title"),
+    label(0, 14, words.drawnOf(drawn, name, ...seen), "title"),
+    label(0, 34, words.exactOf(...exact.map(near)), "title"),
     ...ticks.map((tick) => label(LEFT - 8, y(tick) + 4, number(tick, 0), "end")),
     area([...edge(1), ...edge(-1).reverse()], "band"),
     line(LEFT, y(0), width - ROOM, y(0), "axis"),
@@ -44,7 +44,7 @@ export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) 
     label(width - ROOM, HEIGHT - 6, Math.max(drawn, 20), "end"),
   ];
   paint(svg, pieces.join(""), time);
-  const facts = estimates.map((one) => words.panel(one.name, one.seen, one.exact.map((value) => number(value))));
+  const facts = estimates.map((one) => words.panel(one.name, one.seen, one.exact.map(near)));
   svg.setAttribute("aria-label", facts.join(" "));
 }
 

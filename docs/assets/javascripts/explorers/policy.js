@@ -8,6 +8,7 @@ import { ANSWERS, LENGTH, MOVES, RIGHT, answers, canBeRepeated, fresh, isOver, n
 import { mean, spread } from "./grpo.js";
 
 const SETTINGS = { question: "easy", size: "8", rate: 0.5, mu: 1, epsilon: 0.2, beta: 0 };
+const MORE = ["question", "mu", "epsilon", "beta"]; // in a fold
 const BEAT = 160; // milliseconds from step to step
 const MOVE = 900; // from move to move of one step
 const COLORS = { right: "policy", clipFraction: "clipped", kl: "reference" };
@@ -20,15 +21,19 @@ class PolicyExplorer extends Explorer {
   build() {
     const { words } = this;
     const head = this.row();
-    this.choice(head, "question", words.question, words.questions);
     this.choice(head, "size", words.size, words.sizes);
-    const ranges = make(this, "div", { class: "explorer-ranges" });
-    this.range(ranges, "rate", words.rate, { min: 0.1, max: 1, step: 0.1 });
+    this.range(head, "rate", words.rate, { min: 0.1, max: 1, step: 0.1 });
+    this.more = make(this, "details", { class: "explorer-more" });
+    make(this.more, "summary", {}, words.more);
+    this.choice(make(this.more, "div", { class: "explorer-row" }), "question", words.question, words.questions);
+    const ranges = make(this.more, "div", { class: "explorer-ranges" });
     this.range(ranges, "mu", words.mu, { min: 1, max: 8, step: 1 });
     this.range(ranges, "epsilon", words.epsilon, { min: 0, max: 0.5, step: 0.05 });
     this.range(ranges, "beta", words.beta, { min: 0, max: 1, step: 0.05 });
     this.buildButtons(this.row());
-    this.choice(this.row(), "move", words.move, words.moves);
+    const moves = this.row();
+    this.choice(moves, "move", words.move, words.moves);
+    this.laterOnly(moves);
     const pictures = (this.pictures = make(this, "div", { class: "explorer-live" }));
     this.svg = make(pictures, "svg", { role: "img" });
     const charts = make(pictures, "div");
@@ -44,6 +49,18 @@ class PolicyExplorer extends Explorer {
     if (this.state) return;
     super.mount();
     this.pictures.before(this.sentence);
+    if (MORE.some((key) => this.state[key] !== SETTINGS[key])) this.more.open = true;
+    this.shows(this.ticks.shown);
+  }
+
+  // All goals but the first ask for more settings than those that stand there.
+  shows(goal) {
+    if (this.more && goal !== "fast") this.more.open = true;
+  }
+
+  // What needs a step to have a meaning.
+  laterOnly(...nodes) {
+    this.syncs.push(() => nodes.forEach((node) => (node.hidden = !this.state.run.group && !this.state.old)));
   }
 
   buildButtons(row) {
@@ -52,8 +69,10 @@ class PolicyExplorer extends Explorer {
     const play = this.button(row, words.play, () => (this.state.playing ? { playing: false } : this.play({})));
     play.className = "explorer-go";
     this.syncs.push(() => (play.textContent = this.state.playing ? words.pause : words.play));
-    this.button(row, words.again, () => this.again(this.state.seed));
-    this.button(row, words.other, () => this.again(this.state.seed + 1));
+    this.laterOnly(
+      this.button(row, words.again, () => this.again(this.state.seed)),
+      this.button(row, words.other, () => this.again(this.state.seed + 1)),
+    );
   }
 
   // Another question is another policy. Whoever asks for one move wants to look at it.

@@ -43,29 +43,40 @@ export class Ticks {
     this.how.addEventListener("click", () => this.explain(this.note.hidden || this.isBelow));
     this.note = make(host, "p", { class: "explorer-why" });
     this.show(this.next() ?? this.names[0]);
+    const isDrag = ({ target }) => target.closest(".knob, svg.horizontal") !== null;
+    host.addEventListener("gotpointercapture", (event) => (this.held = isDrag(event)));
+    host.addEventListener("lostpointercapture", () => {
+      this.held = false;
+      host.say(host.sentence.textContent, this.check(host.state, true));
+    });
   }
 
   next() {
     return this.names.find((name) => !this.met.has(name));
   }
 
-  // A goal counts when the reader makes it true, not when a page or a link begins with it. Returns what there is to tell.
+  // A goal counts when the reader makes it true, not when a page or a link begins with it, and when the hand lets go: what
+  // a drag only passes is not reached. Returns what there is to tell.
   check(state, byReader) {
+    if (this.held) return [];
     const news = [];
     for (const [name, isMet] of Object.entries(this.goals)) {
       const now = isMet(state);
-      if (byReader && now && !this.was[name] && !this.met.has(name)) news.push(this.reach(name));
+      if (byReader && now && !this.was[name] && !this.met.has(name)) news.push(name);
       this.was[name] = now;
     }
-    return news;
+    if (news.length > 0) this.reach(news);
+    return news.map((name) => `${this.texts[name][0]} ${words.reached} ${this.texts[name][2]}`);
   }
 
-  reach(name) {
-    this.met.add(name);
+  // The goal in view stays until it is reached itself: another is ticked beside it.
+  reach(names) {
+    const done = this.met.has(this.shown);
+    for (const name of names) this.met.add(name);
     keep(this.host.localName, this.met);
-    this.show(name);
+    if (!done && !names.includes(this.shown)) return this.mark();
+    this.show(done ? names[0] : this.shown);
     this.explain(true, true);
-    return `${this.texts[name][0]} ${words.reached} ${this.texts[name][2]}`;
   }
 
   clearButton(parent) {
@@ -79,20 +90,25 @@ export class Ticks {
     this.over.hidden = this.met.size === 0;
   }
 
-  // One goal is read at a time; all of them take their room, so that nothing moves.
   show(name) {
     this.shown = name;
+    this.mark();
+    this.explain(false);
+    this.host.shows?.(name);
+  }
+
+  // One goal is read at a time; all of them take their room, so that nothing moves.
+  mark() {
     for (const [i, { name: own, button, line, state }] of this.items.entries()) {
       const met = this.met.has(own);
       button.textContent = met ? "✓" : i + 1;
       button.classList.toggle("met", met);
       button.setAttribute("aria-label", `${words.goal(i + 1, this.texts[own][0])}${met ? ` ${words.reached}` : ""}`);
-      button.setAttribute("aria-current", own === name);
-      line.classList.toggle("shown", own === name);
+      button.setAttribute("aria-current", own === this.shown);
+      line.classList.toggle("shown", own === this.shown);
       state.textContent = met ? words.reachedGoal : words.toReach;
     }
     if (this.over) this.over.hidden = this.met.size === 0;
-    this.explain(false);
   }
 
   // What a goal shows. Whoever asks reads it below the strip. When it is reached it comes below all the rest, so that

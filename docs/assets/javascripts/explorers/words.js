@@ -56,8 +56,8 @@ const en = {
     none: (i, advantage) =>
       `Completion ${i} gets the strongest push: ${advantage}, its reward minus the mean. A close group pushes little.`,
     leave_one_out: (i, advantage) =>
-      `Completion ${i} gets the strongest push: ${advantage}, its reward minus the mean of the others. ` +
-      "That is 8/7 of the undivided advantage.",
+      `Completion ${i} gets the strongest push: ${advantage}, its reward minus the mean of the others, so that it is not ` +
+      "compared with itself. That is 8/7 of the undivided advantage.",
   },
 
   "clip-explorer": {
@@ -142,13 +142,19 @@ const en = {
     knob: (token) => `Probability of token ${token} under the policy`,
     estimator: "Estimate",
     estimators: { k1: "k1", k2: "k2", k3: "k3" },
+    formulas: [
+      "k1: log-prob of the policy minus that of the reference",
+      "k2: half the square of k1",
+      "k3: probability under the reference, divided by that under the policy, minus 1, plus k1",
+    ],
     views: "What of it",
     value: "Value",
     gradient: "Gradient",
     draw: (n) => `Draw ${n}`,
     again: "Again",
     axis: '<tspan class="policy">━ mean so far</tspan> <tspan class="ghost">━ others</tspan> ┅ exact KL; tokens drawn:',
-    drawnOf: (name, mean, spread) => `${name} drawn: ${mean} ± ${spread}`,
+    drawnOf: (n, name, mean, spread) =>
+      `${name} drawn: ${n === 0 ? "no tokens yet" : n === 1 ? `${mean}, from one token` : `${mean} ± ${spread}`}`,
     exactOf: (mean, spread) => `exact: ${mean} ± ${spread}`,
     columns: ["Estimate", "Drawn mean", "spread", "Exact mean", "spread"],
     gradientOf: "Expected gradient",
@@ -158,8 +164,10 @@ const en = {
       `${name}: drawn mean ${mean}, spread ${spread}; exact mean ${exactMean}, spread ${exactSpread}.`,
     pull: (token, wanted, second, third) => `Token ${token}: exact KL ${wanted}, k2 ${second}, k3 ${third}.`,
     both: (reverse, forward) => `KL(policy‖reference) is ${reverse}, KL(reference‖policy) is ${forward}. `,
-    said: (n, name, mean) => `${n} tokens drawn${n ? `: ${name} says ${mean}` : ""}.`,
-    gradientSaid: "Each token has a logit. Bars and lines say how the penalty changes as the logit rises.",
+    said: (n, name, mean) => `${n} ${n === 1 ? "token" : "tokens"} drawn${n ? `: ${name} says ${mean}` : ""}.`,
+    gradientSaid:
+      "Each token has a logit. A bar up says that the penalty rises with it, so the penalty pulls that token down; a bar " +
+      "down, that it pulls the token up.",
   },
 
   "loss-explorer": {
@@ -178,7 +186,7 @@ const en = {
       most: [
         "Let one completion make more than 60 % of the loss.",
         "Choose any other type than grpo, and make one completion long and the others short.",
-        "There a token weighs the same wherever it stands, so a long completion says more than a short one.",
+        "With every type but grpo a token weighs the same wherever it stands, so a long completion says more than a short one.",
       ],
       half: [
         "Bring the total to 1/2 with dr_grpo.",
@@ -189,7 +197,7 @@ const en = {
     },
     lossType: "Loss type",
     lossTypes: { grpo: "grpo", bnpo: "bnpo", dr_grpo: "dr_grpo", dapo: "dapo", luspo: "luspo" },
-    slices: "Batch",
+    slices: "Batch (a slice is a part of it with a call of the loss of its own)",
     calls: { one: "in one call", two: "in two slices" },
     drawing: "Three completions as rows of tokens, with the weight of each token",
     cells: "Weight of each token; full is 1/3",
@@ -202,7 +210,7 @@ const en = {
     },
     rowSum: "Row",
     knob: (i) => `Length of completion ${i}`,
-    value: (length, weight, row) => `${length} tokens, each weighs ${weight}, the row ${row}`,
+    value: (length, weight, row) => `${length} ${length === 1 ? "token" : "tokens"}, each weighs ${weight}, the row ${row}`,
     slice: (k, total, share) => `slice ${k}: ${total} × ${share}`,
     total: (fraction, number) => (fraction.includes("/") ? `total ${fraction} = ${number}` : `total ${fraction}`),
     sentences: {
@@ -252,6 +260,7 @@ const en = {
         "Two answers and large steps: what is drawn first wins, here the half right b. What is never drawn again cannot come back.",
       ],
     },
+    more: "More settings",
     move: "The last step, move by move",
     moves: { draw: "1 draw", pay: "2 pay", compare: "3 compare", push: "4 push", done: "5 new" },
     told: {
@@ -330,7 +339,8 @@ const en = {
       beyond: [
         "Find a sum that the trained model gets wrong eight times of eight.",
         "Add a fifth digit: 3+9+4+1+5=",
-        "It thinks as before and is wrong: it has learnt sums of four digits, not sums.",
+        "It still begins with <think>, but often forgets to close it or opens it twice, and what comes out is wrong: it has " +
+          "learnt sums of four digits, not sums.",
       ],
     },
     writing: "writing …",

@@ -138,7 +138,7 @@ export const en = {
       twins: [
         "Find two names for one loss: nothing differs, with completions of different length.",
         "Compare bnpo with dapo.",
-        "In one call both divide by all tokens. They part when a batch is cut into slices: dapo still divides by the tokens of the whole.",
+        "In one call both divide by all tokens. They part when a batch is cut into slices, parts with a call of their own: dapo still divides by the tokens of the whole.",
       ],
       alive: [
         "A good token has become more than 1.5 times as likely. Find one that still pushes it, beside one that does not.",
@@ -155,6 +155,17 @@ export const en = {
         "Compare grpo with dapo, lengths 1 and 8.",
         "With grpo each completion has the same total, with dapo each token has the same weight. The objective is one choice, the average another.",
       ],
+    },
+    clauses: {
+      grpo: "clips the ratio; each completion counts the same",
+      bnpo: "grpo, but each token of a call counts the same",
+      dr_grpo: "grpo, but divides by the length limit, not by the length",
+      dapo: "grpo, but each token of the whole batch counts the same",
+      luspo: "grpo, but with no division by the length",
+      cispo: "caps the weight of a token and never switches it off",
+      sapo: "lets the push fade in place of the clip",
+      vespo: "lets completions that have moved far count little",
+      gmpo: "takes the geometric mean of the ratios and clips wider",
     },
     left: "First",
     right: "Second",

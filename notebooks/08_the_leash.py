@@ -268,7 +268,7 @@ plotting.table(columns, decimals=4)
 #
 # So far we asked what an estimator *says*. In a loss nobody reads the value; what counts is where its gradient pushes, and that is another question with other answers. What you need to know of them, if you set $\beta$ above 0:
 #
-# - k3 in the loss, as here and in DeepSeekMath, pulls towards the reference, but along the gradient of the *forward* KL, although its value estimates the reverse one. So it does not lead exactly to the best policies of the opening. k2 has the gradient of the reverse KL. Near the reference the two pulls are nearly the same.
+# - k3 in the loss, as here and in DeepSeekMath, pulls towards the reference, but, token by token, along the gradient of the *forward* KL, although its value estimates the reverse one. So it does not lead exactly to the best policies of the opening. k2 has, token by token, the gradient of the reverse KL. Near the reference the two pulls are nearly the same.
 # - k1 in the loss does not: its gradient is the score of the sampled token, and the score is 0 on average ([Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves it). k1 is for the log file, or for the reward.
 # - The penalty does not know about rewards. A group whose rewards are all equal is not pushed by its advantages, but with $\beta > 0$ it is still pulled towards the reference.
 #

@@ -166,6 +166,16 @@ class TestReuse:
             assert found[:-1] == pytest.approx(shown[:-1], abs=6e-3)
             assert found[-1] == pytest.approx(shown[-1], abs=0.06)
 
+    def test_ratio_and_clipping_shows_the_same(self):
+        def row(how):  # a mean of 0.465 is 0.47 on both pages
+            return [self.mean(n, "-" if n == 1 else how, "sampled_accuracy") + 1e-9 for n in (1, 4, 16, 32)]
+
+        says(
+            "ratio_and_clipping",
+            "| no clip | {:.2f} | {:.2f} | {:.2f} | {:.2f} |".format(*row("no clip")),
+            r"| $\epsilon = 0.2$ | {:.2f} | {:.2f} | {:.2f} | {:.2f} |".format(*row("clip 0.2")),
+        )
+
     def test_what_the_lesson_says(self):
         def sampled(updates, how, at=-1):
             return self.mean(updates, how, "sampled_accuracy", at)

@@ -24,6 +24,7 @@ FOLDER = "notebooks"
 HEAD = re.compile(r"\*\*Minutes:\*\* (?P<minutes>\d+) · \*\*Needs:\*\* (?P<needs>.+) · \*\*Gives:\*\* (?P<gives>.+)")
 LINK = r'<a\b(?P<before>[^>]*) href="{site}(?P<url>lessons/\w+/)(?P<anchor>#[^"]*)?"(?P<after>[^>]*)>(?P<text>.*?)</a>'
 CORE = "<!-- minutes of the core path -->"
+NEED = re.compile(r"\[([^]]+)\]\(([^)]+)\)")
 SOME = re.compile(r"<!-- minutes of ([\w ]+) -->")
 PLACE = re.compile(r'(class="[^"]*\bnumber\b[^"]*"[^>]*>)(?=</)')
 
@@ -174,17 +175,17 @@ def overview(config, warn):
     questions = dict(row.findall(readme))
     parts = []
     for title, lessons in GROUPS.items():
-        parts.append(f"## {title}, question by question")  # the menu has the bare title: no two landmarks of one name
+        # The menu has the bare title: no two landmarks of one name.
+        rows = [f"## {title}, question by question\n", "| Lesson | Question | Minutes | Needs |", "|---|---|--:|---|"]
         for lesson in lessons:
             facts, question = HEAD.search(lesson.head), questions.get(lesson.file.url)
             if not question:
                 warn(f"README.md has no question for {lesson.title}")
             elif facts:
-                parts += [
-                    f"### [{lesson.number} {lesson.title}]({site(config)}{lesson.file.url}) {{#{lesson.file.name}}}",
-                    question,
-                    f"**{facts['minutes']} minutes.** Needs {facts['needs']}. Gives {facts['gives']}.",
-                ]
+                needs = NEED.sub(r'[<span class="number"></span>](\2){title="\1"}', facts["needs"])
+                address = f"{site(config)}{lesson.file.url}"
+                rows.append(f"| [{lesson.title}]({address}) | {question} | {facts['minutes']} | {needs} |")
+        parts.append("\n".join(rows))
     return "\n\n".join(parts)
 
 

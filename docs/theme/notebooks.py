@@ -103,6 +103,12 @@ def on_post_page(output, page, config):
     return re.sub(r"(?<=>)\n|\n(?=<)", "", menu) + article + rest
 
 
+def on_post_template(output_content, template_name, config):
+    """The page for what is not found, where the styles are out of reach: icons have a size, no box shows."""
+    bare = re.sub(r"<svg (?=[^>]*viewBox)(?![^>]*width=)", '<svg width="24" height="24" ', output_content)
+    return re.sub(r'<input class="md-(?:toggle|option)"', r"\g<0> hidden", bare)
+
+
 def is_lesson(page):
     """Whether a page comes from a notebook."""
     return page.file.src_uri.endswith(".ipynb")

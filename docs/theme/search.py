@@ -1,8 +1,8 @@
 """MkDocs hook: what the search finds first, and when its index is loaded.
 
 The theme's own search stays; only its worker is started by one of ours (docs/assets/javascripts/search.js), which waits
-for the first word. The theme loads `search_index.json` with each page, so that file says only that there is nothing to
-index, and what there is lies beside it.
+for the first word; the index is on its way as soon as the field is entered. The theme loads `search_index.json` with
+each page, so that file says only that there is nothing to index, and what there is lies beside it.
 """
 
 import json

@@ -29,7 +29,7 @@ def marked(html):
     labels, *texts = [[said(cell) for cell in row] for row in (headers, *rows)]
     columns = list(zip(labels, *texts, strict=True))
     fits = sum(max(map(len, column)) for column in columns) <= (110 if len(labels) == 2 else 60)
-    to_fill_in = not all(any(column[1:]) for column in columns)
+    to_fill_in = not all(any(cell.contents for cell in column) for column in zip(*rows, strict=True))
     if fits or to_fill_in or not any(len(said(cell, code=False)) > LONG for row in rows for cell in row):
         return html
     table["data-rows"] = ""

@@ -7,6 +7,7 @@
       contents: "Contents",
       copy: "Copy as Markdown",
       copied: "Copied",
+      index: "The index is being loaded …",
       forget: "Forget",
       count: (done, all) => `You have done ${done} of ${all} lessons. This is kept in your browser only.`,
       disk: "Opened from a disk, the browser blocks the search and the explorers. They run behind any web server, such as python -m http.server in this folder.",
@@ -54,7 +55,7 @@
 
   // In the menu and on the map.
   function mark(done) {
-    for (const link of document.querySelectorAll(".md-nav a[href], article h3 > a[href], .map a[href]")) {
+    for (const link of document.querySelectorAll(".md-nav a[href], article td:first-child > a[href], .map a[href]")) {
       const name = new URL(link.href.baseVal ?? link.href, location).pathname.match(/\/lessons\/(\w+)\/(index\.html)?$/)?.[1];
       if (name && !link.hash) link.classList.toggle("is-done", done.has(name));
     }
@@ -87,6 +88,19 @@
     list.addEventListener("click", ({ target }) => target.closest("a") && list.hidePopover());
     const button = make(header, "button", { type: "button", class: "contents-open", popovertarget: "contents" }, say.contents);
     header.querySelector("[for=__search]")?.before(button);
+  }
+
+  // The search: its index comes on the way when the field is entered, and until it is there the panel says so.
+  const field = document.querySelector(".md-search__input");
+  const panel = document.querySelector(".md-search-result__meta");
+  if (field && panel) {
+    const { base, translations } = JSON.parse(document.getElementById("__config").textContent);
+    const idle = ["", say.index, translations["search.result.placeholder"]];
+    const index = new URL(`${base}/search/docs.json`, location);
+    field.addEventListener("focus", () => fetch(index).catch(() => {}), { once: true }); // the worker finds it in the cache
+    field.addEventListener("input", () => {
+      if (field.value.trim() && idle.includes(panel.textContent.trim())) panel.textContent = say.index;
+    });
   }
 
   const copy = document.querySelector(".page-copy");

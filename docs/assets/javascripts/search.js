@@ -1,4 +1,4 @@
-// The worker of the search: the theme's, which is named behind our address, but nothing is loaded before the first word.
+// The worker of the search: the theme's, which is named behind our address, but nothing is loaded before the field is entered.
 const [SETUP, READY, QUERY, RESULT] = [0, 1, 2, 3]; // kinds of messages, as the theme numbers them
 let options;
 let answer; // the theme's way to take a message

@@ -129,8 +129,8 @@ export class Explorer extends HTMLElement {
     return `${location.pathname}${state && `?${state}`}#${this.localName.replace("-explorer", "")}`;
   }
 
-  row() {
-    return make(this, "div", { class: "explorer-row" });
+  row(kind = "") {
+    return make(this, "div", { class: `explorer-row ${kind}` });
   }
 
   // One of several, as radio buttons: the browser does the keyboard.

@@ -22,7 +22,7 @@ class GroupExplorer extends Explorer {
     const { words } = this;
     const head = this.row();
     this.choice(head, "scale", words.scale, words.scales);
-    const presets = this.row();
+    const presets = this.row("explorer-presets");
     for (const [name, rewards] of Object.entries(PRESETS)) {
       this.button(presets, words.presets[name], () => ({ rewards }));
     }
@@ -70,10 +70,11 @@ class GroupExplorer extends Explorer {
       line(LEFT, y(0), width, y(0), "axis"),
       ...rewards.map((reward, i) => {
         const base = leaveOneOut ? reward - advantages[i] : middle;
+        const below = y(reward) + 19 < y(0) ? y(reward) + 19 : Math.max(y(reward) + 19, y(0) + 14); // and not on the axis
         return [
           rect(x(i) - 3, Math.min(y(reward), y(base)), 6, Math.abs(y(reward) - y(base)), sign(advantages[i])),
           line(x(i) - step / 2 + 1, y(base), x(i) + step / 2 - 1, y(base), "dashed"),
-          label(x(i), y(reward) + (reward < base ? 19 : -10), number(reward), "middle small"),
+          label(x(i), reward < base ? below : y(reward) - 10, number(reward), "middle small"),
         ].join("");
       }),
     ].join("");

@@ -28,7 +28,7 @@ class KlExplorer extends Explorer {
 
   build() {
     const { words } = this;
-    const presets = this.row();
+    const presets = this.row("explorer-presets");
     for (const [name, policy] of Object.entries(PRESETS)) this.button(presets, words.presets[name], () => ({ policy }));
     this.svg = make(this, "svg", { role: "group", "aria-label": words.drawing });
     this.picture = make(this.svg, "g");

@@ -68,7 +68,7 @@ paths = {name: walk(k) for name, k in estimators.items()}
 #
 # Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. k1 and k3 have exactly the right mean, k2 only nearly, and only close to the reference.
 #
-# Let us use each of them as the *only* loss. The policy and the reference are the ones of that lesson: five tokens, of which the policy has taken up the last as a habit. Each step draws 16 tokens from the policy, takes the mean of the estimate, and goes down its gradient. There is no reward, so all that can happen is that the policy comes back to the reference. Which of the three bring it home?
+# Let us use each of them as the *only* loss, for the policy and the reference of that lesson: five tokens, of which the policy has taken up the last as a habit. Each step draws 16 tokens and goes down the gradient of the mean estimate. There is no reward: all that can happen is that the policy comes back. Which of the three bring it home?
 
 # %% tags=["drawing"] alt="Exact KL to the reference over 300 steps of pure KL loss, 16 sampled tokens a step. k2 and k3 fall from 0.19 to nearly 0; k1 wanders between 0.15 and 0.27." caption="As a penalty k1 leads nowhere; k2 and k3 lead back to the reference."
 plotting.lines(

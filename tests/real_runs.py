@@ -4,7 +4,6 @@ A run that was stopped starts anew.
 """
 
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -12,13 +11,13 @@ from statistics import median
 
 import torch
 
+from bench.scoring import STATUS, forget_peak, resident
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.experiments import real
 from grpo_lite.training import batching, rollout
 from grpo_lite.training.records import append_line
 from lesson_runs import missing
 
-STATUS = Path("/proc/self/status")  # Linux: what a process knows of its memory
 SETTINGS = {"learning_rate": 1e-5, "max_steps": 30}
 # Every task as the model comes (no step), then three seeds; and larger steps, until something breaks.
 RUNS = [(task, {"max_steps": 0}, 0) for task in real.TASKS]
@@ -53,7 +52,7 @@ def run(task: str, seed: int, **changes: float) -> dict:
     if settings["max_steps"]:
         args = GRPOConfig(**real.FIXED, **settings, max_completion_length=real.TASKS[task][1], seed=seed)
         trainer = GRPOTrainer(model, real.exact, args, real.problems(task, real.TRAIN, 5000), tokenizer)
-        _forget_peak()
+        forget_peak()
         started = time.process_time()
         history = trainer.train()
         record["seconds"] = round((time.process_time() - started) / len(history), 2)
@@ -76,7 +75,7 @@ def compare_reading(model, tokenizer) -> list[dict]:
         seconds = []
         for _ in range(4):  # the first one only makes room for the gradients
             model.zero_grad(set_to_none=False)
-            _forget_peak()
+            forget_peak()
             started = time.process_time()
             (batching.logps_of(model, part, args) * part.advantages[:, None]).sum().backward()
             seconds.append(time.process_time() - started)
@@ -101,15 +100,9 @@ def main(path: Path = real.STORED) -> None:
             append_line(path, record)
 
 
-def _forget_peak() -> None:
-    if STATUS.exists():
-        STATUS.with_name("clear_refs").write_text("5")
-
-
 def _peak() -> float | None:
-    """Return the most memory that this process has held since then, in GB; None where the system does not say."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text()) if STATUS.exists() else None
-    return round(int(found[1]) * 1024 / 1e9, 2) if found else None
+    """Return the most memory held since `forget_peak`, in GB; None where the system does not say."""
+    return round(resident("VmHWM") / 1e9, 2) if STATUS.exists() else None
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ PARTS = 8  # small enough that two workers end at about the same time
 LOOK = r"""() => {
   const article = document.querySelector("article").cloneNode(true);
   for (const quiet of article.querySelectorAll("pre, code, svg, .katex, script")) quiet.remove();
-  const pictures = [...document.querySelectorAll("article .nb-plot, article .explorer, article :not(:defined)")];
+  const pictures = [...document.querySelectorAll("article :is(.nb-plot, .explorer, .explorer-waits, :not(:defined))")];
   const tops = pictures.filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().top);
   return {
     raw: article.textContent.match(/\$\$|\\\(|\\\[|\$[^$\s][^$\n]*\$/)?.[0] ?? null,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-import os
+import multiprocessing
 import subprocess
 import sys
 import threading
@@ -569,16 +569,24 @@ def test_a_folder_that_cannot_be_made_is_no_reward(tmp_path, monkeypatch):
         run_program(GOOD, "f", CASES)
 
 
-@pytest.mark.slow
-def test_two_processes_build_at_once(tmp_path):
-    code = "from grpo_lite.rewards.sandbox import build; build()"
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
-    both = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
-    assert [process.wait(600) for process in both] == [0, 0]
-    code = f"from grpo_lite.rewards.programs import run_program as r; print(r({GOOD!r}, 'f', {CASES!r}).status)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout == "ok\n"
-    assert done.stderr == ""  # nothing was built again
+def test_two_processes_build_at_once(copied, tmp_path, monkeypatch):
+    """Each waits in the middle of its file until the other is there too."""
+    copy, together = subprocess.run, multiprocessing.Barrier(2, timeout=60)
+
+    def halting(command, **settings):
+        done, path = copy(command), Path(command[-1])
+        content = path.read_bytes()
+        path.write_bytes(content[: 10**6])
+        together.wait()
+        with path.open("ab") as file:
+            file.write(content[10**6 :])
+        return done
+
+    monkeypatch.setattr(sandbox.subprocess, "run", halting)
+    assert [forked.end(pid) for pid in [forked.start(sandbox.build) for _ in range(2)]] == [0, 0]
+    assert len(list((tmp_path / "grpo-lite").iterdir())) == 1  # the same content has the same name
+    assert run_program(GOOD, "f", CASES) == RIGHT
+    assert copied == []  # here nothing was built
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -17,7 +17,7 @@
 #
 # GRPO has many settings, and for each there is somebody who swears by it. Here each one is changed alone, five times over, and judged on held-out problems. The lesson is about the settings, and as much about telling an effect from luck.
 #
-# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
+# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
 
 # %% tags=["setup"]
 import sys
@@ -29,13 +29,14 @@ if "google.colab" in sys.modules:
     )
 
 import os
+from importlib.resources import files
 
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import torch
 
-from grpo_lite import plotting
-from grpo_lite.experiments import sweep
+from grpo_lite import GRPOConfig, GRPOTrainer, plotting
+from grpo_lite.tasks import accuracy, load_base_model, make_problems
 from grpo_lite.training.records import read_lines
 
 torch.set_num_threads(1)
@@ -47,7 +48,27 @@ plotting.use_site_style()
 # Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone? Each block is one of them, each row another value of it; left of the dotted line the model learns worse than with the base.
 
 # %% tags=["drawing"] alt="One row for each of 19 values with the difference of its average accuracy from the base, in seven blocks, one for each setting, the block with the largest difference on top. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero." caption="Learning rates and the low temperature stand out; most of the rest is near zero."
-results = sweep.load_results()
+BASE = {
+    "num_generations": 8,
+    "beta": 0.0,
+    "num_iterations": 1,
+    "epsilon": 0.2,
+    "scale_rewards": "group",
+    "temperature": 1.0,
+    "learning_rate": 2e-4,
+}
+AXES = {
+    "num_generations": [2, 4, 8, 16, 32],
+    "beta": [0.0, 0.01, 0.04, 0.2],
+    "num_iterations": [1, 2, 4, 8],
+    "epsilon": [0.05, 0.2, 0.5],
+    "scale_rewards": ["group", "batch", "none"],
+    "temperature": [0.5, 1.0, 1.5],
+    "learning_rate": [5e-5, 2e-4, 5e-4, 1e-3, 3e-3],
+}
+# With one update a batch every ratio is 1 and nothing can be clipped.
+ALONG = {"epsilon": {"num_iterations": 4}}
+BATCHES = (0, 5, 10, 15, 20, 30, 40)
 SHORT = {
     "num_generations": "G",
     "num_iterations": "mu",
@@ -55,17 +76,16 @@ SHORT = {
     "temperature": "temp",
     "learning_rate": "lr",
 }
+results = read_lines(files("grpo_lite") / "data" / "jsonl")
 
 
 def runs_with(**changes):
-    return [run for run in results if run["settings"] == sweep.BASE | changes]
+    return [run for run in results if run["settings"] == BASE | changes]
 
 
 def along(axis):
-    others = sweep.ALONG.get(axis, {})
-    return {
-        nice(value): runs_with(**others, **{axis: value}) for value in sweep.AXES[axis]
-    }
+    others = ALONG.get(axis, {})
+    return {nice(value): runs_with(**others, **{axis: value}) for value in AXES[axis]}
 
 
 def nice(value):
@@ -79,14 +99,14 @@ def name_of(axis, label):
 
 def averages(runs):
     """The area under each curve, divided by its length."""
-    batches = torch.tensor(sweep.BATCHES, dtype=torch.float64)
+    batches = torch.tensor(BATCHES, dtype=torch.float64)
     rows = torch.tensor([run["sampled_accuracy"] for run in runs], dtype=torch.float64)
     return torch.trapezoid(rows, batches) / batches[-1]
 
 
 knobs = {}
-for axis in sweep.AXES:
-    settings, own_base = along(axis), nice(sweep.BASE[axis])
+for axis in AXES:
+    settings, own_base = along(axis), nice(BASE[axis])
     base = averages(settings[own_base])
     knobs[axis] = {
         name_of(axis, label): averages(runs) - base
@@ -116,7 +136,8 @@ forest
 
 # %% tags=["result-stored"]
 one = {name: str(value) for name, value in results[0].items() if name != "settings"}
-print("settings:", len(sweep.grid()), "  trainings:", len(results))
+settings = {str(run["settings"]) for run in results}
+print("settings:", len(settings), "  trainings:", len(results))
 plotting.table({"the first training": one, "value": one.values()})
 
 # %% [markdown]
@@ -135,10 +156,10 @@ def turned(values):
 
 plotting.table(
     {
-        "setting": sweep.AXES,
-        "base": [str(sweep.BASE[name]) for name in sweep.AXES],
-        "values": [", ".join(map(str, values)) for values in sweep.AXES.values()],
-        "turned by": map(turned, sweep.AXES.values()),
+        "setting": AXES,
+        "base": [str(BASE[name]) for name in AXES],
+        "values": [", ".join(map(str, values)) for values in AXES.values()],
+        "turned by": map(turned, AXES.values()),
     }
 )
 
@@ -154,7 +175,7 @@ plotting.table(
 # %% tags=["result-greedy"]
 def by_batch(heads, rows, since=0, decimals=3):
     """A table with one column an evaluation."""
-    batches = enumerate(sweep.BATCHES[since:])
+    batches = enumerate(BATCHES[since:])
     columns = {str(batch): [row[i] for row in rows] for i, batch in batches}
     return plotting.table(heads | columns, decimals=decimals)
 
@@ -183,7 +204,7 @@ plotting.table({"seed": [run["seed"] for run in base], "last": last}, decimals=3
 # It is luck of two kinds. The **training's luck** made other weights. The **judge's dice** drew other samples from them, 200 for each. To tell them apart, the five trainings were made again, and the weights of each were judged eight times, with seeds that no training had used. Within a training only the dice differ; between the means of eight, hardly anything but the training.
 
 # %% tags=["result-two-kinds-of-luck"]
-judged = read_lines(sweep.STORED.with_name("judges.jsonl"))
+judged = read_lines(files("grpo_lite") / "data" / "judges.jsonl")
 
 
 def judgements(temperature, at):
@@ -248,7 +269,7 @@ plotting.table({"seeds": some, "interval": shown})
 # Is the factor worth the trouble? Draw five normal numbers, twenty thousand times, and count how often the interval contains the true mean, 0.
 
 # %% tags=["result-coverage", "detail"]
-draws = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
+draws = torch.randn(20_000, 5, generator=torch.Generator("cpu").manual_seed(0))
 mean, s = draws.mean(dim=1), draws.std(dim=1)
 factors = torch.tensor([1.96, 2.776])
 held = mean.abs() <= factors[:, None] * s / 5**0.5
@@ -319,8 +340,8 @@ plotting.table(
 
 # %%
 against_base, ends = {}, {}
-for axis in sweep.AXES:
-    settings, own_base = along(axis), nice(sweep.BASE[axis])
+for axis in AXES:
+    settings, own_base = along(axis), nice(BASE[axis])
     for label, runs in settings.items():
         if label != own_base:
             against_base[name_of(axis, label)] = in_pairs(runs, settings[own_base])
@@ -404,7 +425,7 @@ def picture(settings, base_name, title):
     colors = ["other", "third", "fourth", "fifth"]
     others = [label for label in settings if label != base_name]
     return plotting.lines(
-        sweep.BATCHES,
+        BATCHES,
         {label: [mean for mean, _ in row] for label, row in rows.items()},
         errors={label: [half for _, half in row] for label, row in rows.items()},
         colors={base_name: "policy"} | dict(zip(others, colors, strict=False)),
@@ -513,7 +534,7 @@ watch(along("epsilon"), "clip_fraction")
 # **Predict.** Training samples at a temperature, and the evaluation at 1. Is it best to train at 1 too? And if the evaluation samples at 0.5?
 
 # %% tags=["result-judged-at"]
-temperatures = sweep.AXES["temperature"]
+temperatures = AXES["temperature"]
 
 
 def judged_at(at):
@@ -639,17 +660,36 @@ plotting.table(columns, decimals=3)
 # Stored numbers are only worth something if they come back. Two settings, three seeds that the sweep has not used, 20 batches:
 
 # %%
+FIXED = {
+    "per_device_train_batch_size": 64,
+    "max_completion_length": 16,
+    "lr_scheduler_type": "constant",
+    "per_device_eval_batch_size": 500,
+    "disable_tqdm": True,
+}
+problems = make_problems("chain-sum", "train", 5000)
+held_out = make_problems("chain-sum", "test", 200)
+
+
+def train(seed, **change):
+    """Held-out accuracy after 20 batches."""
+    settings = FIXED | BASE | change
+    args = GRPOConfig(**settings, seed=seed, max_steps=20, eval_steps=10)
+    model, tokenizer = load_base_model()
+    trainer = GRPOTrainer(model, accuracy, args, problems, tokenizer, held_out)
+    return round(trainer.train()[-1]["sampled_accuracy"], 4)
+
+
 changes = {"base": {}, "lr 5e-5": {"learning_rate": 5e-5}}
-live = {
-    name: [sweep.run(change, seed, batches=(0, 10, 20)) for seed in (100, 101, 102)]
+ends = {
+    name: [train(seed, **change) for seed in (100, 101, 102)]
     for name, change in changes.items()
 }
-at_20 = sweep.BATCHES.index(20)
+at_20 = BATCHES.index(20)
 stored = {
     name: [run["sampled_accuracy"][at_20] for run in runs_with(**change)]
     for name, change in changes.items()
 }
-ends = {name: [final(run) for run in runs] for name, runs in live.items()}
 lists = {
     who: [", ".join(map(str, x[name])) for name in changes]
     for who, x in {"stored": stored, "live": ends}.items()

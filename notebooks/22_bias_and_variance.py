@@ -30,12 +30,12 @@ if "google.colab" in sys.modules:
 
 import itertools
 import math
+from importlib.resources import files
 
 import torch
 
 import grpo_lite
 from grpo_lite import plotting
-from grpo_lite.experiments import sweep
 from grpo_lite.training.records import read_lines
 
 plotting.use_site_style()
@@ -48,7 +48,8 @@ torch.set_num_threads(1)
 # What does a bad estimate do to a model? Each curve is the mean of four trainings with 64 updates: on 64 fresh batches, or on four batches used 16 times each, with three ways to treat the old samples. (The sequence ratio, one ratio for a whole completion, is in lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/).)
 
 # %% tags=["drawing"] alt="Sampled accuracy over four times 16 updates, four seeds with 95 % bands. Fresh samples rise to 0.91. The sequence ratio rises to about 0.68 and holds. The clip of 0.2 rises to 0.54 at the third batch and falls to 0.47 with a wide band. Without a clip it starts at 0.34 and falls to 0.17." caption="16 updates a batch: without a clip the first batch already ruins the policy; fresh samples allow as many updates without harm."
-runs = read_lines(sweep.STORED.with_name("reuse.jsonl"))
+runs = read_lines(files("grpo_lite") / "data" / "reuse.jsonl")
+BASE = runs[0]["settings"]
 HOW = {
     "no clip": {"epsilon": 1e6},
     "clip 0.2": {},
@@ -58,7 +59,7 @@ HOW = {
 
 def curves(name, batches, changes):
     """One row a seed, one column an evaluation."""
-    settings = sweep.BASE | changes
+    settings = BASE | changes
     rows = [
         run[name][1:]
         for run in runs

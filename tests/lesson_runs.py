@@ -8,7 +8,9 @@ import ast
 import dataclasses
 import os
 import sys
+from importlib.resources import files
 from pathlib import Path
+from statistics import fmean
 
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
@@ -16,12 +18,12 @@ import jupytext
 import torch
 
 from grpo_lite import GRPOConfig, GRPOTrainer
-from grpo_lite.experiments import sweep
-from grpo_lite.tasks import accuracy, load_base_model, make_problems
+from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
 from grpo_lite.training.records import append_line, read_lines
 from helpers.lessons import lesson
 
+DATA = Path(str(files("grpo_lite") / "data"))
 SEEDS, JUDGES = range(5), 8
 HALF_REPAIR = Path(__file__).with_name("half_repair.jsonl")
 # Completions of a prompt, baseline, and what is added to every reward.
@@ -45,9 +47,15 @@ def names_of(key, *wanted):
     return names
 
 
+MATTERS = names_of("what_matters", "BASE", "AXES", "ALONG", "BATCHES", "FIXED")
+BASE, AXES, ALONG, BATCHES, FIXED = (MATTERS[name] for name in ("BASE", "AXES", "ALONG", "BATCHES", "FIXED"))
+# Four updates a batch, each a quarter as long: tells reuse of a batch from a larger learning rate.
+EXTRA = [{"num_iterations": 4, "learning_rate": 5e-5}]
+
+
 def missing(name, wanted):
     """Yield the file, and of the wanted runs those that are not in it."""
-    path = sweep.STORED.parent / name
+    path = DATA / name
     if path.exists():  # what a kill has left of a line is taken away: the next one would be written behind it
         os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     done = read_lines(path)
@@ -76,10 +84,10 @@ def judge_apart():
     """Train as the sweep does, then judge the last weights with draws that no training has used."""
     wanted = [{"temperature": t, "seed": seed} for seed in range(5) for t in TEMPERATURES]
     for path, run in missing("judges.jsonl", wanted):
-        args = GRPOConfig(**sweep.FIXED | sweep.BASE | run | {"reward_weights": [1.0], "max_steps": 40})
+        args = GRPOConfig(**FIXED | BASE | run, max_steps=40)
         model, tokenizer = load_base_model()
         GRPOTrainer(model, accuracy, args, make_problems("chain-sum", "train", 5000), tokenizer).train()
-        held_out = make_problems("chain-sum", "test", sweep.HELD_OUT)
+        held_out = make_problems("chain-sum", "test", 200)
         for temperature in (1.0, 0.5):
             judges = dataclasses.replace(
                 args, temperature=temperature, num_generations=JUDGES, per_device_train_batch_size=64
@@ -92,17 +100,56 @@ def judge_apart():
         print(run, flush=True)
 
 
+def grid():
+    """The settings of the sweep, each once, the base first."""
+    changes = [ALONG.get(name, {}) | {name: value} for name, values in AXES.items() for value in values]
+    settings = []
+    for change in [{}, *changes, *EXTRA]:
+        if BASE | change not in settings:
+            settings.append(BASE | change)
+    return settings
+
+
+def train(settings, seed, batches=BATCHES):
+    """Train from the base model and evaluate on held-out problems after so many batches, always at temperature 1.
+
+    The record has a list with one value an evaluation for each of the names below; those of the last line are means
+    over the batches since the evaluation before, None where there was no batch.
+    """
+    model, tokenizer = load_base_model()
+    args = GRPOConfig(**FIXED | settings | {"seed": seed, "reward_weights": [1.0, 0.0]})
+    judge = dataclasses.replace(args, temperature=1.0)
+    rewards = [accuracy, think_rate]  # right answers are paid; thinking is watched
+    trainer = GRPOTrainer(model, rewards, args, make_problems("chain-sum", "train", 5000), tokenizer)
+    held_out = make_problems("chain-sum", "test", 200)
+    points = []
+    for batch in batches:
+        before = len(trainer.history)
+        if batch > 0:
+            trainer.args = dataclasses.replace(args, max_steps=batch * settings["num_iterations"])
+            trainer.train()
+        since = trainer.history[before:]
+        found = rollout.evaluate(model, tokenizer, rewards, held_out, judge)
+        point = {name: found[name] for name in ("sampled_accuracy", "greedy_accuracy")}
+        point |= {"think_rate": found["sampled_think_rate"], "mean_length": found["mean_length"]}
+        for name in ("frac_reward_zero_std", "clip_fraction"):
+            point[name] = fmean(record[name] for record in since) if since else None
+        points.append({name: x if x is None else round(x, 4) for name, x in point.items()})
+    record = {"settings": settings, "seed": seed, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    return record | {"batches": [*batches]} | {name: [point[name] for point in points] for name in points[0]}
+
+
 def sweep_over(name, settings, seeds, batches):
     """Run each setting with each seed; one seed after the other, so that a file that is cut off has all settings."""
-    settings = [sweep.BASE | change for change in settings]
+    settings = [BASE | change for change in settings]
     wanted = [{"settings": s, "seed": seed, "batches": [*batches]} for seed in seeds for s in settings]
     for path, run in missing(name, wanted):
-        append_line(path, record := sweep.run(**run))
+        append_line(path, record := train(**run))
         print(run, f"sampled {record['sampled_accuracy'][0]:.2f} -> {record['sampled_accuracy'][-1]:.2f}", flush=True)
 
 
 def what_matters():
-    sweep_over("sweep.jsonl", sweep.grid(), SEEDS, sweep.BATCHES)
+    sweep_over("sweep.jsonl", grid(), SEEDS, BATCHES)
 
 
 def use_again():

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import lesson_runs
 from grpo_lite import (
     GRPOConfig,
     GRPOTrainer,
@@ -24,8 +25,8 @@ from grpo_lite import (
     kl_k3,
     token_logps,
 )
-from grpo_lite.experiments import sweep
 from grpo_lite.tasks import load_base_model, make_problems
+from grpo_lite.training.records import read_lines
 from helpers.enumerable import (
     LENGTH,
     MASK,
@@ -273,13 +274,13 @@ def test_lucky_guesses_carry_over_where_the_rule_can_be_learnt():
 
 
 def test_the_sweep_compares_samples_not_favourites():
-    base = [run for run in sweep.load_results() if run["settings"] == sweep.BASE]
+    base = [run for run in read_lines(lesson_runs.DATA / "sweep.jsonl") if run["settings"] == lesson_runs.BASE]
     assert len(base) == 5
-    assert sweep.BATCHES[1] == 5
+    assert lesson_runs.BATCHES[1] == 5
     assert min(min(run["greedy_accuracy"][1:]) for run in base) >= 0.99
-    turned = [sweep.AXES[name] for name in ("learning_rate", "epsilon", "temperature")]
+    turned = [lesson_runs.AXES[name] for name in ("learning_rate", "epsilon", "temperature")]
     assert [round(max(values) / min(values)) for values in turned] == [60, 10, 3]
-    assert [40 * sweep.FIXED["per_device_train_batch_size"] // size for size in (2, 32)] == [1280, 80]
+    assert [40 * lesson_runs.FIXED["per_device_train_batch_size"] // size for size in (2, 32)] == [1280, 80]
 
 
 # Ratio, clip and loss

@@ -32,7 +32,7 @@ TRAINING = [
     {"terminal"},
     {"trainer"},
 ]
-EXPERIMENTS = [{"pretrain", "real", "sweep"}]
+EXPERIMENTS = [{"pretrain", "real"}]
 # `combine_rewards` lives with the advantages and can also be had where it is looked for; the sandbox is compiled and
 # run with one configuration.
 ALLOWED = {("rewards", "advantages"), ("rewards.sandbox", "rewards.judges.build_sandbox")}

@@ -5,7 +5,6 @@ from statistics import fmean, stdev
 import pytest
 
 import lesson_runs
-from grpo_lite.experiments.sweep import BASE, STORED
 from grpo_lite.training.records import read_lines
 from helpers.lessons import NUMBER, lesson, results, stored
 
@@ -30,7 +29,7 @@ def says(key, *sentences):
 
 class TestBaselines:
     NAMES = {"fresh critic": "critic"}
-    rows = read_lines(STORED.with_name("baselines.jsonl"))
+    rows = read_lines(lesson_runs.DATA / "baselines.jsonl")
 
     def runs(self, size, name, shift=0):
         wanted = {"size": size, "baseline": self.NAMES.get(name, name), "shift": shift}
@@ -132,7 +131,7 @@ class TestBaselines:
 
 
 class TestReuse:
-    rows = read_lines(STORED.with_name("reuse.jsonl"))
+    rows = read_lines(lesson_runs.DATA / "reuse.jsonl")
     ways = {("fresh", "-"): {}, (1, "-"): {}} | {
         (updates, how): {"num_iterations": updates, **changes}
         for updates in (4, 16, 32)
@@ -144,7 +143,7 @@ class TestReuse:
     }
 
     def runs(self, updates, how):
-        settings = {**BASE, **self.ways[updates, how]}
+        settings = {**lesson_runs.BASE, **self.ways[updates, how]}
         last = 64 if updates == "fresh" else 4
         return [row for row in self.rows if row["settings"] == settings and row["batches"][-1] == last]
 

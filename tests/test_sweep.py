@@ -8,32 +8,19 @@ import statistics
 import pytest
 import torch
 
+import lesson_runs
 from grpo_lite import GRPOConfig, GRPOTrainer
-from grpo_lite.experiments import sweep as module
-from grpo_lite.experiments.sweep import (
-    AXES,
-    BASE,
-    BATCHES,
-    FIXED,
-    STORED,
-    grid,
-    load_results,
-    run,
-)
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
 from grpo_lite.training import rollout
 from grpo_lite.training.records import read_lines
-from helpers.forked import python
 from helpers.lessons import NUMBER, lesson, stored
 from helpers.lessons import results as shown_results
-from lesson_runs import sweep_over, what_matters
+from lesson_runs import AXES, BASE, BATCHES, DATA, FIXED, grid, sweep_over, what_matters
 
 LISTS = ("sampled_accuracy", "greedy_accuracy", "think_rate", "mean_length", "frac_reward_zero_std", "clip_fraction")
 
 
-def test_import_loads_neither_pictures_nor_transformers():
-    loaded = python("import sys, grpo_lite.experiments.sweep as s; s.load_results(); print(*sys.modules)").split()
-    assert not {"matplotlib", "transformers", "IPython", "pandas", "scipy"} & set(loaded)
+STORED = DATA / "sweep.jsonl"
 
 
 class TestGrid:
@@ -61,8 +48,8 @@ class TestRun:
     def test_is_the_trainers_own_loop(self):
         """The same settings through GRPOTrainer.train give the same evaluations."""
         change = {"num_iterations": 2, "num_generations": 4}
-        mine = run(change, 3, batches=[0, 1, 3])
-        args = GRPOConfig(**FIXED | BASE | change | {"seed": 3, "max_steps": 6, "eval_steps": 2})
+        mine = lesson_runs.train(BASE | change, 3, [0, 1, 3])
+        args = GRPOConfig(**FIXED | BASE | change, seed=3, max_steps=6, eval_steps=2, reward_weights=[1, 0])
         model, tokenizer = load_base_model()
         problems, held_out = make_problems("chain-sum", "train", 5000), make_problems("chain-sum", "test", 200)
         history = GRPOTrainer(model, [accuracy, think_rate], args, problems, tokenizer, held_out).train()
@@ -83,7 +70,7 @@ class TestRun:
     def test_evaluates_every_setting_at_temperature_1(self, monkeypatch):
         seen, honest = [], rollout.evaluate
         monkeypatch.setattr(rollout, "evaluate", lambda *args: seen.append(args[-1].temperature) or honest(*args))
-        hot, cold = (run({"temperature": t}, 0, batches=[0]) for t in (1.5, 0.5))
+        hot, cold = (lesson_runs.train(BASE | {"temperature": t}, 0, [0]) for t in (1.5, 0.5))
         assert seen == [1.0, 1.0]
         assert hot["sampled_accuracy"] == cold["sampled_accuracy"]
 
@@ -91,8 +78,13 @@ class TestRun:
 class TestMakingThem:
     @pytest.mark.slow
     def test_goes_on_after_a_kill_in_the_middle_of_a_line(self, tmp_path, monkeypatch):
-        started = []
-        monkeypatch.setattr(module, "run", lambda **k: started.append((k["settings"]["beta"], k["seed"])) or run(**k))
+        started, train = [], lesson_runs.train
+
+        def watch(settings, seed, batches):
+            started.append((settings["beta"], seed))
+            return train(settings, seed, batches)
+
+        monkeypatch.setattr(lesson_runs, "train", watch)
         settings, whole, cut = [{}, {"beta": 0.04}], tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
         sweep_over(whole, settings, range(2), [0, 1])
         assert started == [(0.0, 0), (0.04, 0), (0.0, 1), (0.04, 1)]  # seed by seed
@@ -119,8 +111,8 @@ class TestMakingThem:
         lines = STORED.read_text().splitlines(keepends=True)
         path.write_text("".join(lines[:7] + lines[8:]))
         started = []
-        monkeypatch.setattr(module, "run", lambda **k: started.append(k) or load_results()[-1])
-        monkeypatch.setattr(module, "STORED", path)
+        monkeypatch.setattr(lesson_runs, "train", lambda **k: started.append(k) or read_lines(STORED)[-1])
+        monkeypatch.setattr(lesson_runs, "DATA", tmp_path)
         what_matters()
         missing = json.loads(lines[7])
         assert started == [{name: missing[name] for name in ("settings", "seed", "batches")}]
@@ -128,7 +120,7 @@ class TestMakingThem:
 
 
 class TestStored:
-    results = load_results()
+    results = read_lines(STORED)
 
     def test_every_setting_has_five_seeds_or_more(self):
         for setting in grid():
@@ -163,7 +155,7 @@ class TestStored:
         """To the digit where it was made. Another processor rounds differently: weights that were moved by one part in
         a million gave the same evaluations, so four completions of 200 leave room enough."""
         stored = next(r for r in self.results if r["settings"] == {**BASE, **change})
-        again = run(change, stored["seed"], batches=BATCHES[:3])
+        again = lesson_runs.train(BASE | change, stored["seed"], BATCHES[:3])
         for name in ("sampled_accuracy", "think_rate"):
             assert again[name] == pytest.approx(stored[name][:3], abs=0.0201)
         assert again["mean_length"] == pytest.approx(stored["mean_length"][:3], abs=0.1)
@@ -173,7 +165,7 @@ class TestStored:
 class TestShown:
     """What the lesson "What matters" prints, computed again from the file in plain Python."""
 
-    results = load_results()
+    results = read_lines(STORED)
 
     def runs(self, **changes):
         found = [r for r in self.results if r["settings"] == {**BASE, **changes}]

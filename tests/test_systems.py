@@ -47,7 +47,7 @@ from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
 for module in pkgutil.walk_packages(grpo_lite.__path__, "grpo_lite."):
     if not module.name.startswith(("grpo_lite.__main__", "grpo_lite.rewards.judges.")):  # which run when imported
         importlib.import_module(module.name)
-print("grpo_lite.cli" in sys.modules, "grpo_lite.experiments.sweep" in sys.modules)
+print("grpo_lite.cli" in sys.modules, "grpo_lite.experiments.real" in sys.modules)
 advantages = grpo_lite.group_advantages(torch.tensor([1.0, 0.0]), 2)
 logps = torch.tensor([[-1.0], [-2.0]], requires_grad=True)
 grpo_lite.grpo_loss(logps, None, advantages, torch.ones(2, 1, dtype=torch.bool)).loss.backward()

@@ -53,10 +53,11 @@ def name_groups(ax: "Axes", count: int) -> None:
 
 
 def name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
-    """Write each name beside the end of its line; names that would overlap are pushed apart and led to their line."""
+    """Write each name beside the end of its lines; names that would overlap are pushed apart and led to their lines."""
     ax.autoscale_view()  # the limits are otherwise found at drawing time, too late for the line below
     to_axes = ax.transData - ax.transAxes
-    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in drawn]
+    last = [[line.get_xydata()[-1] for line in lines] for lines in drawn]
+    ends = [to_axes.transform(sum(points) / len(points)) for points in last]
     places = [y for _, y in ends]
     upwards = sorted(range(len(drawn)), key=lambda k: (places[k], -k))
     floor, ceiling = -1.0, 1.0
@@ -68,7 +69,7 @@ def name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
         ceiling = places[k] - 0.12
     led = [abs(y - place) > 0.03 for (_, y), place in zip(ends, places, strict=True)]
     for k, (x, y) in enumerate(ends):
-        color = drawn[k].get_color()
+        color = drawn[k][0].get_color()
         ax.annotate(
             names[k],
             (x, y),

@@ -51,7 +51,7 @@ def use_site_style() -> None:
 
 def lines(
     x: Values,
-    *panels: Mapping[str, Values],
+    *panels: Mapping[str, Values | Sequence[Values]],
     xlabel: str,
     ylabel: str,
     titles: Sequence[str] = (),
@@ -65,7 +65,7 @@ def lines(
 
     Args:
         x: the common horizontal values.
-        panels: for each panel, name -> y values.
+        panels: for each panel, name -> y values, or a list of them for runs that share the name.
         titles: one short title a panel, or none.
         dashed: names of the curves to be drawn dashed.
         marks: x -> short label of a dotted vertical line.
@@ -76,20 +76,24 @@ def lines(
         >>> len(figure.axes)
         1
     """
-    figure, axes = figure_of(len(panels), height=2.9 if len(panels) == 1 else 2.3)
+    figure, axes = figure_of(len(panels), height={1: 2.9, 2: 2.3}.get(len(panels), 1.8))
+    x = _list(x)
     for i, (ax, curves) in enumerate(zip(axes, panels, strict=True)):
         scale(ax, log)
         drawn = []
         for k, (name, y) in enumerate(curves.items()):
             color, style = color_of(name, k, colors), "--" if name in dashed else "-"
-            drawn += ax.plot(_list(x), _list(y), color=color, linestyle=style)
+            rows = torch.atleast_2d(torch.tensor(_list(y), dtype=torch.float64))
+            drawn.append(ax.plot(x, rows.T, color=color, linestyle=style, linewidth=2 if len(rows) == 1 else 1.2))
             if errors and name in errors:
-                middle, half = torch.tensor(_list(y)), torch.tensor(_list(errors[name]))
-                ax.fill_between(_list(x), middle - half, middle + half, color=color, alpha=0.2, linewidth=0)
+                half = torch.tensor(_list(errors[name]))
+                ax.fill_between(x, rows[0] - half, rows[0] + half, color=color, alpha=0.15, linewidth=0)
         for at, label in (marks or {}).items():
             ax.axvline(at, color=_INK, linewidth=1, linestyle=":")
             ax.text(at, 1.0, label, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
         ax.set(ylabel=ylabel, title=titles[i] if titles else "", xlabel=xlabel if ax is axes[-1] else "")
+        if "x" not in log:
+            ax.locator_params("x", integer=all(map(float.is_integer, x)))
         if len(curves) > 1:
             name_lines(ax, list(curves), drawn)
     return figure
@@ -154,7 +158,7 @@ def intervals(
     for k, (name, values) in enumerate(groups.items()):
         at = [i + (k - (len(groups) - 1) / 2) * 0.5 / len(groups) for i in range(len(labels))]
         color, error = color_of(name, k, None), _list(errors[name])
-        ax.errorbar(_list(values), at, xerr=error, fmt="o", color=color, label=name, markersize=5, capsize=3)
+        ax.errorbar(_list(values), at, xerr=error, fmt="oDs"[k], color=color, label=name, markersize=5, capsize=3)
     if mark is not None:
         ax.axvline(mark, color=_INK, linewidth=1, linestyle=":")
     ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
@@ -242,5 +246,5 @@ def diagram(name: str) -> "SVG":
     return SVG((DIAGRAMS / f"{name}.svg").read_text(encoding="utf-8"))
 
 
-def _list(x: Values) -> list[float]:
-    return x.detach().tolist() if isinstance(x, Tensor) else [float(value) for value in x]
+def _list(x: Values | Sequence[Values]) -> list:
+    return torch.as_tensor(x, dtype=torch.float64).tolist()

@@ -80,7 +80,7 @@ def climb_exactly(steps=40):
 
 
 runs = climb("others", policies=3)
-climbs = {f"run {i + 1}": runs[:, i] for i in range(3)} | {"exact": climb_exactly()}
+climbs = {"sampled": runs.T, "exact": climb_exactly()}
 axes = {"xlabel": "step", "ylabel": "probability of A"}
 axes |= {"colors": {"exact": "clipped"}}
 
@@ -97,6 +97,7 @@ def draw_steps(panels, chance, gradient):
         ax.scatter(*places.T[:2], s=size, **dots)
         ax.scatter(*gradient[:2], s=130, marker="+", **cross)
         ax.set(title=name, ylabel="step of logit B")
+    both[0].text(0.4, -0.09, "true gradient", color=cross["color"], fontsize=10)
     both[-1].set(xlabel="step of logit A")
     return figure
 

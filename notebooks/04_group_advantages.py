@@ -156,7 +156,7 @@ for scale_rewards in ("group", "batch", "none"):
 loop = advantages_in_a_loop(random_rewards.tolist(), 8)
 torch.testing.assert_close(grpo_lite.group_advantages(random_rewards, 8).tolist(), loop)
 
-# An advantage is a constant: no gradient flows through it into whatever made the reward.
+# An advantage is a constant: no gradient flows through it into what made the reward.
 assert not grpo_lite.group_advantages(random_rewards.requires_grad_(), 8).requires_grad
 
 # %% [markdown]

@@ -256,7 +256,7 @@ KS = [1, 2, 4, 8, 16, 32]
 
 
 def curve(found):
-    """Mean and half-width of the 95 % interval at each k; prompts averaged over runs."""
+    """Mean and half-width of the 95 % interval at each k; a prompt's runs averaged."""
     means, halves = [], []
     draws = torch.Generator("cpu").manual_seed(0)
     pick = torch.randint(real.PROMPTS, (1000, real.PROMPTS), generator=draws)
@@ -527,7 +527,7 @@ QWEN3 = {
 def memory_needed(
     *, parameters, layers, width, cached, vocabulary, sampled, at_once, tokens, bf16
 ):
-    """GB; `tokens` of prompt and completion, `cached` keys (and as many values) a token and layer."""
+    """GB; `tokens` in all, `cached`: keys (or values) a token and layer."""
     here = at_once * tokens
     parts = {
         "weights, gradients, AdamW": 16 * parameters,

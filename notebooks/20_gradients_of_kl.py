@@ -197,7 +197,8 @@ plotting.table(columns)
 # Here are both, for completions of at most three tokens over a new vocabulary of two, a and the end. Every completion is listed, so the sums are exact.
 
 # %% tags=["result-completions"]
-# Rows: no token yet, one a, two a. Columns: a, end. So the completions are: end, a end, a a end, a a a.
+# Rows: no token yet, one a, two a. Columns: a, end.
+# So the completions are: end, a end, a a end, a a a.
 rows = torch.tensor([[0, 0, 0], [0, 1, 1], [0, 1, 2], [0, 1, 2]])
 drawn = torch.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]])
 counts = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1]])
@@ -279,9 +280,8 @@ plotting.table(columns)
 leaf = logits.clone().requires_grad_()
 shared = leaf.log_softmax(dim=0)
 penalty = (probs * (torch.expm1(shared - shared) - (shared - shared))).sum()
-print(
-    f"value {penalty.item():.4f}  gradient {torch.autograd.grad(penalty, leaf)[0].norm():.4f}"
-)
+(pull,) = torch.autograd.grad(penalty, leaf)
+print(f"value {penalty.item():.4f}  gradient {pull.norm():.4f}")
 
 # %% [markdown]
 # Nothing and nowhere: the leash is tied to the dog. A `kl` of exactly 0 in every record of a run with $\beta > 0$ is the sign. The repair is a deep copy, frozen, made before the first step.

@@ -164,7 +164,6 @@ plotting.bars(
     {"short": [w[0, 0] for w in weights], "long": [w[1, 0] for w in weights]},
     kinds,
     ylabel="weight of one token",
-    colors={"short": "positive", "long": "negative"},
 )
 
 # %% [markdown]
@@ -321,6 +320,7 @@ plotting.lines(
     xlabel="ratio",
     ylabel="push on the log-prob",
     titles=["advantage +1", "advantage −1"],
+    dashed=["gmpo"],
 )
 
 # %% [markdown]

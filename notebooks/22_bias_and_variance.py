@@ -79,10 +79,10 @@ drawn = {
     if updates in (16, "fresh")
 }
 plotting.lines(
-    range(1, 5),
+    range(16, 65, 16),
     {name: rows.mean(dim=0) for name, rows in drawn.items()},
     errors={name: 3.182 * rows.std(dim=0) / 4**0.5 for name, rows in drawn.items()},
-    xlabel="times 16 updates",
+    xlabel="updates",
     ylabel="sampled accuracy, held out",
 )
 
@@ -611,7 +611,8 @@ weight = torch.zeros(15).index_add(0, drawn.flatten(), push.flatten()) / count
 error = (weight @ scores - true).norm() / true.norm()
 expected = judge(leave_one_out, 4)[2] / math.sqrt(count)
 print(
-    f"relative error {error:.5f}   expected {expected:.5f}   quotient {error / expected:.2f}"
+    f"relative error {error:.5f}   expected {expected:.5f}   "
+    f"quotient {error / expected:.2f}"
 )
 assert error < 3 * expected
 

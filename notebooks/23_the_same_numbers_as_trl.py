@@ -60,7 +60,7 @@ plotting.use_site_style()
 
 # %% tags=["drawing"] alt="Bars: total push of two completions. With grpo the good one of 2 tokens gets plus 0.5 and the bad one of 8 tokens minus 0.5. With dapo, TRL's default, they get plus 0.2 and minus 0.8." caption="With TRL's default average the long answer weighs four times as much as the short one."
 def pushes(loss_type):
-    """How far one step on the loss pushes each completion: minus the gradient, summed over its tokens."""
+    """How far a step on the loss pushes each completion: minus the summed gradient."""
     mask = torch.tensor([[True] * 2 + [False] * 6, [True] * 8])
     leaf = torch.zeros(2, 8, requires_grad=True)
     good_bad = torch.tensor([1.0, -1.0])

@@ -39,7 +39,7 @@ ON_A_PHONE = """() => {
   const size = (one, { a, b } = one.getCTM()) => parseFloat(getComputedStyle(one).fontSize) * Math.hypot(a, b);
   const letters = [...document.querySelectorAll("article .nb-plot text")].filter((one) => one.checkVisibility());
   return {
-    small: letters.filter((one) => size(one) < 10).length,
+    small: letters.filter((one) => size(one) < 10.9).length,
     cut: [...document.querySelectorAll("table[data-rows] :is(th, td)")].filter((cell) =>
       cell.closest("tbody") && cell.getBoundingClientRect().right > 391).map((cell) => cell.textContent),
   };
@@ -108,7 +108,7 @@ def visit(tab, address):
 
 
 def wanted(address):
-    """What must be seen in a page; letters on a phone have 10 pixels or more, and no card is cut off."""
+    """What must be seen in a page; letters on a phone have 11 pixels or more, and no card is cut off."""
     nothing = dict.fromkeys(["errors", "foreign", "twins", "cut"], []) | dict.fromkeys(
         ["broken", "unnamed", "small"], 0
     )

@@ -146,6 +146,12 @@ def test_every_figure_says_in_words_what_it_shows(script):
         assert len(cell.metadata.get("alt", "." * 40)) >= 40, cell.source
 
 
+@every_lesson
+def test_a_line_of_code_is_no_longer_than_a_page_is_wide(script):
+    shown = [c.source for c in jupytext.read(script).cells if c.cell_type == "code" and "setup" not in tags(c)]
+    assert [line for source in shown for line in source.splitlines() if len(line) > 88] == []
+
+
 def test_every_public_function_is_built_by_hand_and_compared_once():
     every_tag = [t for script in SCRIPTS for cell in jupytext.read(script).cells for t in tags(cell)]
     for prefix in ("define-", "same-"):

@@ -99,6 +99,24 @@ def test_a_curve_has_the_colour_of_its_role_or_the_one_that_is_given_and_is_dash
     assert [line.get_linestyle() for line in drawn] == ["-", "--", "-"]
 
 
+def test_runs_that_share_a_name_share_a_colour_and_are_named_once_at_the_mean_of_their_ends():
+    figure = plotting.lines([0, 1], {"runs": [[0.0, 1.0], [0.5, 0.0]], "one": [1.0, 0.25]}, xlabel="x", ylabel="y")
+    (ax,) = figure.axes
+    first, second, one = ax.lines
+    assert [first.get_ydata().tolist(), second.get_ydata().tolist()] == [[0.0, 1.0], [0.5, 0.0]]
+    assert first.get_color() == second.get_color() != one.get_color()
+    assert first.get_linewidth() == second.get_linewidth() < one.get_linewidth()
+    assert [text.get_text() for text in ax.texts] == ["runs", "one"]
+    to_axes = ax.transData - ax.transAxes
+    assert ax.texts[0].xy == pytest.approx(to_axes.transform((1, 0.5)))
+
+
+@pytest.mark.parametrize(("x", "whole"), [([1, 2, 3, 4], True), ([0.0, 0.5, 1.0], False)])
+def test_whole_numbers_are_marked_by_whole_numbers(x, whole):
+    (ax,) = plotting.lines(x, {"a": [0.0] * len(x)}, xlabel="x", ylabel="y").axes
+    assert all(map(float.is_integer, ax.get_xticks().tolist())) == whole
+
+
 def test_a_band_lies_around_its_curve():
     figure = plotting.lines(
         [0, 1, 2], {"a": [1.0, 2.0, 3.0], "b": [0.0, 0.0, 0.0]}, errors={"a": [0.5, 0.0, 0.25]}, xlabel="x", ylabel="y"
@@ -124,6 +142,7 @@ def test_intervals_stand_in_rows_from_the_top_down():
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["x", "y"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert a.lines[0].get_marker() != b.lines[0].get_marker()  # told apart without colours
     assert [line.get_xdata() for line in ax.lines if line.get_linestyle() == ":"] == [[0.55, 0.55]]
 
 

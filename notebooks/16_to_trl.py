@@ -206,21 +206,17 @@ here = [train_here(seed) for seed in (0, 1)]
 there = [train_there(seed) for seed in (0, 1)]
 
 # %% tags=["drawing"] alt="Share of right answers among samples on held-out problems over 25 updates, two runs of our trainer and two of TRL's. All four rise from about one third to between 0.8 and 0.9 and lie within a tenth of each other." caption="Two trainers, two runs each: the same climb."
-curves = {
-    f"{who}, {seed}": runs[seed][0]
-    for who, runs in {"here": here, "TRL": there}.items()
-    for seed in (0, 1)
-}
+both = {"here": here, "TRL": there}
 plotting.lines(
     range(0, 26, 5),
-    curves,
+    {who: [curve for curve, *_ in runs] for who, runs in both.items()},
     xlabel="update",
     ylabel="right answers, held out",
-    colors={name: "policy" if "here" in name else "other" for name in curves},
-    dashed=["here, 1", "TRL, 1"],
+    dashed=["TRL"],
 )
 
 # %%
+curves = {f"{who}, {k}": both[who][k][0] for who in both for k in (0, 1)}
 plotting.table({"update": range(0, 26, 5), **curves})
 
 # %% [markdown]

@@ -49,7 +49,7 @@ TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAni
 
 
 def switch(tab, place, scheme):
-    """Take the first or the second colour scheme, as the button of the page does."""
+    """Take a colour scheme by its place in mkdocs.yml, as the button of the page does."""
     tab.evaluate("(place) => document.getElementById(`__palette_${place}`).click()", place)
     until(tab, f"document.body.matches('[data-md-color-scheme={scheme}]:not([data-md-color-switching])')")
 
@@ -96,9 +96,9 @@ def visit(tab, address):
     mount_all(tab)
     resize(tab, 1280)
     seen["axe, light"] = violations(tab)
-    switch(tab, 1, "slate")
+    switch(tab, 2, "slate")
     seen["axe, dark"] = violations(tab, COLOURS)
-    switch(tab, 0, "default")
+    switch(tab, 1, "default")
     if address in LESSONS:
         seen |= {"solution": first_solution(tab), **taken_along(tab)}
     resize(tab, 390)

@@ -178,7 +178,7 @@ def test_every_page_has_its_policy_and_formulas_are_drawn_where_there_are_some(p
 
 
 @pytest.mark.site
-def test_what_is_not_found_has_the_search_and_the_map(site):
+def test_what_is_not_found_has_the_search_and_all_pages(site):
     html = (site / "404.html").read_text()
     path = "/" + SITE_URL.split("/", 3)[3]
     assert 'name="query"' in html

@@ -245,6 +245,19 @@ def test_the_run_is_played_back_by_keyboard(scrub):
 
 
 @pytest.mark.site
+def test_on_a_phone_the_first_screen_has_the_promise_the_button_and_the_rows(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("")
+    page.locator("scrub-explorer.explorer").wait_for()
+    ends = [
+        page.locator(what).first.evaluate("one => one.getBoundingClientRect().bottom")
+        for what in (".hero h1", ".hero p", ".hero .md-button--primary", "scrub-explorer .rollouts li:nth-child(5)")
+    ]
+    assert ends == sorted(ends)
+    assert ends[-1] < 844
+
+
+@pytest.mark.site
 def test_without_scripts_stands_the_figure_that_the_lesson_has_drawn(browser, server):
     [cell] = [cell for cell in stored(WATCH).cells if "figure-learning" in cell.metadata.get("tags", [])]
     plain = browser.new_context(base_url=server, viewport={"width": 390, "height": 844}, java_script_enabled=False)

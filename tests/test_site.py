@@ -224,19 +224,42 @@ def test_a_strict_build_refuses_each_planted_fault(tmp_path):
 
 
 @pytest.mark.site
-def test_tab_reaches_search_and_both_colour_schemes_switch_by_keyboard(page):
+def test_tab_reaches_search_and_the_three_states_of_the_colours_switch_by_keyboard(page):
     page.goto("")
     look = "[document.body.dataset.mdColorScheme, getComputedStyle(document.body).backgroundColor]"
     tab_to(page, "input[name=__palette]")
     seen = [page.evaluate(look)]
-    for _ in range(2):
+    for _ in range(3):
         page.keyboard.press("ArrowDown")
         page.wait_for_timeout(300)
         seen.append(page.evaluate(look))
-    assert [scheme for scheme, _ in seen] == ["default", "slate", "default"]
-    assert seen[0] == seen[2]
-    assert seen[0][1] != seen[1][1]
+    assert [scheme for scheme, _ in seen] == ["default", "default", "slate", "default"]  # system, light, dark, system
+    assert seen[0] == seen[1] == seen[3]
+    assert seen[0][1] != seen[2][1]
     tab_to(page, "input.md-search__input")
+
+
+@pytest.mark.site
+def test_the_colours_are_those_of_the_system_until_one_chooses_and_when_one_asks_for_them(page):
+    """Also without the script of the theme, which comes last: nobody sees a flash of the other scheme."""
+    scheme = "document.body.dataset.mdColorScheme"
+    page.route("**/bundle.*", lambda route: route.abort())
+    page.emulate_media(color_scheme="dark")
+    page.goto("")
+    assert page.evaluate(scheme) == "slate"
+    page.unroute("**/bundle.*")
+    page.goto("")
+    for place, on_light, on_dark in ((1, "default", "default"), (2, "slate", "slate"), (0, "default", "slate")):
+        page.locator(f"#__palette_{place}").dispatch_event("click")
+        for system, wanted in (("light", on_light), ("dark", on_dark)):
+            page.emulate_media(color_scheme=system)
+            page.reload()
+            assert page.evaluate(scheme) == wanted, (place, system)
+            faint, ground = page.evaluate(
+                "['.md-copyright__highlight', 'body'].map((one) => getComputedStyle(document.querySelector(one)))"
+                ".map(({ color, backgroundColor }) => [color, backgroundColor])"
+            )
+            assert faint[0] != ground[1]  # axe has no opinion of letters that cannot be seen at all
 
 
 @pytest.mark.site

@@ -51,14 +51,13 @@ class ScrubExplorer extends Explorer {
     make(head, "span", { class: "push" }, this.words.advantage);
   }
 
-  // Below the slider: each phase as wide as its share of the run, and their names.
+  // Below the slider: each phase as wide as its share of the run, with its name.
   strip() {
     const strip = make(this, "div", { class: "scrub-phases", "aria-hidden": "true" });
-    const [lines, names] = [make(strip, "div"), make(strip, "div")];
     this.phases = Object.entries(this.words.phases).map(([key, name]) => {
-      const part = make(lines, "i");
+      const part = make(strip, "span", {}, name);
       part.style.setProperty("--size", this.frames.filter((frame) => phase(frame) === key).length);
-      return [key, [part, make(names, "span", { "data-name": name }, name)]];
+      return [key, part];
     });
   }
 
@@ -85,9 +84,7 @@ class ScrubExplorer extends Explorer {
     const advantages = groupAdvantages(frame.rewards);
     const rows = frame.ids.map((ids, i) => ({ ids, reward: frame.rewards[i], advantage: advantages[i] }));
     this.rows.fill(rows, this.recorded);
-    for (const [key, parts] of this.phases) {
-      for (const part of parts) part.classList.toggle("now", key === phase(frame));
-    }
+    for (const [key, part] of this.phases) part.classList.toggle("now", key === phase(frame));
     for (const [key, svg] of this.panels) this.drawCurve(svg, key, at);
     const agree = advantages.every((advantage) => advantage === 0);
     return words.sentences[phase(frame)](percent(frame.right), percent(frame.thinks)) + (agree ? words.agree : "");

@@ -17,7 +17,7 @@
 #
 # GRPO has many settings, and for each there is somebody who swears by it. Here each one is changed alone, five times over, and judged on held-out problems. The lesson is about the settings, and as much about telling an effect from luck.
 #
-# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
+# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** which setting to look at first, and how to compare trainings so that the answer holds
 
 # %% tags=["setup"]
 import sys
@@ -76,7 +76,7 @@ SHORT = {
     "temperature": "temp",
     "learning_rate": "lr",
 }
-results = read_lines(files("grpo_lite") / "data" / "jsonl")
+results = read_lines(files("grpo_lite") / "data" / "sweep.jsonl")
 
 
 def runs_with(**changes):
@@ -659,7 +659,7 @@ plotting.table(columns, decimals=3)
 #
 # Stored numbers are only worth something if they come back. Two settings, three seeds that the sweep has not used, 20 batches:
 
-# %%
+# %% tags=["detail"]
 FIXED = {
     "per_device_train_batch_size": 64,
     "max_completion_length": 16,
@@ -680,6 +680,7 @@ def train(seed, **change):
     return round(trainer.train()[-1]["sampled_accuracy"], 4)
 
 
+# %%
 changes = {"base": {}, "lr 5e-5": {"learning_rate": 5e-5}}
 ends = {
     name: [train(seed, **change) for seed in (100, 101, 102)]

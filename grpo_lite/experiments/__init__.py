@@ -1,1 +1,1 @@
-"""Experiments: models to train. `pretrain` makes a small one that GRPO can start from; `real` loads a language model."""
+"""Experiments: models to train. `pretrain` makes a small one from demonstrations; `real` loads a language model."""

@@ -370,7 +370,10 @@ pay_table({"behind =": (found_behind, PRICE)})
 
 # %%
 halves = {f"seed {seed}": train(found_behind, PRICE, seed=seed) for seed in (0, 2)}
-print("right:", [history[-1]["sampled_accuracy"] for _, history in halves.values()])
+right = {
+    name: round(runs[-1]["sampled_accuracy"], 2) for name, (_, runs) in halves.items()
+}
+print("right:", right)
 says(halves)
 
 # %% [markdown]

@@ -160,7 +160,7 @@ run_program(adder, None, [{"input": "2 3", "output": "5"}]).status
 # <details class="wrong"><summary>A program with a syntax error</summary>That raises inside the try, and earns nothing.</details>
 
 # %% [markdown]
-# > **Where no rule can decide.** A model can be the judge, as a reward function like any other; a list of points to look for (a rubric) is easier to judge than one bare mark. It can be talked round, so read texts ([how](../docs/questions.md#judge)).
+# > **Where no rule can decide.** A model can be the judge, as a reward function like any other. Give it a list of points to look for, a *rubric*: that trained better than one bare mark in [Rubrics as Rewards (arXiv:2507.17746)](https://arxiv.org/abs/2507.17746). A judge can be talked round, so read texts. [How to write one](../docs/questions.md#judge).
 
 # %% [markdown]
 # ## Two tasks in one data set

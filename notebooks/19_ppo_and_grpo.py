@@ -262,16 +262,15 @@ def descend(model, optimizer, loss):
     optimizer.step()
 
 
-def adamw(model, lr):
-    return torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0, fused=True)
+def adamw(parameters, lr=5e-4):
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=0.0, fused=True)
 
 
-def train(
-    baseline, size, seed, critic=None, steps=12, lr=5e-4, critic_lr=5e-4, shift=0.0
-):
+def train(baseline, size, seed, critic=None, steps=12, shift=0.0, optimizer=adamw):
     """64 completions a step, `size` of each prompt."""
     policy, critic = copy.deepcopy(base), copy.deepcopy(critic)
-    optimizers = [adamw(policy, lr)] + ([adamw(critic, critic_lr)] if critic else [])
+    optimizers = [optimizer(policy.parameters())]
+    optimizers += [adamw(critic.parameters())] if critic else []
     rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
     log = []
     for step in range(steps + 1):
@@ -420,7 +419,7 @@ plotting.table(columns, decimals=0)
 def teach_critic(batches=40):
     """A critic of the base model; the base model stays as it is."""
     critic = Critic(base)
-    optimizer = adamw(critic, 5e-4)
+    optimizer = adamw(critic.parameters())
     rng, generator = random.Random(0), torch.Generator().manual_seed(0)
     for _ in range(batches):
         prompts, out, rewards = sample(base, rng.sample(problems, 64), 1, generator)

@@ -190,15 +190,15 @@ plotting.table(columns)
 #
 # All this was about one token at a fixed beginning. In a completion two things change.
 #
-# **Later tokens.** A changed token also changes which beginnings come up later. None of these gradients knows that, so none is that of the KL between completions ([Tang and Munos, arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Near the reference little is missing; far away it may be most: over random pairs of policies the angle between the two even exceeds a right angle now and then.
+# **Later tokens.** A changed token also changes which beginnings come up later. None of these gradients knows that, so none is that of the KL between completions ([Tang and Munos, arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Near the reference little is missing; far away it may be most. Of 200 random pairs of policies over 15 completions, the cosine between k2's gradient and the exact one has the median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion (`tests/test_claims.py` computes these).
 #
-# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer.
+# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer. A test follows it, and nothing else, from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
 #
-# Here are both, for completions of at most three tokens over a new vocabulary of two, a and the end. Every completion is listed, so the sums are exact.
+# Here are both, for completions of at most three tokens over a new vocabulary of two, x and the end. Every completion is listed, so the sums are exact.
 
 # %% tags=["result-completions"]
-# Rows: no token yet, one a, two a. Columns: a, end.
-# So the completions are: end, a end, a a end, a a a.
+# Rows: no token yet, one x, two x. Columns: x, end.
+# So the completions are: end, x end, x x end, x x x.
 rows = torch.tensor([[0, 0, 0], [0, 1, 1], [0, 1, 2], [0, 1, 2]])
 drawn = torch.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]])
 counts = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1]])
@@ -226,17 +226,22 @@ for name, k in estimators.items():
     for how, weight in (("sum", 1), ("mean", 1 / lengths)):
         pull = slope(chance.detach() @ (weight * (counts * k(now, then)).sum(dim=1)))
         slopes[f"{name} in the loss, {how}"] = pull
+ratio = (now - now.detach()).exp()
+corrected = (counts * ratio * grpo_lite.kl_k3(now, then)).sum(dim=1)
+slopes["k3 × ratio in the loss, sum"] = slope(chance.detach() @ corrected)
+paid = (now - then).sum(dim=1).detach()
+slopes["k1 in the reward"] = slope(chance.detach() @ (paid * now.sum(dim=1)))
 slopes["mean of 1/length"] = slope(chance @ (1 / lengths))
-seen = ("nothing yet", "a", "a a")
+seen = ("nothing yet", "x", "x x")
 columns = dict(zip(seen, torch.stack(list(slopes.values())).T, strict=True))
 plotting.table({"": list(slopes), **columns}, decimals=4)
 
 # %% [markdown]
-# The numbers are the slopes of the logit of a, the token that goes on, at each of the three beginnings. k1 as a sum pulls at nothing; as a mean it is the last line, which does not contain the reference: a descent step raises every logit that makes the completion longer. k2 is not the first line even as a sum. At the last beginning nothing comes later, and there it agrees.
+# The numbers are the slopes of the logit of x, the token that goes on, at each of the three beginnings.
 #
-# Lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/#the-kl-penalty) measures the same for a larger world, with the direction and the length of each gradient.
-#
-# **k1 in the reward.** Subtracted from the *reward*, k1 is right, for whole completions too: nobody differentiates a reward. It becomes part of the advantage, which multiplies the score. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
+# - **k1 as a sum** pulls at nothing. As a mean it is the last line, which does not contain the reference: a descent step raises every logit that makes the completion longer.
+# - **k2**, and **k3 times the ratio**, are not the first line even as a sum. At the last beginning nothing comes later, and there they agree.
+# - **k1 in the reward** is the first line. Nobody differentiates a reward: what is subtracted there becomes a part of the advantage, which multiplies the score. So it is right for whole completions too. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
 
 # %% [markdown]
 # **Check yourself.** k2 misses the value: 0.2717 on average, where the KL is 0.1865. Is it a bad penalty?
@@ -244,26 +249,6 @@ plotting.table({"": list(slopes), **columns}, decimals=4)
 # <details class="wrong"><summary>Yes: a wrong value pulls the wrong way</summary>Nobody reads the value of a loss. What pulls is the gradient, and that of k2 is right for the next token.</details>
 # <details class="right"><summary>No: its expected gradient is that of the KL</summary>In the picture its row equals that of the exact KL, policy first. k2 is biased as a measurement and, for one token, exact as a penalty.</details>
 # <details class="wrong"><summary>No: with enough tokens the bias averages out</summary>Noise averages out and a bias stays: 0.2717 is the average. It does no harm, because only the gradient acts.</details>
-
-# %% [markdown] tags=["detail"]
-# The noise grows with the length of the completions, too. Summed over $T$ independent tokens, the gradient of k1 on the logits has mean 0 and spread $\sqrt{T (1 - \sum_v \pi_\theta(v)^2)}$. Exact, and from 2000 sampled completions:
-
-# %% tags=["result-noise-grows", "detail"]
-generator = torch.Generator().manual_seed(0)
-columns = {"T": [1, 4, 16, 64], "norm of the mean": []}
-columns |= {"spread": [], "exact spread": []}
-for T in columns["T"]:
-    completions = torch.multinomial(
-        probs, 2000 * T, replacement=True, generator=generator
-    ).view(2000, T)
-    # Gradient of a summed log-prob on the logits: how often each token came,
-    # minus how often it should.
-    counts = torch.nn.functional.one_hot(completions, 5).sum(dim=1).double()
-    gradients = counts - T * probs
-    columns["norm of the mean"].append(gradients.mean(dim=0).norm())
-    columns["spread"].append(gradients.square().sum(dim=1).mean().sqrt())
-    columns["exact spread"].append((T * (1 - probs.square().sum())).sqrt())
-plotting.table(columns)
 
 # %% [markdown]
 # **Try it.** Bars are the gradients of k2 and k3, lines that of the exact KL. **The goal:** find a policy at which the gradient of k3 and that of the exact KL have opposite signs at some token.

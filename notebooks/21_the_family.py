@@ -358,7 +358,10 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 # The short completion is past 1.2 as a whole, so both its tokens are silent. The long one is not below 0.8, so all five are pushed, also the one that had moved a lot, and all by the same amount. (The mean of many log-ratios moves little, so the paper's own range is far narrower, 3e-4 and 4e-4. Here it stays 0.2, to compare.)
 
 # %% [markdown]
-# > **At scale: who samples.** Large systems sample with weights that are some updates old, and ratios leave 1 at the first update ([how they live with it](../docs/questions.md#stale)). In a mixture of experts, sampler and trainer may send the same token to other experts, so that a log-prob jumps although nothing was learned; routing replay makes the trainer take the sampler's choice ([how](../docs/questions.md#experts)). The sequence ratio was made against the same trouble.
+# > **At scale: old samples.** Sampling is slow, so large systems train while they sample ([AReaL, arXiv:2505.24298](https://arxiv.org/abs/2505.24298)). The model that samples is then some updates behind, and ratios differ from 1 at the first update already. [What one does about it](../docs/questions.md#stale).
+
+# %% [markdown]
+# > **At scale: experts.** Some models are a *mixture of experts*: at each layer a *router* picks, for each token, a few of many sub-networks. Sampler and trainer round differently, so now and then they pick others, and a log-prob jumps although nothing was learned ([R3, arXiv:2510.11370](https://arxiv.org/abs/2510.11370)). *Routing replay* makes the trainer repeat the sampler's picks (R3 too). The authors of GSPO do without it: one ratio for a whole completion feels such a jump less. [A jump in numbers](../docs/questions.md#experts).
 #
 # ## A cap for bad tokens
 #

@@ -17,7 +17,7 @@
 #
 # A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? In a world so small that everything that can happen fits into a list, both have exact answers.
 #
-# **Minutes:** 30 · **Needs:** [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
+# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
 
 # %% tags=["setup"]
 import sys
@@ -408,85 +408,6 @@ plotting.lines(
 #
 # A bias need not be a mistake. Hard prompts get more attention, and many recipes keep the division because training is steadier when every prompt's advantages have the same size. It is a choice of objective, and one should know that one makes it.
 #
-# ## The KL penalty
-#
-# Back to the 15 completions, with a reference. Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) met three estimators of $\mathrm{KL}(\pi_\theta \Vert \pi_{\text{ref}})$ on single tokens. Here they are summed over the tokens of a completion, near the reference and far from it.
-
-# %% tags=["result-kl-value"]
-elsewhere = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
-
-
-def kl_estimates(reference):
-    logps, ref_logps = token_logps(table), token_logps(reference)
-    functions = {"k1": grpo_lite.kl_k1, "k2": grpo_lite.kl_k2, "k3": grpo_lite.kl_k3}
-    return {name: kl(logps, ref_logps).sum(dim=1) for name, kl in functions.items()}
-
-
-columns = {"exact KL": [], "estimator": [], "mean": [], "standard deviation": []}
-for share in (0.1, 0.3, 1.0):
-    reference = table + share * (elsewhere - table)
-    exact = p @ (p.log() - probabilities(reference).log())
-    for name, x in kl_estimates(reference).items():
-        deviation = (p @ (x - p @ x).square()).sqrt()
-        for column, value in zip(
-            columns.values(), (exact, name, p @ x, deviation), strict=True
-        ):
-            column.append(value)
-plotting.table(columns, decimals=4)
-
-# %% [markdown]
-# As a **measurement**: k1 and k3 are unbiased at any distance. k2 is biased, by little while the policies are close. k3 scatters six times less than k1 near the reference, and more than k1 far away. Nothing here contradicts what one reads about k3; it says where it holds.
-#
-# As a **penalty** the question is another one: the gradient. The samples are constants there, only the log-probs carry a gradient. The truth is $\nabla\,\mathrm{KL}(\pi_\theta\Vert\pi_{\text{ref}})$ between whole completions.
-#
-# **Predict.** k1 is exact in value. What is the average gradient of k1 as a penalty?
-
-# %% tags=["result-kl-gradient"]
-reference = table + 0.3 * (elsewhere - table)
-ref_logps = token_logps(reference)
-leaf = table.clone().requires_grad_()
-exact = probabilities(leaf) @ (token_logps(leaf) - ref_logps).sum(dim=1)
-true_kl = torch.autograd.grad(exact, leaf)[0].flatten()
-
-
-def penalty_gradient(penalty):
-    leaf = table.clone().requires_grad_()
-    return torch.autograd.grad(p @ penalty(token_logps(leaf)).sum(dim=1), leaf)[
-        0
-    ].flatten()
-
-
-def corrected_k3(logps):
-    return grpo_lite.kl_k3(logps, ref_logps) * (logps - logps.detach()).exp()
-
-
-def in_reward(kl):
-    """k1 as a part of the reward: a constant that multiplies the score."""
-    return (p * kl) @ scores
-
-
-gradients = {
-    "k1 in the loss": penalty_gradient(lambda x: grpo_lite.kl_k1(x, ref_logps)),
-    "k2 in the loss": penalty_gradient(lambda x: grpo_lite.kl_k2(x, ref_logps)),
-    "k3 in the loss": penalty_gradient(lambda x: grpo_lite.kl_k3(x, ref_logps)),
-    "k3 times ratio": penalty_gradient(corrected_k3),
-    "k1 in the reward": in_reward(kl_estimates(reference)["k1"]),
-}
-found = torch.stack(list(gradients.values()))
-length = found.norm(dim=1) / true_kl.norm()
-along = torch.cosine_similarity(found, true_kl, dim=1)
-along = torch.where(length > 1e-9, along, math.nan)
-columns = {"direction": along, "length": length}
-plotting.table({"": list(gradients), **columns}, decimals=4)
-
-# %% [markdown]
-# - **k1 in the loss**, summed over tokens, averages to nothing at all: its gradient is the score itself, and scores average to 0, so there is no direction (`nan`). Averaged over each completion, as `grpo` does, its gradient is that of the mean of $1/|o|$, whatever the reference. A test follows it from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
-# - **k2**, and **k3 times the ratio** (TRL's `use_bias_correction_kl`, from DeepSeek-V3.2, [arXiv:2512.02556](https://arxiv.org/abs/2512.02556)), give the same average: the gradient of the KL of each next token. It misses one thing: that a changed token also changes which prefixes come up later ([arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Hence 0.99 and not 1. Far from the reference it is less; the directions for 200 random pairs: median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion (`tests/test_claims.py` computes these).
-# - **k3 in the loss**, DeepSeekMath's penalty, follows the KL the other way round, token by token (lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/)). Near the reference the two are alike.
-# - **k1 in the reward** is exact. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
-#
-# The best estimator of a number is not the best loss.
-#
 # ## Old samples
 #
 # With $\mu > 1$ the samples come from an older policy (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$ (`c`, from above).
@@ -651,7 +572,7 @@ judged(median_of_others, median_of_group)
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** A baseline may know the other samples and not the one it judges. Dividing by something that depends on the samples (a length, a spread, how often a prompt was drawn again) changes what is climbed. Clipping is a brake, not a correction. And an unbiased value says nothing about the gradient.
+# > **Remember.** A baseline may know the other samples and not the one it judges. Dividing by something that depends on the samples (a length, a spread, how often a prompt was drawn again) changes what is climbed. Clipping is a brake, not a correction.
 #
 # | Choice | On average | Noise |
 # |---|---|---|
@@ -661,12 +582,10 @@ judged(median_of_others, median_of_group)
 # | divided by the group's standard deviation | other weights for prompts by difficulty | every prompt's advantages have the same size |
 # | divided by the own length | long answers are pushed less, good and bad | |
 # | divided by a constant | exact | |
-# | k1 in the loss | no gradient, or towards longer completions (mean over each) | adds noise |
-# | k2, k3 times ratio in the loss | KL of next tokens, policy first | |
-# | k3 in the loss | KL of next tokens, reference first | |
-# | k1 in the reward | exact gradient of the KL | |
 # | token ratio on old samples | a bias that grows with the distance | less than the product of ratios |
 # | clip | no push beyond the range, on the advantage's side | least |
+#
+# The KL penalty has its own table of this kind: lesson [The gradients of KL](https://grpo-lite.github.io/grpo-lite/lessons/gradients_of_kl/#over-a-completion).
 #
 # The exact world is also what the tests of this site stand on: `tests/helpers/enumerable.py` and `tests/test_oracle.py` check the packaged baselines, the KL and every loss type in it.
 #

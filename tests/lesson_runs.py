@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import os
 import sys
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
@@ -30,6 +31,7 @@ HALF_REPAIR = Path(__file__).with_name("half_repair.jsonl")
 BASELINES = [(1, "nothing", 0), (1, "critic", 0), (1, "taught critic", 0), (1, "batch", 0)]
 BASELINES += [(8, "nothing", 0), (8, "critic", 0), (8, "taught critic", 0), (8, "batch", 0)]
 BASELINES += [(8, "group", 0), (8, "group, ÷ spread", 0), (1, "critic", -1), (1, "nothing", -1)]
+PLAIN = Path(__file__).with_name("plain_sgd.jsonl")
 TEMPERATURES = (0.5, 1.0, 1.5)
 # One update a batch is the same for all four, and what is clipped is nothing.
 OBJECTIVES = [{"epsilon": 1e6}, {}, {"importance_sampling_level": "sequence", "epsilon": 0.05}]
@@ -78,6 +80,20 @@ def compare_baselines():
         lists = {key: [round(r[key], 4) for r in log if key in r] for key in ("accuracy", "reward", "value")}
         append_line(path, run | {key: x for key, x in lists.items() if x})
         print(run, lists["accuracy"], flush=True)
+
+
+def without_adamw():
+    """The same race by plain gradient descent, which does not divide by the size of a gradient."""
+    ways = [("nothing", 0), ("batch", 0), ("nothing", -1)]
+    wanted = [
+        {"lr": lr, "baseline": b, "shift": x, "seed": seed} for lr in (0.1, 0.3) for seed in range(4) for b, x in ways
+    ]
+    its = names_of("ppo_and_grpo", "base", "tokenizer", "problems", "held_out")
+    for path, run in missing(PLAIN, wanted):
+        sgd = partial(torch.optim.SGD, lr=run["lr"])
+        log = its["train"](run["baseline"], 1, run["seed"], shift=run["shift"], optimizer=sgd)[0]
+        append_line(path, run | {"accuracy": [round(r["accuracy"], 4) for r in log if "accuracy" in r]})
+        print(run, flush=True)
 
 
 def judge_apart():
@@ -172,5 +188,12 @@ def half_a_repair():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or ("what_matters", "compare_baselines", "judge_apart", "use_again", "half_a_repair"):
+    for name in sys.argv[1:] or (
+        "what_matters",
+        "compare_baselines",
+        "without_adamw",
+        "judge_apart",
+        "use_again",
+        "half_a_repair",
+    ):
         globals()[name]()

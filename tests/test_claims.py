@@ -88,7 +88,7 @@ def test_k1_averaged_over_each_completion_pulls_at_the_length_and_at_nothing_els
     (short, near), (long, far) = path[0], path[-1]
     assert short == pytest.approx(19 / 9)  # by hand: 1/3 of 1, 2/9 of 2, 4/9 of 3 tokens
     says(
-        "notebooks/*_bias_and_variance.py",
+        "notebooks/*_gradients_of_kl.py",
         f"from {short:.1f} to {long:.1f} of at most {LENGTH} tokens, and the KL grew from {near:.2f} to {far:.2f}",
     )
 
@@ -105,7 +105,7 @@ def test_a_penalty_for_each_next_token_is_not_the_gradient_of_the_kl_of_completi
     middle, below = torch.tensor(cosines).median(), sum(x < 0 for x in cosines)
     words = f"median {middle:.2f}, {below} below 0"
     says(
-        "notebooks/*_bias_and_variance.py",
+        "notebooks/*_gradients_of_kl.py",
         words + (" when averaged over each completion" if mean else " when summed over the tokens"),
     )
 

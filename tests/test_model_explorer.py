@@ -1,5 +1,6 @@
 """The models that run in the page: the logits, tokens and rewards of the package, and what a reader does with them."""
 
+import random
 import re
 from functools import partial
 
@@ -58,6 +59,18 @@ def test_the_trained_model_of_the_site_solves_what_it_has_not_seen(tokenizer):
     args = grpo_lite.GRPOConfig(**RECIPE)
     result = evaluate(load(FILES["trained"]), tokenizer, [accuracy, think_rate], problems, args)
     assert result["greedy_accuracy"] >= 0.95
+
+
+@pytest.mark.slow
+def test_with_a_fifth_digit_it_thinks_and_guesses(tokenizer):
+    """As lesson Watch it learn, the explorers and the page for teachers say."""
+    draw = random.Random(0)
+    digits = [[draw.randrange(10) for _ in range(5)] for _ in range(400)]
+    problems = [{"prompt": "+".join(map(str, row)) + "=", "ground_truth": str(sum(row) % 10)} for row in digits]
+    model, args = load(FILES["trained"]), grpo_lite.GRPOConfig(**RECIPE)
+    result = evaluate(model, tokenizer, [accuracy, think_rate], problems, args)
+    assert result["sampled_think_rate"] > 0.95
+    assert 0.05 < result["sampled_accuracy"] < 0.15
     assert result["sampled_accuracy"] >= 0.95
     before = evaluate(load(FILES["base"]), tokenizer, [accuracy, think_rate], problems, args)
     assert 0.25 < before["sampled_accuracy"] < 0.42  # "one time in three"

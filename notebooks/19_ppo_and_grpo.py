@@ -15,7 +15,7 @@
 # %% [markdown]
 # # PPO and GRPO side by side
 #
-# The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins. The last question has an answer that looks clear until one asks why.
+# The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins.
 #
 # **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
 
@@ -106,7 +106,7 @@ plotting.table({**columns, "reward": rewards}, decimals=0)
 #
 # The state before token $t$ is the prompt and the tokens so far, $s_t = (q, o_{\lt t})$. Its **value** $V(s_t)$ is the reward to expect from there on. The critic learns it.
 #
-# Two constructions are in use. A **value head** on the policy's own hidden states adds 129 numbers here, and then two losses pull at the same weights, so one more setting has to balance them. A second network costs as much as the policy and leaves it in peace. We take the second: a copy of the base model with one number a token in the place of the logits. Its price is what GRPO avoids.
+# It can be a **value head** on the policy's own hidden states, 129 numbers here, but then two losses pull at the same weights. Ours is a second network, a copy of the base model with one number a token in the place of the logits. Its price is what GRPO avoids.
 
 
 # %%
@@ -335,8 +335,6 @@ plotting.table(columns)
 # %% [markdown]
 # Twice as many of everything. AdamW keeps two numbers for each weight that is trained, so a trained network costs four times its size. A reference ($\beta \gt 0$) would add one frozen copy of the policy to either method.
 #
-# What a batch leaves behind is small beside that. For each token both keep the old log-prob. PPO adds a value and an advantage for each token; GRPO keeps one advantage a completion.
-#
 # ## The race
 #
 # Twelve ways to train, five seeds each, are too much for a page. They were run beforehand by `train` above (`make runs` in a clone of the project makes them again), and the results come with the package. The learning rate is 5e-4 for all networks. After every second step 256 held-out problems are asked, with the same draws for all.
@@ -523,9 +521,9 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Longer than the race. The critic that was fast expected far too little, and nothing at all, which is to expect 0 for ever, was as fast or faster. It did not win by its judgement. It won *because* it had none yet.
+# Longer than the race. The critic that was fast expected far too little, and to expect nothing for ever was as fast or faster. It did not win by its judgement. It won *because* it had none yet.
 #
-# With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average over all samples nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise. And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and an unlikely token has a large gradient; a right completion consists of tokens that the policy was sure of, and has a small one. A critic that is right, and says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
+# With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average over all samples nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise. And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and such a token has a large gradient. A right completion consists of tokens that it was sure of, with small ones. A critic that is right, and says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
 #
 # That can be measured. Take a policy half way, and a constant baseline $b$. The gradient of a batch is $g_r - b\, g_1$: one gradient with the rewards as weights, one with ones. From 16 batches of 64 we get the noise for every $b$ at once.
 
@@ -574,6 +572,8 @@ plotting.lines(
 # %% [markdown]
 # The baseline that is right (dotted) is nearly twice as noisy as none. The best constant is a mean reward too, but one in which each completion counts with the squared length of its gradient (Greensmith, Bartlett and Baxter, JMLR 5, 2004). So it can be read as a share: three quarters of the completions are right, and they make about a sixth of the noise.
 #
+# And why does noise cost anything, if the average step is the same? Plain gradient descent at a rate of 0.1 pays nothing for it: its average accuracy over the race is 0.649 with nothing expected, 0.652 with the mean of the batch (64 prompts, four seeds). At three times the rate noise begins to cost: 0.747 and 0.732. Our runs use AdamW. It divides each weight's step by the size of its recent gradients, noise included, so the noisier gradient makes the shorter step along the average.
+#
 # This is no law. Where right and wrong completions have gradients of one length, the plain mean is the best constant, and in the small world of lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) a baseline pays.
 #
 # If this is the reason, we can predict a failure. Pay −1 for a wrong answer and 0 for a right one. The task is the same, and so are the differences between any two completions. But to expect 0 is now to expect the best, like $b = 1$ before: the noisiest end of the picture.
@@ -587,11 +587,11 @@ assert shifted.equal(grpo_lite.group_advantages(example, 8))  # GRPO cannot tell
 compare("PPO", "GRPO", "PPO, −1 or 0")
 
 # %% [markdown]
-# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with the same critic, the same settings and the same task; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67 in the stored runs. With these settings, one learning rate for all among them, what decided the race was where the zero of the rewards lay. No rate was tuned for a single way, and lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) shows how much a rate decides.
+# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with the same critic, the same settings and the same task; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67 in the stored runs. Plain gradient descent at 0.1 does not mind the shift: 0.647. With the settings of the race, AdamW and one learning rate for all, what decided was where the zero of the rewards lay. No rate was tuned for a single way, and lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) shows how much a rate decides.
 #
 # ## What is left: a price for a price
 #
-# The fastest of all was the plain policy gradient without any baseline, at 64 prompts and 4 passes a step. It hangs on where the zero lies, as we saw, and nobody should build on that. Between a critic that is right and a group, what remains are two bills.
+# The fastest way of all, without any baseline, hangs on where the zero lies, and nobody should build on that. Between a critic that is right and a group two bills remain.
 #
 # **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems, here at a price of 0.05. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and above one half the better the model, the more of the batch is silent (below, the less):
 
@@ -792,7 +792,7 @@ print(gae(ends, values, ragged, lam=1.0)[ragged])
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: half of PPO's lead was the number of prompts, and the other half a critic that knew nothing yet, which lost when the zero of the rewards moved.
+# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: half of PPO's lead was the number of prompts, and the other half a critic that knew nothing yet, which lost when the zero of the rewards moved. Noise cost speed, for AdamW divides by it.
 #
 # Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
 #

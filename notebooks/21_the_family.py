@@ -592,10 +592,44 @@ for weights in (None, [1.0, 0.5, -2.0]):
 # %% [markdown]
 # Summed first, three completions have the reward 1 and are the same. Compared first, the rare success of the first is worth more than the common one of the second and third.
 #
-# Two more change what the advantages are divided by. **REINFORCE++** ([arXiv:2501.03262](https://arxiv.org/abs/2501.03262)) takes mean and spread over the whole batch, so one completion a prompt is enough; its variant with groups takes away the group's mean first, which is nearly `scale_rewards="batch"`.
+# ## What the advantages are divided by
 #
-# **MaxRL** ([arXiv:2602.02710](https://arxiv.org/abs/2602.02710)), for rewards of 0 and 1, divides by the group's *mean*: a prompt with success rate $p$ then weighs on average $(1 - (1 - p)^{G-1})/p$ times what it weighs in the gradient of the mean reward. (With $k \ge 1$ right answers of $G$ the step is $(G - k)/G$; its mean over $k$, divided by $p(1-p)$, is that.) For large groups that is $1/p$, and the step climbs $\log p$ instead of $p$, as maximum likelihood does. In code: `group_advantages(r, G, scale_rewards="none")` divided by the mean of the group, and 0 where that is 0.
+# Two more relatives change the divisor. **REINFORCE++** ([arXiv:2501.03262](https://arxiv.org/abs/2501.03262)) takes mean and spread over the whole batch, so one completion a prompt is enough. Its variant with groups takes away the group's mean first, which is nearly `scale_rewards="batch"`. **MaxRL** ([arXiv:2602.02710](https://arxiv.org/abs/2602.02710)), for rewards of 0 and 1, divides by the group's *mean* (and gives 0 where that is 0).
 #
+# **Predict.** A hard prompt has one right answer of four, an easy one three. Which of these ways pushes the right answer to the hard prompt hardest, compared with one to the easy prompt?
+
+# %% tags=["result-divisors"]
+two_prompts = torch.tensor([1.0, 0, 0, 0, 1, 1, 1, 0])
+centred = grpo_lite.group_advantages(two_prompts, 4, scale_rewards="none")
+columns = {
+    "GRPO": grpo_lite.group_advantages(two_prompts, 4),
+    "REINFORCE++": grpo_lite.group_advantages(two_prompts, 8),  # the batch as a group
+    "with groups": grpo_lite.group_advantages(two_prompts, 4, scale_rewards="batch"),
+    "MaxRL": centred / two_prompts.view(2, 4).mean(dim=1).repeat_interleave(4),
+}
+seen = [0, 1, 4, 7]
+names = ["hard, right", "hard, wrong", "easy, right", "easy, wrong"]
+plotting.table({"": names, **{name: x[seen] for name, x in columns.items()}})
+
+# %% [markdown]
+# MaxRL: 3 against 0.33. REINFORCE++ pushes all right answers alike, because it does not know which prompt was hard.
+#
+# Why divide by the mean? In lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) the group's mean gave each prompt its due, times $1 - 1/G$. With MaxRL a prompt of success rate $p$ weighs on average $(1 - (1 - p)^{G-1})/p$ times its due. For large groups that is $1/p$: the step climbs $\log p$ instead of $p$, as maximum likelihood does.
+
+# %% [markdown] tags=["detail"]
+# The weight by enumeration. With $k \ge 1$ right answers of $G$ the step is $(G - k)/G$, in the world of one logit, and its due is $p(1-p)$.
+
+# %% tags=["detail", "result-max-rl"]
+G = 8
+columns = {"p": [0.02, 0.1, 0.5, 0.9], "enumerated": [], "formula": []}
+for p in columns["p"]:
+    chances = [math.comb(G, k) * p**k * (1 - p) ** (G - k) for k in range(1, G + 1)]
+    step = sum(x * (G - k) / G for k, x in enumerate(chances, start=1))
+    columns["enumerated"].append(step / (p * (1 - p)))
+    columns["formula"].append((1 - (1 - p) ** (G - 1)) / p)
+plotting.table(columns, decimals=4)
+
+# %% [markdown]
 # ## Break it
 #
 # CISPO's `epsilon_high` is the cap *itself*. In the other loss types the upper end of the range is $1 + \epsilon_{\text{high}}$. A script that changes only `loss_type` keeps an `epsilon_high` of 0.2, and in TRL 1.16 that is the default. What happens to the weights?

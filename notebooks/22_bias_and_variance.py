@@ -17,7 +17,7 @@
 #
 # A training step follows an estimate of the gradient, made from a handful of samples. Is it right on average? How far off is a single one? In a world so small that everything that can happen fits into a list, both have exact answers.
 #
-# **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
+# **Minutes:** 25 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** a way to test any estimator, and what each choice in GRPO costs
 
 # %% tags=["setup"]
 import sys

@@ -59,6 +59,10 @@ def test_the_trained_model_of_the_site_solves_what_it_has_not_seen(tokenizer):
     args = grpo_lite.GRPOConfig(**RECIPE)
     result = evaluate(load(FILES["trained"]), tokenizer, [accuracy, think_rate], problems, args)
     assert result["greedy_accuracy"] >= 0.95
+    assert result["sampled_accuracy"] >= 0.95
+    before = evaluate(load(FILES["base"]), tokenizer, [accuracy, think_rate], problems, args)
+    assert 0.25 < before["sampled_accuracy"] < 0.42  # "one time in three"
+    assert 0.3 < before["sampled_think_rate"] < 0.5  # "four times in ten"
 
 
 @pytest.mark.slow
@@ -71,10 +75,6 @@ def test_with_a_fifth_digit_it_thinks_and_guesses(tokenizer):
     result = evaluate(model, tokenizer, [accuracy, think_rate], problems, args)
     assert result["sampled_think_rate"] > 0.95
     assert 0.05 < result["sampled_accuracy"] < 0.15
-    assert result["sampled_accuracy"] >= 0.95
-    before = evaluate(load(FILES["base"]), tokenizer, [accuracy, think_rate], problems, args)
-    assert 0.25 < before["sampled_accuracy"] < 0.42  # "one time in three"
-    assert 0.3 < before["sampled_think_rate"] < 0.5  # "four times in ten"
 
 
 # The computation

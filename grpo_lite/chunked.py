@@ -28,17 +28,8 @@ def linear_logps(
     computes the slices once more: $\frac{\partial \log\pi(o)}{\partial z_v} = 1[v = o] - \pi(v)$ needs no more than
     the logits and that sum.
 
-    Args:
-        hidden: what the last layer of the model reads, one row a token.
-        weight: the last layer's weight $W$.
-        bias: its bias $b$, or None.
-        ids: the tokens that were sampled, each below V.
-        temperature: the one used for sampling, greater than 0.
-
-    Returns:
-        Log-probs in nats, in float32 (float64 if `hidden` is), with gradient to `hidden`, `weight` and `bias`.
-
-    Source: DeepSeekMath, $\pi_\theta(o_{i,t} \mid q, o_{i,<t})$ in eq. 3 (arXiv:2402.03300).
+    `hidden` is what the last layer of the model reads, one row a token; it, `weight` and `bias` get a gradient. The
+    log-probs are in float32 (float64 if `hidden` is).
 
     Example:
         >>> linear_logps(torch.ones(1, 2), torch.tensor([[0.0, 0.0], [1.0, 2.0]]), None, torch.tensor([1]))
@@ -96,14 +87,7 @@ def linear_head(model: torch.nn.Module, ids: Int[Tensor, "1 1"]) -> torch.nn.Lin
     """Return the last layer of a model whose logits are what that layer gives and nothing more, None for any other.
 
     Some models cap or scale their logits after the last layer (Gemma 2, Cohere, Granite), and a hook or an adapter may
-    change it. To leave such a step out would be silently wrong, so the model reads one token both ways.
-
-    Args:
-        model: a model of transformers, or one that is called like it.
-        ids: any real token.
-
-    Returns:
-        The layer, or None: then only the model itself knows its logits.
+    change it. To leave such a step out would be silently wrong, so the model reads one token, `ids`, both ways.
     """
     get_head = getattr(model, "get_output_embeddings", None)
     head = get_head() if get_head else None

@@ -115,15 +115,7 @@ def position_ids(attention_mask: Bool[Tensor, "B P"]) -> Int[Tensor, "B P"]:
     """Number the real tokens of each row 0, 1, 2, ..., whatever padding stands to their left.
 
     A model with absolute positions (GPT-2) reads the same prompt differently when padding shifts it,
-    unless it is told these numbers. Padding gets 0; nothing attends to it.
-
-    Args:
-        attention_mask: True on real tokens.
-
-    Returns:
-        The position of each token.
-
-    Source: the convention of generation in transformers. Built in lesson "Sampling a group".
+    unless it is told these numbers. Padding gets 0; nothing attends to it. Built in lesson "Sampling a group".
 
     Example:
         >>> position_ids(torch.tensor([[False, False, True, True], [True, True, True, True]]))
@@ -134,20 +126,8 @@ def position_ids(attention_mask: Bool[Tensor, "B P"]) -> Int[Tensor, "B P"]:
 
 
 def masked_difference(x: Float[Tensor, "B T"], y: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Tensor:
-    """Subtract log-probs, `y` as a constant, and give exactly 0 where the mask is False.
+    """Subtract log-probs, `y` as a constant, in at least float32; exactly 0 where the mask is False.
 
     What stands under the mask, inf or nan, reaches neither the value nor the gradient.
-
-    Args:
-        x: log-probs, nats; the gradient goes here.
-        y: log-probs, nats; a constant.
-        mask: True on tokens that count.
-
-    Returns:
-        The log-ratio of each token, nats, in at least float32.
-
-    Example:
-        >>> masked_difference(torch.tensor([[-1.0, 9.0]]), torch.tensor([[-3.0, 1.0]]), torch.tensor([[True, False]]))
-        tensor([[2., 0.]])
     """
     return torch.where(mask, widen(x) - widen(y.detach()), 0)

@@ -23,26 +23,9 @@ def read(
 ) -> tuple[Tensor, dict[str, Any]]:
     """Let the model read the newest tokens, behind those that it remembers.
 
-    Args:
-        model: a causal language model of transformers, or one that is called like it.
-        new_ids: the tokens that it has not read yet.
-        attention_mask: True on real tokens, of all that it has read and of the new ones.
-        keep: K, how many of the last tokens are wanted.
-        hidden: whether what the last layer reads is wanted in place of its logits.
-        use_cache: whether it shall remember what it reads.
-        memory: what an earlier reading returned.
-
-    Returns:
-        The logits, [B, K, V], or the hidden states, [B, K, H], and what the model remembers now (`memory_of`).
-
-    Example:
-        >>> from transformers import GPT2Config, GPT2LMHeadModel
-        >>> config = GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
-        >>> model, ids = GPT2LMHeadModel(config), torch.tensor([[1, 2, 3]])
-        >>> _, memory = read(model, ids[:, :2], ids[:, :2] > 0, keep=1)
-        >>> logits, _ = read(model, ids[:, 2:], ids > 0, keep=1, **memory)
-        >>> logits.shape
-        torch.Size([1, 1, 10])
+    `attention_mask` is True on real tokens, of all that it has read and of the new ones; `memory` is what an earlier
+    reading returned. Gives the logits at the last `keep` tokens, [B, keep, V], or with `hidden` what the last layer
+    reads, [B, keep, H], and what the model remembers now (`memory_of`).
     """
     reader: Any = model.base_model if hidden else model
     out = reader(

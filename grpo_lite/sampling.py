@@ -103,8 +103,7 @@ def greedy_decode(
     that are equally likely the one with the lowest id is taken.
 
     Args:
-        model: a causal language model of transformers that keeps a cache. It decodes in eval mode (no dropout) and is
-            returned to the mode in which it came.
+        model: as in `sample_group`, like all that follows.
         prompt_ids: one row a prompt, padded on the left.
         max_new_tokens: longest completion, in tokens, at least 1.
         eos_token_id: the id that ends a completion, or several such ids.
@@ -115,8 +114,7 @@ def greedy_decode(
         `Completions(ids, mask, logps)`, each [B, T], one row a prompt; the log-probs are those at temperature 1.
 
     Raises:
-        ValueError: wrong shapes or dtypes, a prompt padded on the right, an id outside of the vocabulary, a
-            setting out of range.
+        ValueError: what `sample_group` refuses.
 
     Source: the limit of `sample_group` as the temperature falls to 0; the log-probs are those of $\pi_\theta$ in
     DeepSeekMath, eq. 3 (arXiv:2402.03300). Built in lesson "The training loop".

@@ -140,16 +140,7 @@ def accuracy(completions: Sequence[Completion], ground_truth: Sequence[str], **c
 
 
 def think_rate(completions: Sequence[Completion], **columns) -> list[float | None]:
-    """Mark completions that think: 1 if one starts with `<think>`, else 0.
-
-    A reward function in form, made to be watched and not to be paid: give it the weight 0.
-
-    Args:
-        completions: strings or chat lists.
-        columns: ignored.
-
-    Returns:
-        1.0 or 0.0 a completion.
+    """Mark completions that start with `<think>`, 1 or 0: a reward function to watch, with the weight 0.
 
     Example:
         >>> think_rate(["<think>3267</think><answer>7</answer>", "<answer>7</answer>"])

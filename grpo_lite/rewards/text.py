@@ -72,17 +72,7 @@ def format_reward(completions: Sequence[Completion], *, prefill: str = "", **col
 
 
 def explain_format(text: str, *, prefill: str = "") -> str:
-    """Say why a completion does not have the form of `format_reward`.
-
-    Args:
-        text: what the model wrote.
-        prefill: as in `format_reward`.
-
-    Returns:
-        One sentence; empty if the form is right.
-
-    Raises:
-        ValueError: text or prefill is no text.
+    """Say in a sentence why a completion does not have the form of `format_reward`, and nothing if it has.
 
     Example:
         >>> explain_format("7</think><answer>7</answer>", prefill="<think>")

@@ -55,7 +55,7 @@ plotting.diagram("loop")
 # <stations-explorer>On the site a real batch goes through this picture, station by station. Here are its rows as a table.</stations-explorer>
 
 # %% [markdown]
-# Eight real completions of the prompt `3+9+4+1=`, from the model of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), with what one update makes of them. The right answer is 7. The numbers of a row, from left to right: what it was paid; how far that lies above or below the other rows; and how likely the model finds the row, as a logarithm (the nearer to 0, the likelier), when it wrote it, now, and after the update. The same eight rows were used for three updates, one after the other, and this is the third. So *now* differs from *when sampled* already.
+# Eight real completions of the prompt `3+9+4+1=`, from the model of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/), with what one update makes of them. The right answer is 7. Each row says what it was paid, and how far that lies above or below the other rows. The last three columns say how likely the model finds the row, as a logarithm: the nearer to 0, the likelier. *When sampled* is when it wrote the row, *now* is before the update, *after* is after it. The same eight rows have been used for two updates before, so *now* differs from *when sampled* already.
 
 # %% tags=["detail", "result-eight-rows"]
 recording = json.loads((files("grpo_lite") / "data" / "recording.json").read_text())

@@ -324,7 +324,7 @@ plotting.token_matrix(
 # <details class="wrong"><summary>From both: right answers are rewarded</summary>A reward does not push, an advantage does. In 1, 1 nobody is better than the other.</details>
 
 # %% [markdown]
-# ## The gradient is REINFORCE with the group as baseline
+# ## The first gradient is REINFORCE, divided by each length
 #
 # Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) ended at log-prob times advantage, which is REINFORCE with a baseline. Written as a loss, with the same weights: $-\frac1B \sum_i \frac{1}{\lvert o_i \rvert} \sum_t \hat A_i \log \pi_\theta(o_{i,t})$. It has no ratio, no clip, no old policy. Another value, and at the first step the same gradient in every entry:
 

@@ -18,7 +18,7 @@ TITLE = 3
 
 def on_page_content(html, page, config, files):
     """Mark the tables of a page; a negative number has a minus in them, as in figures and text."""
-    html = re.sub(r"(<td[^>]*>)-(?=[\d.]+</td>)", "\\1\N{MINUS SIGN}", html)
+    html = re.sub(r"(<td[^>]*>)-(?=[\d.]+(?:</td>| ± ))", "\\1\N{MINUS SIGN}", html)
     return TABLE.sub(lambda match: marked(match[0]), html)
 
 

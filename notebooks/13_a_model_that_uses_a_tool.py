@@ -184,7 +184,8 @@ torch.manual_seed(0)
 base = small_model(tokenizer, width=48)
 losses = pretrain(base, tokenizer, pairs, batch_size=64, learning_rate=6e-3)
 print(
-    f"{base.num_parameters()} weights, loss {losses[0]:.2f} -> {sum(losses[-50:]) / 50:.2f}"
+    f"{base.num_parameters()} weights, "
+    f"loss {losses[0]:.2f} -> {sum(losses[-50:]) / 50:.2f}"
 )
 
 # %% [markdown]
@@ -427,7 +428,7 @@ progress(free)
 
 # %%
 def table(runs):
-    """One row for the base model, before any training, and one for the end of each run."""
+    """One row for the base model, untrained, and one for the end of each run."""
     ends = torch.stack([runs[0][1][0], *(curve[-1] for _, curve in runs)])
     columns = {"seed": ["base", *range(len(runs))]}
     for i, sums in enumerate(("small", "large")):
@@ -497,7 +498,7 @@ plotting.lines(
     titles=["right, large sums", "invented results"],
     xlabel="update",
     ylabel="per completion",
-    colors={"own tokens": "clipped", "results too": "negative"},
+    colors={"own tokens": "policy", "results too": "negative"},
 )
 
 # %%

@@ -24,6 +24,20 @@ hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("repeatable")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Each worker begins with an equal part of the list: long tests to the head of each, so that none is the last."""
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest, ordered = [item for item in items if item not in set(long)], []
+    for i in range(workers):
+        own = long[i::workers]
+        count = (len(items) - len(ordered)) // (workers - i) - len(own)
+        ordered += own + rest[:count]
+        rest = rest[count:]
+    items[:] = ordered
+
+
 @pytest.fixture
 def as_user():
     """Switch off the shape checker that pytest adds, so that the package's own errors are seen."""

@@ -136,6 +136,7 @@ def test_every_lesson_is_a_page(site):
     assert set(LESSONS) <= set(addresses())
 
 
+@pytest.mark.long
 @pytest.mark.site
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_page(browser, server, part):

@@ -172,6 +172,7 @@ def test_result_tags_are_unique_and_their_cells_print(script):
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @every_lesson
 def test_fresh_run_shows_the_stored_results(script):

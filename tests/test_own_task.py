@@ -23,6 +23,7 @@ def example(part):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_task_file_of_the_page_learns_held_out_words(tmp_path, monkeypatch, capsys):
     """As a reader types it; a third of the updates is enough to see it."""
@@ -83,6 +84,7 @@ def curves(seed):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_the_lesson_says_of_its_exercises_holds_with_other_seeds(seed):

@@ -31,6 +31,8 @@ if "google.colab" in sys.modules:
 
 import math
 import os
+import random
+from importlib.resources import files
 from statistics import fmean
 
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -41,10 +43,58 @@ from IPython.utils.capture import capture_output
 import grpo_lite
 from grpo_lite import plotting
 from grpo_lite.experiments import real
+from grpo_lite.training.records import read_lines
 
 torch.set_num_threads(2)
 torch.set_float32_matmul_precision("medium")
 plotting.use_site_style()
+
+# Each is one token of the model after a space. The first 9 make the example lines.
+WORDS = """
+apple stone cloud river bread chair music table water house dream sugar paper winter
+summer market doctor window yellow orange green light planet bridge letter number moon
+star tree bird fish king road ship train milk rice salt gold iron wood rain snow wind
+fire sand door wall floor clock book song game ball hand foot head teacher engine
+horse silver garden castle forest island flower camera bottle ocean tiger purple wolf
+lion bear glass
+""".split()
+EXAMPLES, TRAIN, HELD_OUT = WORDS[:9], WORDS[9:-16], WORDS[-16:]
+
+# What to answer to three words, and in how many tokens: a word and the newline are two.
+TASKS = {
+    "middle": (lambda words: words[1], 3),
+    "last": (lambda words: words[2], 3),
+    "backwards": (lambda words: words[0][::-1], 8),
+}
+# The same for every run.
+FIXED = {
+    "loss_type": "dr_grpo",
+    "scale_rewards": "none",
+    "num_generations": 16,
+    "per_device_train_batch_size": 128,
+    "lr_scheduler_type": "constant",
+    "disable_tqdm": True,
+}
+PROMPTS, SAMPLES = 48, 32  # held-out prompts that are answered, and how often each
+
+
+def problems(task, words, size, seed=0):
+    """Rows with three example lines and three words to answer for, and the truth."""
+    rng, (answer, _) = random.Random(seed), TASKS[task]
+    shown = [EXAMPLES[i : i + 3] for i in (0, 3, 6)]
+    head = "".join(f"{' '.join(line)} -> {answer(line)}\n" for line in shown)
+    drawn = [rng.sample(list(words), 3) for _ in range(size)]
+    return [
+        {"prompt": f"{head}{' '.join(line)} ->", "truth": answer(line)}
+        for line in drawn
+    ]
+
+
+def exact(completions, truth, **columns):
+    """Pay 1 for the right word and nothing else."""
+    pairs = zip(completions, truth, strict=True)
+    return [float(text.strip() == right) for text, right in pairs]
+
 
 # %% [markdown]
 # ## The question
@@ -52,10 +102,10 @@ plotting.use_site_style()
 # Three words, one rule that the model is never told, a 1 or a 0 for its answer. This is *middle*; *last* asks for the third word, *backwards* for the first, spelled backwards.
 
 # %%
-print(real.problems("middle", real.HELD_OUT, 1)[0]["prompt"])
+print(problems("middle", HELD_OUT, 1)[0]["prompt"])
 
 # %% tags=["drawing"] alt="Bars: share of right answers before and after training on held-out words. Middle: 0.05 and 0.94. Last: 0.51 and 0.99. Backwards: 0 and 0." caption="Where the model was right now and then, training made it right; where never, nothing changed."
-results = real.load_results()
+results = read_lines(files("grpo_lite") / "data" / "real.jsonl")
 
 
 def runs(task, **settings):
@@ -72,15 +122,15 @@ def after(task):
 
 
 def sampled(run):
-    return sum(run["right"]) / len(run["right"]) / real.SAMPLES
+    return sum(run["right"]) / len(run["right"]) / SAMPLES
 
 
 plotting.bars(
     {
-        "before": [sampled(before(task)) for task in real.TASKS],
-        "after training": [fmean(map(sampled, after(task))) for task in real.TASKS],
+        "before": [sampled(before(task)) for task in TASKS],
+        "after training": [fmean(map(sampled, after(task))) for task in TASKS],
     },
-    list(real.TASKS),
+    list(TASKS),
     ylabel="share of right answers",
     colors={"before": "other", "after training": "policy"},
 )
@@ -99,20 +149,20 @@ count = sum(weight.numel() for weight in model.parameters())
 print(f"{count:,} weights, {4 * count / 1e9:.2f} GB")
 
 # %% [markdown]
-# It was made for chats. We do not chat: we write lines and let it go on, because then the examples say what is wanted, and an answer is short. The tokenizer is told that a newline ends an answer. `real.exact` pays 1 if the answer, without the spaces around it, is the right word. `real.FIXED` holds what all trainings share: 128 answers an update in groups of 16, the loss `dr_grpo`, advantages not divided, a constant learning rate. Sixteen answers to one prompt, a group:
+# It was made for chats. We do not chat: we write lines and let it go on, because then the examples say what is wanted, and an answer is short. The tokenizer is told that a newline ends an answer. The reward function `exact`, with the words in the setup cell, pays 1 if the answer, without the spaces around it, is the right word. `FIXED` holds what all trainings share: 128 answers an update in groups of 16, the loss `dr_grpo`, advantages not divided, a constant learning rate. Sixteen answers to one prompt, a group:
 
 # %%
 from grpo_lite.training import rollout
 
 args = grpo_lite.GRPOConfig(
-    **real.FIXED, learning_rate=1e-5, max_steps=1, max_completion_length=3, seed=0
+    **FIXED, learning_rate=1e-5, max_steps=1, max_completion_length=3, seed=0
 )
-asked = real.problems("middle", real.HELD_OUT, real.PROMPTS, seed=1)
+asked = problems("middle", HELD_OUT, PROMPTS, seed=1)
 
 
 def answers(row):
     draws = torch.Generator(model.device).manual_seed(0)
-    [group] = rollout.sample_groups(model, tokenizer, [real.exact], [row], args, draws)
+    [group] = rollout.sample_groups(model, tokenizer, [exact], [row], args, draws)
     said = [text.strip() for text in group.completions]
     asks = row["prompt"].split("\n")[-1]
     columns = {"prompt": [asks], "truth": [row["truth"]], "16 answers": [said]}
@@ -169,7 +219,7 @@ plotting.table({"chance": list(map(str, chances)), "groups with a right answer":
 
 # %%
 trainer = grpo_lite.GRPOTrainer(
-    model, real.exact, args, real.problems("middle", real.TRAIN, 5000), tokenizer
+    model, exact, args, problems("middle", TRAIN, 5000), tokenizer
 )
 [step] = trainer.train()
 later = chance(asked)
@@ -259,13 +309,10 @@ def curve(found):
     """Mean and half-width of the 95 % interval at each k; a prompt's runs averaged."""
     means, halves = [], []
     draws = torch.Generator("cpu").manual_seed(0)
-    pick = torch.randint(real.PROMPTS, (1000, real.PROMPTS), generator=draws)
+    pick = torch.randint(PROMPTS, (1000, PROMPTS), generator=draws)
     for k in KS:
         each = torch.tensor(
-            [
-                [pass_at_k(real.SAMPLES, right, k) for right in run["right"]]
-                for run in found
-            ]
+            [[pass_at_k(SAMPLES, right, k) for right in run["right"]] for run in found]
         ).mean(dim=0)
         low, high = each[pick].mean(dim=1).quantile(torch.tensor([0.025, 0.975]))
         means.append(each.mean().item())
@@ -303,7 +350,7 @@ plotting.table({"k": KS, **columns})
 
 # %% tags=["result-by-prompt"]
 old = torch.tensor(before("middle")["right"])
-new = torch.tensor([run["right"] for run in middle]).float().mean(dim=0) / real.SAMPLES
+new = torch.tensor([run["right"] for run in middle]).float().mean(dim=0) / SAMPLES
 kinds = {"none": old == 0, "1 or 2": (old > 0) & (old < 3), "more": old >= 3}
 columns = {"prompts": [int(chosen.sum()) for chosen in kinds.values()]}
 columns["right after"] = [new[chosen].mean() for chosen in kinds.values()]
@@ -316,8 +363,8 @@ plotting.table({"right before, of 32": list(kinds), **columns})
 
 # %%
 counts = [1, 32, 1000, 10_000]
-exact = [(1 - (1 - at_first.double()) ** k).mean() for k in counts]
-plotting.table({"samples": counts, "exact pass@k before": exact})
+certain = [(1 - (1 - at_first.double()) ** k).mean() for k in counts]
+plotting.table({"samples": counts, "exact pass@k before": certain})
 
 # %% [markdown]
 # No answer is impossible for a softmax. With ten thousand samples a prompt, the untrained model finds nearly all of them. So nothing was created out of nothing: what was rare was made common. But it became common on words which no training had rewarded. What got stronger is not single answers, it is the rule.

@@ -16,29 +16,34 @@ from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.experiments import real
 from grpo_lite.training import batching, rollout
 from grpo_lite.training.records import append_line
-from lesson_runs import missing
+from lesson_runs import DATA, missing, names_of
 
+CONSTANTS = ("WORDS", "EXAMPLES", "TRAIN", "HELD_OUT", "TASKS", "FIXED", "PROMPTS", "SAMPLES")
+LESSON = names_of("a_real_language_model", *CONSTANTS)
+WORDS, EXAMPLES, TRAIN, HELD_OUT, TASKS, FIXED, PROMPTS, SAMPLES = (LESSON[name] for name in CONSTANTS)
+problems, exact = LESSON["problems"], LESSON["exact"]
+STORED = DATA / "real.jsonl"
 SETTINGS = {"learning_rate": 1e-5, "max_steps": 30}
 # Every task as the model comes (no step), then three seeds; and larger steps, until something breaks.
-RUNS = [(task, {"max_steps": 0}, 0) for task in real.TASKS]
+RUNS = [(task, {"max_steps": 0}, 0) for task in TASKS]
 RUNS += [("middle", {}, seed) for seed in range(3)] + [("last", {"max_steps": 10}, seed) for seed in range(3)]
 RUNS += [("backwards", {"max_steps": 3}, seed) for seed in range(3)]
 RUNS += [("middle", {"learning_rate": rate, "max_steps": 15}, 0) for rate in (1e-4, 5e-4)]
 
 
-def measure(model, tokenizer, task: str, prompts: int = real.PROMPTS, samples: int = real.SAMPLES) -> dict:
+def measure(model, tokenizer, task: str, prompts: int = PROMPTS, samples: int = SAMPLES) -> dict:
     """Answer held-out prompts: `greedy` accuracy, and of `samples` answers to each how many were `right`."""
-    rows = real.problems(task, real.HELD_OUT, prompts, seed=1)
+    rows = problems(task, HELD_OUT, prompts, seed=1)
     limits = {"num_generations": samples, "per_device_train_batch_size": samples}
-    args = GRPOConfig(**limits, max_completion_length=real.TASKS[task][1])
+    args = GRPOConfig(**limits, max_completion_length=TASKS[task][1])
     draws = torch.Generator(model.device).manual_seed(0)
     groups = [
         group
         for part in rollout.chunks(rows, 4)
-        for group in rollout.sample_groups(model, tokenizer, [real.exact], part, args, draws)
+        for group in rollout.sample_groups(model, tokenizer, [exact], part, args, draws)
     ]
     return {
-        "greedy": round(rollout.evaluate(model, tokenizer, real.exact, rows, args)["greedy_exact"], 4),
+        "greedy": round(rollout.evaluate(model, tokenizer, exact, rows, args)["greedy_exact"], 4),
         "right": [int(group.rewards.sum()) for group in groups],
         "shown": [[group.prompt.split("\n")[-1], group.completions[:8]] for group in groups[:2]],
     }
@@ -50,8 +55,8 @@ def run(task: str, seed: int, **changes: float) -> dict:
     model, tokenizer = real.load_model()
     record = {"task": task, "seed": seed, **settings, "threads": torch.get_num_threads(), "torch": torch.__version__}
     if settings["max_steps"]:
-        args = GRPOConfig(**real.FIXED, **settings, max_completion_length=real.TASKS[task][1], seed=seed)
-        trainer = GRPOTrainer(model, real.exact, args, real.problems(task, real.TRAIN, 5000), tokenizer)
+        args = GRPOConfig(**FIXED, **settings, max_completion_length=TASKS[task][1], seed=seed)
+        trainer = GRPOTrainer(model, exact, args, problems(task, TRAIN, 5000), tokenizer)
         forget_peak()
         started = time.process_time()
         history = trainer.train()
@@ -64,10 +69,8 @@ def run(task: str, seed: int, **changes: float) -> dict:
 
 def compare_reading(model, tokenizer) -> list[dict]:
     """Take the gradient of one batch, each prompt read once for its group, and then once for each completion."""
-    args, rows = GRPOConfig(**real.FIXED, max_completion_length=3), real.problems("middle", real.TRAIN, 8)
-    groups = rollout.sample_groups(
-        model, tokenizer, [real.exact], rows, args, torch.Generator(model.device).manual_seed(0)
-    )
+    args, rows = GRPOConfig(**FIXED, max_completion_length=3), problems("middle", TRAIN, 8)
+    groups = rollout.sample_groups(model, tokenizer, [exact], rows, args, torch.Generator(model.device).manual_seed(0))
     whole = batching.stack([group._replace(advantages=group.rewards) for group in groups])
     ids, mask = (x.repeat_interleave(args.num_generations, dim=0) for x in (whole.prompt_ids, whole.prompt_mask))
     records = []
@@ -84,7 +87,7 @@ def compare_reading(model, tokenizer) -> list[dict]:
     return records
 
 
-def main(path: Path = real.STORED) -> None:
+def main(path: Path = STORED) -> None:
     """Make what is missing in the file."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # Products of matrices in bfloat16 where the processor has them, three times as fast; the weights stay float32.
@@ -93,7 +96,7 @@ def main(path: Path = real.STORED) -> None:
     for _, settings in missing(path, wanted):
         record = run(**settings)
         append_line(path, record)
-        right = sum(record["right"]) / real.PROMPTS / real.SAMPLES
+        right = sum(record["right"]) / PROMPTS / SAMPLES
         print(f"{settings}: greedy {record['greedy']:.2f}, sampled {right:.2f}", flush=True)
     if list(missing(path, [{"task": "reading"}])):
         for record in compare_reading(*real.load_model()):

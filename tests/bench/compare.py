@@ -40,6 +40,7 @@ STEP: dict[str, Any] = {
 }
 LEARNING = {name: RECIPE[name] for name in ("max_steps", *STEP)}
 STORED = Path(__file__).with_name("bench.md")
+sys.path.append(str(Path(__file__).parents[1]))  # `real_cost` trains on the task of `real_runs`
 
 Turn = dict[str, tuple[float, float]]  # one measurement of each side, under a label "x / y": (x, y)
 # What a ratio should be at most; the others are only to be known.

@@ -87,6 +87,8 @@ def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict, task:
 
 def real_cost(train: Callable, updates: int) -> tuple[int, float]:
     """Train SmolLM2 for so many updates; return the most bytes held meanwhile, and the seconds of one but the first."""
+    from real_runs import FIXED, TRAIN, exact, problems
+
     torch.set_float32_matmul_precision("medium")  # as in `make real`, on both sides
     laps: list[float] = []
 
@@ -94,11 +96,11 @@ def real_cost(train: Callable, updates: int) -> tuple[int, float]:
         laps.append(seconds)
         return number == updates
 
-    settings = {name: value for name, value in real.FIXED.items() if name != "disable_tqdm"}
+    settings = {name: value for name, value in FIXED.items() if name != "disable_tqdm"}
     settings |= {"learning_rate": 1e-5, "max_steps": updates, "max_completion_length": 3}
-    task = (*real.load_model(), real.problems("middle", real.TRAIN, 5000))
+    task = (*real.load_model(), problems("middle", TRAIN, 5000))
     scoring.forget_peak()
-    train(note, real.exact, settings, task)
+    train(note, exact, settings, task)
     return scoring.resident("VmHWM"), median(laps[1:])
 
 

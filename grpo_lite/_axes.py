@@ -57,7 +57,7 @@ def name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
     ax.autoscale_view()  # the limits are otherwise found at drawing time, too late for the line below
     to_axes = ax.transData - ax.transAxes
     last = [[line.get_xydata()[-1] for line in lines] for lines in drawn]
-    ends = [to_axes.transform(sum(points) / len(points)) for points in last]
+    ends = [tuple(to_axes.transform(sum(points) / len(points))) for points in last]
     places = [y for _, y in ends]
     upwards = sorted(range(len(drawn)), key=lambda k: (places[k], -k))
     floor, ceiling = -1.0, 1.0
@@ -68,16 +68,8 @@ def name_lines(ax: "Axes", names: list[str], drawn: list) -> None:
         places[k] = min(places[k], ceiling)
         ceiling = places[k] - 0.12
     led = [abs(y - place) > 0.03 for (_, y), place in zip(ends, places, strict=True)]
-    for k, (x, y) in enumerate(ends):
-        color = drawn[k][0].get_color()
-        ax.annotate(
-            names[k],
-            (x, y),
-            (1.07 if any(led) else 1.02, places[k]),
-            "axes fraction",
-            "axes fraction",
-            {"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 2} if led[k] else None,
-            color=color,
-            va="center",
-            fontsize=10,
-        )
+    for k, end in enumerate(ends):
+        color, at = drawn[k][0].get_color(), (1.07 if any(led) else 1.02, places[k])
+        arrow = {"arrowstyle": "-", "color": color, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 2} if led[k] else None
+        look = {"color": color, "va": "center", "fontsize": 10}
+        ax.annotate(names[k], end, at, "axes fraction", "axes fraction", arrow, **look)

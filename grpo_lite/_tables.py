@@ -15,12 +15,10 @@ class Table:
 
     def __repr__(self) -> str:
         words = [[" ".join(cell) if isinstance(cell, list) else cell for cell in row] for row in self.rows]
-        widths = [max(map(len, column)) for column in zip(self.names, *words, strict=True)]
-        lines = []
-        for row in [self.names, *words]:
-            cells = zip(row, widths, self.numeric, strict=True)
-            lines.append("  ".join(f"{cell:>{width}}" if right else f"{cell:{width}}" for cell, width, right in cells))
-        return "\n".join(map(str.rstrip, lines))
+        columns = zip(self.numeric, self.names, *words, strict=True)
+        sides = [f"{'>' if right else '<'}{max(map(len, column))}" for right, *column in columns]
+        rows = [map(format, row, sides) for row in [self.names, *words]]
+        return "\n".join("  ".join(row).rstrip() for row in rows)
 
     def _repr_html_(self) -> str:
         kinds = [' class="number"' if right else "" for right in self.numeric]

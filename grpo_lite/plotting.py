@@ -123,10 +123,8 @@ def bars(
     for k, (name, values) in enumerate(groups.items()):
         heights = _list(values)
         at = [i + (k - (len(groups) - 1) / 2) * width for i in range(len(labels))]
-        color = (
-            [COLORS["positive" if h >= 0 else "negative"] for h in heights] if by_sign else color_of(name, k, colors)
-        )
-        ax.bar(at, heights, width * 0.92, color=color, label=name)
+        signs = [COLORS["positive" if h >= 0 else "negative"] for h in heights]
+        ax.bar(at, heights, width * 0.92, color=signs if by_sign else color_of(name, k, colors), label=name)
     ax.axhline(0, color=_INK, linewidth=1)
     ax.set_xticks(range(len(labels)), labels)
     ax.set(ylabel=ylabel, xlabel=xlabel)
@@ -190,8 +188,7 @@ def token_matrix(
         mask: True where a cell counts; None if all do.
         label: what the numbers are; the title.
         tokens: the text of each token, written above its number.
-        rows: the names of the rows; their numbers by default.
-        columns: the names of the columns; their numbers by default.
+        rows, columns: the names of rows and columns; their numbers by default.
         decimals: digits after the point.
         middle: the value that says nothing, such as 1 for a ratio.
 
@@ -207,18 +204,19 @@ def token_matrix(
     from matplotlib.patches import Rectangle  # after the check that it is there
 
     for i, t in torch.cartesian_prod(torch.arange(values.shape[0]), torch.arange(values.shape[1])).tolist():
-        value = round(float(values[i, t]), decimals) + 0.0  # no minus before a zero
-        away = round(value - middle, decimals)
-        role = "clipped" if away == 0 else "positive" if away > 0 else "negative"
-        tint = COLORS[role] if keep[i, t] else "none"
-        alpha = 0.08 + 0.42 * min(1.0, abs(away) / (biggest or 1.0)) if keep[i, t] else 0.0
-        ax.add_patch(Rectangle((t - 0.47, i - 0.46), 0.94, 0.92, facecolor=tint, alpha=alpha))
-        text = f"{value:.{decimals}f}" if keep[i, t] else "·"
+        text = "·"
+        if keep[i, t]:
+            value = round(float(values[i, t]), decimals) + 0.0  # no minus before a zero
+            away = round(value - middle, decimals)
+            tint = COLORS["clipped" if away == 0 else "positive" if away > 0 else "negative"]
+            alpha = 0.08 + 0.42 * min(1.0, abs(away) / (biggest or 1.0))
+            ax.add_patch(Rectangle((t - 0.47, i - 0.46), 0.94, 0.92, facecolor=tint, alpha=alpha))
+            text = f"{value:.{decimals}f}"
         ax.text(t, i, f"{tokens[i][t]}\n{text}" if tokens else text, ha="center", va="center", fontsize=10)
-    ax.set(xlim=(-0.5, values.shape[1] - 0.5), ylim=(len(values) - 0.5, -0.5), title=label)
+    ax.set(xlim=(-0.5, values.shape[1] - 0.5), ylim=(len(values) - 0.5, -0.5))
     ax.set_xticks(range(values.shape[1]), columns or [str(t) for t in range(values.shape[1])])
     ax.set_yticks(range(len(values)), rows or [str(i) for i in range(len(values))])
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(title=label, xlabel=xlabel, ylabel=ylabel)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return figure

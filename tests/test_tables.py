@@ -58,5 +58,5 @@ def test_a_negative_number_has_a_minus_and_nothing_else_changes():
     from tables import on_page_content
 
     html = '<table class="results"><td class="number">-0.50</td><td>-0.2 ± 0.1 *</td>'
-    html += '<td>-x</td><td>a-1</td><td>-1 to 2</td></table>'
+    html += "<td>-x</td><td>a-1</td><td>-1 to 2</td></table>"
     assert on_page_content(html, None, None, None) == html.replace("-0", "\N{MINUS SIGN}0")

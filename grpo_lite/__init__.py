@@ -4,7 +4,7 @@ In the order of one batch: `sampling` draws completions, `rewards` judges them, 
 rewards and compares it with its group, `logprobs` reads the model again, `ratio` sets now against then, `objectives`
 has the clip and its relatives, `aggregation` averages over tokens, and `loss` puts these together. `algorithms` is the
 table of all losses: a new one is a function in `objectives`, which imports nothing of the wings, and a line there.
-`training` is the loop around it, `experiments` what was measured with it; docs/architecture.md has the picture.
+`training` is the loop around it, `experiments` has models to train with it; docs/architecture.md has the picture.
 """
 
 from grpo_lite.advantages import combine_rewards, group_advantages, leave_one_out_advantages, normalize_then_sum

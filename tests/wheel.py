@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -43,8 +44,10 @@ def check_contents(wheel, archive):
 def main():
     """Build, look, install, run."""
     shutil.rmtree(HOME, ignore_errors=True)
-    tools = environment("tools", "build", "twine")
-    subprocess.run([tools, "-m", "build", "--outdir", HOME / "dist", ROOT], check=True, stdout=subprocess.DEVNULL)
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    tools = environment("tools", "build", "twine", *needed)
+    build = [tools, "-m", "build", "--no-isolation", "--outdir", HOME / "dist", ROOT]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     (wheel,), (archive,) = (HOME / "dist").glob("*.whl"), (HOME / "dist").glob("*.tar.gz")
     subprocess.run([tools, "-m", "twine", "check", "--strict", wheel, archive], check=True)
     check_contents(wheel, archive)

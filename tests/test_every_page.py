@@ -15,6 +15,8 @@ LESSONS = {f"lessons/{key(script)}/": script for script in SCRIPTS}
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 PARTS = 8  # small enough that two workers end at about the same time
 
+LETTERS = """[...document.querySelectorAll("article .nb-plot text")].filter((one) => one.checkVisibility())
+    .map((one, i, all, { a, b } = one.getCTM()) => parseFloat(getComputedStyle(one).fontSize) * Math.hypot(a, b))"""
 LOOK = r"""() => {
   const article = document.querySelector("article").cloneNode(true);
   for (const quiet of article.querySelectorAll("pre, code, svg, .katex, script")) quiet.remove();
@@ -30,20 +32,19 @@ LOOK = r"""() => {
       !["aria-label", "aria-labelledby", "alt"].some((name) => picture.getAttribute(name))).length,
     twins: [...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) !== i),
     pictured: Math.min(...tops.filter((top) => top > 0)) <= 900 - 100,
+    odd: LETTERS.filter((size) => size < 14 || size > 17),
     previous: document.querySelector(".md-footer__link--prev")?.pathname,
     next: document.querySelector(".md-footer__link--next")?.pathname,
   };
-}"""
+}""".replace("LETTERS", LETTERS)
 ON_A_PHONE = """() => {
   for (const fold of document.querySelectorAll("article details")) fold.open = true;
-  const size = (one, { a, b } = one.getCTM()) => parseFloat(getComputedStyle(one).fontSize) * Math.hypot(a, b);
-  const letters = [...document.querySelectorAll("article .nb-plot text")].filter((one) => one.checkVisibility());
   return {
-    small: letters.filter((one) => size(one) < 10.9).length,
+    small: LETTERS.filter((size) => size < 11),
     cut: [...document.querySelectorAll("table[data-rows] :is(th, td)")].filter((cell) =>
       cell.closest("tbody") && cell.getBoundingClientRect().right > 391).map((cell) => cell.textContent),
   };
-}"""
+}""".replace("LETTERS", LETTERS)
 COLOURS = ["color-contrast", "link-in-text-block"]  # nothing else differs between the colour schemes
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -108,10 +109,9 @@ def visit(tab, address):
 
 
 def wanted(address):
-    """What must be seen in a page; letters on a phone have 11 pixels or more, and no card is cut off."""
-    nothing = dict.fromkeys(["errors", "foreign", "twins", "cut"], []) | dict.fromkeys(
-        ["broken", "unnamed", "small"], 0
-    )
+    """What must be seen in a page; letters of figures have 14 to 17 pixels, on a phone 11, and no card is cut off."""
+    nothing = dict.fromkeys(["errors", "foreign", "twins", "cut", "odd", "small"], [])
+    nothing |= dict.fromkeys(["broken", "unnamed"], 0)
     every = nothing | dict.fromkeys(["axe, light", "axe, dark", "axe, phone"], {}) | {"raw": None, "width": 390}
     if address not in LESSONS:
         return every

@@ -102,7 +102,9 @@ def _cell(cell: dict, text: Callable[[str], str], warn: Warn, figures: Iterator[
     spans = "".join(f'<span class="nb-anchor" id="{escape(tag)}"></span>' for tag in anchors)
     outputs = "".join(_output(output, cell, warn, figures) for output in cell["outputs"])
     if outputs and (caption := cell["metadata"].get("caption")):
-        outputs = f'<figure class="nb-figure">{outputs}<figcaption>{escape(caption, quote=False)}</figcaption></figure>'
+        printed, plot, rest = outputs.partition('<div class="nb-output nb-plot"')
+        caption = f"<figcaption>{escape(caption, quote=False)}</figcaption>"
+        outputs = f'{printed}<figure class="nb-figure">{plot}{rest}{caption}</figure>'
     compared = [tag.removeprefix("same-") for tag in anchors if tag.startswith("same-")]
     entries = "".join(f'<p class="nb-entry">In the package: <code>{_entry(name, cell)}</code></p>' for name in compared)
     open_code, folded_code = split_code(cell)

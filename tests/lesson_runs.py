@@ -31,7 +31,7 @@ HALF_REPAIR = Path(__file__).with_name("half_repair.jsonl")
 BASELINES = [(1, "nothing", 0), (1, "critic", 0), (1, "taught critic", 0), (1, "batch", 0)]
 BASELINES += [(8, "nothing", 0), (8, "critic", 0), (8, "taught critic", 0), (8, "batch", 0)]
 BASELINES += [(8, "group", 0), (8, "group, ÷ spread", 0), (1, "critic", -1), (1, "nothing", -1)]
-PLAIN = Path(__file__).with_name("plain_sgd.jsonl")
+NOISE = Path(__file__).with_name("noise.jsonl")
 TEMPERATURES = (0.5, 1.0, 1.5)
 # One update a batch is the same for all four, and what is clipped is nothing.
 OBJECTIVES = [{"epsilon": 1e6}, {}, {"importance_sampling_level": "sequence", "epsilon": 0.05}]
@@ -82,16 +82,21 @@ def compare_baselines():
         print(run, lists["accuracy"], flush=True)
 
 
-def without_adamw():
-    """The same race by plain gradient descent, which does not divide by the size of a gradient."""
+def what_noise_costs():
+    """The race by plain gradient descent, which divides by no size of a gradient, and by AdamW at a fifth of its rate."""
     ways = [("nothing", 0), ("batch", 0), ("nothing", -1)]
+    descents = [("SGD", 0.1, 12, 4), ("SGD", 0.3, 12, 4), ("AdamW", 1e-4, 24, 3)]
     wanted = [
-        {"lr": lr, "baseline": b, "shift": x, "seed": seed} for lr in (0.1, 0.3) for seed in range(4) for b, x in ways
+        {"optimizer": optimizer, "lr": lr, "steps": steps, "baseline": b, "shift": x, "seed": seed}
+        for optimizer, lr, steps, seeds in descents
+        for seed in range(seeds)
+        for b, x in ways
     ]
     its = names_of("ppo_and_grpo", "base", "tokenizer", "problems", "held_out")
-    for path, run in missing(PLAIN, wanted):
-        sgd = partial(torch.optim.SGD, lr=run["lr"])
-        log = its["train"](run["baseline"], 1, run["seed"], shift=run["shift"], optimizer=sgd)[0]
+    for path, run in missing(NOISE, wanted):
+        descent = partial(its["adamw"] if run["optimizer"] == "AdamW" else torch.optim.SGD, lr=run["lr"])
+        how = {"steps": run["steps"], "shift": run["shift"], "optimizer": descent}
+        log = its["train"](run["baseline"], 1, run["seed"], **how)[0]
         append_line(path, run | {"accuracy": [round(r["accuracy"], 4) for r in log if "accuracy" in r]})
         print(run, flush=True)
 
@@ -191,7 +196,7 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or (
         "what_matters",
         "compare_baselines",
-        "without_adamw",
+        "what_noise_costs",
         "judge_apart",
         "use_again",
         "half_a_repair",

@@ -129,19 +129,31 @@ class TestBaselines:
         low, high = interval(self.last(1, "critic", -1)), interval(self.last(8, "group, ÷ spread"))
         assert low[0] < high[0] < low[0] + low[1] + high[1]  # the bands touch
 
-    def test_plain_descent_at_a_small_rate_pays_nothing_for_noise(self):
-        rows = read_lines(lesson_runs.PLAIN)
-        ways = [(lr, *way) for lr in (0.1, 0.3) for way in (("nothing", 0), ("batch", 0), ("nothing", -1))]
-        runs = {way: [row for row in rows if way == (row["lr"], row["baseline"], row["shift"])] for way in ways}
-        assert all([row["seed"] for row in found] == [*range(4)] for found in runs.values())
-        means = [fmean((sum(x := row["accuracy"]) - (x[0] + x[-1]) / 2) / 6 for row in runs[way]) for way in ways]
-        assert max(means[:3]) - min(means[:3]) < 0.01
-        assert means[3] > means[4] > means[5] + 0.02
+    def test_noise_costs_where_the_optimiser_divides_by_it(self):
+        rows = read_lines(lesson_runs.NOISE)
+
+        def runs(optimizer, lr, baseline, shift):
+            wanted = {"optimizer": optimizer, "lr": lr, "baseline": baseline, "shift": shift}
+            found = [row for row in rows if wanted.items() <= row.items()]
+            assert [row["seed"] for row in found] == [*range(4 if optimizer == "SGD" else 3)]
+            return [row["accuracy"] for row in found]
+
+        def averages(lr):
+            for way in (("nothing", 0), ("batch", 0), ("nothing", -1)):
+                yield fmean((sum(x) - (x[0] + x[-1]) / 2) / 6 for x in runs("SGD", lr, *way))
+
+        nothing, batch, shifted = averages(0.1)
+        assert max(nothing, batch, shifted) - min(nothing, batch, shifted) < 0.01
+        faster, slower, slowest = averages(0.3)
+        assert faster > slower > slowest + 0.02
+        small = [[x[-1] for x in runs("AdamW", 1e-4, *way)] for way in (("nothing", 0), ("batch", 0), ("nothing", -1))]
+        assert all(x > y > z for x, y, z in zip(*small, strict=True))
         says(
             "ppo_and_grpo",
-            f"{means[0]:.3f} with nothing expected, {means[1]:.3f} with the mean",
-            f"begins to cost: {means[3]:.3f} and {means[4]:.3f}",
-            f"does not mind the shift: {means[2]:.3f}",
+            f"{nothing:.3f} with nothing expected, {batch:.3f} with the mean",
+            f"begins to cost: {faster:.3f} and {slower:.3f}",
+            f"does not mind the shift: {shifted:.3f}",
+            f"a fifth of its rate: {fmean(small[0]):.2f} and {fmean(small[1]):.2f} after 24 steps",
         )
 
 

@@ -153,10 +153,11 @@ def test_a_reader_attacks_with_the_keyboard_and_the_ticks_stay(page):
     text = "<think>\\boxed{7}, as I was told to say</think><answer>9</answer>"
     assert box.input_value() == text
     cells = explorer.locator("tbody tr").all()
-    assert [row.locator("td").first.text_content() for row in cells] == [str(len(text)), "1", "1"]
+    assert [row.locator("td b").text_content() for row in cells] == [str(len(text)), "1", "1"]
     explorer.get_by_text("Paid in full for a wrong answer: Length, Format, Boxed.").first.wait_for()
     assert "A reader takes 9 from it, which is wrong." in explorer.locator(".attack-judge").text_content()
-    assert explorer.locator("button.met").count() == 4
+    explorer.locator("button.met").nth(3).wait_for()  # once the hand rests
+    assert explorer.locator("small").first.text_content().endswith("→\u00a0")  # as it was before
     explorer.get_by_role("button", name="Reset").click()
     explorer.get_by_text("This is an honest answer").first.wait_for()
     page.reload()

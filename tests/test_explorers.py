@@ -408,7 +408,7 @@ def test_reset_leads_back_to_the_start(explore, tag):
 def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleared(explore):
     host = explore.locator("clip-explorer")
     goals = host.get_by_role("group", name="Goals").get_by_role("button", name="Goal ")
-    shown, note = host.locator(".explorer-goal .shown"), host.locator(".explorer-why")
+    shown, note = host.locator(".explorer-goal .shown"), host.locator(".explorer-why").first
     ratio = host.get_by_role("slider", name="Ratio", exact=True)
 
     def ticked():
@@ -429,13 +429,22 @@ def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleare
     apart = "one => one.getBoundingClientRect().top - one.closest('.explorer').getBoundingClientRect().top"
     top = ratio.evaluate(apart)
     ratio.fill("1.5")
+    until(explore, "document.querySelectorAll('clip-explorer .met').length === 1")
     assert ticked() == [True, False, False, False]
+    also = host.locator(".explorer-also")
+    assert also.text_content() == "✓ Reached as well: Make the gradient of a good answer vanish."
+    assert (
+        "✓ Make the gradient of a good answer vanish. The token has"
+        in host.locator(".explorer-why").last.text_content()
+    )
     assert shown.text_content() == "Goal: Leave the clip range, and keep a gradient."  # one follows that one
     assert not note.is_visible()
     ratio.fill("0.5")
+    until(explore, "document.querySelectorAll('clip-explorer .met').length === 2")
     assert ticked() == [True, False, True, False]
     assert shown.text_content() == "Reached: Leave the clip range, and keep a gradient."
-    assert "never stopped" in note.text_content()
+    assert "never stopped" in host.locator(".explorer-why").last.text_content()
+    assert also.count() == 0
     assert ratio.evaluate(apart) == top  # nothing moves under the pointer
     ratio.fill("1")
     host.get_by_role("button", name="Next goal").click()
@@ -455,23 +464,84 @@ def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleare
 
 
 @pytest.mark.site
-def test_a_goal_counts_when_the_hand_lets_go(explore):
+def test_a_goal_counts_when_the_hand_rests(explore):
     host, panel = explore.locator("clip-explorer"), explore.locator("clip-explorer svg").first
+    slider = host.get_by_role("slider", name="Ratio", exact=True)
     panel.scroll_into_view_if_needed()
-    box = panel.bounding_box()
-    x, y = box["x"] + 26 + (box["width"] - 36) / 2, box["y"] + 100  # a ratio of 1
-    explore.mouse.move(x, y)
+    box, bar = panel.bounding_box(), slider.bounding_box()
+    for left, width, y in ((box["x"] + 26, box["width"] - 36, box["y"] + 100), (bar["x"], bar["width"], bar["y"] + 22)):
+        explore.mouse.move(left + width / 2, y)  # a ratio of about 1
+        explore.mouse.down()
+        explore.mouse.move(left + 0.8 * width, y)
+        assert host.evaluate("host => host.state.ratio") > 1.4
+        explore.mouse.move(left + width / 2, y)
+        explore.mouse.up()
+        explore.wait_for_timeout(700)
+        assert host.locator(".met").count() == 0  # it was only passed
+    slider.focus()
+    for key in ["End", "Home"]:
+        explore.keyboard.press(key)
+    explore.wait_for_timeout(700)
+    assert [goal.text_content() for goal in host.locator(".explorer-dots button").all()] == ["1", "2", "✓", "4"]
+    explore.mouse.move(left + 0.8 * width, y)
     explore.mouse.down()
-    explore.mouse.move(x + 0.3 * box["width"], y)
-    assert host.evaluate("host => host.state.ratio") > 1.2
-    explore.mouse.move(x, y)
-    explore.mouse.up()
-    assert host.locator(".met").count() == 0  # it was only passed
-    explore.mouse.down()
-    explore.mouse.move(x + 0.3 * box["width"], y)
-    assert host.locator(".met").count() == 0
-    explore.mouse.up()
-    until(explore, "document.querySelectorAll('clip-explorer .met').length === 1")
+    until(explore, "document.querySelectorAll('clip-explorer .met').length === 2")
+
+
+@pytest.mark.site
+def test_when_all_goals_are_reached_the_strip_says_so_and_leaves(explore):
+    explore.evaluate(
+        'localStorage.setItem(\'grpo_lite.goals\', \'{"clip-explorer": ["good", "bad", "back", "gone"]}\')'
+    )
+    explore.reload()
+    links = explore.locator(".md-sidebar--secondary a[href$='#where-does-the-gradient-die']")
+    host, strip = explore.locator("clip-explorer"), explore.locator("clip-explorer .explorer-goals")
+    mount_all(explore)
+    assert links.get_attribute("data-ticks") == "3/4"
+    assert strip.evaluate("strip => getComputedStyle(strip).top") == "48px"
+    host.get_by_role("slider", name="Epsilon high").fill("0.3")
+    host.get_by_role("slider", name="Ratio", exact=True).fill("1.25")
+    until(explore, "document.querySelectorAll('clip-explorer .met').length === 4")
+    assert host.locator(".explorer-goal .shown").text_content() == "All 4 goals are reached."
+    assert "All 4 goals are reached." in host.get_by_role("status").text_content()
+    assert links.get_attribute("data-ticks") == "✓"
+    explore.reload()
+    mount_all(explore)
+    assert strip.evaluate("strip => getComputedStyle(strip).top") == "-200px"
+    host.get_by_role("button", name="Goal 2").click()
+    assert host.locator(".explorer-goal .shown").text_content() == "Reached: Make the gradient of a bad answer vanish."
+
+
+def test_the_contents_know_how_many_goals_there_are(js):
+    text = (ROOT / "docs/assets/javascripts/explorers.js").read_text()
+    told = {f"{tag}-explorer": int(count) for tag, count in re.findall(r"(\w+): (\d)\b", text)}
+    assert told == {
+        tag: js(f'Object.keys(classes["{tag}"].goals ?? {{}}).length') for tag in js("Object.keys(classes)")
+    }
+
+
+# What one moves and what one sees, each by its place in the explorer.
+TOGETHER = {
+    "group": (".knob", "svg"),
+    "attack": ("textarea", "table"),
+    "clip": ("input[type=range]", ".explorer-panels"),
+    "diagnosis": (".diagnosis-panels", ".diagnosis-none"),
+    "loss": ("fieldset", "svg"),
+    "policy": (".explorer-go", ".explorer-live"),
+    "kl": ("svg", "[role=tabpanel] svg"),
+    "family": ("input[type=range]", ".explorer-panels"),
+}
+
+
+@pytest.mark.site
+def test_on_a_phone_a_control_and_what_it_moves_are_in_sight_together(explore):
+    explore.set_viewport_size({"width": 390, "height": 844})
+    explore.wait_for_timeout(300)
+    for tag, both in TOGETHER.items():
+        strip = explore.locator(f"{tag}-explorer .explorer-goals").bounding_box()["height"]
+        boxes = [explore.locator(f"{tag}-explorer {part}").first.bounding_box() for part in both]
+        top, bottom = min(box["y"] for box in boxes), max(box["y"] + box["height"] for box in boxes)
+        assert bottom - top < 844 - 48 - strip, tag
 
 
 @pytest.mark.site
@@ -479,7 +549,7 @@ def test_a_link_opens_an_explorer_as_it_was_left_and_reaches_nothing(explore):
     explore.context.grant_permissions(["clipboard-read", "clipboard-write"])
     host = explore.locator("clip-explorer")
     host.get_by_role("slider", name="Ratio", exact=True).fill("1.5")
-    host.get_by_role("button", name="Clear the ticks").click()
+    host.get_by_role("button", name="Clear the ticks").click()  # it waits for the tick
     host.get_by_role("button", name="Link to this").click()
     host.get_by_role("button", name="Link copied").wait_for()
     link = explore.evaluate("navigator.clipboard.readText()")
@@ -530,7 +600,8 @@ def test_a_button_glides_unless_the_reader_wants_no_motion(explore):
     host = explore.locator("group-explorer")
     seen = host.evaluate(heights)
     assert len({round(height, 1) for height in seen}) > 3
-    assert host.locator("rect.ghost").count() == 8
+    assert host.locator("line.ghost").count() == 8
+    assert "before" in host.locator("tspan.ghost").text_content()  # and its legend
     host.get_by_role("button", name="Reset").click()
     explore.emulate_media(reduced_motion="reduce")
     assert len(set(host.evaluate(heights))) == 1

@@ -52,7 +52,10 @@ class AttackExplorer extends Explorer {
     this.judge.append(words.judge);
     for (const [i, name] of REWARDS.entries()) {
       const [own, other] = this.cells[i];
-      own.replaceChildren(pay[name].toString());
+      own.replaceChildren();
+      const old = this.before && judged(this.before.text).pay[name];
+      if (this.before && old !== pay[name]) make(own, "small", { title: words.before }, `${old}\u00a0→\u00a0`);
+      make(own, "b", {}, pay[name]);
       own.className = pay[name] >= honest[name] ? "positive" : "";
       const hint = name === "format" && fault && text ? words.faults[fault] : "";
       if (hint) make(own, "span", {}, hint);

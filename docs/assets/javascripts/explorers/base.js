@@ -10,11 +10,12 @@
 //
 // words.js has its words under its tag: `name`, `goals: { six: [the goal, how to reach it, what it shows] }` and all that
 // it says. explorers.js loads it where a page has it; explorers.css reserves its height. It is mounted, by `mount`, when
-// it comes near the view. The sentence is written at once and read out when nothing has changed for a while. It may use
-//   this.set(change, glides)   to change the state and draw; buttons and choices glide, drags do not
+// it comes near the view. The sentence is written at once; it is read out, and goals are ticked, when the hand rests: what
+// it only passes is not reached. It may use
+//   this.set(change, glides)   to change the state and draw; buttons and choices glide, and tick at once
 //   this.time                  milliseconds for `paint` of drawing.js and for knobs: 0 unless this drawing glides
 //   this.before                the state before the reader's last move, to be drawn as a ghost; null at first
-//   this.ghost                 the class of ghosts: "hidden" as long as nothing was before
+//   this.ghost, this.ghostKey  the class of ghosts, "hidden" if nothing was before, and their legend
 //   row, choice, range, button, knob, and `tabs` of tabs.js   controls, bound to one key of the state
 //   this.readers.KEY           how a link is read (address.js); choice, tabs and range bring theirs
 //   toLink, fromLink           to override where a link carries other things than the state
@@ -29,7 +30,7 @@ import { words } from "./words.js";
 export { calm, make } from "./drawing.js";
 export { onDrag } from "./knob.js";
 
-const PAUSE = 500; // milliseconds without a change, and the sentence is read out: nobody wants to hear a drag
+const PAUSE = 500; // milliseconds without a change: the hand rests
 const GLIDE = 350;
 const MOVE = 700; // changes that follow each other faster are one move of the reader
 let count = 0; // of controls, whose names must differ
@@ -59,7 +60,7 @@ export class Explorer extends HTMLElement {
     const { start, goals = {} } = this.constructor;
     this.words = words[this.localName];
     this.state = structuredClone(start);
-    Object.assign(this, { before: null, readers: {}, syncs: [], time: 0, touched: -MOVE });
+    Object.assign(this, { before: null, readers: {}, syncs: [], news: [], time: 0, touched: -MOVE });
     this.replaceChildren(); // the text for those who have no JavaScript
     this.classList.replace("explorer-waits", "explorer");
     this.setAttribute("role", "group");
@@ -74,12 +75,15 @@ export class Explorer extends HTMLElement {
     new ResizeObserver(() => requestAnimationFrame(() => this.resized())).observe(this);
     const given = this.isLinked() ? location.search : `${new URLSearchParams({ ...this.dataset })}`;
     this.set(this.fromLink(readState(given, this.readers)), false, false);
+    this.ticks.check(this.state, false);
+    this.spoken = this.sentence.textContent;
     if (this.isLinked()) requestAnimationFrame(() => this.scrollIntoView());
   }
 
   resized() {
-    if (this.clientWidth !== this.width) this.set({}, false, false);
+    if (this.clientWidth === this.width) return;
     this.width = this.clientWidth;
+    this.set({}, false, false);
   }
 
   // Change something, and show it. What a page or a link begins with is no move of the reader.
@@ -90,24 +94,20 @@ export class Explorer extends HTMLElement {
     Object.assign(this.state, change);
     this.time = glides && !calm() ? GLIDE : 0;
     this.ghost = this.before ? "ghost" : "hidden";
+    this.ghostKey = this.before ? ` <tspan class="ghost">━ ${words.ghost}</tspan>` : "";
     for (const sync of this.syncs) sync();
-    const news = this.ticks.check(this.state, byReader);
-    this.say(this.draw(this.state), news);
-  }
-
-  say(sentence, news) {
-    const isFirst = this.sentence.textContent === "";
-    if (news.length === 0 && this.sentence.textContent === sentence) return;
-    this.sentence.textContent = sentence;
-    this.voice.textContent = "";
-    this.news = [...(this.news ?? []), ...news];
+    this.sentence.textContent = this.draw(this.state);
+    if (glides) this.news.push(...this.ticks.check(this.state));
     clearTimeout(this.pause);
-    if (!isFirst) this.pause = setTimeout(() => this.readOut(), PAUSE);
+    this.pause = setTimeout(() => this.rest(), PAUSE);
   }
 
   // Reached goals come first.
-  readOut() {
-    this.voice.textContent = [...this.news, this.sentence.textContent].join(" ");
+  rest() {
+    this.news.push(...this.ticks.check(this.state));
+    if (this.news.length === 0 && this.spoken === this.sentence.textContent) return;
+    this.spoken = this.sentence.textContent;
+    this.voice.textContent = [...this.news, this.spoken].join(" ");
     this.news = [];
   }
 

@@ -4,8 +4,9 @@ import { curve, dot, fit, label, line, number, paint, rect, scale } from "./draw
 import { clipGoals } from "./goals.js";
 import { clippedSurrogate, isClipped, surrogateGradient } from "./grpo.js";
 
-const HEIGHT = 250;
-const [TOP, BOTTOM] = [44, HEIGHT - 38];
+const TOP = 44;
+const [SIDE_BY_SIDE, STACKED] = [234, 160]; // heights of a panel: on a phone both are in sight together with the ranges
+const NARROW = 450; // pixels of the explorer
 const FARTHEST = 2; // of the ratio, and so of the objective
 
 class ClipExplorer extends Explorer {
@@ -51,9 +52,10 @@ class ClipExplorer extends Explorer {
   drawPanel(panel, { ratio, low, high }, advantage) {
     const { svg, title, formula } = panel;
     const good = advantage > 0;
-    const width = fit(svg, HEIGHT);
+    const height = this.clientWidth < NARROW ? STACKED : SIDE_BY_SIDE;
+    const [width, bottom] = [fit(svg, height), height - 22];
     const x = (panel.x = scale([0, FARTHEST], [26, width - 10]));
-    const y = scale(good ? [0, FARTHEST] : [-FARTHEST, 0], [BOTTOM, TOP]);
+    const y = scale(good ? [0, FARTHEST] : [-FARTHEST, 0], [bottom, TOP]);
     const value = (r) => formula(r, advantage, low, high);
     const color = good ? "positive" : "negative";
     const now = isClipped(ratio, advantage, low, high) ? "clipped" : color;
@@ -64,19 +66,20 @@ class ClipExplorer extends Explorer {
     const isGradient = formula === surrogateGradient;
     const pieces = [
       label(0, 13, title, "title"),
-      rect(Math.min(x(edge), x(dead)), TOP, Math.abs(x(dead) - x(edge)), BOTTOM - TOP, "dead"),
-      label((x(edge) + x(dead)) / 2, isGradient && good ? TOP + 16 : BOTTOM - 10, this.words.dead, "middle small"),
+      label(width, 13, this.ghostKey, "end"),
+      rect(Math.min(x(edge), x(dead)), TOP, Math.abs(x(dead) - x(edge)), bottom - TOP, "dead"),
+      label((x(edge) + x(dead)) / 2, isGradient && good ? TOP + 17 : bottom - 9, this.words.dead, "middle small"),
       axes(x, y, [0, 1, 2], good ? [0, 1, 2] : [-2, -1, 0], this.words.axis),
-      ...[1 - low, 1 + high].map((r) => line(x(r), TOP, x(r), BOTTOM, "dotted")),
+      ...[1 - low, 1 + high].map((r) => line(x(r), TOP, x(r), bottom, "dotted")),
       label(x(1 - low) - 3, TOP - 6, number(1 - low), "end"),
       label(x(1 + high) + 3, TOP - 6, number(1 + high)),
       isGradient ? "" : this.unclipped(x, y, advantage),
       this.drawGhost(x, y, formula, advantage),
       curve([[x(alive), y(value(alive))], [x(edge), y(value(edge))]], color),
       curve([[x(edge), flat], [x(dead), flat]], "clipped"),
-      line(x(ratio), TOP, x(ratio), BOTTOM, "cursor"),
+      line(x(ratio), TOP, x(ratio), bottom, "cursor"),
       dot(x(ratio), y(value(ratio)), now),
-      label(Math.max(x(ratio) - 9, 62), y(value(ratio)) + (good ? -9 : 20), number(value(ratio)), "value end"),
+      label(Math.max(x(ratio) - 9, 62), y(value(ratio)) + (good && (isGradient || now !== "clipped") ? -9 : 20), number(value(ratio)), "value end"),
     ];
     paint(svg, pieces.join(""), this.time);
   }
@@ -106,7 +109,7 @@ function axes(x, y, xTicks, yTicks, name) {
     line(left, bottom, right, bottom, "axis"),
     ...xTicks.map((tick) => label(x(tick), bottom + 17, number(tick, 0), "middle")),
     ...yTicks.map((tick) => label(left - 7, y(tick) + 4, number(tick, 0), "end")),
-    label((left + right) / 2, bottom + 33, name, "middle"),
+    label(left + 0.75 * (right - left), bottom + 17, name, "middle"),
   ].join("");
 }
 

@@ -26,7 +26,7 @@ class DiagnosisExplorer extends Explorer {
       const svg = make(button, "svg", { "aria-hidden": "true" });
       return { metric, button, svg, said: make(button, "span", { class: "explorer-unseen" }, words.metrics[metric]) };
     });
-    this.none = make(this, "button", { type: "button", class: "diagnosis-none" }, words.none);
+    this.none = make(panels, "button", { type: "button", class: "diagnosis-none" }, words.none);
     this.none.addEventListener("click", () => this.answer("curves", NONE));
     this.second = make(this, "p", { class: "diagnosis-question" }, words.what);
     this.choices = make(this, "div", { class: "diagnosis-choices" });
@@ -65,7 +65,7 @@ class DiagnosisExplorer extends Explorer {
     const { curves, causes, points } = { ...this.state, ...change };
     const done = key === "causes" && this.isRight(key, given);
     if (done) change.points = [...points, { name: this.name, first: curves.length === 1, cause: causes.length === 1 }];
-    this.set(change);
+    this.set(change, true);
     if (done) this.forward.focus();
   }
 
@@ -175,6 +175,6 @@ class DiagnosisExplorer extends Explorer {
   }
 }
 
-const written = (x) => number(x, x >= 10 ? 0 : x >= 2 ? 1 : 2);
+const written = (x) => number(x, Number.isInteger(x) || x >= 10 ? 0 : x >= 2 ? 1 : 2);
 
 customElements.define("diagnosis-explorer", DiagnosisExplorer);

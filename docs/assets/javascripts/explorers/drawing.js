@@ -38,6 +38,12 @@ export const label = (x, y, text, kind = "") => `<text class="${kind}" x="${x}" 
 export const curve = (points, kind) => `<polyline class="${kind}" points="${points.join(" ")}"/>`;
 export const area = (points, kind) => `<polygon class="${kind}" points="${points.join(" ")}"/>`;
 
+// Where a number at the end of a bar stands, `gap` pixels off and clear of a mark at `other`.
+export function clearOf(other, end, gap) {
+  const overlaps = Math.abs(other - (end + gap - 5)) < 12;
+  return (overlaps ? (gap < 0 ? Math.min : Math.max)(end, other) : end) + gap;
+}
+
 // 0.125 -> "0.13", with a real minus and no "-0.00".
 export function number(x, digits = 2) {
   const text = Math.abs(x).toFixed(digits);

@@ -1,17 +1,19 @@
-// <family-explorer>: two loss types side by side, or their difference: objective, push and the weight of a token.
+// <family-explorer>: two loss types side by side: objective, push and the weight of a token.
 import { oneOf } from "./address.js";
 import { Explorer, make, onDrag } from "./base.js";
-import { area, curve, dot, fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { curve, dot, fit, label, line, number, paint, rect, scale } from "./drawing.js";
 import { FARTHEST, LIMIT, OLD_LOGP, familyGoals, weightsOf } from "./family_state.js";
 import { OBJECTIVES, hasNoScale } from "./objectives.js";
 import "./words_play.js";
 
-const [HEIGHT, TOP, BOTTOM] = [230, 40, 192];
+const TOP = 34;
+const [SIDE_BY_SIDE, STACKED] = [214, 156]; // heights of a panel: on a phone both are in sight together with the ratio
+const NARROW = 450; // pixels of the explorer
 const [NEAREST, STEPS] = [0.02, 300];
 const [CELL, ROW, LEFT] = [40, 74, 0];
 
 class FamilyExplorer extends Explorer {
-  static start = { left: "grpo", right: "dapo", sign: "1", view: "both", ratio: 1.1, short: 2, long: 6 };
+  static start = { left: "grpo", right: "dapo", sign: "1", ratio: 1.1, short: 2, long: 6 };
   static goals = familyGoals;
 
   build() {
@@ -20,9 +22,7 @@ class FamilyExplorer extends Explorer {
     const pair = this.row();
     this.pick(pair, "left", words.left, names);
     this.pick(pair, "right", words.right, names);
-    const how = this.row();
-    this.choice(how, "sign", words.advantage, words.signs);
-    this.choice(how, "view", words.view, words.views);
+    this.choice(this.row(), "sign", words.advantage, words.signs);
     const panels = make(this, "div", { class: "explorer-panels" });
     this.panels = ["value", "push"].map((kind) => this.panel(panels, kind));
     const ranges = make(this, "div", { class: "explorer-ranges" });
@@ -65,45 +65,37 @@ class FamilyExplorer extends Explorer {
     return sentence;
   }
 
-  drawPanel(panel, { left, right, sign, view, ratio }) {
+  drawPanel(panel, { left, right, sign, ratio }) {
     const { svg, kind } = panel;
-    const width = fit(svg, HEIGHT);
+    const height = this.clientWidth < NARROW ? STACKED : SIDE_BY_SIDE;
+    const [width, bottom] = [fit(svg, height), height - 22];
     const x = (panel.x = scale([0, FARTHEST], [30, width - 10]));
     const of = (name) => (r) => OBJECTIVES[name][kind](r, Number(sign), OLD_LOGP);
-    const apart = (r) => of(right)(r) - of(left)(r);
     const ratios = Array.from({ length: STEPS + 1 }, (_, i) => NEAREST + (i / STEPS) * (FARTHEST - NEAREST));
-    const { y, ticks } = upright((view === "both" ? [of(left), of(right)] : [apart]).flatMap((formula) => ratios.map(formula)));
-    const points = (formula) => ratios.map((r) => [x(r), y(formula(r))]);
-    const mark = (formula, color) => dot(x(ratio), y(formula(ratio)), color);
-    const drawn =
-      view === "both"
-        ? [curve(points(of(left)), "first"), curve(points(of(right)), "second"), mark(of(left), "first"), mark(of(right), "second")]
-        : [
-            area([[x(NEAREST), y(0)], ...points(apart), [x(FARTHEST), y(0)]], "apart"),
-            curve(points(apart), "second"),
-            mark(apart, "second"),
-          ];
+    const { y, ticks } = upright([left, right].flatMap((name) => ratios.map(of(name))), bottom);
+    const pair = [[of(left), "first"], [of(right), "second"]];
     const pieces = [
       label(0, 13, this.words.panels[kind], "title"),
+      label(width, 13, this.ghostKey, "end"),
       line(x(0), y(0), x(FARTHEST), y(0), "axis"),
-      ...[0, 1, 2, 3].map((tick) => label(x(tick), BOTTOM + 17, tick, "middle")),
+      ...[0, 1, 2, 3].map((tick) => label(x(tick), bottom + 17, tick, "middle")),
       ...ticks.map((tick) => label(x(0) - 7, y(tick) + 4, number(tick, Number.isInteger(ticks[1] - ticks[0]) ? 0 : 1), "end")),
-      label((x(0) + x(FARTHEST)) / 2, BOTTOM + 33, this.words.axis, "middle"),
-      line(x(1), TOP, x(1), BOTTOM, "dotted"),
-      line(x(ratio), TOP, x(ratio), BOTTOM, "cursor"),
+      label(x(2.5), bottom + 17, this.words.axis, "middle"),
+      line(x(1), TOP, x(1), bottom, "dotted"),
+      line(x(ratio), TOP, x(ratio), bottom, "cursor"),
       ...this.drawGhosts(kind, ratios, x, y),
-      ...drawn,
+      ...pair.map(([formula, color]) => curve(ratios.map((r) => [x(r), y(formula(r))]), color)),
+      ...pair.map(([formula, color]) => dot(x(ratio), y(formula(ratio)), color)),
     ];
     paint(svg, pieces.join(""), this.time);
   }
 
   // The pair before the last choice, as far as it fits into the picture.
   drawGhosts(kind, ratios, x, y) {
-    const { left, right, sign, view } = this.before ?? this.state;
-    const seen = view === "both" && this.state.view === "both" ? this.ghost : "hidden";
-    const inside = (value) => Math.min(Math.max(y(value), TOP), BOTTOM);
+    const { left, right, sign } = this.before ?? this.state;
+    const inside = (value) => Math.min(Math.max(y(value), y.range[1]), y.range[0]);
     const points = (name) => ratios.map((r) => [x(r), inside(OBJECTIVES[name][kind](r, Number(sign), OLD_LOGP))]);
-    return [left, right].map((name) => curve(points(name), seen));
+    return [left, right].map((name) => curve(points(name), this.ghost));
   }
 
   // Two completions as rows of cells; in each cell a bar for either loss type, on one scale for all of them.
@@ -141,12 +133,12 @@ class FamilyExplorer extends Explorer {
 }
 
 // From values to pixels so that the curves fill their picture: halves at its ends, and 0 is in it.
-function upright(values) {
+function upright(values, bottom) {
   const [low, high] = [Math.floor(2 * Math.min(0, ...values)) / 2, Math.ceil(2 * Math.max(0, ...values)) / 2];
   const domain = low === high ? [-0.5, 0.5] : [low, high];
   const step = domain[1] - domain[0] > 2 ? 1 : 0.5;
   const ticks = Array.from({ length: 9 }, (_, i) => (i - 4) * step).filter((tick) => tick >= domain[0] && tick <= domain[1]);
-  return { y: scale(domain, [BOTTOM, TOP]), ticks };
+  return { y: scale(domain, [bottom, TOP]), ticks };
 }
 
 const unit = (weight) => `1/${Math.round(1 / weight)}`; // all of them are

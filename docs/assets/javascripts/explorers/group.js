@@ -1,7 +1,7 @@
 // <group-explorer>: the rewards of eight completions, and the advantages that their group makes of them.
 import { numberIn, several } from "./address.js";
 import { Explorer, make } from "./base.js";
-import { fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { clearOf, fit, label, line, number, paint, rect, scale } from "./drawing.js";
 import { advantagesOf, groupGoals } from "./goals.js";
 import { mean, spread } from "./grpo.js";
 
@@ -80,19 +80,19 @@ class GroupExplorer extends Explorer {
     ].join("");
   }
 
-  // The bars before the last move stay as outlines.
+  // A line marks where a bar ended before the last move; a number keeps clear of it.
   drawAdvantages(advantages, ghosts, { width, x }) {
     const y = scale([-LARGEST, LARGEST], [HEIGHT - 36, 256]);
     return [
       label(0, 230, this.words.advantages, "title"),
-      label(width, 230, this.words.axis, "end"),
+      label(width, 230, this.words.axis + this.ghostKey, "end"),
       ...[-2, 0, 2].map((tick) => label(LEFT - 6, y(tick) + 4, number(tick, 0), "end")),
       line(LEFT, y(0), width, y(0), "axis"),
-      ...ghosts.map((a, i) => rect(x(i) - 12, Math.min(y(0), y(a)), 24, Math.abs(y(a) - y(0)), this.ghost)),
       ...advantages.map((a, i) => {
         const bar = rect(x(i) - 9, Math.min(y(0), y(a)), 18, Math.abs(y(a) - y(0)), sign(a));
-        const value = label(x(i), y(a) + (a < 0 ? 15 : -6), number(a), "middle small");
-        return bar + value + label(x(i), HEIGHT - 4, i + 1, "middle");
+        const old = line(x(i) - 15, y(ghosts[i]), x(i) + 15, y(ghosts[i]), this.ghost);
+        const value = label(x(i), clearOf(y(ghosts[i]), y(a), a < 0 ? 16 : -6), number(a), "middle small");
+        return bar + old + value + label(x(i), HEIGHT - 4, i + 1, "middle");
       }),
     ].join("");
   }

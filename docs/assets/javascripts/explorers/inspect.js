@@ -26,17 +26,17 @@ class InspectExplorer extends Explorer {
     this.updateButton.addEventListener("click", () => this.update());
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.worker) this.sample();
+      if (this.ready) this.sample();
       else this.load();
     });
+    this.table = new GroupTable(this, words, (at) => this.set({ at }, true));
+    this.token = make(this, "p", { class: "update-token" });
+    const views = this.row();
+    this.choice(views, "view", words.view, words.views);
     const ranges = make(this, "div", { class: "explorer-ranges" });
     this.rateRange(ranges);
     this.range(ranges, "heat", words.heat, { min: 0.5, max: 1.5, step: 0.1 });
     this.facts = make(this, "p", { class: "update-facts" });
-    const views = this.row();
-    this.choice(views, "view", words.view, words.views);
-    this.table = new GroupTable(this, words, (at) => this.set({ at }));
-    this.token = make(this, "p", { class: "update-token" });
     const real = make(this, "details", { class: "update-real" });
     make(real, "summary", {}, words.real[0]);
     make(real, "p", {}, words.real[1]);
@@ -46,7 +46,7 @@ class InspectExplorer extends Explorer {
   mount() {
     if (this.state) return;
     super.mount();
-    this.facts.before(this.sentence); // near the buttons: below the group a phone would not show it
+    this.table.node.before(this.sentence); // near the buttons: below the group a phone would not show it
   }
 
   textInput(parent) {
@@ -94,6 +94,7 @@ class InspectExplorer extends Explorer {
     this.status = this.words.loading;
     try {
       await this.ask("load", MODEL.href);
+      this.ready = true;
       this.status = this.words.ready;
     } catch (error) {
       this.status = this.words.failed(error.message);
@@ -110,14 +111,14 @@ class InspectExplorer extends Explorer {
     const { seed, heat } = this.state;
     const drawn = await this.ask("sample", { prompt, seed, heat });
     const history = drawn && [...this.state.history, sum(drawn.rewards)];
-    if (drawn) this.set({ group: { ...drawn, ...PASSED }, history, at: null, seed: seed + 1, refused: null });
+    if (drawn) this.set({ group: { ...drawn, ...PASSED }, history, at: null, seed: seed + 1, refused: null }, true);
   }
 
   async update() {
     if (this.busy || !this.state.group) return;
     const seen = await this.ask("update", { rate: RATES[this.state.rate] });
     const { group, updates } = this.state;
-    if (seen) this.set({ group: { ...group, ...seen, passes: group.passes + 1 }, updates: updates + 1 });
+    if (seen) this.set({ group: { ...group, ...seen, passes: group.passes + 1 }, updates: updates + 1 }, true);
   }
 
   // The weights go back, too. What the worker is still busy with counts no more.
@@ -132,7 +133,7 @@ class InspectExplorer extends Explorer {
 
   draw({ group, view, at, refused, updates, history }) {
     const { words } = this;
-    this.sampleButton.textContent = this.worker ? words.sample : words.load(MEGABYTES);
+    this.sampleButton.textContent = this.ready ? words.sample : words.load(MEGABYTES);
     this.updateButton.textContent = group?.passes ? words.again : words.update;
     this.updateButton.hidden = !group;
     this.setAttribute("aria-busy", Boolean(this.busy));

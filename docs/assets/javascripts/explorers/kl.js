@@ -1,7 +1,7 @@
 // <kl-explorer>: policy and reference over five tokens, the exact KL, and three estimates of it from drawn tokens.
 import { numberIn, several } from "./address.js";
 import { Explorer, make } from "./base.js";
-import { fit, label, line, near, number, paint, rect, scale } from "./drawing.js";
+import { clearOf, fit, label, line, near, number, paint, rect, scale } from "./drawing.js";
 import { klGoals, tokensOf } from "./goals.js";
 import * as grpo from "./grpo.js";
 import { drawGradient, drawSamples } from "./kl_picture.js";
@@ -41,13 +41,12 @@ class KlExplorer extends Explorer {
     const [value, gradient] = tabs(this, "view", words.views, { value: words.value, gradient: words.gradient });
     const draws = make(value, "div", { class: "explorer-row" });
     this.choice(draws, "estimator", words.estimator, words.estimators);
-    const formulas = make(value, "ul", { class: "explorer-lines" });
-    for (const formula of words.formulas) make(formulas, "li", {}, formula);
     for (const more of [1, 10, 100]) {
       this.button(draws, words.draw(more), () => ({ drawn: Math.min(this.state.drawn + more, MOST) }));
     }
     this.button(draws, words.again, () => ({ drawn: 0, seed: this.state.seed + 1 }));
     this.samples = make(value, "svg", { role: "img" });
+    this.formula = make(value, "p", { class: "explorer-formula" });
     this.table = make(value, "table", { class: "explorer-group" });
     this.pulls = make(gradient, "svg", { role: "img" });
     const read = several(5, numberIn({ min: 1e-6, max: 1 }));
@@ -74,6 +73,7 @@ class KlExplorer extends Explorer {
     const kl = grpo.kl(policy, reference);
     if (view === "value") drawSamples(this.samples, { estimates, chosen, kl, drawn, words }, this.time);
     else drawGradient(this.pulls, { estimates, wanted: grpo.reverseGradient(policy, reference), TOKENS, words }, this.time);
+    this.formula.textContent = words.formulas[estimator];
     fillTable(this.table, estimates, chosen, words);
     const both = words.both(number(kl, 4), number(grpo.kl(reference, policy), 4));
     return both + (view === "value" ? words.said(drawn, estimator, chosen.seen[0]) : words.gradientSaid);
@@ -85,10 +85,15 @@ class KlExplorer extends Explorer {
     const step = (width - LEFT) / TOKENS.length;
     const thick = Math.min(step / 2 - 2, 52);
     const middle = (v) => LEFT + step * (v + 0.5);
-    const legend = ["policy", "reference"].map((who) => `<tspan class="${who}">■ ${words[who]}</tspan>`).join(" ");
+    const legend = ["policy", "reference"].map((who) => `<tspan class="${who}">■ ${words[who]}</tspan>`).join(" ") + this.ghostKey;
     const bar = (who, v, x) => {
       const p = probabilities[who][v];
-      return rect(x - thick / 2, y(p), thick, y(0) - y(p), who) + label(x, y(p) - 9, number(p), "middle small");
+      const old = who === "policy" ? y(probabilities.before[v]) : y(p);
+      return [
+        rect(x - thick / 2, y(p), thick, y(0) - y(p), who),
+        line(x - thick / 2, old, x + thick / 2, old, who === "policy" ? this.ghost : "hidden"),
+        label(x, clearOf(old, y(p), -9), number(p), "middle small"),
+      ].join("");
     };
     const pieces = [
       label(0, 13, words.probability, "title"),
@@ -98,11 +103,9 @@ class KlExplorer extends Explorer {
       ...TOKENS.flatMap((token, v) => {
         const [left, right] = [middle(v) - thick / 2 - 1, middle(v) + thick / 2 + 1];
         this.knobs[v](left, y(probabilities.policy[v]), 44, 48, probabilities.policy[v].toFixed(4), number(probabilities.policy[v]));
-        const old = y(probabilities.before[v]);
         return [
           label(middle(v), HEIGHT - 12, token, "middle title"),
           bar("policy", v, left),
-          line(left - thick / 2, old, left + thick / 2, old, this.ghost),
           bar("reference", v, right),
         ];
       }),

@@ -3,7 +3,8 @@ import { area, curve, fit, label, line, near, number, paint, rect, scale } from 
 import { running } from "./grpo.js";
 
 const HEIGHT = 300;
-const [LEFT, TOP, BOTTOM] = [30, 62, HEIGHT - 26];
+const FLAT = 232; // on a phone, so that the policy is in sight, too
+const [LEFT, TOP, FOOT] = [30, 62, 26];
 const ROOM = 34; // for what stands at the right of the curves
 const APART = 44; // of two numbers
 
@@ -11,11 +12,12 @@ const APART = 44; // of two numbers
 // the exact mean ± spread as a bracket. A stem that leaves the picture says how long it is.
 export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) {
   const { name, samples, seen, exact } = chosen;
-  const width = fit(svg, HEIGHT);
+  const height = svg.clientWidth < 450 ? FLAT : HEIGHT;
+  const [width, bottom] = [fit(svg, height), height - FOOT];
   const all = estimates.flatMap((estimate) => estimate.samples);
   const ends = [exact[0] - exact[1], exact[0] + exact[1]];
   const bounds = [Math.max(Math.min(...all, ends[0], -0.5), -2), Math.min(Math.max(...all, ends[1], 1.2), 3)];
-  const [x, y] = [scale([1, Math.max(drawn, 20)], [LEFT + 4, width - ROOM]), scale(bounds, [BOTTOM, TOP])];
+  const [x, y] = [scale([1, Math.max(drawn, 20)], [LEFT + 4, width - ROOM]), scale(bounds, [bottom, TOP])];
   const inside = (value) => y(Math.min(Math.max(value, bounds[0]), bounds[1]));
   const sofar = running(samples);
   const edge = (sign) => sofar.map(({ mean, spread }, i) => [x(i + 1), inside(mean + sign * spread)]);
@@ -30,30 +32,30 @@ export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) 
     area([...edge(1), ...edge(-1).reverse()], "band"),
     line(LEFT, y(0), width - ROOM, y(0), "axis"),
     `<path class="samples" d="${samples.map((value, i) => `M${x(i + 1)} ${y(0)}V${inside(value)}`).join("")}"/>`,
-    spikes(samples, bounds[1], x),
+    spikes(samples, bounds[1], x, bottom),
     ...ghosts.map((estimate) => curve(running(estimate.samples).map(({ mean }, i) => [x(i + 1), inside(mean)]), "ghost")),
     line(LEFT, inside(kl), width - ROOM, inside(kl), "dashed"),
     curve(sofar.map(({ mean }, i) => [x(i + 1), inside(mean)]), "policy"),
     line(at, low, at, high, "bracket"),
     line(at - 5, low, at + 5, low, ends[0] < bounds[0] ? "hidden" : "bracket"),
     line(at - 5, high, at + 5, high, ends[1] > bounds[1] ? "hidden" : "bracket"),
-    label(at, BOTTOM + 12, ends[0] < bounds[0] ? "▼" : "", "middle small"),
+    label(at, bottom + 12, ends[0] < bounds[0] ? "▼" : "", "middle small"),
     label(at, TOP - 3, ends[1] > bounds[1] ? "▲" : "", "middle small"),
     line(at - 8, inside(exact[0]), at + 8, inside(exact[0]), "bracket"),
-    label(LEFT, HEIGHT - 6, words.axis),
-    label(width - ROOM, HEIGHT - 6, Math.max(drawn, 20), "end"),
+    label(LEFT, height - 6, words.axis),
+    label(width - ROOM, height - 6, Math.max(drawn, 20), "end"),
   ];
   paint(svg, pieces.join(""), time);
   const facts = estimates.map((one) => words.panel(one.name, one.seen, one.exact.map(near)));
   svg.setAttribute("aria-label", facts.join(" "));
 }
 
-function spikes(samples, top, x) {
+function spikes(samples, top, x, bottom) {
   let last = -APART;
   const pieces = samples.map((value, i) => {
     if (value <= top) return "";
     const at = x(i + 1);
-    const stem = line(at, BOTTOM, at, TOP - 2, "spike");
+    const stem = line(at, bottom, at, TOP - 2, "spike");
     if (at - last < APART) return stem;
     last = at;
     return stem + label(at, TOP - 7, `↑ ${number(value, 0)}`, "middle spike");
@@ -67,7 +69,7 @@ export function drawGradient(svg, { estimates, wanted, TOKENS, words }, time) {
   const width = fit(svg, HEIGHT + 24);
   const [, second, third] = estimates.map(({ gradient }) => gradient);
   const steepest = Math.max(0.1, ...[wanted, second, third].flat().map(Math.abs));
-  const y = scale([-steepest, steepest], [BOTTOM - 62, 46]);
+  const y = scale([-steepest, steepest], [HEIGHT - FOOT - 62, 46]);
   const left = 62;
   const step = (width - left) / TOKENS.length;
   const half = Math.min(step / 2 - 6, 34);

@@ -27,19 +27,19 @@ class ModelExplorer extends Explorer {
       if (this.ready) this.sample();
       else this.load();
     });
-    const ranges = make(this, "div", { class: "explorer-ranges" });
-    this.range(ranges, "temperature", words.temperature, { min: 0.1, max: 2, step: 0.1 });
+    this.ranges = make(this, "div", { class: "explorer-ranges" });
+    this.range(this.ranges, "temperature", words.temperature, { min: 0.1, max: 2, step: 0.1 });
     this.panels = make(this, "div", { class: "explorer-panels" });
     this.tables = words.models.map(() => make(this.panels, "table", { class: "explorer-group" }));
     this.readers.prompt = (text) => (chainSum(text) === null ? undefined : text);
     this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });
   }
 
-  // The tables come late: above them a phone shows the sentence together with the button.
+  // On a phone the button, the sentence and both tables are in sight together.
   mount() {
     if (this.state) return;
     super.mount();
-    this.foot.before(this.panels);
+    this.foot.before(this.panels, this.ranges);
   }
 
   // What is still being written for a group that has gone is for nobody.
@@ -113,7 +113,7 @@ class ModelExplorer extends Explorer {
     const total = chainSum(prompt);
     const truth = String(total % 10);
     const groups = this.groups.map((group) => judge(group, truth));
-    this.set({ result: { sum: prompt + total, truth, temperature, groups }, writing: false });
+    this.set({ result: { sum: prompt + total, truth, temperature, groups }, writing: false }, true);
   }
 
   draw({ refused, result, writing }) {

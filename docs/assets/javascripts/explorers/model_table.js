@@ -24,6 +24,14 @@ export function fillText(cell, text) {
   cell.replaceChildren();
   for (const part of text.split(/(<\/?[a-z]+>)/).filter(Boolean)) {
     if (part === "<answer>" && cell.firstChild) make(cell, "wbr");
-    make(cell, part.startsWith("<") ? "span" : "b", {}, part);
+    fillTag(make(cell, part.startsWith("<") ? "span" : "b"), part);
   }
+}
+
+// A phone shows "think" and "/" of <think> and </think>.
+export function fillTag(node, text) {
+  const [, open, face, rest] = /^(<?)(\/|\w+)(.*)$/.exec(text);
+  make(node, "i", {}, open);
+  node.append(face);
+  make(node, "i", {}, rest);
 }

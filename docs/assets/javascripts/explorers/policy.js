@@ -31,7 +31,7 @@ class PolicyExplorer extends Explorer {
     this.range(ranges, "epsilon", words.epsilon, { min: 0, max: 0.5, step: 0.05 });
     this.range(ranges, "beta", words.beta, { min: 0, max: 1, step: 0.05 });
     this.buildButtons(this.row());
-    const moves = this.row();
+    const moves = this.row("policy-moves");
     this.choice(moves, "move", words.move, words.moves);
     this.laterOnly(moves);
     const pictures = (this.pictures = make(this, "div", { class: "explorer-live" }));

@@ -3,8 +3,8 @@ import { curve, dot, fit, label, line, number, paint, rect, scale } from "./draw
 import { mean, spread } from "./grpo.js";
 import { has, steps } from "./run.js";
 
-const [LEFT, DOT] = [66, 9];
-const [HEIGHT, ROWS] = [432, { reward: 192, drawn: 302, advantage: 354, ratio: 416 }];
+const [LEFT, DOT] = [74, 9];
+const [HEIGHT, ROWS] = [396, { reward: 174, drawn: 272, advantage: 324, ratio: 378 }];
 
 // Two digits are too few for what is rare.
 export const percent = (p) => number(p, p > 0 && p < 0.01 ? 3 : 2);
@@ -13,7 +13,7 @@ export const percent = (p) => number(p, p > 0 && p < 0.01 ? 3 : 2);
 export function drawAnswers(svg, all, group, move, words, time) {
   const width = fit(svg, HEIGHT);
   const step = (width - LEFT) / all.length;
-  const y = scale([0, 1], [152, 42]);
+  const y = scale([0, 1], [136, 42]);
   const largest = Math.max(2.5, ...(group ? group.advantages.map(Math.abs) : []));
   const push = scale([-largest, largest], [ROWS.advantage + 28, ROWS.advantage - 36]);
   const parts = { policy: `■ ${words.now}`, before: `━ ${words.before}`, origin: `━ ${words.reference}` };
@@ -25,8 +25,8 @@ export function drawAnswers(svg, all, group, move, words, time) {
     ...[0, 0.5, 1].map((tick) => label(LEFT - 8, y(tick) + 4, tick, "end")),
     ...columns.map((column) => drawProbability(column, y, move)),
     line(LEFT, y(0), width, y(0), "axis"),
-    label(0, 224, words.group, "title"),
-    label(width, 224, group ? facts(group, move, words) : "", "end"),
+    label(0, 202, words.group, "title"),
+    label(width, 202, group ? facts(group, move, words) : "", "end"),
     ...Object.entries(ROWS).map(([name, at]) => label(0, at, words.rows[name])),
     ...columns.map((column) => drawGroup(column, push, move, words.clipped)),
     line(LEFT, push(0), width, push(0), "axis"),
@@ -51,7 +51,7 @@ function drawProbability({ name, p, before, reference, reward, push, count, x, s
     line(x - half - 4, y(reference), x + half + 4, y(reference), "origin"),
     label(x, top, percent(now), "middle value"),
     label(x, top - 15, move === "push" ? arrow : "", `middle ${push > 0 ? "up" : "down"}`),
-    label(x, 171, name, "middle title"),
+    label(x, 155, name, "middle title"),
     label(x, ROWS.reward, reward, move === "pay" && count > 0 ? "middle value" : "middle"),
   ].join("");
 }
@@ -76,7 +76,7 @@ function drawGroup({ count, reward, advantage, ratio, clipped, x, step }, push, 
 
 export function drawCurve(svg, { name, key, trace, old, end, color, words }, time) {
   const [values, ghost] = [trace, old ?? []].map((list) => list.map((at) => at[key]));
-  const height = svg.getBoundingClientRect().width > 280 ? 112 : 143; // beside the answers, or below
+  const height = svg.clientWidth < 160 ? 108 : 136; // on a phone all three stand in a row
   const width = fit(svg, height);
   const last = Math.max(end, ghost.length - 1);
   const top = Math.max(1, Math.ceil(Math.max(...values, ...ghost)));
@@ -84,7 +84,6 @@ export function drawCurve(svg, { name, key, trace, old, end, color, words }, tim
   const points = (list) => list.map((value, i) => [x(i), y(value)]);
   const pieces = [
     label(0, 13, name, "title"),
-    label(width, 13, old && key === "right" ? `<tspan class="ghost">━ ${words.oldName}</tspan>` : "", "end"),
     ...[0, top].map((tick) => label(12, y(tick) + 4, tick, "end")),
     line(20, y(0), width, y(0), "axis"),
     ...[0, last].map((tick) => label(x(tick), height - 20, tick, "middle")),
@@ -92,6 +91,7 @@ export function drawCurve(svg, { name, key, trace, old, end, color, words }, tim
     curve(points(ghost), "ghost"),
     curve(points(values), color),
     dot(x(steps({ trace })), y(values.at(-1)), color, 4),
+    label(width, y(0) - 6, old && key === "right" ? `<tspan class="ghost">━ ${words.oldName}</tspan>` : "", "end small"),
   ];
   paint(svg, pieces.join(""), time);
 }

@@ -7,12 +7,12 @@ export const en = {
     goals: {
       both: [
         "Make right answers likelier and wrong ones rarer, by one update.",
-        "Sample a group in which some are right and some are wrong, and press Update once.",
+        "Load the model, sample a group in which some are right and some are wrong, and press Update once.",
         "No token was told what is right. The advantage of its row, + or −, was the whole message.",
       ],
       against: [
         "Find a token that moved against its advantage, and choose it.",
-        "After an update look for a red token in a row with +, or a green one in a row with −, and click it. Most groups have one; if yours has none, sample another.",
+        "After an update look for a number with − in a row with +, or one with + in a row with −, and click it. If your group has none, sample another and update.",
         "All rows share the same weights. <think> or a digit stands in right rows and in wrong ones, and the stronger pull wins.",
       ],
       clip: [
@@ -101,6 +101,7 @@ export const en = {
     prompt: "What is 3 + 4? Write what a model might write.",
     insert: (piece) => `Insert ${piece}`,
     columns: ["Reward", "Your text", "Honest"],
+    before: "before your last change",
     rewards: {
       length: ["Length", "one point a character"],
       format: ["Format", "1 for <think>…</think><answer>…</answer>"],
@@ -171,8 +172,6 @@ export const en = {
     right: "Second",
     advantage: "Advantage",
     signs: { 1: "+1, a good answer", "-1": "−1, a bad one" },
-    view: "Show",
-    views: { both: "side by side", difference: "second minus first" },
     ratio: "Ratio",
     short: "Length of completion 1",
     long: "Length of completion 2",

@@ -83,7 +83,7 @@ def compare_baselines():
 
 
 def what_noise_costs():
-    """The race by plain gradient descent, which divides by no size of a gradient, and by AdamW at a fifth of its rate."""
+    """The race by plain gradient descent, and by AdamW at a fifth of its rate."""
     ways = [("nothing", 0), ("batch", 0), ("nothing", -1)]
     descents = [("SGD", 0.1, 12, 4), ("SGD", 0.3, 12, 4), ("AdamW", 1e-4, 24, 3)]
     wanted = [

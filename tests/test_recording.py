@@ -249,6 +249,7 @@ def test_on_a_phone_the_first_screen_has_the_promise_the_button_and_the_rows(pag
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("")
     page.locator("scrub-explorer.explorer").wait_for()
+    assert page.evaluate(SHIFT) < 0.01
     ends = [
         page.locator(what).first.evaluate("one => one.getBoundingClientRect().bottom")
         for what in (".hero h1", ".hero p", ".hero .md-button--primary", "scrub-explorer .rollouts li:nth-child(5)")

@@ -48,7 +48,7 @@ def slides(source: str) -> str:
         body = re.sub(r"<p>@@(\w+): (.*?)@@</p>", lambda m: figure(m[1], html.unescape(m[2]), next(numbers)), body)
         size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', body)
         shape = float(size[2]) / float(size[1]) if size else 0
-        kind = "long tall" if shape > 1.7 else "tall" if shape > 0.8 else ""
+        kind = "tall" if shape > 0.8 else ""
         sections.append(f'<section class="{kind}">{body}<aside>{markdown(note.strip())}</aside></section>')
     return "\n".join(sections)
 

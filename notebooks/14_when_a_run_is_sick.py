@@ -161,7 +161,7 @@ def curves(name, *metrics, healthy="healthy", turn=None):
 #
 # Four runs from one model, on the same problems, with the same seed. The dashed one is healthy. In each of the others one thing is wrong. Which would you stop?
 
-# %% alt="Mean reward over 25 updates of four runs. The healthy run, dashed, rises from 0.4 to about 0.85. Run A rises to about 0.5 in four updates, falls, and ends near 0.1. Run B is 0 throughout. Run C begins near 0.1 and is between 0.7 and 1 from the fourth update on." caption="Four rewards. One run is healthy, and it is not the one that looks best."
+# %% alt="Mean reward over 25 updates of four runs. The healthy run, dashed, rises from 0.4 to about 0.85. Run A rises to about 0.5 in four updates, falls, and ends near 0.1. Run B is 0 throughout. Run C begins near 0.1 and is between 0.7 and 1 from the fourth update on." caption="Of these four rewards one is healthy, and it is not the one that looks best."
 plotting.lines(range(1, 26), rewards, ylabel="reward", **LOOK)
 
 # %% [markdown]

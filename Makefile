@@ -44,9 +44,8 @@ wheel: | install
 # The built pages as a reader meets them, in Chromium; axe and Lighthouse come from npm, as does the linter of `check`.
 browser: pages lighthouse
 
-# Three, because a browser waits now and then.
 pages: install tests/node_modules/installed
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m site --durations 15
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m site --durations 15
 
 lighthouse: install tests/node_modules/installed
 	$(BIN)/python tests/lighthouse.py

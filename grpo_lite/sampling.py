@@ -48,10 +48,11 @@ def sample_group(
 ) -> Completions:
     """Sample `num_generations` completions of each prompt.
 
-    Each prompt is read once, and what the model remembers of it (the key-value cache) is copied for its group.
-    Tokens are drawn from the whole softmax at the given temperature. There is no top-k or top-p, because the loss
-    needs the probability with which a token was really drawn. `completion_logps` of the model in eval mode gives the
-    same numbers again, up to rounding (1e-5 in float32, a few hundredths of a nat in bfloat16).
+    Each prompt is read once, and so is every beginning that several of its completions share: what the model remembers
+    (the key-value cache) is copied where they part. Tokens are drawn from the whole softmax at the given temperature.
+    There is no top-k or top-p, because the loss needs the probability with which a token was really drawn.
+    `completion_logps` of the model in eval mode gives the same numbers again, up to rounding (1e-5 in float32, a few
+    hundredths of a nat in bfloat16).
 
     Args:
         model: a causal language model of transformers that keeps a cache. It samples in eval mode (no dropout) and is
@@ -158,29 +159,27 @@ def decode(
     with eval_mode(model):
         logits, memory = read(model, prompt_ids, attention_mask, keep=1)
         [cache] = memory.values()
-        rows = torch.arange(len(prompt_ids), device=prompt_ids.device).repeat_interleave(num_generations)
-        cache.reorder_cache(rows)
-        logits, attention_mask = logits[rows, -1], attention_mask[rows]
-        alive = torch.ones_like(attention_mask[:, 0])
-        reading = torch.arange(len(alive), device=alive.device)
+        # Completions that have begun alike are read once: `place` is the row of the cache where each one stands.
+        place = torch.arange(len(prompt_ids), device=prompt_ids.device).repeat_interleave(num_generations)
+        alive = torch.ones_like(place, dtype=torch.bool)
         while True:
-            token, logp = choose(logits)
+            token, logp = choose(logits[place, -1])
             ids.append(torch.where(alive, token, pad_id))
             mask.append(alive)
             logps.append(torch.where(alive, logp, 0))
             alive = alive & ~ends(ids, alive & torch.isin(token, eos_ids))
-            living = int(alive.sum())
-            if len(ids) == max_new_tokens or living == 0:
+            if len(ids) == max_new_tokens or not alive.any():
                 return Completions(torch.stack(ids, dim=1), torch.stack(mask, dim=1), torch.stack(logps, dim=1))
-            # The model stops reading finished rows once they are a quarter. They keep their old logits and are drawn
-            # from in vain, so that the random numbers of the other rows stay the same.
-            if living <= 0.75 * len(reading):
-                kept = alive[reading].nonzero().squeeze(1)
-                cache.reorder_cache(kept)
-                reading = reading[kept]
-            attention_mask = torch.cat([attention_mask, mask[-1][:, None]], dim=1)
-            new_ids = ids[-1][reading, None]
-            logits[reading] = read(model, new_ids, attention_mask[reading], keep=1, **memory)[0][:, -1]
+            vocab_size = logits.shape[-1]
+            different, found = (place * vocab_size + token)[alive].unique(return_inverse=True)
+            # Finished rows are drawn from in vain, anywhere, so that the random numbers of the others stay the same.
+            place = torch.zeros_like(place).masked_scatter(alive, found)
+            before, new_ids = different // vocab_size, different % vocab_size
+            if not torch.equal(before, torch.arange(len(attention_mask), device=before.device)):
+                cache.reorder_cache(before)
+                attention_mask = attention_mask[before]
+            attention_mask = torch.nn.functional.pad(attention_mask, (0, 1), value=True)
+            logits, _ = read(model, new_ids[:, None], attention_mask, keep=1, **memory)
 
 
 def at_random(temperature: float, generator: torch.Generator | None) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

@@ -95,20 +95,22 @@ def test_frequencies_are_the_probabilities_of_the_model(tiny_model):
     assert chi_square < degrees + 5 * (2 * degrees) ** 0.5
 
 
-def test_each_prompt_is_read_once_a_group(tiny_model):
+def test_what_completions_have_in_common_is_read_once(tiny_model):
+    """The prompt once a group, then each of its beginnings that goes on, however many completions share it."""
     read, answered = [], []
     tiny_model.lm_head.register_forward_hook(lambda module, args, output: answered.append(output.shape[1]))
     tiny_model.register_forward_pre_hook(
         lambda module, args, kwargs: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     group = sample_group(tiny_model, PROMPTS, 5, **SETTINGS, prompt_mask=PROMPT_MASK, generator=seeded())
-    # Of the 15 rows the finished ones leave once they are a quarter of those that are still read.
-    expected, rows = [(3, 4)], 15
-    for living in group.mask.sum(dim=0).tolist()[1:]:
-        rows = living if living <= 0.75 * rows else rows
-        expected.append((rows, 1))
+    expected = [(3, 4)]
+    for length in range(1, group.ids.shape[1]):
+        going_on = [row for row in range(15) if group.mask[row, length]]
+        beginnings = {(row // 5, *group.ids[row, :length].tolist()) for row in going_on}
+        expected.append((len(beginnings), 1))
     assert read == expected
-    assert rows < 15  # some did leave, so that the test means something
+    rows = [n for n, _ in read[1:]]
+    assert min(rows) < max(rows) < 15  # rows part and end, so that the test means something
     assert set(answered) == {1}  # the logits of the last position alone
 
 

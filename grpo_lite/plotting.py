@@ -188,7 +188,8 @@ def token_matrix(
         mask: True where a cell counts; None if all do.
         label: what the numbers are; the title.
         tokens: the text of each token, written above its number.
-        rows, columns: the names of rows and columns; their numbers by default.
+        rows: the names of the rows; their numbers by default.
+        columns: those of the columns.
         decimals: digits after the point.
         middle: the value that says nothing, such as 1 for a ratio.
 

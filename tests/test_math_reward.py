@@ -33,6 +33,10 @@ NOT_READ = [
     (r"\mathbb{R}", r"\text{all real numbers}"),
     ("5 apples", "5"),
     ("abc", "a b c"),
+    ("1/3", r"x = 1/3 \approx 0.333"),
+    ("1/3", r"\frac{1}{3} \approx 0.33"),
+    ("1, -2", "x_1 = 1, x_2 = -2"),
+    ("3, 4", "x_1=3,x_2=4"),
 ]
 
 # Section: truth, answers that are right, answers that are wrong. Each answer stands in a box.
@@ -297,10 +301,10 @@ def test_numbers_of_every_kind_are_truths():
     [
         ("5 cm", "5 km", "the unit is km and not cm", 0.0),
         ("156", "12*13", "the answer is still to be worked out", 0.0),
-        ("7", "x = 8 = 7", "what stands before the equals sign is no name, and not equal", 0.0),
-        ("2x + y = 3", "3", "the truth is an equation, the answer is none", 0.0),
+        ("7", "x = 8 = 7", "the answer cannot be read as one value", 0.0),
+        ("2x + y = 3", "3", "the two cannot be compared", 0.0),
         ("y = 2x", "y = 3x", "the values differ", 0.0),
-        ("2x + y = 3", "2x + y = 4", "the values differ", 0.0),
+        ("2x + y = 3", "2x + y = 4", "the equations differ", 0.0),
         ("2x + y = 3", "2x = y", "the equations differ", 0.0),
         ("7", "7 8", "the answer cannot be read as one value", 0.0),
         ("7", "", "there is no answer: neither a box nor <answer>...</answer>", 0.0),
@@ -317,7 +321,7 @@ def test_a_verdict_is_explained(truth, answer, why, reward):
 def test_what_was_read_is_shown():
     assert explain_math(r"\boxed{x = 1 + 4 = 5 \text{ km}}", "[0, 1)")[3:] == (
         "[0, 1)",
-        "x = 1 + 4 = 5 [km]",
+        "x = 5 [km]",
     )
 
 

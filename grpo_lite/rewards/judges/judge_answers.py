@@ -2,89 +2,166 @@ r"""The judge behind `math_reward`: mathematics that a model wrote, read and com
 
 Run as a script by `grpo_lite.rewards.answers`. It reads lines [truth, answer] in JSON and prints a line for each: the
 reward (1.0, 0.0, or null if the truth cannot be read), the rule that decided, and what was read as truth and as answer.
-Two expressions are equal if they have the same values at points: what a simplification rounds away cannot make them
-equal.
+
+How models write is a table, `writing.toml`: rules that rewrite an answer, and the forms of its parts. Parts are read
+here, expressions by the parser of math-verify. Two expressions are equal if they have the same values at points: what a
+simplification rounds away cannot make them equal.
 """
 
 import json
-import logging
 import re
 import signal
 import sys
+import tomllib
+from collections import namedtuple
 from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from unicodedata import normalize
 
 import sympy
-import sympy.physics.units  # sympy loads it late, when it may not run text any more
-from read_answers import Reading, is_name, read, tidy  # its neighbour: a script finds what lies beside it
-from sympy.parsing import sympy_parser
+from latex2sympy2_extended.latex2sympy2 import ConversionConfig, latex2sympy
 
-CPU_SECONDS = 2.0  # for one answer; CPU time, so that a busy machine does not change a reward
-MEMORY = 2 * 1024**3
+WRITING = tomllib.loads(Path(__file__).with_name("writing.toml").read_text("utf-8"))
+RULES = [rule for piece in WRITING["piece"] for rule in piece["rules"]]
+FORMS = {name: re.compile(form) for name, form in WRITING["forms"].items()}
+SIGNS = str.maketrans(dict(pair.split(" ", 1) for pair in WRITING["signs"]))
+UNITS = {name: names.split()[0] for names in WRITING["units"] for name in names.split()}
 FACTORS = {"%": sympy.Rational(1, 100), "°": sympy.pi / 180}
-NOT = r"\s*[+*/^=<>,]|.*(?:\b(?:[A-J]|(?i:or|and|not|no|wrong|incorrect|false))\b|[a-j]\)|\.\.)"
-OPTION = re.compile(rf'"?(?:[Oo]ption |[Cc]hoice )?\(?([A-J])"?[).:]?"?\.?(?:(?<=[").:])\s(?!{NOT}).*)?', re.DOTALL)
 POINTS = [sympy.Rational(x) for x in "17/5 29/23 -7/3 -31/11 5 12 2 3 -203/7 233/6".split()]
-SAFE = re.compile(r"(?:Integer|Float) \('?[0-9.eE+-]+'? \)(?:/Integer \([0-9]+ \))?")  # as sympy writes 5, 0.5, 3/2
-RUN = sympy_parser.eval_expr
+
+
+class Reading(namedtuple("Reading", "name value unit finished brackets", defaults=("", True, ""))):
+    """What was understood: a name before an equals sign, the value behind it, its unit, and if nothing is to be done.
+
+    The value is an expression, or a list of readings. Brackets are then "{}" for a set or a list of numbers, "<>" for a
+    list of words or of several names, "||" if only one of these holds, and "()", "[]", "(]" or "[)" where order counts.
+    A "=" before them, or alone, says that the name is none, but the left side of an equation.
+    """
+
+    def __repr__(self) -> str:
+        """Write it for `explain_math`."""
+        shown = str(self.value)[1:-1].join(self.brackets[-2:]) if len(self.brackets) > 1 else str(self.value)
+        return f"{self.name} = " * bool(self.name) + shown + f" [{self.unit}]" * bool(self.unit)
 
 
 def main() -> None:
-    """Answer standard input until it ends."""
-    give_up_what_no_judge_needs()
+    """Give up what no judge needs (Python's eval, files to write, children, time), and answer until the input ends."""
+    # Here sympy runs text as Python. Now a number is made of its digits there, and nothing is run.
+    sympy.parsing.sympy_parser.eval_expr = lambda code, *_: sympy.Rational(FORMS["run"].findall(code)[0])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends this process itself
+    with suppress(ImportError, ValueError, OSError):  # Windows has none of it, macOS refuses to limit memory
+        import resource
+
+        signal.signal(signal.SIGPROF, signal.default_int_handler)  # raises what sympy does not catch
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF, signal.SIGVTALRM})
+        for limit, value in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_AS, 2**31)):
+            resource.setrlimit(limit, (value, value))
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(judge(*json.loads(line))), flush=True)
 
 
-def give_up_what_no_judge_needs() -> None:
-    """Limit memory, files to write, children and time, and take Python's eval away from sympy."""
-    sympy_parser.eval_expr = only_numbers
-    logging.disable(logging.CRITICAL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends this process itself
-    with suppress(ImportError):  # Windows has none of it: there the one who asks watches the clock
-        import resource
-
-        signal.signal(signal.SIGPROF, signal.default_int_handler)  # raises what sympy does not catch
-        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)  # ends the process, also in the middle of a huge power
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF, signal.SIGVTALRM})
-        for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NPROC, 0)):
-            with suppress(ValueError, OSError):  # macOS refuses some
-                resource.setrlimit(limit, (value, value))
-
-
-def only_numbers(code: str, *names):
-    """Stand in for the one place where sympy runs text as Python: it makes numbers there, and nothing else."""
-    if not SAFE.fullmatch(code):
-        raise ValueError("text is not run")
-    return RUN(code, *names)
-
-
-def set_clock(seconds: float) -> None:
-    """Start the two clocks of CPU time, one that raises and one that ends the process; 0 stops them."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-        signal.setitimer(signal.ITIMER_VIRTUAL, seconds and seconds + 1)
-
-
 def judge(truth: str, answer: str) -> list:
-    """Compare within the time limit."""
-    reward, whose, shown = None, "truth", ["", ""]
+    """Compare within two seconds of CPU time, which a busy machine does not change."""
+    reward, shown, why = None, ["", ""], "the truth cannot be read as one value"
     try:
-        set_clock(CPU_SECONDS)
-        truth, answer = tidy(truth), tidy(answer)
-        gold = read(truth)
-        reward, whose, shown[0] = 0.0, "answer", str(gold)
-        option = OPTION.fullmatch(answer) if re.fullmatch(r'[("]*[A-J][)".]*', truth) else None
-        value = read(option[1] if option else answer)
-        shown[1] = str(value)
-        why = refusal(gold, value)
-        reward = 0.0 if why else 1.0
-    except KeyboardInterrupt:  # the clock's
-        why = f"the {whose} takes too long to read or to compare"
-    except Exception:  # whatever a parser may meet in a model's text
-        why = f"the {whose} cannot be read as one value" if not shown[1] else "the two cannot be compared"
-    set_clock(0)
-    return [reward, why or "equal", *shown]
+        if hasattr(signal, "setitimer"):  # one clock that raises and one that ends the process
+            signal.setitimer(signal.ITIMER_PROF, 2.0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 3.0)
+        gold = read(tidy(truth))
+        reward, shown[0], why = 0.0, str(gold), "the answer cannot be read as one value"
+        value = read(FORMS["option"].sub(r"\1", tidy(answer)) if shown[0] in "ABCDEFGHIJ" else tidy(answer))
+        shown[1], why = str(value), "the two cannot be compared"
+        why = refusal(gold, value) or "equal"
+        reward = float(why == "equal")
+    except BaseException as error:  # whatever a parser may meet in a model's text, and the clock's interrupt
+        why += ": it takes too long" * isinstance(error, KeyboardInterrupt)
+    return [reward, why, *shown]
+
+
+def tidy(text: str) -> str:
+    """Write signs and words as LaTeX, and leave out what changes how an answer looks and not what it says."""
+    text = re.sub("[⁰¹²³⁴-⁹⁻ⁿ]+", lambda found: f"^{{{normalize('NFKC', found[0])}}}", text)
+    return rewrite(normalize("NFKC", text.translate(SIGNS)).strip(), RULES)
+
+
+def rewrite(text: str, rules: list) -> str:
+    """Apply rules of `writing.toml`, one after the other."""
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def split(text: str, at: str | re.Pattern) -> list[str]:
+    """Cut where no bracket is open."""
+    hidden = text
+    for _ in range(20):  # what is nested deeper is no answer
+        hidden = re.sub(r"[(\[{][^()\[\]{}]*[)\]}]", lambda found: "\0" * len(found[0]), hidden)
+    ends = [0, *(end for cut in re.finditer(at, hidden) for end in cut.span()), len(text)]
+    return [text[start:end].strip() for start, end in zip(ends[::2], ends[1::2], strict=True)]
+
+
+@lru_cache(maxsize=512)  # a group repeats its truth
+def read(text: str) -> Reading:
+    """Read one answer that is tidy. ValueError: it is no answer, or not one."""
+    if FORMS["word"].fullmatch(text) and number(split_unit(text)[0]) is None:  # equal if written the same
+        return Reading("", sympy.Symbol(" ".join(FORMS["in words"].findall(text.lower())) + " "))
+    if len(parts := split(text, FORMS["list"])) > 1:
+        values = [*map(read, parts)]
+        mixed = len({x.name for x in values} - {""}) > 1 or any(isinstance(x.value, sympy.Symbol) for x in values)
+        return Reading("", values, brackets="{}" if not mixed else "||" if re.search(r"\bor\b", text) else "<>")
+    *steps, text = split(rewrite(text, WRITING["intervals"]), "=")
+    if found := FORMS["brackets"].fullmatch(text):
+        reading = Reading("", [*map(read, split(found[2], FORMS["list"]))], brackets=found[1] + found[3])
+    else:
+        reading = leaf(text)
+    named = steps and FORMS["name"].fullmatch(steps[0]) and steps[0] not in re.findall(r"\w+", str(reading.value))
+    name = steps.pop(0) if named else ""  # x = 2x + 3 is no name for 2x + 3
+    if len(steps) == 1 and not named and (found or not same(read(steps[0]).value, reading.value)):
+        return reading._replace(name=steps[0], brackets="=" + reading.brackets)
+    if not all(same(read(step).value, reading.value) for step in steps):  # x = 5+6 = 11, but not x = 12 = 11
+        raise ValueError("two candidates")
+    return reading._replace(name=name)
+
+
+def leaf(text: str) -> Reading:
+    """Read a number or an expression with its unit, and whether it is a result, unlike 2*3."""
+    text, unit = split_unit(text)
+    if (value := number(text)) is not None:
+        return Reading("", value, unit)
+    text = rewrite(text, WRITING["expression"])
+    value = latex2sympy(text, conversion_config=ConversionConfig(lowercase_symbols=False))
+    value = value if value.has(sympy.Sum, sympy.Product) else value.xreplace({sympy.Symbol("i"): sympy.I})
+    finished = not value.has(sympy.Derivative, sympy.Integral, sympy.Limit, sympy.Sum, sympy.Product)
+    if value.is_number and finished:
+        result = value.doit().expand()
+        finished = not result.is_Rational and size(text) <= size(sympy.latex(result, inv_trig_style="full"))
+    return Reading("", value, unit, finished)
+
+
+def size(text: str) -> int:
+    """Count what is written, so that 2*3, sqrt(2)+sqrt(2), i^3, sqrt(-4), sin(pi/3) are longer than their results."""
+    return len(FORMS["piece"].findall(FORMS["noise"].sub("", text)))
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """Cut a known unit off, and give its name. Other words stay."""
+    if not (found := FORMS["unit"].search(text)) or not text[: found.start()].strip('" '):
+        return text, ""
+    unit = FORMS["in units"].sub(lambda word: UNITS.get(word[0], UNITS.get(word[0].lower(), "?")), found[0])
+    return (text, "") if "?" in unit else (text[: found.start()], re.sub(r'[\s"^{}]', "", unit))
+
+
+def number(text: str) -> sympy.Rational | None:
+    """Read a number that is written out: 5, 1/2, 2 1/2, 0.25, 1.5e3; 12/3 is still to be worked out."""
+    if not (found := FORMS["number"].fullmatch(re.sub(r'["\s]+', " ", text).strip())):
+        return None
+    sign, decimal, whole, top, bottom = found.group("sign", "decimal", "whole", "top", "bottom")
+    value = sympy.Rational(decimal) if decimal else sympy.Rational(int(top), int(bottom))
+    if top and (value.is_Integer or whole and not 0 < value < 1):
+        return None
+    return (-1 if sign == "-" else 1) * (value + int(whole or 0))
 
 
 def refusal(gold: Reading, value: Reading) -> str:
@@ -93,86 +170,51 @@ def refusal(gold: Reading, value: Reading) -> str:
         return f"the unit is {value.unit} and not {gold.unit}"
     if gold.finished and not value.finished:
         return "the answer is still to be worked out"
-    named = bool(gold.names) and is_name(gold.names[0]) and not re.search(r"[-+*/]", gold.names[0])
-    if gold.names and not value.names and not named:
-        return "the truth is an equation, the answer is none"
-    if gold.names and value.names and gold.names[0] != value.names[0]:
-        solved = gold.brackets or value.brackets or named and gold.value.is_number
-        factor = None if solved else ratio(*(read(x.names[0]).value - x.value for x in (gold, value)))
-        return "the equations differ" if factor is None else ""
-    for place, step in enumerate(value.names):  # x = 5+6 = 11 and 5+6 = 11, but not 2x = 11 nor x = 12 = 11
-        new = is_name(step) and step not in re.findall(r"\w+", str(value.value))  # x = 2x + 3 is no name for 2x + 3
-        if not (new or place == 0 and gold.names):
-            worked = read(step).value
-            if not (same(worked, value.value) or place and worked.free_symbols):
-                return "what stands before the equals sign is no name, and not equal"
+    unsolved = gold.brackets == "=" or not gold.brackets and re.search("[+-]", gold.name)  # x + y = 5 is more than 5
+    if unsolved or value.brackets == "=" or gold.name and value.name and gold.name != value.name:
+        agree = (unsolved or not gold.value.is_number) and same(equation(gold), equation(value))
+        return "" if agree else "the equations differ"
     if gold.brackets or value.brackets:
-        return "" if match(gold, value) else "the values differ"
-    pairs = [(gold.value, value.value)]
-    if gold.unit != value.unit and (gold.unit or value.unit) in FACTORS:  # 50% is 0.5, and 50 where this is clear
-        clear = gold.value.is_Rational and gold.value > 1
-        scaled = [x.value * FACTORS.get(x.unit, 1) for x in (gold, value)]
-        pairs = pairs * bool(clear) + [(scaled[0], scaled[1])]
-    return "" if any(same(*pair) for pair in pairs) else "the values differ"
+        agree = gold.brackets == value.brackets and match(gold.value, value.value, ordered=gold.brackets[-1] in ")]")
+        return "" if agree else "the values differ"
+    worth = [x.value * FACTORS[x.unit] if x.unit in FACTORS else x.value for x in (gold, value)]
+    clear = gold.value.is_Rational and gold.value > 1  # then 50% is 0.5, and 50 too
+    return "" if same(*worth) or clear and same(gold.value, value.value) else "the values differ"
 
 
-def match(gold: Reading, value: Reading) -> bool:
-    """Whether lists agree: in any order in {}, in the order written if only one of them says which is x and which y."""
-    said = {gold.brackets, value.brackets}
-    if len(said) > 1 and said != {"{}", "{or}"} or len(gold.value) != len(value.value):
-        return False
-    several = [len({part.names[0] for part in x.value if part.names}) > 1 for x in (gold, value)]
-    if len(said) > 1 and (any(several) or any(isinstance(part.value, sympy.Symbol) for part in gold.value)):
-        return False  # 1 or 2 is {1, 2}, but A or C is not A and C
-    if gold.brackets[0] != "{" or several[0] != several[1]:
-        return not any(map(refusal, gold.value, value.value))
-    rest = list(value.value)
-    for part in gold.value:
-        found = [other for other in rest if not refusal(part, other)]
-        if not found:
-            return False
-        rest.remove(found[0])
-    return True
+def match(gold: list[Reading], value: list[Reading], ordered: bool) -> bool:
+    """Whether lists agree: without an order, parts that are equal must be as many in the answer as in the truth."""
+    rows = [[not refusal(x, y) for y in value] for x in gold] if len(gold) == len(value) else [[False]]
+    return all(row[i] if ordered else rows.count(row) == sum(row) for i, row in enumerate(rows))
+
+
+def equation(reading: Reading) -> sympy.Expr:
+    """Give left minus right, as a multiple of what this is at a point."""
+    difference = read(reading.name).value - reading.value
+    return difference / difference.subs(dict(zip(sorted(difference.free_symbols, key=str), POINTS, strict=False)))
 
 
 def same(gold: sympy.Basic, value: sympy.Basic) -> bool:
-    """Whether two values are equal and of one kind."""
-    if not all(isinstance(x, sympy.Expr) for x in (gold, value)) or gold.is_number != value.is_number or gold == value:
+    """Whether two values are equal and of one kind; what equals a fraction is one. Points are real if there is no i."""
+    if gold == value or gold.is_Relational or gold.is_number != value.is_number or gold.is_Rational > value.is_Rational:
         return gold == value
-    if gold.is_number:
-        return rounds(value, gold) if gold.is_Rational and not value.is_Rational else same_number(gold, value)
-    factor = ratio(gold, value)
-    return factor is not None and same_number(factor, sympy.S.One)
-
-
-def ratio(gold: sympy.Expr, value: sympy.Expr) -> sympy.Expr | None:
-    """Divide one by the other, None if this is not the same at all points. Points are real if no i is written."""
-    symbols, ratios = sorted(gold.free_symbols | value.free_symbols, key=str), []
-    for turn in range(len(POINTS)):
+    points, symbols = 0, sorted(gold.free_symbols | value.free_symbols, key=str)
+    for turn in range(len(POINTS) if symbols else 1):
         point = {symbol: POINTS[(turn + i) % len(POINTS)] + i // len(POINTS) for i, symbol in enumerate(symbols)}
         x, y = gold.subs(point), value.subs(point)
-        real = [z.is_finite and (z.is_real or gold.has(sympy.I)) for z in (x.evalf(15), y.evalf(15))]
-        if real == [True, False] or all(real) and (x == 0) != (y == 0):
-            return None
-        if all(real) and x != 0 and y != 0:
-            ratios.append(x / y)
-    return ratios[0] if len(ratios) > 1 and all(same_number(ratios[0], x) for x in ratios) else None
+        defined = [z.is_finite and (z.is_real or gold.has(sympy.I)) for z in (x.evalf(15), y.evalf(15))]
+        if defined[0] and not (defined[1] and near(x, y)):
+            return False
+        points += bool(defined[0] and x.evalf(15) != 0)
+    return points > bool(symbols)
 
 
-def same_number(gold: sympy.Expr, value: sympy.Expr) -> bool:
-    """Whether two numbers are equal, or one of them is the other rounded."""
-    if gold.is_infinite or value.is_infinite or gold == value:
-        return gold.doit() == value.doit()
-    difference = (gold - value).doit()
-    near = abs(difference.evalf(15, maxn=300)) <= (0 if difference.is_Rational else 1e-200 * abs(gold.evalf(15)))
-    return bool(near) or rounds(gold, value) or rounds(value, gold)
-
-
-def rounds(exactly: sympy.Expr, decimal: sympy.Expr) -> bool:
-    """Whether a decimal of six to twelve places, and six digits at least, is the other number rounded to them."""
-    places = next((n for n in range(13) if decimal.is_Rational and (decimal * 10**n).is_Integer), 0)
-    error = abs((exactly - decimal).evalf(15, maxn=300)) * 10**places if places >= 6 else sympy.oo
-    return bool(error <= sympy.Rational(1, 2) and abs(decimal) * 10**places >= 10**5)
+def near(x: sympy.Expr, y: sympy.Expr) -> bool:
+    """Whether numbers are equal: as fractions, in 200 digits, or one rounded to 6 to 12 places and 6 digits or more."""
+    error = abs((difference := (x - y).doit()).evalf(15, maxn=300))
+    exact = error == 0 or not difference.is_Rational and error < 1e-200 * abs(x.evalf(15))
+    decimals = [(z, sum(10**n % z.q > 0 for n in range(13))) for z in (x, y) if z.is_Rational]
+    return bool(exact or any(5 < n < 13 and error * 10**n <= 0.5 and abs(z) * 10**n >= 10**5 for z, n in decimals))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def read(text: str) -> Reading:
     if len(parts := split(text, FORMS["list"])) > 1:
         values = [*map(read, parts)]
         mixed = len({x.name for x in values} - {""}) > 1 or any(isinstance(x.value, sympy.Symbol) for x in values)
-        return Reading("", values, brackets="{}" if not mixed else "||" if re.search(r"\bor\b", text) else "<>")
+        return Reading("", values, brackets="{}" if not mixed else "||" if re.search(r"\bor\b|\\cup", text) else "<>")
     *steps, text = split(rewrite(text, WRITING["intervals"]), "=")
     if found := FORMS["brackets"].fullmatch(text):
         reading = Reading("", [*map(read, split(found[2], FORMS["list"]))], brackets=found[1] + found[3])
@@ -135,7 +135,7 @@ def leaf(text: str) -> Reading:
     value = value if value.has(sympy.Sum, sympy.Product) else value.xreplace({sympy.Symbol("i"): sympy.I})
     finished = not value.has(sympy.Derivative, sympy.Integral, sympy.Limit, sympy.Sum, sympy.Product)
     if value.is_number and finished:
-        result = value.doit().expand()
+        result = value.doit().expand(log=False)
         finished = not result.is_Rational and size(text) <= size(sympy.latex(result, inv_trig_style="full"))
     return Reading("", value, unit, finished)
 

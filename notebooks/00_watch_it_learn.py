@@ -148,7 +148,7 @@ plotting.table({"measured": list(before), "value": list(before.values())})
 #
 # ## Let it learn
 #
-# Now it practises. In each step it gets 8 problems and writes 8 completions of each. The right ones become more likely, the wrong ones less.
+# Now it practises. In each step it gets 8 problems and writes 8 completions of each. The right ones are pushed up, to become more likely, and the wrong ones down.
 #
 # Look at `reward_weights` above: the weight of a right answer is 1, that of thinking is 0. We watch how often it thinks, and never pay for it.
 #
@@ -296,14 +296,14 @@ problem = make_problems("sort-digits", "test", 1)
 show(before=sample(base_model, problem), after=sample(sorter.model, problem))
 
 # %% [markdown]
-# It sorts upwards now, and about nine in ten of its samples are right on problems that it has never seen. It does not think, and its completions do not grow. Longer completions came from the task, not from the method.
+# It sorts upwards now, and about nine in ten of its samples are right on problems that it has never seen. It does not think, and its completions do not grow. So in our sums the method alone did not make completions longer; thinking, which paid there, did.
 #
 # ## What happened in one step
 #
 # 1. The model wrote a **group** of 8 completions for each of 8 problems, and remembered how likely each token had been: lesson [Sampling a group](https://grpo-lite.github.io/grpo-lite/lessons/sampling_a_group/) and lesson [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/).
 # 2. A plain function read each text and paid 1 or 0: lesson [Rewards](https://grpo-lite.github.io/grpo-lite/lessons/rewards/).
 # 3. Each reward was compared with those of its own group, and what was better than its siblings got a plus, what was worse a minus: lesson [Group-relative advantages](https://grpo-lite.github.io/grpo-lite/lessons/group_advantages/).
-# 4. A loss was built that makes the tokens of a plus more likely and those of a minus less, with two brakes, neither of which acts in this run. The KL penalty is a price for moving away from the base model, the clip a limit to what the same samples may move: lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/), lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) and lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/).
+# 4. A loss was built that pushes the tokens of a plus up and those of a minus down, with two brakes, neither of which acts in this run. The KL penalty is a price for moving away from the base model, the clip a limit to what the same samples may move: lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/), lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) and lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/).
 # 5. The optimiser moved the weights a little, and the next step began: lesson [The training loop](https://grpo-lite.github.io/grpo-lite/lessons/the_training_loop/) builds the whole loop.
 #
 # Lesson [The map](https://grpo-lite.github.io/grpo-lite/lessons/the_map/) is the map of all this, and lesson [The original, replayed](https://grpo-lite.github.io/grpo-lite/lessons/the_original_replayed/) replays the notebook that the project grew from.

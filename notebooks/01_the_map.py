@@ -73,7 +73,7 @@ plotting.table(
 )
 
 # %% [markdown]
-# **Group Relative Policy Optimization**, GRPO, answers in one paragraph. Give the model a question, the **prompt** $q$. Let it answer several times: $G$ **completions** $o_1, \dots, o_G$, the **group**. Give each completion a number that says how good it is, its **reward** $r_i$. Compare each reward with the mean of its group: how far it lies above or below is the **advantage** $\hat A_i$. Then change the model a little, so that completions better than their siblings become more likely and worse ones less likely. Repeat.
+# **Group Relative Policy Optimization**, GRPO, answers in one paragraph. Give the model a question, the **prompt** $q$. Let it answer several times: $G$ **completions** $o_1, \dots, o_G$, the **group**. Give each completion a number that says how good it is, its **reward** $r_i$. Compare each reward with the mean of its group: how far it lies above or below is the **advantage** $\hat A_i$. Then change the model a little: push completions better than their siblings towards more likely, and worse ones towards less. Repeat.
 #
 # The model that is being trained is called the **policy**, written $\pi_\theta$. It is a distribution over next tokens, and $\theta$ are its weights.
 
@@ -209,7 +209,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Better than the mean of the group: up. Worse: down. (Lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves that on average small steps do, if one divides neither by the spread of the group nor by the length of a completion.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
+# Better than the mean of the group: up. Worse: down. So it went here; what is certain is the direction of each push. All pushes act on the same weights, and where a completion goes is decided by their sum: one that is barely better than the mean may fall. (What lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/) proves is that small steps raise the expected reward on average, if one divides neither by the spread of the group nor by the length of a completion.) The completion with two sevens is now $e^{1.89} = 6.6$ times as likely as before, and the two without any have become 9.6 and 7.5 times rarer.
 #
 # The two completions without a seven have the same advantage and lost different amounts. One has a single token and the other five, a likely token is harder to move than a rare one, and all completions are made by the same weights, so pushing one moves the others too.
 #

@@ -308,7 +308,7 @@ show(shares, columns=["A above 0.9", "below 0.1"])
 # (The variance is the average of $(r - b)^2\, \lVert \nabla \log \pi_\theta \rVert^2$, less the squared length of $\nabla J$, which knows no $b$. So it is a parabola in $b$. Its slope is minus twice the average of $(r - b)\, \lVert \nabla \log \pi_\theta \rVert^2$, and that is 0 at $b^*$.) Where all scores are equally long, the lengths cancel, and $b^*$ *is* the mean reward. Exercise 2 shows what happens where they are not.
 
 # %% [markdown]
-# So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline. It is not always the best: that is 0.31 here, $b^*$ of the fold.
+# So a zero far away from the rewards is costly, as with grades from 7 to 9. The mean reward is a good baseline. It is not always the best: that is 0.31 here, where rewards count by the squared length of their scores.
 #
 # What is left of a reward is the **advantage**, $r - b$: better than expected, or worse.
 #
@@ -429,7 +429,7 @@ show(both, 3, ["value", *"ABC"])
 # **Check yourself.** You may choose what is taken from the reward of an answer. Which choice breaks the proof?
 #
 # <details class="wrong"><summary>The mean reward that this prompt had last week</summary>It was fixed before the answer was drawn. It may be a bad guess, which costs variance and nothing else.</details>
-# <details class="right"><summary>The highest reward of the group, the answer's own included</summary>For the best answer it is the answer's own reward. It depends on the answer, so it cannot come out of the sum.</details>
+# <details class="right"><summary>The highest reward of the group, the answer's own included</summary>For the best answer it is the answer's own reward, so it cannot come out of the sum. (In the group's <em>mean</em> the own reward is allowed: it only makes the step shorter, by (G − 1)/G.)</details>
 # <details class="wrong"><summary>The reward of one other answer of the group</summary>Noisy, and allowed: the other answer was drawn independently of this one.</details>
 
 # %% [markdown]

@@ -55,7 +55,7 @@ plotting.use_site_style()
 #
 # PPO asks a second network, the critic, what to expect here. GRPO asks the other three answers.
 #
-# **Predict.** Which answers should become more likely, and by how much compared with each other? What if all four had been right?
+# **Predict.** Which answers should be pushed up, and how hard compared with each other? What if all four had been right?
 
 # %%
 rewards = torch.tensor([1.0, 0.0, 1.0, 0.0])

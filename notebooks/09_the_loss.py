@@ -48,9 +48,9 @@ plotting.use_site_style()
 plotting.diagram("loss-matrix")
 
 # %% [markdown]
-# One number comes out of such a matrix, and beginners report the same thing of it again and again: it starts at 0.0000. Then it is slightly negative. Then, while the answers get better, it *rises*. Here all three are normal, and you will be able to say why.
+# One number comes out of such a matrix, and beginners report three things of it. It is 0.0000, as on the first update with fresh samples. It is slightly negative, as on a further update with the same samples ($\mu > 1$). It *rises* while the answers get better, as with a KL penalty ($\beta > 0$). All three are normal, and you will be able to say why.
 #
-# All the pieces are on the table. For each token: the ratio $\rho_{i,t}$ of new to old probability, the clip, the KL estimate $k_3$ (0 if there is no leash). For each completion: its advantage $\hat A_i$ and its length $\lvert o_i \rvert$. The loss joins them:
+# The pieces, for each token: the ratio $\rho_{i,t}$ of new to old probability, the clip, the KL estimate $k_3$ (0 if there is no leash). For each completion: its advantage $\hat A_i$ and its length $\lvert o_i \rvert$. The loss joins them:
 #
 # $$\mathcal L = -\frac1B \sum_{i=1}^{B} \frac{1}{\lvert o_i \rvert} \sum_{t=1}^{\lvert o_i \rvert} \Big[ \min\big(\rho_{i,t} \hat A_i,\ \operatorname{clip}(\rho_{i,t}, 1-\epsilon, 1+\epsilon)\, \hat A_i\big) - \beta\, k_{3,i,t} \Big]$$
 #
@@ -58,7 +58,7 @@ plotting.diagram("loss-matrix")
 #
 # ## A ragged batch
 #
-# Take the prompt `3+4=` and a group of two. The first answers `7` and stops; the second answers `122` and stops. The end token, drawn as ■, is a token like any other: stopping there was a decision. So the lengths are 2 and 4, and the first row carries two cells of padding that must not count. Some updates have already been made, so the ratios are no longer 1.
+# Take the prompt `3+4=` and a group of two. The first answers `7` and stops; the second answers `122` and stops. The end token, drawn as ■, is a token like any other: stopping there was a decision. So the lengths are 2 and 4, and the first row carries two cells of padding that must not count. Some updates have already been made, so the ratios are no longer 1. The advantages, +1 and −1, are made up, to keep the sums round; rewards of 1 and 0 would give ±0.707.
 
 # %%
 tokens = [["7", "■", "", ""], ["1", "2", "2", "■"]]
@@ -359,11 +359,11 @@ columns = {"loss": [grpo, reinforce], "gradient norm": norms}
 plotting.table({"": ["grpo", "reinforce"], **columns}, decimals=4)
 
 # %% [markdown]
-# On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline, the group's spread as unit, and each completion divided by its length. The length is no part of REINFORCE: without it the gradient is another vector, at a cosine of 0.93 here, 0.44 for lengths 60, 5, 10, 40, and 1 for equal ones.
+# On the first step after sampling, GRPO *is* REINFORCE, with the group mean as baseline, the group's spread as unit, and each completion divided by its length. The length is no part of REINFORCE: without it the gradient is another vector, at a cosine of 0.93 here, 0.44 for lengths 60, 5, 10, 40 ([computed in a test](https://github.com/grpo-lite/grpo-lite/blob/main/tests/test_claims.py)), and 1 for equal ones.
 #
 # ## Only the mean per completion starts at 0
 #
-# There are other ways to average, and TRL names them by `loss_type`. `"bnpo"` and `"dapo"` take one mean over all tokens (they differ only where a batch is cut into parts, as in the next lesson); `"dr_grpo"` divides by a constant, the number of completions times the length limit. The group of two again, ratio 1, lengths 2 and 4.
+# There are other ways to average, and TRL names them by `loss_type`; its default is `"dapo"`. `"bnpo"` and `"dapo"` take one mean over all tokens (they differ only where a batch is cut into parts, as in the next lesson); `"dr_grpo"` divides by a constant, the number of completions times the length limit. The group of two again, ratio 1, lengths 2 and 4.
 #
 # **Predict.** Which of them start at 0? Which sign have the others?
 
@@ -582,7 +582,7 @@ print(grpo_lite.grpo_loss(zeros, None, advantages, long_mask, loss_type="bnpo").
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** The loss is a weighted sum over tokens: weight × (clipped ratio × advantage − β · KL), with a minus sign. On-policy its policy part is 0 for any rewards, while the gradient is REINFORCE with the group mean as baseline, each completion divided by its length. The value may be negative and may rise; watch rewards, KL and clip fraction instead. Padding must reach neither value nor gradient, and the end token must count.
+# > **Remember.** The loss is a weighted sum over tokens: weight × (clipped ratio × advantage − β · KL), with a minus sign. On-policy, with the mean per completion, its policy part is 0 for any rewards, while the gradient is REINFORCE with the group mean as baseline, each completion divided by its length. The value may be negative and may rise; watch rewards, KL and clip fraction instead. Padding must reach neither value nor gradient, and the end token must count.
 #
 # The loss is equation 3 of [DeepSeekMath (arXiv:2402.03300)](https://arxiv.org/abs/2402.03300), with the KL estimate of its equation 4. REINFORCE is due to Williams (1992); PPO's clip, which the loss inherits, to [arXiv:1707.06347](https://arxiv.org/abs/1707.06347).
 #

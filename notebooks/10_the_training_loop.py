@@ -139,7 +139,7 @@ print("probability", after.softmax(dim=1))
 #
 # ## Sample, score, compare
 #
-# Now the real thing. The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A **batch** is what is sampled together, here 64 completions, 8 for each of 8 prompts. An **update**, or step, moves the weights once, and `max_steps` counts updates. (The record of this run, `args`, stands in the fold at the top: learning rate 5e-4, and a right answer is all that is paid.)
+# The settings of a run are a record, `grpo_lite.GRPOConfig`, with the names of TRL. A **batch** is what is sampled together, here 64 completions, 8 for each of 8 prompts. An **update**, or step, moves the weights once, and `max_steps` counts updates. (The record of this run, `args`, stands in the fold at the top: learning rate 5e-4, and a right answer is all that is paid.)
 #
 # Three of the four parts need no gradient: sample a group for every prompt, score it, compare within the group. The result is a batch of facts. They do not change, however often we look at them.
 
@@ -306,7 +306,7 @@ plotting.table({"update": range(1, 26, 6), **columns}, decimals=3)
 # 1. `learning_rate`. Too small is slow, too large destroys. About 5e-4 for a tiny model trained from scratch, 1e-5 for a pretrained one of 0.1 billion weights (where 1e-4 was faster, in [one run](https://grpo-lite.github.io/grpo-lite/lessons/a_real_language_model/#break-it)), 1e-6 for billions; then a third of it and three times as much.
 # 2. `temperature`: 1, if that is how you will sample.
 # 3. `num_iterations`: 1. Where samples are dear, 2 to 4; it acts much like a larger learning rate.
-# 4. `num_generations` 8 or 16, in batches of 64 to 512, and `beta=0` hardly mattered there. Not tried: `max_completion_length`, so long that few are cut off, and 10 `warmup_steps`. Where lengths differ much, `loss_type` decides what a token weighs.
+# 4. `num_generations` 8 or 16, batches of 64 to 512 completions, `beta=0`: these hardly mattered. Not varied, but set them: `max_completion_length` so that few are cut off, 10 `warmup_steps`. Where lengths differ much, `loss_type` decides what a token weighs.
 #
 # ## Greedy decoding
 #

@@ -79,7 +79,7 @@ plotting.token_matrix(
 # %% [markdown]
 # Three times in five the teacher moves the letters the wrong way, and one letter in ten is a slip. A whole word comes out right about three times in ten ($0.4 \cdot 0.9^3$).
 #
-# To train on a task you need five things: rows of data, a reward, a tokenizer, a model, and demonstrations to begin with. Here they are, one by one.
+# A task is four things: rows of data, a reward, the symbols in which it is written, and demonstrations to begin with. Here they are, one by one.
 #
 # ## Rows
 #
@@ -116,7 +116,7 @@ print(right(["ibm", "gzk", "ib"], answer=["ibm", "ibm", "ibm"]))
 # %% [markdown]
 # Always do this: call the reward by hand, on something that must be paid and on something that must not. Both sides of the comparison must be texts: `"7" == 7` is False in Python, so if your answers are numbers every reward is 0, and no error tells.
 #
-# ## A tokenizer and a model
+# ## Symbols and demonstrations
 #
 # Each character is a token. The tokenizer knows the symbols that you list, and besides them padding and the end token. The model is a GPT-2 with two layers and random weights. It can write nothing sensible yet, so it **learns from the demonstrations** first: for each token it is told which one the teacher wrote next. That is called pretraining, and is no part of GRPO: `small_model` and `pretrain` are [short functions of the package](../docs/api/experiments.md). To begin with a pretrained model instead, see lesson [A real language model](https://grpo-lite.github.io/grpo-lite/lessons/a_real_language_model/).
 
@@ -226,7 +226,7 @@ look(trained, tokenizer, right, test_rows)
 # %% [markdown]
 # ## Change the task
 #
-# What depends on the task: the prompts, the right answer, the demonstrations, the symbols. All of the above in one function of these four. `size` is the number of demonstrations; `reward` may be a function of your own.
+# All of the above in one function of the task. `prompts` and `answer` make the rows, `right` is the reward unless you give another, and `size` is the number of demonstrations.
 
 
 # %%
@@ -248,14 +248,28 @@ def try_task(prompts, answer, demonstrate, symbols, size=25_600, seed=0, reward=
 #
 # ### Rules for a task
 #
-# - **Prompts.** All different, and many more than you hold out. With a few dozen the model learns them by heart.
-# - **Answer.** As short as it can be. Where it takes several steps to find, let the demonstrations write the steps down before the `=`.
-# - **Demonstrations.** They may be wrong most of the time. What must never happen is that they are *never* right, or right by luck alone where the rule is too hard to learn from guesses (exercise 4).
+# - **Rows.** Prompts all different, and many more than you hold out: with a few dozen the model learns them by heart. Answers as short as they can be.
+# - **Demonstrations.** Where an answer takes several steps to find, let them write the steps down before the `=`. They may be wrong most of the time. What must never happen is that they are *never* right, or right by luck alone where the rule is too hard to learn from guesses (exercise 4).
 # - **Reward.** What you want and nothing else. Lesson [When rewards lie](https://grpo-lite.github.io/grpo-lite/lessons/when_rewards_lie/) is about that.
+# - **Symbols.** Every character of prompts, answers and steps.
 #
 # ### As a file
 #
-# `grpo-lite train --task my_task.py --output-dir run` trains on a task in a file, with checkpoints, a log and a plot. The file defines `train_dataset`, `eval_dataset`, `reward_funcs` and `load_model`, the function that makes or loads what you start from. [Train a model](../docs/training.md) has the task of this lesson as such a file.
+# `grpo-lite train --task my_task.py --output-dir run` trains on a task in a file, with checkpoints, a log and a plot. The file defines four names, and a fifth if you like, here with the functions of this lesson:
+#
+# ```python
+# train_dataset, eval_dataset = split(words, lambda prompt: shifted(prompt[:-1], 1))
+# reward_funcs = [right]
+#
+#
+# def load_model():  # what training starts from, and its tokenizer
+#     return taught(LETTERS + ">", train_dataset, demonstrate)
+#
+#
+# settings = {"max_steps": 80, "learning_rate": 2e-3}  # may be left out
+# ```
+#
+# [Train a model](../docs/training.md) has the whole file.
 #
 # ## Break it
 #
@@ -286,7 +300,7 @@ plotting.table({"metric": names, "largest": largest})
 #
 # ## Exercises
 #
-# Each takes a call of `try_task`, the last takes two. Write the four arguments yourself before you look.
+# Each takes a call of `try_task`, the last takes two. Write `prompts`, `answer`, `demonstrate` and `symbols` yourself before you look.
 #
 # **1. Backwards.** *Medium, 15 minutes.* Read `abcd>`, write `dcba`, with four of the ten letters from a to j. Let the demonstrations copy the word unchanged three times in five.
 

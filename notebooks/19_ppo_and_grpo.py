@@ -138,7 +138,7 @@ with torch.no_grad():
 #
 # $$\delta_t = r_t + V(s_{t+1}) - V(s_t)$$
 #
-# what came, plus what is now to be expected, minus what was to be expected before. (PPO multiplies $V(s_{t+1})$ by a discount $\gamma$. For completions that end after a few hundred tokens it is 1, here and usually.) After the last token nothing is to be expected, so that value is 0.
+# what came, plus what is now to be expected, minus what was to be expected before. (PPO multiplies $V(s_{t+1})$ by a discount $\gamma$, which is 1 here and usually.) After the last token nothing is to be expected, so that value is 0.
 #
 # Two completions, two tokens each. The first turns out right, the second wrong.
 #
@@ -226,7 +226,7 @@ torch.testing.assert_close(as_ppo, as_grpo[:, None] * ragged)
 print(as_ppo)
 
 # %% [markdown]
-# So GRPO's group is a critic: one that is right from the first step, has no weights, and knows nothing of what happens between the first token and the last.
+# So GRPO's group is a critic: one that needs no learning, has no weights, and knows nothing of what happens between the first token and the last.
 #
 # ## The objective, in two lines
 #
@@ -249,7 +249,7 @@ torch.testing.assert_close(
 # %% [markdown]
 # ## One loop for both
 #
-# What to expect comes from the "group", from a "critic", from the mean of the whole "batch", or from "nothing": the advantage is then the reward itself. How many completions a prompt gets is a setting of its own, so that the two can be told apart. All else is shared: the number of completions, AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), no KL penalty and so no reference. Both average over all tokens of the batch, as PPO does (`"bnpo"` in lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)). With GRPO's mean over each completion first, the tokens of short completions weigh more, and a baseline would not quite drop out.
+# What to expect comes from the "group", from a "critic", from the mean of the whole "batch", or from "nothing": the advantage is then the reward itself. How many completions a prompt gets is a setting of its own, so that the two can be told apart. All else is shared: the number of completions, AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), no KL penalty and so no reference. Both average over all tokens of the batch, as PPO does (`"bnpo"` in lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)). There a baseline drops out but for a little, as the number of tokens is drawn too (lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/)). With GRPO's mean over each completion the tokens of short completions weigh more, and more of the baseline stays.
 #
 # The critic learns from the squared difference between its value and a target, $\hat A_t + V(s_t)$. With $\lambda = 1$ that target is the reward of the completion.
 
@@ -408,7 +408,7 @@ plotting.table(columns, decimals=0)
 #
 # ## One thing at a time
 #
-# Two things differ between the two: how many prompts a step sees, and what is expected of each completion. So take every baseline with both: 64 prompts with one completion each, and 8 prompts with eight. Within a column the prompts of every step are the same for the same seed, and the baseline alone differs. (The mean of a group needs a group. A critic works with either.) Besides the fresh critic there is one that was **taught** beforehand on 40 batches of the base model, so that it starts by being right; its lessons are not on its bill.
+# Two things differ between the two: how many prompts a step sees, and what is expected of each completion. So take every baseline with both: 64 prompts with one completion each, and 8 prompts with eight. Within a column the prompts of every step are the same for the same seed, and the baseline alone differs. (The mean of a group needs a group. A critic works with either.) Besides the fresh critic there is one that was **taught** beforehand on 40 batches of the base model, so that it starts out accurate; its lessons are not on its bill.
 #
 # **Predict.** Sort the baselines: nothing, a fresh critic that begins by expecting 0, a taught critic, the mean of the batch, the mean of the group. Which one learns fastest? And which is worth more, the better baseline or the eightfold prompts?
 
@@ -498,7 +498,7 @@ plotting.table({"": others, **columns})
 # %% [markdown]
 # Read down a column, where all have met the same prompts.
 #
-# - **To expect nothing at all does as well as a fresh critic, and no baseline here does better.** The mean of the batch, which is a right baseline, is slower; a critic that was right from the start is the slowest of all.
+# - **To expect nothing at all does as well as a fresh critic, and no baseline here does better.** The mean of the batch is slower; a critic that was accurate from the start is the slowest.
 # - **The mean of the group is worth what the mean of the batch is worth,** and the division by the spread changes nothing.
 # - **At equal prompts the taught critic is worse than the group,** by 0.054. Nor do 64 prompts make it better than GRPO with 8: 0.641 both. These two look like equals only because the critic has eight times the prompts.
 #
@@ -506,7 +506,7 @@ plotting.table({"": others, **columns})
 #
 # ## Why did no baseline win?
 #
-# The fresh critic begins by expecting 0. How long does it take until it is right?
+# The fresh critic begins by expecting 0. How long does it take to be accurate?
 
 # %% alt="Mean reward of the batch and the critic's value at the prompt over 12 steps. The reward rises from one third to about 0.94. The value starts at 0, is still below 0.2 at step 5 and reaches about 0.77 at step 12." caption="The critic lags behind for the whole race."
 plotting.lines(
@@ -521,9 +521,9 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Longer than the race. The critic that was fast expected far too little, and to expect nothing for ever was as fast or faster. It did not win by its judgement. It won *because* it had none yet.
+# Longer than the race. The fast critic expected far too little. It did not win by its judgement, but *because* it had none yet.
 #
-# With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average over all samples nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise. And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and such a token has a large gradient. A right completion consists of tokens that it was sure of, with small ones. A critic that is right, and says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
+# With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average over all samples nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise. And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and such a token has a large gradient. A right completion consists of tokens that it was sure of, with small ones. An accurate critic, which says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
 #
 # That can be measured. Take a policy half way, and a constant baseline $b$. The gradient of a batch is $g_r - b\, g_1$: one gradient with the rewards as weights, one with ones. From 16 batches of 64 we get the noise for every $b$ at once.
 
@@ -558,7 +558,7 @@ def together(x, y):
 rr, r1, one = together(g_r, g_r), together(g_r, g_1), together(g_1, g_1)
 print(f"share right {right.mean():.2f}   best baseline {r1 / one:.2f}")
 
-# %% alt="Noise of the gradient against the baseline from 0 to 1. It is below 0.2 at 0, lowest near 0.15, and rises to about 0.4 at 1. The dotted line marks the share of right completions, about three quarters, where the noise is nearly twice that at 0." caption="The baseline that is right is far noisier than none."
+# %% alt="Noise of the gradient against the baseline from 0 to 1. It is below 0.2 at 0, lowest near 0.15, and rises to about 0.4 at 1. The dotted line marks the share of right completions, about three quarters, where the noise is nearly twice that at 0." caption="The accurate baseline is far noisier than none."
 baselines = torch.linspace(0, 1, 21)
 plotting.lines(
     baselines,
@@ -570,9 +570,9 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The baseline that is right (dotted) is nearly twice as noisy as none. The best constant is a mean reward too, but one in which each completion counts with the squared length of its gradient (Greensmith, Bartlett and Baxter, JMLR 5, 2004). So it can be read as a share: three quarters of the completions are right, and they make about a sixth of the noise.
+# The accurate baseline (dotted) is nearly twice as noisy as none. The best constant is a mean reward too, but one in which each completion counts with the squared length of its gradient (Greensmith, Bartlett and Baxter, JMLR 5, 2004). So it can be read as a share: three quarters of the completions are right, and they make about a sixth of the noise.
 #
-# And why does noise cost anything, if the average step is the same? Plain gradient descent at a rate of 0.1 pays nothing for it: its average accuracy over the race is 0.649 with nothing expected, 0.652 with the mean of the batch (64 prompts, four seeds). At three times the rate noise begins to cost: 0.747 and 0.732. AdamW, which our runs use, divides each weight's step by the size of its recent gradients, noise included. So the noisier gradient makes the shorter step along the average, also at a fifth of its rate: 0.82 and 0.73 after 24 steps (three seeds).
+# Why does noise cost anything, if the average step is the same? AdamW, which our runs use, divides each weight's step by the size of its recent gradients, noise included. So the noisier gradient makes the shorter step along the average, also at a fifth of its rate: 0.82 and 0.73 after 24 steps (three seeds, each in this order). Plain gradient descent divides by nothing. At a rate of 0.1 it pays nothing: its average accuracy over the race is 0.649 with nothing expected, 0.652 with the mean of the batch (64 prompts, four seeds; they differ by −0.003 ± 0.006). At three times the rate noise begins to cost: 0.747 and 0.732, a difference of 0.015 ± 0.011.
 #
 # This is no law. Where right and wrong completions have gradients of one length, the plain mean is the best constant, and in the small world of lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) a baseline pays.
 #
@@ -587,11 +587,11 @@ assert shifted.equal(grpo_lite.group_advantages(example, 8))  # GRPO cannot tell
 compare("PPO", "GRPO", "PPO, −1 or 0")
 
 # %% [markdown]
-# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with the same critic, the same settings and the same task; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67 in the stored runs. Plain gradient descent at 0.1 does not mind the shift: 0.647. With the settings of the race, AdamW and one learning rate for all, what decided was where the zero of the rewards lay. No rate was tuned for a single way, and lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) shows how much a rate decides.
+# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with all else the same; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67 in the stored runs. Plain gradient descent at 0.1 does not mind the shift: 0.647. With the settings of the race, AdamW and one learning rate for all, what decided was where the zero of the rewards lay. No rate was tuned for a single way, and lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) shows how much a rate decides.
 #
 # ## What is left: a price for a price
 #
-# The fastest way of all, without any baseline, hangs on where the zero lies, and nobody should build on that. Between a critic that is right and a group two bills remain.
+# The fastest way of all, without any baseline, hangs on where the zero lies, and nobody should build on that. Between an accurate critic and a group two bills remain.
 #
 # **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems, here at a price of 0.05. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and above one half the better the model, the more of the batch is silent (below, the less):
 
@@ -609,7 +609,7 @@ plotting.table({"right": right, "groups in agreement": agree})
 #
 # **Predict.** GRPO gives all its tokens the same blame. Which ones should get it? Which will PPO's critic pick, after 40 batches of lessons?
 #
-# The right answer can be had by brute force: cut the completion before each token, let the policy finish three hundred times, and count how often it comes out right. That is the value, without any network.
+# The truth can be had by brute force: cut the completion before each token, let the policy finish three hundred times, and count how often it comes out right. That is the value, without any network.
 
 
 # %% tags=["detail"]
@@ -709,14 +709,14 @@ with torch.no_grad():
 # | advantage | GAE, one a token | one a completion, ÷ spread | **not** |
 # | credit within a completion | as good as the critic | none | **not** |
 # | completions of a prompt | one will do | at least two | **not** |
-# | right from step 1 | no | yes | **not** |
+# | must be taught | yes | no | **not** |
 # | all rewards equal | still a push | exactly 0 | **not** |
 # | add 1 to all rewards | matters until the critic knows | changes nothing | **not** |
 # | KL to the reference | k1 in the reward | k3 in the loss | **not** |
 # | trained networks | two | one | **not** |
 # | more settings | $\lambda$, the critic's learning rate, and often more | $G$ | **not** |
 #
-# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, five seeds, a model of 0.4 million weights: at equal prompts the group beats a critic that was taught beforehand, and neither beats nothing.
+# So which one? If the reward comes once at the end, prompts are many and sampling is cheap, the group is hard to beat for its price. If a completion cannot be repeated from the same start, or there are rewards along the way, or a critic can be had that sees which step was good, PPO has something that a group has not. On chain sums, 12 steps, five seeds, a model of 0.4 million weights: at equal prompts the group beats a critic that was taught beforehand, and no baseline at all beats both.
 #
 # ## Break it
 #
@@ -792,7 +792,7 @@ print(gae(ends, values, ragged, lam=1.0)[ragged])
 # %% [markdown]
 # ## What to remember
 #
-# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, right at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: half of PPO's lead was the number of prompts, and the other half a critic that knew nothing yet, which lost when the zero of the rewards moved.
+# > **Remember.** PPO and GRPO share the ratio, the clip and the old policy. They differ in who says what to expect: a critic, learnt, one value a token, or the group, at once, one value a completion. The critic doubles the trained weights and gives credit to tokens only as far as it understands them. And a curve that is ahead is not yet a reason: half of PPO's lead was the number of prompts, and the other half a critic that knew nothing yet, which lost when the zero of the rewards moved.
 #
 # Sources: PPO is [arXiv:1707.06347](https://arxiv.org/abs/1707.06347), GAE [arXiv:1506.02438](https://arxiv.org/abs/1506.02438). What else baselines do: [Chung et al. (arXiv:2008.13773)](https://arxiv.org/abs/2008.13773).
 #

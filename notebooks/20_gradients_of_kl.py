@@ -66,7 +66,7 @@ paths = {name: walk(k) for name, k in estimators.items()}
 # %% [markdown]
 # ## The question
 #
-# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. k1 and k3 have exactly the right mean, k2 only nearly, and only close to the reference.
+# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. With $d = \log\pi_{\text{ref}} - \log\pi_\theta$ at a token that the policy has drawn, they are $k_1 = -d$, $k_2 = d^2/2$ and $k_3 = e^d - d - 1$. k1 and k3 have exactly the right mean, k2 only nearly, and only close to the reference.
 #
 # Let us use each of them as the *only* loss, for the policy and the reference of that lesson: five tokens, of which the policy has taken up the last as a habit. Each step draws 16 tokens and goes down the gradient of the mean estimate. There is no reward: all that can happen is that the policy comes back. Which of the three bring it home?
 
@@ -133,7 +133,7 @@ show({"k1": k1_gradient} | both)
 # - **k2, biased in value, has exactly the gradient of the reverse KL**, the one we wanted.
 # - **k3, unbiased in value, has exactly the gradient of the forward KL**, the other direction.
 #
-# Why? Write $d = \log\pi_{\text{ref}} - \log\pi_\theta$. Then $\nabla k_2 = -d\,\nabla\log\pi_\theta$, and $-d = k_1$ times the score is what the product rule leaves of $\nabla \sum_v \pi_\theta k_1$. And $\nabla k_3 = (1 - e^d)\,\nabla\log\pi_\theta$, where $e^d$ is $\pi_{\text{ref}}/\pi_\theta$: on average $-\sum_v \pi_{\text{ref}} \nabla\log\pi_\theta$, the slope of the forward KL. (Exercise 1 fills in the lines.)
+# Why? The gradient of $k_2 = d^2/2$ is $-d$ times the score, that is $k_1 \nabla\log\pi_\theta$. On average this is $\sum_v \pi_\theta k_1 \nabla\log\pi_\theta$, and the reverse KL, $\sum_v \pi_\theta k_1$, has the same gradient: the product rule gives this sum and the average score, which is 0. And $\nabla k_3 = (1 - e^d)\,\nabla\log\pi_\theta$, where $e^d$ is $\pi_{\text{ref}}/\pi_\theta$: on average $-\sum_v \pi_{\text{ref}} \nabla\log\pi_\theta$, the slope of the forward KL. (Exercise 1 fills in the lines.)
 #
 # So GRPO's penalty, on the policy's own samples, pulls along $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$. Both gradients vanish only where policy and reference agree, and close to that point they are nearly the same. Far away they differ. In the logits, the forward gradient is the difference of two probabilities, $\pi_\theta - \pi_{\text{ref}}$. The reverse one is $\pi_\theta \cdot (k_1 - \mathrm{KL})$, which all but ignores the tokens that the policy has given up.
 #
@@ -190,9 +190,9 @@ plotting.table(columns)
 #
 # All this was about one token at a fixed beginning. In a completion two things change.
 #
-# **Later tokens.** A changed token also changes which beginnings come up later. None of these gradients knows that, so none is that of the KL between completions ([Tang and Munos, arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Near the reference little is missing; far away it may be most. Of 200 random pairs of policies over 15 completions, the cosine between k2's gradient and the exact one has the median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion (`tests/test_claims.py` computes these).
+# **Later tokens.** A changed token also changes which beginnings come up later. None of these gradients knows that, so none is that of the KL between completions ([Tang and Munos, arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Near the reference little is missing; far away it may be most. Of 200 random pairs of policies over 15 completions, the cosine between k2's gradient and the exact one has the median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion ([the test](https://github.com/grpo-lite/grpo-lite/blob/main/tests/test_claims.py) computes these).
 #
-# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer. A test follows it, and nothing else, from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
+# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer. The test follows it, and nothing else, over a vocabulary of three tokens, one of them the end, from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
 #
 # Here are both, for completions of at most three tokens over a new vocabulary of two, x and the end. Every completion is listed, so the sums are exact.
 

@@ -44,7 +44,7 @@ torch.set_default_dtype(torch.float64)
 #
 # Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) ended with one number made of four steps: a **ratio** for each token, an **objective** that says what is wanted of it, an **average** over tokens and completions, and a minus sign. Nearly every successor of GRPO changes one of the first three and keeps the rest.
 #
-# **Play first.** Put any two relatives beside each other. (Their names are explained below.) **The goal:** find two names for one and the same loss.
+# **Play first.** Put any two relatives beside each other. (Their names are explained below.) **The goal:** find two names for one and the same loss. (The answer stands under [Averages](#averages).)
 #
 # <family-explorer>On the site there is a picture to play with here.</family-explorer>
 #
@@ -167,7 +167,7 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Only the first treats tokens of short and long completions differently. The others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to the average step is computed in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/).
+# Only the first treats tokens of short and long completions differently. `bnpo` and `dapo` are the two names of the goal: one loss, as long as a batch is one call. Otherwise the others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to the average step is computed in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/).
 
 # %% [markdown]
 # **Check yourself.** A right answer of 10 tokens and a wrong one of 1,000 share a group, with advantages +1 and −1 and ratio 1. With `dapo`, which of the two pushes more in total?
@@ -358,10 +358,10 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 # The short completion is past 1.2 as a whole, so both its tokens are silent. The long one is not below 0.8, so all five are pushed, also the one that had moved a lot, and all by the same amount. (The mean of many log-ratios moves little, so the paper's own range is far narrower, 3e-4 and 4e-4. Here it stays 0.2, to compare.)
 
 # %% [markdown]
-# > **At scale: old samples.** Sampling is slow, so large systems train while they sample ([AReaL, arXiv:2505.24298](https://arxiv.org/abs/2505.24298)). The model that samples is then some updates behind, and ratios differ from 1 at the first update already. [What one does about it](../docs/questions.md#stale).
+# > **At scale: old samples.** Large systems train while they sample ([AReaL, arXiv:2505.24298](https://arxiv.org/abs/2505.24298)). The sampler is then some updates behind, and ratios differ from 1 from the start. [What one does about it](../docs/questions.md#stale).
 
 # %% [markdown]
-# > **At scale: experts.** Some models are a *mixture of experts*: at each layer a *router* picks, for each token, a few of many sub-networks. Sampler and trainer round differently, so now and then they pick others, and a log-prob jumps although nothing was learned ([R3, arXiv:2510.11370](https://arxiv.org/abs/2510.11370)). *Routing replay* makes the trainer repeat the sampler's picks (R3 too). The authors of GSPO do without it: one ratio for a whole completion feels such a jump less. [A jump in numbers](../docs/questions.md#experts).
+# > **At scale: experts.** In a *mixture of experts* a *router* picks, for each token, a few of many sub-networks. Now and then sampler and trainer pick others, and a log-prob jumps although nothing was learned. *Routing replay* repeats the sampler's picks ([R3, arXiv:2510.11370](https://arxiv.org/abs/2510.11370)); one ratio for a whole completion, as in GSPO, feels the jump less. [A jump in numbers](../docs/questions.md#experts).
 #
 # ## A cap for bad tokens
 #

@@ -464,7 +464,7 @@ plotting.lines(
 )
 
 # %% [markdown]
-# The product has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless. The token ratio trades some bias for less noise. The clip trades much more: once tokens leave the range on the side to which the advantage points, their push is gone, and the average step is no longer an estimate of the gradient: between 0.009 and 0.037 nats the bias jumps from 0.07 to 0.87, and above 1 the average is farther from the gradient than no step at all. That is its purpose. It does not correct old samples, it stops the policy from following them further. At distance 0 all three are the same, and so they are in GRPO with one update a batch.
+# The product has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless. The token ratio trades some bias for less noise. The clip trades much more: once tokens leave the range on the side to which the advantage points, their push is gone, and the average step is no longer an estimate of the gradient: between 0.009 and 0.037 nats the bias jumps from 0.07 to 0.87, and where it is above 1, the average is farther from the gradient than no step at all. The clip is not there to estimate: it does not correct old samples, it stops the policy from following them further. At distance 0 all three are the same, and so they are in GRPO with one update a batch.
 #
 # ## What breaks when
 #

@@ -148,10 +148,20 @@ class TestBaselines:
         assert faster > slower > slowest + 0.02
         small = [[x[-1] for x in runs("AdamW", 1e-4, *way)] for way in (("nothing", 0), ("batch", 0), ("nothing", -1))]
         assert all(x > y > z for x, y, z in zip(*small, strict=True))
+
+        def differs(lr):
+            means = [
+                [(sum(x) - (x[0] + x[-1]) / 2) / 6 for x in runs("SGD", lr, way, 0)] for way in ("nothing", "batch")
+            ]
+            gaps = [x - y for x, y in zip(*means, strict=True)]
+            mean, half = fmean(gaps), 3.182 * stdev(gaps) / len(gaps) ** 0.5  # 3.182: Student's t of four runs
+            return f"{mean:.3f} ± {half:.3f}".replace("-", "\N{MINUS SIGN}")
+
         says(
             "ppo_and_grpo",
             f"{nothing:.3f} with nothing expected, {batch:.3f} with the mean",
-            f"begins to cost: {faster:.3f} and {slower:.3f}",
+            f"begins to cost: {faster:.3f} and {slower:.3f}, a difference of {differs(0.3)}",
+            f"they differ by {differs(0.1)}",
             f"does not mind the shift: {shifted:.3f}",
             f"a fifth of its rate: {fmean(small[0]):.2f} and {fmean(small[1]):.2f} after 24 steps",
         )

@@ -15,9 +15,7 @@
 # %% [markdown]
 # # The gradients of KL
 #
-# An estimate can have the right value and the wrong gradient. Which way does each KL penalty pull?
-#
-# Read this if you train with $\beta$ above 0, or read code that does.
+# An estimate can have the right value and the wrong gradient. Which way does each KL penalty pull? Read this if you train with $\beta$ above 0, or read code that does.
 #
 # **Minutes:** 15 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** what k1, k2 and k3 do as a penalty, for a token and for a completion
 
@@ -66,9 +64,9 @@ paths = {name: walk(k) for name, k in estimators.items()}
 # %% [markdown]
 # ## The question
 #
-# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, in three ways. With $d = \log\pi_{\text{ref}} - \log\pi_\theta$ at a token that the policy has drawn, they are $k_1 = -d$, $k_2 = d^2/2$ and $k_3 = e^d - d - 1$. k1 and k3 have exactly the right mean, k2 only nearly, and only close to the reference.
+# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, by $k_1 = -d$, $k_2 = d^2/2$ and $k_3 = e^d - d - 1$, with $d = \log\pi_{\text{ref}} - \log\pi_\theta$. k1 and k3 have exactly the right mean, k2 nearly, and only close to the reference.
 #
-# Let us use each of them as the *only* loss, for the policy and the reference of that lesson: five tokens, of which the policy has taken up the last as a habit. Each step draws 16 tokens and goes down the gradient of the mean estimate. There is no reward: all that can happen is that the policy comes back. Which of the three bring it home?
+# Let us use each as the *only* loss, for policy and reference of that lesson: five tokens, of which the policy has made the last a habit. Each step draws 16 tokens and goes down the gradient of the mean estimate. There is no reward, so all it can do is come back. Which of the three bring it home?
 
 # %% tags=["drawing"] alt="Exact KL to the reference over 300 steps of pure KL loss, 16 sampled tokens a step. k2 and k3 fall from 0.19 to nearly 0; k1 wanders between 0.15 and 0.27." caption="As a penalty k1 leads nowhere; k2 and k3 lead back to the reference."
 plotting.lines(

@@ -44,7 +44,7 @@ torch.set_default_dtype(torch.float64)
 #
 # Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) ended with one number made of four steps: a **ratio** for each token, an **objective** that says what is wanted of it, an **average** over tokens and completions, and a minus sign. Nearly every successor of GRPO changes one of the first three and keeps the rest.
 #
-# **Play first.** Put any two relatives beside each other. (Their names are explained below.) **The goal:** find two names for one and the same loss. (The answer stands under [Averages](#averages).)
+# **Play first.** Put any two relatives beside each other. (Their names are explained below.) **The goal:** find two names for one and the same loss.
 #
 # <family-explorer>On the site there is a picture to play with here.</family-explorer>
 #

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 TAGS = "group clip kl loss policy model".split()
 
@@ -53,7 +54,7 @@ REACHED = {
     ("policy", "clip"): [run(5, mu=4)],
     ("policy", "leash"): [run(beta=0.6)],
     ("policy", "hard"): [run(question="hard", size="32", rate=1)],
-    ("policy", "break"): [run(size="2", mu=8, epsilon=0.5, rate=1)],
+    ("policy", "break"): [run(size="2", mu=4, epsilon=0.5, rate=1)],
     ("model", "agree"): [sampled("3+9+4+1=", 1)],
     ("model", "beyond"): [sampled("3+9+4+1+5=", 1)],
     ("model", "blurt"): [sampled("3+9+4+1=", 0.1)],
@@ -83,7 +84,11 @@ MISSED = {
     ("policy", "clip"): [run(60)],
     ("policy", "leash"): [run(59, beta=0.6), run(60), run(60, beta=1)],
     ("policy", "hard"): [run(question="hard"), run()],
-    ("policy", "break"): [run(question="hard")],
+    ("policy", "break"): [
+        run(question="hard"),
+        run(6, seed=3, size="2", mu=8, epsilon=0.5, rate=1),  # d is at 0.03 there, and at 0.99 in the end
+        run(60, seed=3, size="2", mu=8, epsilon=0.5, rate=1),
+    ],
     ("model", "agree"): [sampled("3+9+4+1=", 2)],
     ("model", "hot"): [sampled("3+9+4+1=", 1), sampled("3+9+4+1+5=", 1)],
 }
@@ -125,6 +130,38 @@ def test_what_the_explanations_say_holds(js):
     assert "± 12.83" in text
     signs = js(f"grpo.ESTIMATORS.k2.slope(0.3) === 0.3 && grpo.expectedGradient({FAR}, [1, 1, 1, 1, 1])")
     assert all(abs(slope) < 1e-12 for slope in signs)  # k1 pulls nowhere
+
+
+def test_k3_pulls_down_what_the_exact_kl_pulls_up_and_never_the_other_way(js):
+    """k3 pulls up only what is rarer than in the reference; that has a log-ratio below 0, so below the KL, too."""
+    generator = torch.Generator().manual_seed(0)
+    policies = (2 * torch.randn(300, 5, generator=generator, dtype=torch.float64)).softmax(1)
+    reference = torch.tensor([2, 1, 0, 0, -1], dtype=torch.float64).softmax(0)
+    k3, log_ratios = policies - reference, (policies / reference).log()
+    exact = policies * (log_ratios - (policies * log_ratios).sum(dim=1, keepdim=True))
+    assert not ((k3 < 0) & (exact > 0)).any()  # a penalty pulls against its gradient
+    opposite = ((k3 > 0.02) & (exact < -0.02)).any(dim=1)
+    met = """(policies, { start, goals } = classes["kl-explorer"]) =>
+      policies.map((policy) => goals.opposite({ ...start, policy, view: "gradient" }))"""
+    assert js(met, policies.tolist()) == opposite.tolist()
+    assert 0 < opposite.sum() < 300
+    assert "k3 pulls a token down that the exact KL pulls up" in js("words['kl-explorer'].goals.opposite[0]")
+
+
+def test_a_run_that_breaks_ends_with_the_half_right_answer_in_one_luck_of_six(js):
+    settings = {"question": "easy", "size": "2", "rate": 1, "mu": 4, "epsilon": 0.5, "beta": 0}
+    ends = """(settings) => Array.from({ length: 100 }, (_, luck) => run.repeat({ ...settings, seed: luck + 1 }, 60))
+      .map(({ logits }) => grpo.softmax(logits))"""
+    probs = torch.tensor(js(ends, settings))
+    broken = probs[:, 3] < 0.03
+    assert broken[0]
+    assert 14 <= broken.sum() <= 20
+    assert (probs[broken, 1] > 0.9).all()
+
+
+def test_a_small_learning_rate_reaches_the_goal_of_the_leash_for_a_while(js):
+    assert is_met(js, "policy", "leash", run(size="32", rate=0.1))
+    assert js(f"({run(120, size='32', rate=0.1)}).run.trace.at(-1).kl") > 1
 
 
 # Links

@@ -6,7 +6,10 @@ export function foot(explorer) {
   const row = make(explorer, "div", { class: "explorer-row explorer-foot" });
   if (explorer.constructor.goals) {
     const reset = make(row, "button", { type: "button" }, words.reset);
-    reset.addEventListener("click", () => explorer.reset());
+    reset.addEventListener("click", () => {
+      explorer.reset();
+      if (explorer.isLinked()) history.replaceState(null, "", explorer.link()); // or a reload would bring the old state back
+    });
     explorer.ticks.clearButton(row);
   }
   const link = make(row, "button", { type: "button", "aria-live": "polite" }, words.link);

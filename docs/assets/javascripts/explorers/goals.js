@@ -59,13 +59,15 @@ export const lossGoals = (limit) => ({
   half: ({ lengths, lossType }) => lossType === "dr_grpo" && 2 * sum(lengths) === limit * lengths.length,
 });
 
+const endsEasy = ({ question, run }) => question === "easy" && steps(run) === LENGTH; // what a run only passes is no end
+const last = ({ run }) => run.trace.at(-1);
+
 export const policyGoals = {
   fast: ({ question, run }) => question === "easy" && run.trace.slice(0, 21).some(({ right }) => right > 0.95),
   clip: ({ run }) => run.trace.some(({ clipFraction }) => clipFraction > 0),
-  leash: ({ question, run }) =>
-    question === "easy" && steps(run) >= LENGTH && run.trace.at(-1).right > 0.7 && run.trace.at(-1).kl < 1,
+  leash: (state) => endsEasy(state) && last(state).right > 0.7 && last(state).kl < 1,
   hard: ({ question, run }) => question === "hard" && run.trace.some(({ right }) => right > 0.5),
-  break: ({ question, run }) => question === "easy" && run.trace.some(({ right }) => right < 0.03),
+  break: (state) => endsEasy(state) && last(state).right < 0.03,
 };
 
 const rightOf = ({ result }, i) => (result ? sum(result.groups[i].rewards) : NaN);

@@ -131,7 +131,7 @@ const en = {
         "It is 0 only if the two agree in every token, and near 0 long before.",
       ],
       opposite: [
-        "Find a policy for which k3 pulls a token up that the exact KL pulls down. Look at the gradient.",
+        "Find a policy for which k3 pulls a token down that the exact KL pulls up. Look at the gradient.",
         "Open “Gradient” and give token e a probability of 0.5, then token b one of 0.3.",
         "The mean of k3 is the KL, and its gradient is that of another one, KL(reference‖policy). k1 pulls nowhere at all, " +
           "and k2, whose value is wrong, has the gradient of the exact KL.",
@@ -249,7 +249,8 @@ const en = {
       leash: [
         "Easy question: after 60 steps d above 0.7, at a KL to the reference below 1.",
         "Set β to 0.6 and press Play.",
-        "The reference holds on to the policy. With β at 0 d ends at 0.98 and the KL at 1.79.",
+        "A KL penalty holds the policy for good, a small learning rate only for a while. With neither, all as at the start, " +
+          "d ends at 0.98 and the KL at 1.79.",
       ],
       hard: [
         "Save the hard question: bring d above 0.5.",
@@ -258,9 +259,10 @@ const en = {
           "one more often, and a larger step makes the most of it.",
       ],
       break: [
-        "Break it: easy question, d below 0.03.",
-        "Groups of 2, eight passes, a clip range of 0.5 and a learning rate of 1, then Play. If it survives, take another luck.",
-        "Two answers and large steps: what is drawn first wins, here the half right b. What is never drawn again cannot come back.",
+        "Break it: easy question, d below 0.03 after 60 steps.",
+        "Press Reset. Then groups of 2, four passes, a clip range of 0.5 and a learning rate of 1, and Play: the first luck breaks, of others one in six.",
+        "Two answers and large steps: the half right b beat the wrong ones and took nearly all. d is hardly drawn any more, and " +
+          "what is not drawn is not praised.",
       ],
     },
     more: "More settings",

@@ -225,6 +225,10 @@ def test_the_run_is_played_back_by_keyboard(scrub):
     assert scrub.evaluate(SHIFT) < 0.01
     assert not [url for url in scrub.asked if "safetensors" in url]
     assert_shows(scrub, FRAMES[0])
+    ahead = scrub.locator(".scrub-curves .ghost").first  # the whole run stands behind, before anything is played
+    assert len(ahead.get_attribute("points").split()) == len(FRAMES)
+    start, end = (int(100 * FRAMES[i]["right"] + 0.5) for i in (0, -1))
+    assert scrub.get_by_role("img", name=f"right answers: {start} %, {end} % at the end of the run").is_visible()
     tab_to(scrub, "scrub-explorer input[type=range]")
     for _ in range(10):
         scrub.keyboard.press("ArrowRight")

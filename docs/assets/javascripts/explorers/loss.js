@@ -9,6 +9,7 @@ const LIMIT = 8; // of the length
 const [LEFT, RIGHT, TOP] = [18, 56, 28];
 const HEAVIEST = 1 / 3; // that a token of three completions can be: it fills its cell
 const [CELL, ROW, LINE] = [32, 46, 28]; // heights of a cell, a row with its gap, a line of text
+const EDGE = 5; // of a cell, beside its number
 const SLICES = { one: [[0, 1, 2]], two: [[0, 1], [2]] };
 
 class LossExplorer extends Explorer {
@@ -68,14 +69,15 @@ class LossExplorer extends Explorer {
     return this.words.divisors[lossType]({ rows: members.length, own, all: sum(lengths), limit: LIMIT });
   }
 
-  // A token fills its cell by what it weighs in the whole batch, and a line marks what it was before the last move; what
+  // A token fills its cell by what it weighs in the whole batch, and its edges mark what it was before the last move; what
   // lies between a row's end and the limit of the length is empty.
   drawRow(i, y, length, weight, share, [oldLength, oldWeight]) {
     const size = this.x(1) - this.x(0) - 3;
     const high = (value) => CELL * Math.min(value / HEAVIEST, 1);
     const cells = Array.from({ length: LIMIT }, (_, t) => {
       const x = this.x(t);
-      const ghost = line(x, y + CELL - high(oldWeight), x + size, y + CELL - high(oldWeight), t < oldLength ? this.ghost : "hidden");
+      const [was, kind] = [y + CELL - high(oldWeight), t < oldLength ? this.ghost : "hidden"];
+      const ghost = [x, x + size - EDGE].map((from) => line(from, was, from + EDGE, was, kind)).join("");
       if (t >= length) return rect(x, y, size, CELL, "padding") + ghost;
       const filled = high(weight * share);
       const text = label(x + size / 2, y + 20, fraction(weight), "middle token");

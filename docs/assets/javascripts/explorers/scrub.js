@@ -90,19 +90,21 @@ class ScrubExplorer extends Explorer {
     return words.sentences[phase(frame)](percent(frame.right), percent(frame.thinks)) + (agree ? words.agree : "");
   }
 
-  // What was measured so far; the rest of the run is still to come.
+  // What was measured so far; the rest of the run, still to come, is a light line.
   drawCurve(svg, key, at) {
     const width = fit(svg, HEIGHT);
     const [x, y] = [scale([0, this.last], [2, width - 8]), scale([0, 1], [HEIGHT - 4, 28])];
-    const measured = this.frames.slice(0, at + 1).map((frame) => [x(frame.step), y(frame[key])]);
+    const run = this.frames.map((frame) => [x(frame.step), y(frame[key])]);
+    const measured = run.slice(0, at + 1);
     const [endX, endY] = measured.at(-1);
-    const value = `${percent(this.frames[at][key])} %`;
-    svg.setAttribute("aria-label", `${this.words.curves[key]}: ${value}`);
+    const [value, end] = [this.frames[at], this.frames.at(-1)].map((frame) => `${percent(frame[key])} %`);
+    svg.setAttribute("aria-label", `${this.words.curves[key]}: ${value}${this.words.end(end)}`);
     svg.innerHTML = [
       label(0, 13, this.words.curves[key]),
       label(width, 13, value, "value end"),
       line(x(0), y(1), width, y(1), "dotted"),
       line(x(0), y(0), width, y(0), "axis"),
+      curve(run.slice(at), "ghost"),
       at > 0 ? area([[x(0), y(0)], ...measured, [endX, y(0)]], `under ${CURVES[key]}`) : "",
       curve(measured, CURVES[key]),
       dot(endX, endY, CURVES[key], 5),

@@ -378,6 +378,7 @@ const en = {
     step: "Training step",
     phases: { guessing: "guessing", spreading: "thinking spreads", slips: "slips vanish" },
     curves: { right: "right answers", thinks: "thinking answers" },
+    end: (value) => `, ${value} at the end of the run`,
     sentences: {
       guessing: (right, thinks) =>
         `Guessing: ${thinks} of 100 answers think first, the others guess. Of 100 answers, ${right} are right.`,

@@ -432,7 +432,7 @@ def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleare
     until(explore, "document.querySelectorAll('clip-explorer .met').length === 1")
     assert ticked() == [True, False, False, False]
     also = host.locator(".explorer-also")
-    assert also.text_content() == "✓ Reached as well: Make the gradient of a good answer vanish."
+    assert also.text_content() == "✓ Reached as well: Make the gradient of a good answer vanish. Press its ✓ for why."
     assert (
         "✓ Make the gradient of a good answer vanish. The token has"
         in host.locator(".explorer-why").last.text_content()

@@ -42,6 +42,7 @@ class ClipExplorer extends Explorer {
     const advantage = Number(state.sign);
     const gradient = surrogateGradient(state.ratio, advantage, state.low, state.high);
     const sentence = this.words[situation(state, advantage)](number(state.ratio), number(gradient));
+    this.ghostIsSeen = this.before?.sign === state.sign && Object.keys(state).some((key) => this.before[key] !== state[key]);
     for (const panel of this.panels) {
       this.drawPanel(panel, state, advantage);
       panel.svg.setAttribute("aria-label", `${panel.title}. ${sentence}`);
@@ -66,7 +67,7 @@ class ClipExplorer extends Explorer {
     const isGradient = formula === surrogateGradient;
     const pieces = [
       label(0, 13, title, "title"),
-      label(width, 13, this.ghostKey, "end"),
+      label(width, 13, this.ghostIsSeen ? this.ghostKey : "", "end"),
       rect(Math.min(x(edge), x(dead)), TOP, Math.abs(x(dead) - x(edge)), bottom - TOP, "dead"),
       label((x(edge) + x(dead)) / 2, isGradient && good ? TOP + 17 : bottom - 9, this.words.dead, "middle small"),
       axes(x, y, [0, 1, 2], good ? [0, 1, 2] : [-2, -1, 0], this.words.axis),

@@ -3,7 +3,7 @@ import { numberIn } from "./address.js";
 import { Explorer, make } from "./base.js";
 import { area, curve as polyline, fit, label, line, number, paint, scale } from "./drawing.js";
 import { generator } from "./grpo.js";
-import { bandOf, diagnosisGoals, firstOut, METRICS, NONE, optionsOf, OPTIONS } from "./diagnosis_state.js";
+import { bandOf, diagnosisGoals, firstOut, marginOf, METRICS, NONE, optionsOf, OPTIONS } from "./diagnosis_state.js";
 import { orderOf, outAt, topOf, total, updatesOf } from "./diagnosis_state.js";
 import "./words_diagnosis.js";
 
@@ -32,6 +32,7 @@ class DiagnosisExplorer extends Explorer {
     this.choices = make(this, "div", { class: "diagnosis-choices" });
     this.told = make(this, "p", { class: "diagnosis-told" });
     this.forward = this.button(this.row(), words.next, () => this.next());
+    this.forward.addEventListener("click", () => this.place.getBoundingClientRect().top < 0 && this.place.scrollIntoView());
     this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });
     this.readers.at = numberIn({ min: 0, max: Object.keys(OPTIONS).length - 1, step: 1 });
     this.load();
@@ -79,8 +80,7 @@ class DiagnosisExplorer extends Explorer {
 
   // The class of an answer that was given.
   mark(key, given) {
-    if (!this.state[key].includes(given)) return "";
-    return this.isRight(key, given) ? "right" : "wrong";
+    return !this.state[key].includes(given) ? "" : this.isRight(key, given) ? "right" : "wrong";
   }
 
   next() {
@@ -115,21 +115,21 @@ class DiagnosisExplorer extends Explorer {
     const run = data.runs[name];
     const [values, band] = [run[metric], bandOf(data, name, metric)];
     const updates = updatesOf(metric, values, run);
-    const top = topOf(metric, values, band);
-    const width = fit(svg, HEIGHT);
-    const x = scale([0, run.reward.length], [2, width - 4]);
-    const y = scale([0, top], [BOTTOM, TOP]);
-    const edge = (side) => band.map((both, i) => [x(updates[i]), y(both[side])]);
+    const [top, width] = [topOf(metric, values, band), fit(svg, HEIGHT)];
+    const [x, y] = [scale([0, run.reward.length], [2, width - 4]), scale([0, top], [BOTTOM, TOP])];
+    const edge = (side, more) => band.map((both, i) => [x(updates[i]), y(Math.min(top, Math.max(0, both[side] + more)))]);
+    const near = (margin) => area([...edge(0, -margin), ...edge(1, margin).reverse()], "healthy");
     const out = done ? outAt(data, name, metric) : null;
+    const [aside, side] = x(out) > width / 2 ? [-3, "end small"] : [3, "small"]; // clear of the numbers at the ends
     const pieces = [
       label(0, 14, words.metrics[metric], "title"),
       line(x(0), BOTTOM, width, BOTTOM, "axis"),
       label(width - 2, 14, written(top), "end small"),
       label(x(0), HEIGHT - 2, "0", "small"),
       label(width - 2, HEIGHT - 2, run.reward.length, "end small"),
-      band ? area([...edge(0), ...edge(1).reverse()], "healthy") : label(x(0) + 4, TOP + 10, words.unit, "small"),
+      band ? near(marginOf(metric, values, band)) + near(0) : label(x(0) + 4, TOP + 10, words.unit, "small"),
       polyline(values.map((value, i) => [x(updates[i]), y(value)]), "sick"),
-      out === null ? "" : line(x(out), TOP, x(out), BOTTOM, "broken") + label(x(out) + 3, HEIGHT - 2, words.at(out), "small"),
+      out === null ? "" : line(x(out), TOP, x(out), BOTTOM, "broken") + label(x(out) + aside, HEIGHT - 2, words.at(out), side),
     ];
     paint(svg, pieces.join(""), this.time);
     button.className = this.mark("curves", metric);

@@ -41,14 +41,15 @@ export const topOf = (metric, curve, band) => Math.max(TOPS[metric], ...curve, .
 export const bandOf = (data, name, metric) =>
   name === "D" && metric === "reward" ? null : data.bands[data.cases[name]][metric];
 
-const MARGIN = 0.15; // of the height of the picture
+const MARGIN = 0.15; // of the height of the picture: so far from the healthy runs is still near them
+export const marginOf = (metric, curve, band) => MARGIN * topOf(metric, curve, band);
 const LASTS = 3; // points in a row; one alone is noise
 
 // The first of LASTS updates in a row at which a curve is clearly beyond the healthy runs; null if there is none.
 export function outAt(data, name, metric) {
   const [curve, band] = [data.runs[name][metric], bandOf(data, name, metric)];
   if (!band) return null;
-  const margin = MARGIN * topOf(metric, curve, band);
+  const margin = marginOf(metric, curve, band);
   const out = curve.map((x, i) => x < band[i][0] - margin || x > band[i][1] + margin);
   const lasts = metric === "right" ? 2 : LASTS;
   const first = out.findIndex((_, i) => i + lasts <= out.length && out.slice(i, i + lasts).every(Boolean));

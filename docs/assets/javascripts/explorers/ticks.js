@@ -94,7 +94,7 @@ export class Ticks {
   show(name) {
     this.shown = name;
     this.mark();
-    this.explain(false);
+    this.explain(this.met.has(name));
     this.found.hidden = true;
     this.host.shows?.(name);
   }

@@ -9,7 +9,7 @@ const en = {
   why: "Why",
   goal: (i, goal) => `Goal ${i}: ${goal}`,
   nextGoal: "Next goal",
-  also: (numbers, goal) => `✓ Reached as well: ${numbers.length > 1 ? `goals ${numbers.join(", ")}.` : goal}`,
+  also: (numbers, goal) => `✓ Reached as well: ${numbers.length > 1 ? `goals ${numbers.join(", ")}. Press a` : `${goal} Press its`} ✓ for why.`,
   all: (count) => `All ${count} goals are reached.`,
   ghost: "before",
   over: "Clear the ticks",
@@ -203,7 +203,8 @@ const en = {
     slices: "Batch (each slice has a call of its own)",
     calls: { one: "in one call", two: "in two slices" },
     drawing: "Three completions as rows of tokens, with the weight of each token",
-    cells: "Weight of each token; full is 1/3",
+    cells: { one: "Weight of each token; full is 1/3", two: "Weight in its call; height: in batch" },
+    sliced: " The number in a cell is for its own call, the height for the whole batch, where full is 1/3.",
     divisors: {
       grpo: ({ rows }) => `÷ length ÷ ${rows} ${rows > 1 ? "rows" : "row"}`,
       bnpo: ({ own }) => `÷ ${own} tokens of the call`,
@@ -425,7 +426,7 @@ const en = {
         `(${chances[1]}).`,
       ({ ratio, old, now, clipped, count }) =>
         `The ratio is exp(now − then): exp(${now} − (${old})) = ${ratio} for the first <think>. Past 1.2 in a good row, or ` +
-        `below 0.8 in a bad one, the clip takes the push away: ${clipped} of ${count} tokens, in grey. In the sixth row, a bad one, ` +
+        `below 0.8 in a bad one, the clip takes the push away: ${clipped} of ${count} tokens, hatched. In the sixth row, a bad one, ` +
         "the same <think> keeps its push.",
       ({ loss }) =>
         "Advantage times clipped ratio, the mean over the tokens of a row, the mean over the rows, and a minus: the loss is " +

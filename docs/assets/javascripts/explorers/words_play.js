@@ -43,7 +43,7 @@ export const en = {
     grid: "Eight completions, a cell for each token",
     row: (i, reward, advantage) => `Completion ${i}, ${reward ? "right" : "wrong"}, advantage ${advantage}`,
     token: (symbol, old, now, ratio) => ` (probability ${old}, now ${now}, ratio ${ratio})`,
-    choose: "Choose a token to read what happened to it.",
+    choose: "Choose a token to read what happened to it. A dashed frame is past the clip: the next update will not push it.",
     chosen: (i, symbol, old, now, ratio, advantage, out) =>
       `${symbol} in completion ${i}: probability ${old} when it was sampled, now ${now}, ratio ${ratio}. ` +
       `Its advantage is ${advantage}. ${out ? "It is past the clip: the next update will not push it." : ""}`,
@@ -116,12 +116,12 @@ export const en = {
     verdicts: {
       right: (stated) => `A reader takes ${stated} from it, which is right. `,
       wrong: (stated) => `A reader takes ${stated} from it, which is wrong. `,
-      none: () => "A reader finds no number in it. ",
+      none: () => "A reader finds no answer in it that is only a number. ",
     },
-    judge: "(A reader goes by the last <answer>, or else by the last number behind the thinking.)",
+    judge: "(A reader goes by the last <answer>, which must be a number and no more; without one, by the last number behind the thinking.)",
     start: "This is an honest answer, and all three pay for it. Change it: let the answer be wrong and the pay stay.",
     right: () => "That is a right answer. Paying it is no hole: answer with another number.",
-    none: () => "Give an answer as a plain number, so that nobody can call it right.",
+    none: () => "The answer must be only a number, so that nobody can call it right.",
     unpaid: () => "Wrong, and no reward pays in full. Look at what each of them reads.",
     paid: (names) => `Paid in full for a wrong answer: ${names.join(", ")}.`,
     holes: {

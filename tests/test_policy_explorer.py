@@ -276,6 +276,7 @@ def test_play_pauses_when_told_so_when_out_of_view_and_when_the_tab_is_hidden(po
     assert not policy.get_by_role("button", name="Play").is_visible()
     policy.evaluate("host => scrollTo(0, 0)")
     assert stands_still()
+    assert policy.locator(".explorer-sentence").text_content().endswith("Paused while out of sight: Play goes on.")
     press(policy, "Play")
     policy.evaluate("""() => {
       Object.defineProperty(document, "hidden", { value: true, configurable: true });

@@ -118,7 +118,9 @@ class PolicyExplorer extends Explorer {
   }
 
   halt() {
-    if (this.state.playing) this.set({ playing: false });
+    if (!this.state.playing) return;
+    this.set({ playing: false });
+    this.sentence.append(this.words.halted);
   }
 
   fromLink({ steps: count = 0, ...change }) {
@@ -131,8 +133,7 @@ class PolicyExplorer extends Explorer {
   }
 
   draw({ question, size, run, move, old }) {
-    const { words } = this;
-    const shown = run.group ? move : "done";
+    const [{ words }, shown] = [this, run.group ? move : "done"];
     const all = answers(run, question);
     drawAnswers(this.svg, all, run.group, shown, words, this.time);
     this.svg.setAttribute("aria-label", all.map((answer) => this.describe(answer)).join(" "));
@@ -159,8 +160,7 @@ class PolicyExplorer extends Explorer {
   }
 
   conclusion(run, size) {
-    const { words } = this;
-    const { trace, group, lost } = run;
+    const [{ words }, { trace, group, lost }] = [this, run];
     const [name, p] = [ANSWERS[RIGHT], trace.at(-1).right];
     const outlook = words.outlook(size, number(100 * (1 - (1 - p) ** size), 1));
     if (lost) return words.lost;

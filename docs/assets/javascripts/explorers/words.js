@@ -298,6 +298,7 @@ const en = {
     step: "Step",
     play: "Play",
     pause: "Pause",
+    halted: " Paused while out of sight: Play goes on.",
     again: "Again, same luck",
     other: "Other luck",
     probability: "Probability",

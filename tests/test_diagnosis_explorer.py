@@ -98,6 +98,7 @@ def test_a_curve_is_out_from_the_first_of_three_updates_in_a_row(js):
     }
     out = {name: js("(data, name) => diagnosis_state.outAt(data, name, 'reward')", data, name) for name in curves}
     assert out == {"short": None, "long": 3, "near": None}
+    assert js("diagnosis_state.marginOf", "reward", [0.45], band) == 0.15  # the light grey that the picture draws
 
 
 def test_every_case_has_four_causes_and_an_answer_to_each_wrong_one(js, recorded):

@@ -8,6 +8,7 @@ Values are lists of numbers or tensors. What several figures take is said once:
 - `groups`: name -> one value a label, and `labels`: what stands at the bars or rows.
 - `errors`: name -> half-widths of the intervals around its values.
 - `colors`: name -> a key of `COLORS` or any matplotlib colour; the other names follow the cycle.
+- `by_sign`: colour by the sign instead; an interval is then a triangle, and a grey dot if it holds zero.
 - `xlabel`, `ylabel`: what the axes measure, with the unit.
 
 Every figure raises ImportError if matplotlib is not installed.
@@ -32,6 +33,7 @@ Values = Sequence[float] | Tensor
 
 DIAGRAMS = files("grpo_lite") / "data" / "diagrams"
 _INK = "#808080"
+_SIDES = {1: (COLORS["positive"], ">"), 0: (COLORS["clipped"], "o"), -1: (COLORS["negative"], "<")}
 
 
 def use_site_style() -> None:
@@ -112,9 +114,6 @@ def bars(
 ) -> "Figure":
     """Draw one bar a label, side by side for several groups, with the value zero as a line.
 
-    Args:
-        by_sign: colour by the sign of the value instead of by group.
-
     Example:
         >>> figure = bars({"advantage": [1.0, -1.0]}, ["A", "B"], ylabel="advantage", by_sign=True)
         >>> len(figure.axes[0].patches)
@@ -140,14 +139,11 @@ def intervals(
     labels: Sequence[str],
     *,
     xlabel: str,
-    mark: float | None = None,
+    by_sign: bool = False,
 ) -> "Figure":
     """Draw one row a label, from the top down, and in it for each group a dot with the interval around it.
 
     Unlike a bar, a dot does not ask to be measured from zero, so that small differences can be seen.
-
-    Args:
-        mark: where to draw a dotted vertical line to compare with.
 
     Example:
         >>> figure = intervals({"mean": [0.9, 0.8]}, {"mean": [0.05, 0.01]}, ["A", "B"], xlabel="accuracy")
@@ -156,11 +152,15 @@ def intervals(
     """
     figure, (ax,) = figure_of(1, height=0.8 + 0.27 * len(labels) * max(1.0, 0.7 * len(groups)))
     for k, (name, values) in enumerate(groups.items()):
-        at = [i + (k - (len(groups) - 1) / 2) * 0.5 / len(groups) for i in range(len(labels))]
-        color, error = color_of(name, k, None), _list(errors[name])
-        ax.errorbar(_list(values), at, xerr=error, fmt="oDs"[k], color=color, label=name, markersize=5, capsize=3)
-    if mark is not None:
-        ax.axvline(mark, color=_INK, linewidth=1, linestyle=":")
+        drawn: dict[tuple[str, str], list] = {}
+        for i, (x, half) in enumerate(zip(_list(values), _list(errors[name]), strict=True)):
+            look = _SIDES[(x > half) - (x < -half)] if by_sign else (color_of(name, k, None), "oDs"[k])
+            drawn.setdefault(look, []).append((x, i + (k - (len(groups) - 1) / 2) * 0.5 / len(groups), half))
+        for (color, marker), rows in drawn.items():
+            at, y, error = zip(*rows, strict=True)
+            ax.errorbar(at, y, xerr=error, color=color, fmt=marker, label=name, markersize=5, capsize=3)
+    if by_sign:
+        ax.axvline(0, color=_INK, linewidth=1, linestyle=":")
     ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
     ax.set_yticks(range(len(labels)), labels)
     name_groups(ax, len(groups))

@@ -45,9 +45,9 @@ plotting.use_site_style()
 # %% [markdown]
 # ## The question
 #
-# Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone? Each block is one of them, each row another value of it; left of the dotted line the model learns worse than with the base.
+# Seven settings can be turned. Which of them decide how well the model learns, and which can be left alone? Each block is one of them, each row another value of it; left of the dotted line the model learns worse than with the base. Grey intervals hold zero.
 
-# %% tags=["drawing"] alt="One row for each of 19 values with the difference of its average accuracy from the base, in seven blocks, one for each setting, the block with the largest difference on top. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, mu 8 at −0.08. mu 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero." caption="Learning rates and the low temperature stand out; most of the rest is near zero."
+# %% tags=["drawing"] alt="One row for each of 19 values with the difference of its average accuracy from the base, in seven blocks, one for each setting, the block with the largest difference on top. lr 5e-5 lies at −0.24, temp 0.5 near −0.175, lr 1e-3 at −0.11, μ 8 at −0.08. μ 2 and 4 and lr 5e-4 lie between +0.04 and +0.07. All others are within 0.05 of zero, and most of their intervals, in grey, hold it." caption="Learning rates and the low temperature stand out; most of the rest is near zero. Triangles point to better (green) or worse (red)."
 BASE = {
     "num_generations": 8,
     "beta": 0.0,
@@ -71,7 +71,9 @@ ALONG = {"epsilon": {"num_iterations": 4}}
 BATCHES = (0, 5, 10, 15, 20, 30, 40)
 SHORT = {
     "num_generations": "G",
-    "num_iterations": "mu",
+    "beta": "β",
+    "num_iterations": "μ",
+    "epsilon": "ε",
     "scale_rewards": "scale",
     "temperature": "temp",
     "learning_rate": "lr",
@@ -122,15 +124,20 @@ forest = plotting.intervals(
     {"difference": [2.776 * apart.std() / 5**0.5 for apart in drawn.values()]},
     list(drawn),
     xlabel="average accuracy minus base",
-    mark=0,
+    by_sign=True,
 )
+at_zero = f"base: {averages(runs_with()).mean():.2f}"
+at_zero += f" ({averages(runs_with(**ALONG['epsilon'])).mean():.2f} for ε)"
+axes = forest.axes[0]
+place = {"transform": axes.get_xaxis_transform(), "fontsize": 10}
+axes.text(0, 1.01, at_zero, ha="center", va="bottom", **place)
 rows_above = torch.tensor([len(knobs[axis]) for axis in order]).cumsum(0)[:-1]
 for row in rows_above.tolist():  # a line between two settings
-    forest.axes[0].axhline(row - 0.5, color="#808080", linewidth=0.4)
+    axes.axhline(row - 0.5, color="#808080", linewidth=0.4)
 forest
 
 # %% [markdown]
-# `G` is the size of a group, `mu` the number of updates a batch, `lr` the learning rate. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out. How far one may trust such a picture is the larger part of this lesson.
+# `G` is the size of a group, `μ` the number of updates a batch, `lr` the learning rate. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out. How far one may trust such a picture is the larger part of this lesson.
 #
 # The task is the chain sum: the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. Every training starts from the same base model, which has seen poor demonstrations and is right in about a third of its samples. One training takes about ten seconds, so we can afford many. They were run beforehand, and their results come with the package, one record a training.
 

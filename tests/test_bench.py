@@ -7,6 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -328,8 +329,38 @@ def test_the_stored_table_has_the_rows_that_are_measured(monkeypatch):
     assert compare.STORED.read_text() == text
 
 
+def test_the_picture_has_each_number_at_its_place_and_says_what_is_missed():
+    rows = json.loads(compare.STORED.with_suffix(".json").read_text())["rows"]
+    text = compare.STORED.with_suffix(".svg").read_text()
+    assert text == compare.picture([compare.Row(**row) for row in rows])
+    root = ElementTree.fromstring(text.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
+    ones = {e.text: float(e.get("x")) for e in root.iter("text") if e.text in ("1", "8")}
+
+    def ratio(at):
+        return 8 ** ((float(at) - ones["1"]) / (ones["8"] - ones["1"]))
+
+    bars = [(ratio(e.get("x")), ratio(float(e.get("x")) + float(e.get("width")))) for e in root.iter("rect")]
+    paths = [(e.get("class"), re.match(r"M([\d.]+)", e.get("d"))[1]) for e in root.iter("path")]
+    assert bars == [pytest.approx((row["low"], row["high"]), rel=0.01) for row in rows]
+    missed = [row["goal"] is not None and row["ratio"] > row["goal"] for row in rows]
+    assert [ratio(at) for kind, at in paths if kind == "f0"] == [
+        pytest.approx(row["ratio"], rel=0.01) for row, is_missed in zip(rows, missed, strict=True) if is_missed
+    ]
+    assert [ratio(e.get("cx")) for e in root.iter("circle")] == [
+        pytest.approx(row["ratio"], rel=0.01) for row, is_missed in zip(rows, missed, strict=True) if not is_missed
+    ]
+    goals = [row["goal"] for row in rows if row["goal"] is not None]
+    assert [ratio(at) for kind, at in paths if kind == "strong"] == [pytest.approx(goal, rel=0.01) for goal in goals]
+    words = [e.text for e in root.iter("text")]
+    assert words.count("missed") == sum(missed) == text.count("goal missed")
+    for row in rows:
+        assert row["what"] in words
+        assert f"{row['ratio']:.2f}" in words
+
+
 def test_the_page_shows_the_stored_table_and_the_command():
     page = (ROOT / "docs/speed.md").read_text()
+    assert '--8<-- "tests/bench/bench.svg"' in page
     assert f'--8<-- "{compare.STORED.relative_to(ROOT)}"' in page
     assert "make bench" in page
     (parts,) = [line.split("one part: ")[1] for line in page.splitlines() if "one part: " in line]

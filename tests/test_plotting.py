@@ -130,7 +130,7 @@ def test_a_band_lies_around_its_curve():
 
 def test_intervals_stand_in_rows_from_the_top_down():
     figure = plotting.intervals(
-        {"a": [0.5, 0.7], "b": [0.6, 0.8]}, {"a": [0.1, 0.2], "b": [0.0, 0.0]}, ["x", "y"], xlabel="points", mark=0.55
+        {"a": [0.5, 0.7], "b": [0.6, 0.8]}, {"a": [0.1, 0.2], "b": [0.0, 0.0]}, ["x", "y"], xlabel="points"
     )
     (ax,) = figure.axes
     a, b = ax.containers
@@ -143,7 +143,18 @@ def test_intervals_stand_in_rows_from_the_top_down():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["x", "y"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     assert a.lines[0].get_marker() != b.lines[0].get_marker()  # told apart without colours
-    assert [line.get_xdata() for line in ax.lines if line.get_linestyle() == ":"] == [[0.55, 0.55]]
+
+
+def test_intervals_by_sign_are_grey_where_they_hold_zero():
+    x, half = [0.3, 0.1, -0.2, -0.1, 0.5], [0.2, 0.2, 0.1, 0.2, 0.1]
+    (ax,) = plotting.intervals({"a": x}, {"a": half}, list("vwxyz"), xlabel="points", by_sign=True).axes
+    drawn = {
+        (line.get_color(), line.get_marker()): dict(zip(line.get_ydata(), line.get_xdata(), strict=True))
+        for line in (container.lines[0] for container in ax.containers)
+    }
+    sides = {("positive", ">"): {0: 0.3, 4: 0.5}, ("clipped", "o"): {1: 0.1, 3: -0.1}, ("negative", "<"): {2: -0.2}}
+    assert drawn == {(plotting.COLORS[role], marker): rows for (role, marker), rows in sides.items()}
+    assert [line.get_xdata() for line in ax.lines if line.get_linestyle() == ":"] == [[0, 0]]
 
 
 def test_matrix_leaves_masked_cells_empty():

@@ -283,8 +283,8 @@ class TestShown:
             expected = [beta, *self.interval([self.average(r) for r in runs]), *self.apart(runs, self.runs())]
             assert self.numbers(line) == pytest.approx(expected, abs=6e-4)
 
-    SHORT = {"num_generations": "G", "num_iterations": "mu", "scale_rewards": "scale", "temperature": "temp"}
-    SHORT["learning_rate"] = "lr"
+    SHORT = {"num_generations": "G", "num_iterations": "μ", "scale_rewards": "scale", "temperature": "temp"}
+    SHORT |= {"learning_rate": "lr", "beta": "β", "epsilon": "ε"}
 
     def compared(self):
         """Every setting but the bases by its short name, with its own trainings and those of its base."""
@@ -330,7 +330,7 @@ class TestShown:
 
     def test_three_settings_break_the_favourite_answer(self):
         ends = {n: statistics.fmean(r["greedy_accuracy"][-1] for r in runs) for n, (runs, _) in self.compared().items()}
-        assert {n for n, x in ends.items() if x < 0.9} == {"lr 1e-3", "lr 3e-3", "mu 8"}
+        assert {n for n, x in ends.items() if x < 0.9} == {"lr 1e-3", "lr 3e-3", "μ 8"}
         assert min(x for x in ends.values() if x >= 0.9) > 0.97
 
     def test_sentences(self):
@@ -338,17 +338,17 @@ class TestShown:
         d = {name: self.apart(*both)[0] for name, both in self.compared().items()}
         text = lesson("what_matters").read_text()
         for sentence in (
-            f"Eight updates a batch lose {-d['mu 8']:.3f}",
+            f"Eight updates a batch lose {-d['μ 8']:.3f}",
             f"makes a difference of {-d['G 16']:.3f} clear",
             f"it seems to learn faster, by {d['lr 5e-4']:.3f}",
             f"one stands, $G = 16$ with −{-d['G 16']:.3f}",
             f"the average is lower by {-d['G 2']:.3f}",
             f"the average is lower by {-d['G 32']:.3f}",
-            f"Four updates at 2e-4 gain {d['mu 4']:.3f}",
+            f"Four updates at 2e-4 gain {d['μ 4']:.3f}",
         ):
             assert sentence in text, sentence
         assert {name for name, x in d.items() if x < -0.1} == {"lr 3e-3", "lr 5e-5", "lr 1e-3", "temp 0.5"}
-        assert {n for n in self.stars() if 0.04 < abs(d[n]) < 0.07} == {"mu 2", "mu 4", "temp 1.5"}
+        assert {n for n in self.stars() if 0.04 < abs(d[n]) < 0.07} == {"μ 2", "μ 4", "temp 1.5"}
         sizes = [statistics.fmean(map(self.average, runs)) for runs in self.along("num_generations").values()]
         assert max(sizes) - min(sizes) < 0.03
         for temperature in (0.5, 1.0, 1.5):  # "99 of 100 samples, like the two others"

@@ -1,6 +1,6 @@
 """How fast is it: time and memory against TRL and against the model alone, as ratios.
 
-`make bench` measures all parts, on one core, and writes the table of docs/speed.md again; `python
+`make bench` measures all parts, on one core, and writes table and picture of docs/speed.md again; `python
 tests/bench/compare.py --only PART` measures one and keeps the rows of the others. The two sides of a comparison take
 turns, so that whatever else the machine does slows both; a ratio is the median over turns.
 """
@@ -9,8 +9,10 @@ import argparse
 import dataclasses
 import itertools
 import json
+import math
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +42,7 @@ STEP: dict[str, Any] = {
 }
 LEARNING = {name: RECIPE[name] for name in ("max_steps", *STEP)}
 STORED = Path(__file__).with_name("bench.md")
+DIAGRAM = Path(__file__).parents[2] / "grpo_lite" / "data" / "diagrams" / "loop.svg"  # has the style of all
 sys.path.append(str(Path(__file__).parents[1]))  # `real_cost` trains on the task of `real_runs`
 
 Turn = dict[str, tuple[float, float]]  # one measurement of each side, under a label "x / y": (x, y)
@@ -71,7 +74,7 @@ class Row(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, then print the table and store it, with the same numbers as JSON beside it."""
+    """Measure, then print the table and store it, with the same numbers as a picture and as JSON beside it."""
     parser = argparse.ArgumentParser(description="Measure speed and memory as ratios.")
     parser.add_argument("--only", choices=list(PARTS), help="measure one part and keep the stored rows of the others")
     args = parser.parse_args(argv)
@@ -89,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     text = f"{table(rows)}\n\n{machine()}\n"
     print(text, end="")
     STORED.write_text(text)
+    STORED.with_suffix(".svg").write_text(picture(rows))
     content = {"machine": machine(), "rows": [row._asdict() for row in rows]}
     STORED.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
 
@@ -109,6 +113,42 @@ def table(rows: Sequence[Row]) -> str:
         goal = "" if row.goal is None else f"{row.goal:g}, {'met' if row.ratio <= row.goal else 'missed'}"
         lines.append(f"| {row.part} | {row.what} | {row.ratio:.2f} | {row.low:.2f} to {row.high:.2f} | {goal} |")
     return "\n".join(lines)
+
+
+def picture(rows: Sequence[Row]) -> str:
+    """Draw the rows as SVG in the style of the diagrams: a dot at each ratio, a bar from the lowest to the highest."""
+    low, high, bottom = 1 / 16, 8, 34 * len(rows) + 6
+
+    def x(ratio: float) -> float:
+        return round(4 + 310 * math.log(ratio / low) / math.log(high / low), 1)
+
+    grid = [(f"1/{round(1 / at)}" if at < 1 else f"{at:g}", x(at)) for at in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)]
+    parts = [f'<text class="s m" x="{max(at, 12)}" y="{bottom + 14}">{name}</text>' for name, at in grid]
+    ones = "".join(f"M{x(1)} {34 * i + 18}v16" for i in range(len(rows)))  # not through the words
+    parts.append(f'<path class="a" stroke-dasharray="2 2" d="{ones}"/>')
+    said = []
+    for i, row in enumerate(rows):
+        y, missed = 34 * i + 26, row.goal is not None and row.ratio > row.goal
+        kind = "fc" if row.goal is None else "f0" if missed else "f1"
+        said.append(f"{row.what}: {row.ratio:.2f}{', goal missed' if missed else ''}")
+        parts += [
+            f'<text x="4" y="{y - 9}">{row.what}</text>',
+            f'<text class="n" x="362" y="{y - 9}">{"missed" if missed else ""}</text>',
+            f'<rect class="{kind}" x="{x(row.low)}" y="{y - 1.5}" width="{x(row.high) - x(row.low):.1f}" height="3"/>',
+            f'<path class="{kind}" d="M{x(row.ratio)} {y}m-6 0l6 -6l6 6l-6 6z"/>'
+            if missed
+            else f'<circle class="{kind}" cx="{x(row.ratio)}" cy="{y}" r="5"/>',
+            f'<text class="h n" x="362" y="{y + 5}">{row.ratio:.2f}</text>',
+        ]
+        if row.goal is not None:
+            parts.append(f'<path class="strong" d="M{x(row.goal)} {y - 7}v14"/>')
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" viewBox="0 0 364 {bottom + 20}" width="455" '
+        f'height="{1.25 * (bottom + 20):g}" role="img" aria-labelledby="bench-title bench-desc">'
+    )
+    title = '<title id="bench-title">The ratios of the table</title>'
+    style = re.search("<style>.*?</style>", DIAGRAM.read_text(), re.S)
+    return "\n".join([opening, title, f'<desc id="bench-desc">{"; ".join(said)}.</desc>', style[0], *parts, "</svg>\n"])
 
 
 def machine() -> str:

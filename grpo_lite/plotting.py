@@ -86,9 +86,8 @@ def lines(
         for k, (name, y) in enumerate(curves.items()):
             color, style = color_of(name, k, colors), "--" if name in dashed else "-"
             rows = torch.atleast_2d(torch.tensor(_list(y), dtype=torch.float64))
-            drawn.append(
-                ax.plot(x, rows.T.tolist(), color=color, linestyle=style, linewidth=2 if len(rows) == 1 else 1.2)
-            )
+            width = 2 if len(rows) == 1 else 1.2
+            drawn.append(ax.plot(x, rows.T.tolist(), color=color, linestyle=style, linewidth=width))
             if errors and name in errors:
                 half = torch.tensor(_list(errors[name]))
                 ax.fill_between(x, rows[0] - half, rows[0] + half, color=color, alpha=0.15, linewidth=0)

@@ -132,7 +132,8 @@ def sevens_reward(completions, **columns):
 texts = to_text(group)
 scores = grpo_lite.score_completions(sevens_reward, ["12345"] * G, texts)
 rewards = grpo_lite.combine_rewards(scores)
-plotting.table({"completion": [list(text) for text in texts], "reward": rewards})
+tokens = [list(text) or ["(empty)"] for text in texts]
+plotting.table({"completion": tokens, "reward": rewards})
 
 # %% [markdown]
 # **Predict.** Which completions should become more likely, and which less?

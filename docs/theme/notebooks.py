@@ -33,6 +33,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 log = logging.getLogger("mkdocs.hooks.notebooks")
 
 META = "Minutes:"
+ASKS = re.compile(r"(Predict|Play first|A guess to keep|Check yourself|Try it)\.$")  # what sets the reader to work
 FIGURE = r"^!\[\]\({site}(?P<url>lessons/\w+/)#(?P<tag>figure-[\w-]+)\)$"
 RECORDING = Path(__file__).resolve().parents[2] / "grpo_lite" / "data" / "recording.json"
 SWITCH = """<button class="show-everything" type="button" role="switch" aria-checked="false" disabled>
@@ -165,6 +166,8 @@ class LessonText:
         for paragraph in soup.find_all("p"):
             if paragraph.get_text().startswith(META):
                 self._meta(paragraph)
+            elif paragraph.strong and paragraph.contents[0] is paragraph.strong and ASKS.match(paragraph.strong.text):
+                paragraph["class"] = "asks"
         return str(soup)
 
     def _heading(self, heading, soup):

@@ -14,11 +14,11 @@ async function load() {
 }
 
 // The theme takes each word for the beginning of one. A letter or a short word that is complete means itself: the "dr" of
-// "dr grpo" is not the beginning of "dropout". A number but 0 is left out beside words: lunr can take it for a term that it does
-// not have, and then finds nothing at all.
+// "dr grpo" is not the beginning of "dropout". A number is left out beside words, 0 is read as zero: lunr can take it for a term
+// that it does not have, and then finds nothing at all.
 function exact(query) {
   const whole = query.replaceAll("-", " ");
-  const words = whole.replace(/(?<!\S)[1-9]\d*(?!\S)/g, " ");
+  const words = whole.replace(/(?<!\S)0(?!\S)/g, "zero").replace(/(?<!\S)\d+(?!\S)/g, " ");
   return (words.trim() ? words : whole).replace(/(?<!\S)(\d+|\w|\w{2,3}(?=\s))(?!\S)/g, "$1^1");
 }
 

@@ -177,7 +177,7 @@ def launched_together(folder, processes, *settings):
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 4])
+@pytest.mark.parametrize("processes", [1, 2, 4])
 def test_the_script_trains_with_the_sizes_and_the_data_of_the_files(tmp_path, processes):
     """8 completions at once, four times, on each process; so many groups of 8, and none for want of prompts."""
     import pandas

@@ -14,6 +14,11 @@ def interval(values):
     return [fmean(values), 2.776 * stdev(values) / 5**0.5]  # Student's factor for five
 
 
+def under(x):
+    """The average of a curve by trapezoids: the ends count half."""
+    return (sum(x) - (x[0] + x[-1]) / 2) / (len(x) - 1)
+
+
 def lines(key, tag):
     return results(stored(lesson(key)))[f"result-{tag}"].splitlines()
 
@@ -39,9 +44,7 @@ class TestBaselines:
         return [row["accuracy"][-1] for row in self.runs(*which)]
 
     def average(self, *which):
-        """Trapezoids: the ends count half."""
-        rows = [row["accuracy"] for row in self.runs(*which)]
-        return [(sum(x) - (x[0] + x[-1]) / 2) / (len(x) - 1) for x in rows]
+        return [under(row["accuracy"]) for row in self.runs(*which)]
 
     def minus(self, a, b):
         return interval([x - y for x, y in zip(self.average(*a), self.average(*b), strict=True)])
@@ -140,7 +143,7 @@ class TestBaselines:
 
         def averages(lr):
             for way in (("nothing", 0), ("batch", 0), ("nothing", -1)):
-                yield fmean((sum(x) - (x[0] + x[-1]) / 2) / 6 for x in runs("SGD", lr, *way))
+                yield fmean(map(under, runs("SGD", lr, *way)))
 
         nothing, batch, shifted = averages(0.1)
         assert max(nothing, batch, shifted) - min(nothing, batch, shifted) < 0.01
@@ -150,9 +153,7 @@ class TestBaselines:
         assert all(x > y > z for x, y, z in zip(*small, strict=True))
 
         def differs(lr):
-            means = [
-                [(sum(x) - (x[0] + x[-1]) / 2) / 6 for x in runs("SGD", lr, way, 0)] for way in ("nothing", "batch")
-            ]
+            means = [map(under, runs("SGD", lr, way, 0)) for way in ("nothing", "batch")]
             gaps = [x - y for x, y in zip(*means, strict=True)]
             mean, half = fmean(gaps), 3.182 * stdev(gaps) / len(gaps) ** 0.5  # 3.182: Student's t of four runs
             return f"{mean:.3f} ± {half:.3f}".replace("-", "\N{MINUS SIGN}")

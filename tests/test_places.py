@@ -82,9 +82,7 @@ def test_a_lesson_moves_by_one_rename_and_one_line_of_the_menu(tmp_path):
         f"tests/test_{name}.py" for name in ("places", "notebooks", "package", "diagrams", "shown_numbers", "site")
     ]
     done = subprocess.run(
-        # Without the shape checker, and without what starts interpreters and asks for no lesson.
-        [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-m", "not site and not slow",
-         "-k", "not test_import_loads and not test_the_readme_example", *tests],
+        [sys.executable, "-m", "pytest", "-q", "-m", "not site and not slow", *tests],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

@@ -50,11 +50,11 @@ class AttackExplorer extends Explorer {
     this.judge.replaceChildren();
     make(this.judge, "b", { class: verdict }, words.verdicts[verdict](stated));
     this.judge.append(words.judge);
+    const old = judged((this.before ?? this.state).text).pay;
     for (const [i, name] of REWARDS.entries()) {
       const [own, other] = this.cells[i];
       own.replaceChildren();
-      const old = this.before && judged(this.before.text).pay[name];
-      if (this.before && old !== pay[name]) make(own, "small", { title: words.before }, `${old}\u00a0→\u00a0`);
+      if (old[name] !== pay[name]) make(own, "small", { title: words.before }, `${old[name]}\u00a0→\u00a0`);
       make(own, "b", {}, pay[name]);
       own.className = pay[name] >= honest[name] ? "positive" : "";
       const hint = name === "format" && fault && text ? words.faults[fault] : "";

@@ -1,12 +1,11 @@
 // <clip-explorer>: the clipped objective of one token, and its gradient, over the ratio.
 import { Explorer, make, onDrag } from "./base.js";
-import { curve, dot, fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { curve, dot, fit, isNarrow, label, line, number, paint, rect, scale } from "./drawing.js";
 import { clipGoals } from "./goals.js";
 import { clippedSurrogate, isClipped, surrogateGradient } from "./grpo.js";
 
 const TOP = 44;
 const [SIDE_BY_SIDE, STACKED] = [234, 160]; // heights of a panel: on a phone both are in sight together with the ranges
-const NARROW = 450; // pixels of the explorer
 const FARTHEST = 2; // of the ratio, and so of the objective
 
 class ClipExplorer extends Explorer {
@@ -53,7 +52,7 @@ class ClipExplorer extends Explorer {
   drawPanel(panel, { ratio, low, high }, advantage) {
     const { svg, title, formula } = panel;
     const good = advantage > 0;
-    const height = this.clientWidth < NARROW ? STACKED : SIDE_BY_SIDE;
+    const height = isNarrow(this) ? STACKED : SIDE_BY_SIDE;
     const [width, bottom] = [fit(svg, height), height - 22];
     const x = (panel.x = scale([0, FARTHEST], [26, width - 10]));
     const y = scale(good ? [0, FARTHEST] : [-FARTHEST, 0], [bottom, TOP]);

@@ -1,14 +1,13 @@
 // <diagnosis-explorer>: curves of real runs without a name. Which one broke first, and what was it?
 import { numberIn } from "./address.js";
 import { Explorer, make } from "./base.js";
-import { area, curve as polyline, fit, label, line, number, paint, scale } from "./drawing.js";
+import { drawRun, written } from "./diagnosis_picture.js";
+import { bandOf, diagnosisGoals, firstOut, METRICS, NONE, optionsOf, OPTIONS } from "./diagnosis_state.js";
+import { orderOf, outAt, total, updatesOf } from "./diagnosis_state.js";
 import { generator } from "./grpo.js";
-import { bandOf, diagnosisGoals, firstOut, marginOf, METRICS, NONE, optionsOf, OPTIONS } from "./diagnosis_state.js";
-import { orderOf, outAt, topOf, total, updatesOf } from "./diagnosis_state.js";
 import "./words_diagnosis.js";
 
 const RUNS = new URL("../../runs/sick.json", import.meta.url);
-const [HEIGHT, TOP, BOTTOM] = [104, 26, 88];
 
 class DiagnosisExplorer extends Explorer {
   // asked: the answers given so far to the two questions about the run of the moment; points: the runs before it.
@@ -80,7 +79,8 @@ class DiagnosisExplorer extends Explorer {
 
   // The class of an answer that was given.
   mark(key, given) {
-    return !this.state[key].includes(given) ? "" : this.isRight(key, given) ? "right" : "wrong";
+    if (!this.state[key].includes(given)) return "";
+    return this.isRight(key, given) ? "right" : "wrong";
   }
 
   next() {
@@ -114,27 +114,10 @@ class DiagnosisExplorer extends Explorer {
     const { words, data, name } = this;
     const run = data.runs[name];
     const [values, band] = [run[metric], bandOf(data, name, metric)];
-    const updates = updatesOf(metric, values, run);
-    const [top, width] = [topOf(metric, values, band), fit(svg, HEIGHT)];
-    const [x, y] = [scale([0, run.reward.length], [2, width - 4]), scale([0, top], [BOTTOM, TOP])];
-    const edge = (side, more) => band.map((both, i) => [x(updates[i]), y(Math.min(top, Math.max(0, both[side] + more)))]);
-    const near = (margin) => area([...edge(0, -margin), ...edge(1, margin).reverse()], "healthy");
-    const out = done ? outAt(data, name, metric) : null;
-    const [aside, side] = x(out) > width / 2 ? [-3, "end small"] : [3, "small"]; // clear of the numbers at the ends
-    const pieces = [
-      label(0, 14, words.metrics[metric], "title"),
-      line(x(0), BOTTOM, width, BOTTOM, "axis"),
-      label(width - 2, 14, written(top), "end small"),
-      label(x(0), HEIGHT - 2, "0", "small"),
-      label(width - 2, HEIGHT - 2, run.reward.length, "end small"),
-      band ? near(marginOf(metric, values, band)) + near(0) : label(x(0) + 4, TOP + 10, words.unit, "small"),
-      polyline(values.map((value, i) => [x(updates[i]), y(value)]), "sick"),
-      out === null ? "" : line(x(out), TOP, x(out), BOTTOM, "broken") + label(x(out) + aside, HEIGHT - 2, words.at(out), side),
-    ];
-    paint(svg, pieces.join(""), this.time);
+    drawRun(svg, { metric, run, band, out: done ? outAt(data, name, metric) : null, words }, this.time);
     button.className = this.mark("curves", metric);
     button.setAttribute("aria-disabled", done);
-    said.textContent = this.describe(metric, values, band, updates);
+    said.textContent = this.describe(metric, values, band, updatesOf(metric, values, run));
   }
 
   // Five points of a curve, each with the healthy runs, for those who do not see it.
@@ -174,7 +157,5 @@ class DiagnosisExplorer extends Explorer {
     return out === null ? words.inside(words.names[given]) : words.later(words.names[given], out);
   }
 }
-
-const written = (x) => number(x, Number.isInteger(x) || x >= 10 ? 0 : x >= 2 ? 1 : 2);
 
 customElements.define("diagnosis-explorer", DiagnosisExplorer);

@@ -21,6 +21,9 @@ export function fit(svg, height) {
   return width;
 }
 
+// A phone, or a column as narrow as one.
+export const isNarrow = (node) => node.clientWidth < 450;
+
 // From values to pixels, and back.
 export function scale([from, to], [start, end]) {
   const map = (value) => start + ((value - from) / (to - from)) * (end - start);

@@ -1,14 +1,13 @@
 // <family-explorer>: two loss types side by side: objective, push and the weight of a token.
 import { oneOf } from "./address.js";
 import { Explorer, make, onDrag } from "./base.js";
-import { curve, dot, fit, label, line, number, paint, rect, scale } from "./drawing.js";
+import { curve, dot, fit, isNarrow, label, line, number, paint, rect, scale } from "./drawing.js";
 import { FARTHEST, LIMIT, OLD_LOGP, familyGoals, weightsOf } from "./family_state.js";
 import { OBJECTIVES, hasNoScale } from "./objectives.js";
 import "./words_play.js";
 
 const TOP = 34;
 const [SIDE_BY_SIDE, STACKED] = [214, 156]; // heights of a panel: on a phone both are in sight together with the ratio
-const NARROW = 450; // pixels of the explorer
 const [NEAREST, STEPS] = [0.02, 300];
 const [CELL, ROW, LEFT] = [40, 74, 0];
 
@@ -67,7 +66,7 @@ class FamilyExplorer extends Explorer {
 
   drawPanel(panel, { left, right, sign, ratio }) {
     const { svg, kind } = panel;
-    const height = this.clientWidth < NARROW ? STACKED : SIDE_BY_SIDE;
+    const height = isNarrow(this) ? STACKED : SIDE_BY_SIDE;
     const [width, bottom] = [fit(svg, height), height - 22];
     const x = (panel.x = scale([0, FARTHEST], [30, width - 10]));
     const of = (name) => (r) => OBJECTIVES[name][kind](r, Number(sign), OLD_LOGP);

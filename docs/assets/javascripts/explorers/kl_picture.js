@@ -1,5 +1,5 @@
 // The two large pictures of the KL explorer. The estimate that was chosen is drawn in full, the others as ghosts.
-import { area, curve, fit, label, line, near, number, paint, rect, scale } from "./drawing.js";
+import { area, curve, fit, isNarrow, label, line, near, number, paint, rect, scale } from "./drawing.js";
 import { running } from "./grpo.js";
 
 const HEIGHT = 300;
@@ -12,7 +12,7 @@ const APART = 44; // of two numbers
 // the exact mean ± spread as a bracket. A stem that leaves the picture says how long it is.
 export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) {
   const { name, samples, seen, exact } = chosen;
-  const height = svg.clientWidth < 450 ? FLAT : HEIGHT;
+  const height = isNarrow(svg) ? FLAT : HEIGHT;
   const [width, bottom] = [fit(svg, height), height - FOOT];
   const all = estimates.flatMap((estimate) => estimate.samples);
   const ends = [exact[0] - exact[1], exact[0] + exact[1]];

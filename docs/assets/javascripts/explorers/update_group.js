@@ -1,9 +1,8 @@
 // A group on the page, a row for each completion and a chip for each token. Arrow keys go from token to token.
-import { make, number } from "./drawing.js";
+import { isNarrow, make, number } from "./drawing.js";
 import { fillTag } from "./model_table.js";
 import { tokenOf } from "./update_state.js";
 
-const NARROW = 450; // pixels, below which a number has no 0 before its point
 const FULL = 50; // per cent of colour, for a probability of 1 and for a change by a factor of e or more
 const MOVES = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
 
@@ -36,14 +35,14 @@ export class GroupTable {
   }
 
   fill(group, view, at) {
-    const isNarrow = this.node.clientWidth < NARROW;
+    const narrow = isNarrow(this.node);
     for (const [i, row] of this.rows.entries()) {
       for (const [t, chip] of row.entries()) {
         const token = tokenOf(group, i, t);
         const value = token[view];
         const chosen = at?.[0] === i && at[1] === t;
         const text = view === "change" ? (group.passes ? signed(value) : "·") : number(value);
-        chip.children[1].textContent = isNarrow ? text.replace("0.", ".") : text;
+        chip.children[1].textContent = narrow ? text.replace("0.", ".") : text;
         chip.style.setProperty("--tint", `${Math.round(FULL * Math.sqrt(Math.min(1, Math.abs(value))))}%`);
         chip.dataset.side = view !== "change" ? "policy" : value < 0 ? "negative" : "positive";
         chip.classList.toggle("out", token.out);

@@ -139,8 +139,17 @@ def test_the_steps_in_the_picture_are_those_of_the_page():
     steps = re.findall(r'class="s m"[^>]*>(\d)<', PICTURE.read_text())
     page = (PICTURE.parents[1] / "architecture.md").read_text()
     assert sorted(steps) == re.findall(r"^(\d)\. \*\*", page, re.M)
-    for name in re.findall(r"^\| .+? \| `([\w/]+\.py)`", page, re.M):
-        assert (HOUSE / name).exists(), name
+
+
+def test_what_the_sign_of_the_house_names_is_there():
+    rows = re.findall(r"^\| (?!Looking|---).+?\| (.+) \|$", (HOUSE / "README.md").read_text(), re.M)
+    assert len(rows) > 15
+    for row in rows:
+        assert ".py" in row
+        for name in re.findall(r"`([\w/]+\.py)`", row):
+            assert (HOUSE / name).is_file(), name
+        for name in re.findall(r", `(\w+)`$", row):
+            assert f"def {name}(" in (HOUSE / re.search(r"[\w/]+\.py", row)[0]).read_text(), name
 
 
 def test_judges_know_nothing_of_the_package():

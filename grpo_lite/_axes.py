@@ -7,6 +7,7 @@ from grpo_lite._checks import check_installed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
 
 COLORS = {
@@ -45,6 +46,20 @@ def scale(ax: "Axes", log: str) -> None:
         axis = {"x": ax.xaxis, "y": ax.yaxis}[name]
         axis.set_major_formatter("{x:g}")  # small raised exponents are not legible on a phone
         axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+
+
+def mark(ax: "Axes", marks: Mapping[float | tuple[float, float], str], words: bool) -> None:
+    for at, label in marks.items():
+        if not isinstance(at, tuple):
+            ax.axvline(at, color="#808080", linewidth=1, linestyle=":")
+            ax.text(at, 1.0, label, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
+        elif words:
+            ax.text(*at, label, va="center", fontsize=10)  # from its left end, which no font moves
+
+
+def name_bars(ax: "Axes", bars: "BarContainer") -> None:
+    ax.margins(y=0.1)
+    ax.bar_label(bars, fmt=lambda value: f"{round(value, 2) + 0:g}", padding=1, fontsize=10)
 
 
 def name_groups(ax: "Axes", count: int) -> None:

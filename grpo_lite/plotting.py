@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from grpo_lite._axes import COLORS, color_of, figure_of, name_groups, name_lines, scale
+from grpo_lite._axes import COLORS, color_of, figure_of, mark, name_bars, name_groups, name_lines, scale
 from grpo_lite._checks import check_choice, check_installed
 from grpo_lite._tables import table as table
 
@@ -60,7 +60,7 @@ def lines(
     colors: Mapping[str, str] | None = None,
     dashed: Sequence[str] = (),
     errors: Mapping[str, Values] | None = None,
-    marks: Mapping[float, str] | None = None,
+    marks: Mapping[float | tuple[float, float], str] | None = None,
     log: str = "",
 ) -> "Figure":
     """Draw curves over a common x, each named at its right end; errors are bands, panels stand one below the other.
@@ -70,7 +70,7 @@ def lines(
         panels: for each panel, name -> y values, or a list of them for runs that share the name.
         titles: one short title a panel, or none.
         dashed: names of the curves to be drawn dashed.
-        marks: x -> short label of a dotted vertical line.
+        marks: x -> short label of a dotted vertical line, or (x, y) -> words that begin there in the first panel.
         log: "x", "y" or "xy" for logarithmic axes.
 
     Example:
@@ -91,9 +91,7 @@ def lines(
             if errors and name in errors:
                 half = torch.tensor(_list(errors[name]))
                 ax.fill_between(x, rows[0] - half, rows[0] + half, color=color, alpha=0.15, linewidth=0)
-        for at, label in (marks or {}).items():
-            ax.axvline(at, color=_INK, linewidth=1, linestyle=":")
-            ax.text(at, 1.0, label, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
+        mark(ax, marks or {}, words=ax is axes[0])
         ax.set(ylabel=ylabel, title=titles[i] if titles else "", xlabel=xlabel if ax is axes[-1] else "")
         if "x" not in log:
             ax.locator_params("x", integer=all(map(float.is_integer, x)))
@@ -111,7 +109,7 @@ def bars(
     colors: Mapping[str, str] | None = None,
     by_sign: bool = False,
 ) -> "Figure":
-    """Draw one bar a label, side by side for several groups, with the value zero as a line.
+    """Draw one bar a label, side by side for several groups; up to twelve bars have their values at their ends.
 
     Example:
         >>> figure = bars({"advantage": [1.0, -1.0]}, ["A", "B"], ylabel="advantage", by_sign=True)
@@ -124,7 +122,9 @@ def bars(
         heights = _list(values)
         at = [i + (k - (len(groups) - 1) / 2) * width for i in range(len(labels))]
         signs = [COLORS["positive" if h >= 0 else "negative"] for h in heights]
-        ax.bar(at, heights, width * 0.92, color=signs if by_sign else color_of(name, k, colors), label=name)
+        drawn = ax.bar(at, heights, width * 0.92, color=signs if by_sign else color_of(name, k, colors), label=name)
+        if len(groups) * len(labels) <= 12:  # more would touch
+            name_bars(ax, drawn)
     ax.axhline(0, color=_INK, linewidth=1)
     ax.set_xticks(range(len(labels)), labels)
     ax.set(ylabel=ylabel, xlabel=xlabel)

@@ -61,7 +61,7 @@ plotting.bars(
         "format": grpo_lite.format_reward(group),
         "boxed": grpo_lite.boxed_reward(group, truth),
     },
-    ["7", "9", "7, no tags", "3, long"],
+    ["7\nright", "9\nwrong", "7, no tags\nright", "3, long\nwrong"],
     ylabel="reward (points)",
     xlabel="completion",
     colors={"length / 100": "clipped", "format": "other", "boxed": "positive"},

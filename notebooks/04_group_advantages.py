@@ -174,7 +174,7 @@ against_group = grpo_lite.group_advantages(
 )
 plotting.bars(
     {"minus batch mean": against_batch, "minus group mean": against_group},
-    ["easy, 9", "easy, 8", "hard, 3", "hard, 2"],
+    ["easy, 9\nbetter", "easy, 8\nworse", "hard, 3\nbetter", "hard, 2\nworse"],
     ylabel="advantage (points)",
     xlabel="prompt, reward",
     colors={"minus batch mean": "clipped", "minus group mean": "policy"},
@@ -212,6 +212,7 @@ plotting.lines(
     {"÷ std": with_std, "no division": without_std},
     xlabel="right answers out of 8",
     ylabel="advantage of a right answer",
+    marks={(1.2, 2.45): "the only right one of eight"},
 )
 
 # %% [markdown]

@@ -337,7 +337,10 @@ def moved(shift):
 
 plotting.bars(
     {"unshifted": moved(shift=0), "shifted": moved(shift=1)},
-    [f"{t}\n{symbols[i]}" for t, i in enumerate(ids[0, 1:].tolist(), start=1)],
+    [
+        f"{t}\n{symbols[i]}{'→9' if t == 5 else ''}"
+        for t, i in enumerate(ids[0, 1:].tolist(), start=1)
+    ],
     ylabel="change of score (nats)",
     xlabel="position and token scored; position 5 was replaced",
     colors={"unshifted": "negative", "shifted": "policy"},
@@ -558,6 +561,7 @@ plotting.lines(
     xlabel="update",
     ylabel="probability of the end after 7",
     colors={"by position": "policy", "by id": "negative"},
+    marks={(6, 0.55): "the end is masked: nothing pushes it"},
 )
 
 # %% [markdown]

@@ -247,7 +247,7 @@ plotting.lines(
     titles=["A = +1", "A = −1"],
     colors={"ρA": "clipped", "clipped": "policy"},
     dashed=["ρA"],
-    marks={0.8: "1−ε", 1.2: "1+ε"},
+    marks={0.8: "1−ε", 1.2: "1+ε", (1.27, 1.05): "flat: no push"},
 )
 
 # %% [markdown]
@@ -381,6 +381,7 @@ plotting.lines(
     {"clipped": clip_fraction},
     xlabel="step on the same samples",
     ylabel="clip fraction",
+    marks={(3.6, 0.05): "at first nothing is clipped", (11, 0.5): "half of the tokens"},
 )
 
 # %% [markdown]

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The leash
 #
-# A penalty for leaving the model from which the training began: what it is, and how it is measured from sampled tokens.
+# Left alone, a policy drifts to wherever the reward can be fooled. The leash is a price for drifting: set it, and measure the drift from sampled tokens.
 #
 # **Minutes:** 15 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) · **Gives:** `grpo_lite.kl_k1`, `grpo_lite.kl_k2`, `grpo_lite.kl_k3`
 
@@ -43,6 +43,7 @@ reference = torch.tensor([0.60, 0.39, 0.01])
 reward = torch.tensor([1.0, 0.0, 1.2])
 prices = [0.01, 0.04, 0.1, 1.0, 10.0]
 best = torch.stack([(reference.log() + reward / beta).softmax(0) for beta in prices])
+winners = [["honest", "lazy", "trick"][i] for i in best.argmax(dim=1)]
 
 # %% [markdown]
 # ## The question
@@ -56,9 +57,9 @@ best = torch.stack([(reference.log() + reward / beta).softmax(0) for beta in pri
 # %% tags=["drawing"] alt="Bars of the probability of the honest, the lazy and the trick answer under the best policy, for five prices. At 0.01 the trick has 1.00, at 0.04 it has 0.71 and the honest answer 0.29, at 0.1 the honest answer has 0.89, at 1 it has 0.79 and the lazy one 0.19, at 10 honest 0.62 and lazy 0.37." caption="Too low a price lets the trick win, too high a price brings the lazy answer back."
 plotting.bars(
     dict(zip(["honest", "lazy", "trick"], best.T, strict=True)),
-    [f"{beta:g}" for beta in prices],
+    [f"{beta:g}\n{who}" for beta, who in zip(prices, winners, strict=True)],
     ylabel="probability under the best policy",
-    xlabel="price of distance, beta",
+    xlabel="price of distance, beta, and the likeliest answer",
     colors={"honest": "positive", "lazy": "clipped", "trick": "negative"},
 )
 

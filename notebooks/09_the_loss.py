@@ -433,7 +433,7 @@ plotting.lines(
     torch.arange(40),
     {"reward": history["reward"]},
     {"loss": history["loss"]},
-    titles=["chance of the right answer", "loss"],
+    titles=["chance of the right answer", "loss: it rises while the policy learns"],
     xlabel="step",
     ylabel="",
     colors={"reward": "positive"},

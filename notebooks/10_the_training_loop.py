@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The training loop
 #
-# This lesson puts the pieces of GRPO in order, adds the optimiser's step, and trains a model.
+# Put the pieces in order, and a model learns. Here is the whole loop, and what a healthy run looks like.
 #
 # **Minutes:** 15 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** `grpo_lite.GRPOTrainer`, `grpo_lite.GRPOConfig`, `grpo_lite.greedy_decode`
 
@@ -69,10 +69,10 @@ packaged = copy.deepcopy(base)
 trainer = grpo_lite.GRPOTrainer(packaged, reward_funcs, args, problems, tokenizer)
 first_run = trainer.train()
 PANELS = {
-    "rewards/accuracy": "right answers (share)",
-    "frac_reward_zero_std": "groups without spread (share)",
-    "entropy": "entropy (nats a token)",
-    "completions/mean_length": "mean length (tokens)",
+    "rewards/accuracy": "right answers (share): they double",
+    "frac_reward_zero_std": "groups without spread (share): more agree",
+    "entropy": "entropy (nats a token): it decides",
+    "completions/mean_length": "mean length (tokens): it learns to think",
 }
 
 # %% [markdown]

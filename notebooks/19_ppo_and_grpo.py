@@ -15,7 +15,7 @@
 # %% [markdown]
 # # PPO and GRPO side by side
 #
-# The original notebook derives the advantage of a group and then says that the rest is the same as PPO. This lesson builds PPO by hand and checks: what is the same, what is not, what it costs, and who wins.
+# GRPO is PPO with the group in the place of the critic. Build the critic by hand, race the two methods, and find out where the winner's lead comes from.
 #
 # **Minutes:** 30 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** PPO by hand, and what a critic is good for
 
@@ -55,7 +55,9 @@ plotting.use_site_style()
 plotting.diagram("ppo-grpo")
 
 # %% [markdown]
-# The critic is the one that GRPO was made to avoid. It is usually as large as the policy, and trained at the same time. With 7 billion parameters of two bytes each, PPO holds 56 GB of weights, GRPO 28, and 14 when $\beta = 0$ and no reference is needed; the trained models need gradients and the state of the optimiser on top. The reward model is another matter: GRPO can use one too, and PPO can do without if a function gives the rewards, as here.
+# The critic is the one that GRPO was made to avoid. It is usually as large as the policy, and trained at the same time. With 7 billion parameters of two bytes each, PPO holds 56 GB of weights, GRPO 28, and 14 without a reference ($\beta = 0$). What is trained needs gradients and the state of the optimiser on top.
+#
+# The reward model is another matter: GRPO can use one too, and PPO can do without if a function gives the rewards, as here.
 #
 # The task is the one of lesson [Watch it learn](https://grpo-lite.github.io/grpo-lite/lessons/watch_it_learn/): the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. The base model sometimes thinks first, with slips, and mostly guesses.
 
@@ -95,7 +97,7 @@ columns = {"prompt": tokenizer.batch_decode(prompts), "completion": said}
 plotting.table({**columns, "reward": rewards}, decimals=0)
 
 # %% [markdown]
-# Both methods do the same four things in each step: sample completions, score them, decide for each token whether it was good news, and push. They differ in the third. GRPO compares a completion with others of the same prompt. PPO asks a second network, the critic, what reward was to be expected, and it can ask before every token.
+# Both methods sample completions, score them, decide for each token whether it was good news, and push. They differ in the third. GRPO compares a completion with others of the same prompt. PPO asks the critic what reward was to be expected, and it can ask before every token.
 #
 # Both get 64 completions a step. GRPO takes 8 prompts with 8 completions each; PPO takes 64 prompts with one each, for it needs no siblings.
 #
@@ -249,7 +251,9 @@ torch.testing.assert_close(
 # %% [markdown]
 # ## One loop for both
 #
-# What to expect comes from the "group", from a "critic", from the mean of the whole "batch", or from "nothing": the advantage is then the reward itself. How many completions a prompt gets is a setting of its own, so that the two can be told apart. All else is shared: the number of completions, AdamW, the learning rate, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), no KL penalty and so no reference. Both average over all tokens of the batch, as PPO does (`"bnpo"` in lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)). There a baseline drops out but for a little, as the number of tokens is drawn too (lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/)). With GRPO's mean over each completion the tokens of short completions weigh more, and more of the baseline stays.
+# What to expect comes from the "group", from a "critic", from the mean of the whole "batch", or from "nothing": the advantage is then the reward itself. How many completions a prompt gets is a setting of its own, so that the two can be told apart.
+#
+# All else is shared: the number of completions, AdamW, the learning rate, no KL penalty, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), and PPO's average, over all tokens of the batch (`"bnpo"` in lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)). Under that average a baseline drops out but for a little, as the number of tokens is drawn too.
 #
 # The critic learns from the squared difference between its value and a target, $\hat A_t + V(s_t)$. With $\lambda = 1$ that target is the reward of the completion.
 
@@ -386,7 +390,16 @@ def compare(*names):
 compare("PPO", "GRPO")
 
 # %% [markdown]
-# PPO is ahead. But a step of PPO costs more. Call it one **pass** when a network reads the completions of a batch once. Sampling is one pass. An update is one pass forward and one backward, which costs about two. That makes $1 + 3 = 4$ for GRPO. The critic's update adds 3, and its values fall out of the same forward pass: 7 for PPO. So ask how long each takes to be right in seven of ten samples, between two evaluations by a straight line:
+# PPO is ahead. But a step of PPO costs more. Count **passes**, one for each time that a network reads the completions of a batch. A pass backward costs about two.
+#
+# | in a step | GRPO | PPO |
+# |---|--:|--:|
+# | sampling | 1 | 1 |
+# | policy, forward and backward | 3 | 3 |
+# | critic, the same; its values come with it | | 3 |
+# | **passes** | **4** | **7** |
+#
+# How long does each take to be right in seven of ten samples? (Between two evaluations we draw a straight line.)
 
 
 # %% tags=["result-to-seven-tenths"]
@@ -408,7 +421,9 @@ plotting.table(columns, decimals=0)
 #
 # ## One thing at a time
 #
-# Two things differ between the two: how many prompts a step sees, and what is expected of each completion. So take every baseline with both: 64 prompts with one completion each, and 8 prompts with eight. Within a column the prompts of every step are the same for the same seed, and the baseline alone differs. (The mean of a group needs a group. A critic works with either.) Besides the fresh critic there is one that was **taught** beforehand on 40 batches of the base model, so that it starts out accurate; its lessons are not on its bill.
+# Two things differ between the two: how many prompts a step sees, and what is expected of each completion. So take every baseline with both: 64 prompts with one completion each, and 8 prompts with eight. In each of these two columns all meet the same prompts, and the baseline alone differs. (The mean of a group needs a group. A critic works with either.)
+#
+# Besides the fresh critic there is one that was **taught** beforehand on 40 batches of the base model, so that it starts out accurate; its lessons are not on its bill.
 #
 # **Predict.** Sort the baselines: nothing, a fresh critic that begins by expecting 0, a taught critic, the mean of the batch, the mean of the group. Which one learns fastest? And which is worth more, the better baseline or the eightfold prompts?
 
@@ -521,11 +536,13 @@ plotting.lines(
 )
 
 # %% [markdown]
-# Longer than the race. The fast critic expected far too little. It did not win by its judgement, but *because* it had none yet.
+# Longer than the race. The fresh critic expected far too little. It did not win by its judgement, but *because* it had none yet.
 #
-# With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average over all samples nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise. And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and such a token has a large gradient. A right completion consists of tokens that it was sure of, with small ones. An accurate critic, which says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
+# With $V = 0$ a wrong completion has the advantage 0: it is not pushed at all. On average nothing is lost by that, for a baseline drops out of the expected gradient. What it changes is the noise.
 #
-# That can be measured. Take a policy half way, and a constant baseline $b$. The gradient of a batch is $g_r - b\, g_1$: one gradient with the rewards as weights, one with ones. From 16 batches of 64 we get the noise for every $b$ at once.
+# And here *the wrong completions are the noisy ones*. A slip is a token that the policy itself found unlikely, and such a token has a large gradient. A right completion consists of tokens that it was sure of, with small ones. An accurate critic, which says 0.7, gives each wrong completion the weight −0.7, and the large random gradients are in. A critic that says 0 keeps them out.
+#
+# That can be measured. Take a policy half way, and one constant baseline $b$ for all completions. The gradient of a batch is then $g_r - b\, g_1$: $g_r$ has the rewards as weights, $g_1$ ones. From 16 batches of 64 we get the noise for every $b$ at once.
 
 
 # %%
@@ -565,18 +582,20 @@ plotting.lines(
     {"noise": (rr - 2 * baselines * r1 + baselines**2 * one).sqrt()},
     xlabel="baseline b",
     ylabel="noise of the gradient",
-    marks={right.mean().item(): "share right"},
+    marks={0: "none", right.mean().item(): "share right"},
     colors={"noise": "policy"},
 )
 
 # %% [markdown]
 # The accurate baseline (dotted) is nearly twice as noisy as none. The best constant is a mean reward too, but one in which each completion counts with the squared length of its gradient (Greensmith, Bartlett and Baxter, JMLR 5, 2004). So it can be read as a share: three quarters of the completions are right, and they make about a sixth of the noise.
 #
-# Why does noise cost anything, if the average step is the same? AdamW, which our runs use, divides each weight's step by the size of its recent gradients, noise included. So the noisier gradient makes the shorter step along the average, also at a fifth of its rate: 0.82 and 0.73 after 24 steps (three seeds, each in this order). Plain gradient descent divides by nothing. At a rate of 0.1 it pays nothing: its average accuracy over the race is 0.649 with nothing expected, 0.652 with the mean of the batch (64 prompts, four seeds; they differ by −0.003 ± 0.006). At three times the rate noise begins to cost: 0.747 and 0.732, a difference of 0.015 ± 0.011.
+# Why does noise cost anything, if the average step is the same? AdamW, which our runs use, divides each weight's step by the size of its recent gradients, noise included. So the noisier gradient makes the shorter step along the average. That shows with 64 prompts, nothing expected against the mean of the batch, also at a fifth of its rate: 0.82 and 0.73 after 24 steps (three seeds, each in this order).
 #
-# This is no law. Where right and wrong completions have gradients of one length, the plain mean is the best constant, and in the small world of lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) a baseline pays.
+# Plain gradient descent divides by nothing. At a rate of 0.1 it pays nothing: its average accuracy over the race is 0.649 with nothing expected, 0.652 with the mean (four seeds; they differ by −0.003 ± 0.006). At three times the rate noise begins to cost: 0.747 and 0.732, a difference of 0.015 ± 0.011.
 #
-# If this is the reason, we can predict a failure. Pay −1 for a wrong answer and 0 for a right one. The task is the same, and so are the differences between any two completions. But to expect 0 is now to expect the best, like $b = 1$ before: the noisiest end of the picture.
+# This is no law. In the small world of lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/) a baseline pays.
+#
+# If this is the reason, we can predict a failure. Pay −1 for a wrong answer and 0 for a right one. The task is the same. But to expect 0 is now to expect the best, like $b = 1$ before: the noisiest end of the picture.
 
 # %%
 example = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
@@ -587,13 +606,15 @@ assert shifted.equal(grpo_lite.group_advantages(example, 8))  # GRPO cannot tell
 compare("PPO", "GRPO", "PPO, −1 or 0")
 
 # %% [markdown]
-# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with all else the same; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67 in the stored runs. Plain gradient descent at 0.1 does not mind the shift: 0.647. With the settings of the race, AdamW and one learning rate for all, what decided was where the zero of the rewards lay. No rate was tuned for a single way, and lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) shows how much a rate decides.
+# For GRPO nothing has changed. PPO has fallen from first to last, by 0.165 ± 0.048 after 12 steps, with all else the same; at step 12 its band touches GRPO's. Without any baseline the fall is deeper still, from 0.95 to 0.67. Plain gradient descent at 0.1 does not mind the shift: 0.647.
+#
+# So with AdamW and one learning rate for all, what decided the race was where the zero of the rewards lay. (No rate was tuned for a single way, and lesson [What matters](https://grpo-lite.github.io/grpo-lite/lessons/what_matters/) shows how much a rate decides.)
 #
 # ## What is left: a price for a price
 #
 # The fastest way of all, without any baseline, hangs on where the zero lies, and nobody should build on that. Between an accurate critic and a group two bills remain.
 #
-# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems, here at a price of 0.05. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$, and above one half the better the model, the more of the batch is silent (below, the less):
+# **What a group costs.** Eight completions of one prompt instead of one each of eight prompts: each step sees fewer problems, here at a price of 0.05. And a group in agreement says nothing. If each completion is right with probability $p$, all eight agree with probability $p^8 + (1-p)^8$. Above one half, the better the model, the more of the batch is silent:
 
 # %% tags=["result-agreement"]
 right = torch.tensor([0.3, 0.8, 0.9, 0.98])
@@ -652,7 +673,7 @@ plotting.token_matrix(
     torch.cat([constant, advantages]),
     label="advantage of each token",
     rows=["group", "critic, λ=1", "critic, λ=0", "exact, λ=1", "exact, λ=0"],
-    columns=["think", *"3256", "/", "ans", "6", "/", "■"],
+    columns=["think", "3", "2", "5\nslip", "6", "/", "ans", "6", "/", "■"],
     ylabel="",
 )
 

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The gradients of KL
 #
-# An estimate can have the right value and the wrong gradient. Which way does each KL penalty pull? Read this if you train with $\beta$ above 0, or read code that does.
+# A penalty can print the right number and pull the wrong way. Which way does each KL penalty pull? Read this if you train with $\beta$ above 0, or read code that does.
 #
 # **Minutes:** 15 · **Needs:** [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) · **Gives:** what k1, k2 and k3 do as a penalty, for a token and for a completion
 
@@ -64,27 +64,30 @@ paths = {name: walk(k) for name, k in estimators.items()}
 # %% [markdown]
 # ## The question
 #
-# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, by $k_1 = -d$, $k_2 = d^2/2$ and $k_3 = e^d - d - 1$, with $d = \log\pi_{\text{ref}} - \log\pi_\theta$. k1 and k3 have exactly the right mean, k2 nearly, and only close to the reference.
+# Lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured the distance between policy and reference from sampled tokens, by $k_1 = -d$, $k_2 = d^2/2$ and $k_3 = e^d - d - 1$, with $d = \log\pi_{\text{ref}} - \log\pi_\theta$. The mean of k1 and of k3 is exactly the KL; that of k2 comes close to it near the reference.
 #
-# Let us use each as the *only* loss, for policy and reference of that lesson: five tokens, of which the policy has made the last a habit. Each step draws 16 tokens and goes down the gradient of the mean estimate. There is no reward, so all it can do is come back. Which of the three bring it home?
+# Let us use each as the *only* loss, for policy and reference of that lesson: five tokens, of which the policy has made the last a habit. Each step draws 16 tokens and goes down the gradient of the mean estimate. There is no reward, so all that the policy can do is come back. Which of the three bring it home?
 
 # %% tags=["drawing"] alt="Exact KL to the reference over 300 steps of pure KL loss, 16 sampled tokens a step. k2 and k3 fall from 0.19 to nearly 0; k1 wanders between 0.15 and 0.27." caption="As a penalty k1 leads nowhere; k2 and k3 lead back to the reference."
 plotting.lines(
-    range(300), paths, xlabel="step", ylabel="exact KL (nats)", colors=colors
+    range(300),
+    paths,
+    xlabel="step",
+    ylabel="exact KL (nats)",
+    colors=colors,
+    marks={(90, 0.1): "k1 finds no way back"},
 )
 
 # %% [markdown]
-# k2 and k3 bring the policy home. k1 takes a random walk, and no $\beta$ can mend that: a larger weight only makes the steps of the walk longer. "The KL term is the mean log-ratio, so add the mean log-ratio to the loss" reads well, and the logged value is right.
+# k2 and k3 bring the policy home. k1 takes a random walk, and no $\beta$ can mend that: a larger weight only makes the steps of the walk longer. Yet its logged value is right.
 #
 # ## Value is not gradient
 #
 # > In a loss nobody reads the value; what counts is where its gradient pushes.
 #
-# We want the gradient of the exact KL. A training step computes something else. It draws tokens from the policy, evaluates k on them, and differentiates k. The draw itself is not differentiated: once a token is sampled, it is a constant. On average over the draws, the step follows the **expected gradient**
+# We want the gradient of the exact KL, $\nabla_\theta \sum_v \pi_\theta(v)\, k(v)$, in which the probabilities move too. A training step computes something else. It draws tokens from the policy and differentiates k at these tokens. The draw itself is not differentiated: once a token is sampled, it is a constant. On average over the draws, the step follows the **expected gradient**
 #
 # $$\sum_v \underbrace{\pi_\theta(v)}_{\text{a constant}} \; \nabla_\theta \, k(v)$$
-#
-# and not the gradient of the average, $\nabla_\theta \sum_v \pi_\theta(v)\, k(v)$, in which the probabilities move too.
 #
 # **Predict.** The mean of k1 is exactly the KL. What is the expected gradient of k1 as a loss? (It has a name that you know: $\nabla k_1 = \nabla \log \pi_\theta$.)
 
@@ -127,17 +130,25 @@ show({"k1": k1_gradient} | both)
 # %% [markdown]
 # Read it slowly. All of it is about one token; what changes over a whole completion stands below.
 #
-# - **k1, perfect in value, has expected gradient 0.** Its gradient is the score, and the score is zero on average: the lemma of lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/). As a loss it does nothing but shake.
-# - **k2, biased in value, has exactly the gradient of the reverse KL**, the one we wanted.
-# - **k3, unbiased in value, has exactly the gradient of the forward KL**, the other direction.
+# - **k1, perfect in value, has expected gradient 0.** As a loss it does nothing but shake.
+# - **k2, biased in value, has exactly the gradient of the reverse KL**, $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$, the one we wanted.
+# - **k3, unbiased in value, has exactly the gradient of the forward KL**, $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$, the other direction.
 #
-# Why? The gradient of $k_2 = d^2/2$ is $-d$ times the score, that is $k_1 \nabla\log\pi_\theta$. On average this is $\sum_v \pi_\theta k_1 \nabla\log\pi_\theta$, and the reverse KL, $\sum_v \pi_\theta k_1$, has the same gradient: the product rule gives this sum and the average score, which is 0. And $\nabla k_3 = (1 - e^d)\,\nabla\log\pi_\theta$, where $e^d$ is $\pi_{\text{ref}}/\pi_\theta$: on average $-\sum_v \pi_{\text{ref}} \nabla\log\pi_\theta$, the slope of the forward KL. (Exercise 1 fills in the lines.)
+# Why? Each gradient is a number times the score $s = \nabla\log\pi_\theta$, whose average is zero: the lemma of lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/). (Exercise 1 fills in the lines.)
 #
-# So GRPO's penalty, on the policy's own samples, pulls along $\mathrm{KL}(\pi_{\text{ref}} \| \pi_\theta)$. Both gradients vanish only where policy and reference agree, and close to that point they are nearly the same. Far away they differ. In the logits, the forward gradient is the difference of two probabilities, $\pi_\theta - \pi_{\text{ref}}$. The reverse one is $\pi_\theta \cdot (k_1 - \mathrm{KL})$, which all but ignores the tokens that the policy has given up.
+# | | gradient | on average | which is the gradient of |
+# |---|---|---|---|
+# | k1 | $s$ | $\sum_v \pi_\theta\, s = 0$ | nothing |
+# | k2 | $-d\,s = k_1 s$ | $\sum_v \pi_\theta k_1 s$ | $\sum_v \pi_\theta k_1$, the reverse KL |
+# | k3 | $(1 - e^d)\,s$ | $-\sum_v \pi_{\text{ref}}\, s$ | the forward KL |
+#
+# So GRPO's penalty, on the policy's own samples, pulls along the forward KL. Both gradients vanish only where policy and reference agree, and close to that point they are nearly the same.
+#
+# Far away they differ. In the logits, the forward gradient is the difference of two probabilities, $\pi_\theta - \pi_{\text{ref}}$. The reverse one is $\pi_\theta \cdot (k_1 - \mathrm{KL})$, which all but ignores the tokens that the policy has given up.
 #
 # ## The ratio brings the reverse KL back
 #
-# Let the probability of the token move after all. Multiply k3 by a factor that *is* 1 and yet has the gradient of $\log\pi_\theta$, the importance ratio of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) at its first step:
+# What k3 lacks is that the probability of the token moves too. So multiply it by a factor that *is* 1 and yet has the gradient of $\log\pi_\theta$, the importance ratio of lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/) at its first step:
 #
 # $$\rho = \exp\big(\log\pi_\theta - \text{a frozen copy of } \log\pi_\theta\big)$$
 
@@ -167,7 +178,9 @@ plotting.token_matrix(
 #
 # ## What a single sample weighs
 #
-# One might think: no component of $\pi_\theta - \pi_{\text{ref}}$ exceeds 1, so k3 is tame. That is the average. A single sample of k3 weighs $1 - e^d$, which has no bound: the rare token that the policy has given up comes with a huge weight. With the ratio, a sample weighs $-d$. Stretch the logits of the policy by some factor, here 8, so that its rare tokens get rarer, and look at the spread of single gradients:
+# No component of $\pi_\theta - \pi_{\text{ref}}$ exceeds 1, so k3 is tame on average. A single sample of it is not. It weighs $1 - e^d$, which has no bound: the rare token that the policy has given up comes with a huge weight. With the ratio, a sample weighs $-d$.
+#
+# Stretch the logits of the policy by a factor of 8, so that its rare tokens get rarer, and look at the spread of single gradients:
 
 # %% tags=["result-unbounded"]
 far = (8 * logits).log_softmax(dim=0)
@@ -188,9 +201,11 @@ plotting.table(columns)
 #
 # All this was about one token at a fixed beginning. In a completion two things change.
 #
-# **Later tokens.** A changed token also changes which beginnings come up later. None of these gradients knows that, so none is that of the KL between completions ([Tang and Munos, arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Near the reference little is missing; far away it may be most. Of 200 random pairs of policies over 15 completions, the cosine between k2's gradient and the exact one has the median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion ([the test](https://github.com/grpo-lite/grpo-lite/blob/main/tests/test_claims.py) computes these).
+# **Later tokens.** A changed token also changes which beginnings come up later. None of these gradients knows that, so none is that of the KL between completions ([Tang and Munos, arXiv:2506.09477](https://arxiv.org/abs/2506.09477)). Near the reference little is missing; far away it may be most.
 #
-# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer. The test follows it, and nothing else, over a vocabulary of three tokens, one of them the end, from even logits for 100 steps of 1: the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
+# How much? [A test](https://github.com/grpo-lite/grpo-lite/blob/main/tests/test_claims.py) takes 200 random pairs of policies over 15 completions, and the cosine between k2's gradient and the exact one: median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion.
+#
+# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer. In 100 steps of k1 alone, in the same test, the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
 #
 # Here are both, for completions of at most three tokens over a new vocabulary of two, x and the end. Every completion is listed, so the sums are exact.
 

@@ -266,3 +266,26 @@ def test_a_table_is_aligned_text_and_a_page_shows_rows_and_chips():
 def test_a_table_refuses_columns_of_unequal_length():
     with pytest.raises(ValueError, match=r"as many values as the table has rows, got \{'a': 1, 'b': 2\}"):
         plotting.table({"a": [1], "b": [1, 2]})
+
+
+def test_a_mark_is_a_line_in_every_panel_or_words_in_the_first():
+    panel = {"up": [0.0, 1.0]}
+    first, second = plotting.lines(
+        [0, 1], panel, panel, xlabel="x", ylabel="y", marks={0.5: "here", (0.1, 0.75): "steep"}
+    ).axes
+    assert [[line.get_xdata() for line in ax.lines[1:]] for ax in (first, second)] == [[[0.5, 0.5]]] * 2
+    assert [text.get_text() for text in first.texts] == ["here", "steep"]
+    assert [text.get_text() for text in second.texts] == ["here"]
+    words = first.texts[1]
+    assert (words.get_position(), words.get_ha(), words.get_va()) == ((0.1, 0.75), "left", "center")
+    assert words.get_transform() == first.transData
+
+
+def test_up_to_twelve_bars_say_their_values():
+    (ax,) = plotting.bars(
+        {"a": [0.5, -0.0, 0.876, 1080.0], "b": [1.0, -2.0, -0.004, 0.1]}, list("wxyz"), ylabel="y"
+    ).axes
+    assert [text.get_text() for text in ax.texts] == ["0.5", "0", "0.88", "1080", "1", "-2", "0", "0.1"]
+    assert max(bar.get_height() for bar in ax.patches) < 0.95 * ax.get_ylim()[1]  # room above for the words
+    (ax,) = plotting.bars({"a": [1.0] * 13}, list("abcdefghijklm"), ylabel="y").axes
+    assert not ax.texts

@@ -27,6 +27,7 @@ FIRST = {
     "pi_old pi_ref": "questions/#old-and-ref",
     "kl negative": "questions/#k3",
     "kl estimator": "lessons/the_leash/",
+    "why is beta 0": "questions/#beta-zero",
     "k1 in the loss": "questions/#k1-penalty",
     "all rewards equal": "questions/#all-equal",
     "advantage is zero": "questions/#all-equal",

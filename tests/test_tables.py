@@ -54,9 +54,18 @@ def test_the_others_stay_as_they_are(html):
     assert marked(html) == html
 
 
-def test_a_negative_number_has_a_minus_and_nothing_else_changes():
+def test_a_negative_number_has_a_minus_no_number_breaks_and_nothing_else_changes():
     from tables import on_page_content
 
-    html = '<table class="results"><td class="number">-0.50</td><td>-0.2 ± 0.1 *</td>'
-    html += "<td>-x</td><td>a-1</td><td>-1 to 2</td></table>"
-    assert on_page_content(html, None, None, None) == html.replace("-0", "\N{MINUS SIGN}0")
+    def page(*cells):
+        return '<table class="results">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</table>"
+
+    came = page("-0.50", "-0.2 ± 0.1 *", "-x", "a-1", "-1 to 2", "lr 5e-5", "1.5 e-mail", "a ± b")
+    kept = '<span class="whole">{}</span>'.format
+    minus = "\N{MINUS SIGN}"
+    shown = page(
+        f"{minus}0.50", kept(f"{minus}0.2 ± 0.1") + " *", "-x", "a-1", "-1 to 2", f"lr {kept('5e-5')}", "1.5 e-mail",
+        "a ± b",
+    )  # fmt: skip
+    assert on_page_content(came, None, None, None) == shown
+    assert on_page_content("<p>-0.2 ± 0.1</p>", None, None, None) == "<p>-0.2 ± 0.1</p>"

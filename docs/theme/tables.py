@@ -11,14 +11,18 @@ from bs4 import BeautifulSoup
 from formulas import readable
 
 TABLE = re.compile(r"<table>.*?</table>", re.S)
+CELL = re.compile(r"<t[dh][^>]*>[^<]*</t[dh]>")
+# A number that would break at its sign: 0.752 ± 0.029, 1e-4.
+NUMBER = re.compile(r"[\N{MINUS SIGN}+\d.]+(?: ± [\d.]+|e-\d+)")
 LONG = 24
 TITLE = 3
 """Up to so many columns, the first is a title that needs no label."""
 
 
 def on_page_content(html, page, config, files):
-    """Mark the tables of a page; a negative number has a minus in them, as in figures and text."""
+    """Mark the tables of a page; there a negative number has a minus, as in figures and text, and no number breaks."""
     html = re.sub(r"(<td[^>]*>)-(?=[\d.]+(?:</td>| ± ))", "\\1\N{MINUS SIGN}", html)
+    html = CELL.sub(lambda cell: NUMBER.sub(r'<span class="whole">\g<0></span>', cell[0]), html)
     return TABLE.sub(lambda match: marked(match[0]), html)
 
 

@@ -117,23 +117,24 @@ def table(rows: Sequence[Row]) -> str:
 
 def picture(rows: Sequence[Row]) -> str:
     """Draw the rows as SVG in the style of the diagrams: a dot at each ratio, a bar from the lowest to the highest."""
-    low, high, bottom = 1 / 16, 8, 34 * len(rows) + 6
+    low, high, pitch = 1 / 16, 8, 44
+    bottom = pitch * len(rows) + 4
 
     def x(ratio: float) -> float:
         return round(4 + 310 * math.log(ratio / low) / math.log(high / low), 1)
 
     grid = [(f"1/{round(1 / at)}" if at < 1 else f"{at:g}", x(at)) for at in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)]
     parts = [f'<text class="s m" x="{max(at, 12)}" y="{bottom + 14}">{name}</text>' for name, at in grid]
-    ones = "".join(f"M{x(1)} {34 * i + 18}v16" for i in range(len(rows)))  # not through the words
+    ones = "".join(f"M{x(1)} {pitch * i + 23}v18" for i in range(len(rows)))  # not through the words
     parts.append(f'<path class="a" stroke-dasharray="2 2" d="{ones}"/>')
     said = []
     for i, row in enumerate(rows):
-        y, missed = 34 * i + 26, row.goal is not None and row.ratio > row.goal
+        y, missed = pitch * i + 32, row.goal is not None and row.ratio > row.goal
         kind = "fc" if row.goal is None else "f0" if missed else "f1"
         said.append(f"{row.what}: {row.ratio:.2f}{', goal missed' if missed else ''}")
         parts += [
-            f'<text x="4" y="{y - 9}">{row.what}</text>',
-            f'<text class="n" x="362" y="{y - 9}">{"missed" if missed else ""}</text>',
+            f'<text x="4" y="{y - 15}">{row.what}</text>',
+            f'<text class="n" x="362" y="{y - 15}">{"missed" if missed else ""}</text>',
             f'<rect class="{kind}" x="{x(row.low)}" y="{y - 1.5}" width="{x(row.high) - x(row.low):.1f}" height="3"/>',
             f'<path class="{kind}" d="M{x(row.ratio)} {y}m-6 0l6 -6l6 6l-6 6z"/>'
             if missed

@@ -14,5 +14,26 @@ function renderFormulas(element) {
     ],
     ignoredClasses: ["highlight", "nb-stdout", "nb-result", "nb-html", "nb-plot", "md-search"],
   });
+  element.querySelectorAll(":not(.katex-display) > .katex").forEach(keepTogether);
 }
+
+const SHORT = 12; // signs; a longer formula may break after its = or +
+
+// A short formula stays on one line, with the bracket before it and the mark behind it.
+function keepTogether(formula) {
+  if (formula.querySelector(".katex-html").textContent.length > SHORT) return;
+  const whole = formula.closest(".arithmatex") ?? formula.parentElement;
+  whole.classList.add("whole");
+  whole.prepend(cut(whole.previousSibling, /[([“]+$/));
+  whole.append(cut(whole.nextSibling, /^[)\].,;:”]+/));
+}
+
+// What matches is taken out of a text.
+function cut(node, pattern) {
+  if (node?.nodeType !== Node.TEXT_NODE) return "";
+  const [found = ""] = pattern.exec(node.data) ?? [];
+  node.data = node.data.replace(pattern, "");
+  return found;
+}
+
 renderFormulas(document.body);

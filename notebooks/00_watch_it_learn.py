@@ -46,7 +46,7 @@ plotting.use_site_style()
 #
 # What does it look like when a model learns from rewards alone? Ours reads `8+7+6+4=` and is to say the last digit of the sum. The sum is 25, so the right answer is 5. There is nothing to understand yet: why it works is the subject of all the other lessons.
 #
-# **Play first.** Ask two models, one from before the training of this lesson and one from after it. **The goal:** find out what the second one nearly always does before it answers, and the first one seldom. Then give both a sum with five digits: does the trained one keep its new habit, and is it still right? (The answer stands [below](#what-it-says-now).)
+# **Play first.** Ask two models, one from before the training of this lesson and one from after it. **The first goal:** eight right answers. What does the second model nearly always do before it answers, and the first one seldom? Then give both a sum with five digits: does the trained one keep its new habit, and is it still right? (The answer stands [below](#what-it-says-now).)
 #
 # <model-explorer>On the site there are two models to ask here.</model-explorer>
 

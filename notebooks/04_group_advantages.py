@@ -40,7 +40,7 @@ plotting.use_site_style()
 #
 # We asked the model the same question eight times, and rewarded each answer. A reward of 1 sounds good. But is it good *news*? If the model always answers this question correctly, a reward of 1 teaches nothing. What counts is the reward compared with the reward that we should have expected.
 #
-# **Play first.** Drag the rewards of the eight answers. **The goal:** make seven of the eight be pushed down, and then find out when nobody is pushed at all.
+# **Play first.** Drag the rewards of the eight answers. **The first goal:** give a reward of 0.8 or more a negative advantage. Then make seven of the eight be pushed down, and find out when nobody is pushed at all.
 #
 # <group-explorer>On the site there is a picture to play with here.</group-explorer>
 #

@@ -191,6 +191,37 @@ def test_what_is_not_found_has_the_search_and_all_pages(site):
 
 
 @pytest.mark.site
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("lessons/the_los/", "lessons/the_loss/"),
+        ("notebooks/04_group_advantages.ipynb", "lessons/group_advantages/"),  # as it was called
+        ("api/advantage.html", "api/advantages/"),
+        ("frequent-questions/index.html", "questions/"),  # its title
+        ("wp-login.php", None),
+    ],
+)
+def test_a_wrong_address_is_answered_by_the_pages_with_a_name_most_like_it(page, site, address, meant):
+    root = SITE_URL.split("/", 3)[3]
+    body = (site / "404.html").read_text().replace(f'="/{root}', '="/')
+    page.route(f"**/{address}", lambda route: route.fulfill(status=404, body=body, content_type="text/html"))
+    page.goto(address)
+    links = page.locator("article .asks a").evaluate_all("links => links.map((one) => one.pathname.slice(1))")
+    assert links[:1] == ([meant] if meant else [])
+    assert len(links) <= 3
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_long_title_is_whole_in_the_header_of_a_phone(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    for address in ("lessons/ppo_and_grpo/", "api/token_weights/"):
+        page.goto(address, wait_until="domcontentloaded")
+        title = page.locator(".md-header__topic .md-ellipsis").last
+        assert title.evaluate("one => one.scrollWidth <= one.clientWidth && one.offsetHeight <= 44")
+
+
+@pytest.mark.site
 def test_what_gets_into_a_page_is_not_run(page):
     page.goto("")
     page.evaluate(

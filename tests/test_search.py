@@ -5,6 +5,7 @@ worker that a browser starts.
 """
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 
 from helpers.built import ROOT
 from helpers.formulas import NODE
+from helpers.lessons import lesson
 from helpers.missing import give_up
 
 FIRST = {
+    "the loop": "lessons/the_training_loop/",
+    "ra": "lessons/ratio_and_clipping/",
     "loss zero": "questions/#loss-zero",
     "loss is 0": "questions/#loss-zero",
     "loss starts at 0": "questions/#loss-zero",
@@ -91,10 +95,18 @@ def test_what_people_type_leads_to_the_page_that_answers(asked):
 
 
 @pytest.mark.site
-def test_nothing_is_loaded_before_the_first_word(asked, site):
-    assert asked["early"] == 0
-    assert [name.partition(".")[0] for name in asked["loaded"]] == ["assets/javascripts/workers/search", "search/docs"]
+def test_nothing_is_loaded_before_a_reader_turns_to_the_search(asked, site):
+    kinds = [name.split(".")[0] for name in asked["loaded"]]
+    assert kinds == ["assets/javascripts/search", "assets/javascripts/workers/search", "search/docs"]
+    assert asked["early"] == 1
     assert len((site / "search" / "search_index.json").read_bytes()) < 300
+
+
+@pytest.mark.site
+def test_titles_answer_until_the_index_is_made_and_a_lesson_has_its_number(asked):
+    script = lesson("the_training_loop")
+    number = script.stem[:2]
+    assert [re.sub("</?mark>", "", title) for title in asked["shown"]] == [f"{number} The training loop"] * 2
 
 
 @pytest.mark.site

@@ -38,6 +38,20 @@ def test_the_first_of_few_columns_is_a_title_and_two_columns_need_no_label():
     assert cards(table(["File", "What it holds"], ["a", SENTENCE * 5])) == [None, None]
 
 
+def test_of_many_cells_a_long_one_has_a_line_of_its_own_and_so_has_a_column_of_them():
+    from tables import marked
+
+    html = table(["A", "B", "C", "D"], ["1", "2", SENTENCE, "4"])
+    for row in (["1", "2", SENTENCE, SENTENCE + "!" * 9], ["1", "2", "3", "4"]):
+        html = html.replace("</tbody>", f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr></tbody>")
+    rows = BeautifulSoup(marked(html), "html.parser").tbody("tr")
+    assert [["data-long" in cell.attrs for cell in row("td")] for row in rows] == [
+        [False, False, True, False],
+        [False, False, True, True],
+        [False, False, True, False],
+    ]
+
+
 @pytest.mark.parametrize(
     "html",
     [

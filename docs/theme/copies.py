@@ -10,7 +10,9 @@ from facts import MODULE, file_of, folder
 from markdown import Markdown
 
 OPTION = re.compile(r'<details class="(right|wrong)"><summary>(.*?)</summary>(.*?)</details>\n*', re.S)
-LAYOUT = re.compile(r"</?(?:div|figure|figcaption|section|button|span|details|summary|[a-z]+-explorer)\b[^>]*>\n?")
+LAYOUT = re.compile(
+    r"</?(?:div|figure|figcaption|section|button|small|span|details|summary|[a-z]+-explorer)\b[^>]*>\n?"
+)
 FIGURE = re.compile(r'<svg\b[^>]*aria-label="([^"]*)"[^>]*>.*?</svg>', re.S)
 DRAWING = re.compile(r"<svg\b.*?(?:<title[^>]*>(.*?)</title>.*?(?:<desc[^>]*>(.*?)</desc>.*?)?)?</svg>", re.S)
 ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[.#][^{}\n]*\}")

@@ -176,15 +176,15 @@ def overview(config, warn):
     parts = []
     for title, lessons in GROUPS.items():
         # The menu has the bare title: no two landmarks of one name.
-        rows = [f"## {title}, question by question\n", "| Lesson | Question | Minutes | Needs |", "|---|---|--:|---|"]
+        rows = [f"## {title}, question by question\n"]
         for lesson in lessons:
             facts, question = HEAD.search(lesson.head), questions.get(lesson.file.url)
             if not question:
                 warn(f"README.md has no question for {lesson.title}")
             elif facts:
                 needs = NEED.sub(r'[<span class="number"></span>](\2){title="\1"}', facts["needs"])
-                address = f"{site(config)}{lesson.file.url}"
-                rows.append(f"| [{lesson.title}]({address}) | {question} | {facts['minutes']} | {needs} |")
+                link = f"[{lesson.title}]({site(config)}{lesson.file.url})"
+                rows.append(f"- {link} <span>{question}</span> <small>{facts['minutes']} min, needs {needs}</small>")
         parts.append("\n".join(rows))
     return "\n\n".join(parts)
 

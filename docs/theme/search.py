@@ -1,8 +1,8 @@
 """MkDocs hook: what the search finds first, and when its index is loaded.
 
 The theme's own search stays; only its worker is started by one of ours (docs/assets/javascripts/search.js), which waits
-for the first word; the index is on its way as soon as the field is entered. The theme loads `search_index.json` with
-each page, so that file says only that there is nothing to index, and what there is lies beside it.
+until a reader turns to the field. The theme loads `search_index.json` with each page, so that file says only that there
+is nothing to index, and what there is lies beside it.
 """
 
 import json
@@ -44,10 +44,13 @@ def on_post_build(config):
     for entry in index["docs"]:
         place = entry["location"]
         entry["boost"] = weight(place)
-        entry["title"] = readable(entry["title"])
-        if place.startswith("lessons/") and "#" not in place:
-            entry["title"] = re.sub(r"^\d\d ", "", entry["title"])  # "0" is what people look for
-        entry["text"] = readable(entry["text"])
+        for key in (
+            "title",
+            "text",
+        ):  # a star in a word would stand for any letters, and lead to words that are not there
+            entry[key] = readable(entry[key]).replace("*", "\N{ASTERISK OPERATOR}")
+        if re.fullmatch(r"lessons/\w+/", place):
+            entry["number"], _, entry["title"] = entry["title"].partition(" ")  # the worker shows it again
         if place in ALIASES:
             entry["tags"] = ALIASES[place]
     text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))

@@ -1,8 +1,9 @@
 """MkDocs hook: what a table needs so that it can be read on a phone.
 
 A table that explains, one with long cells, gets `data-rows`: there each row becomes a card, and a cell carries the
-header of its column in `data-label`. Tables of numbers stay as they are and scroll, and so do those that a program has
-printed.
+header of its column in `data-label`. Of more than three cells a long one has a line of its own, and so have the others
+of its column if most are long: `data-long`. Tables of numbers stay as they are and scroll, and so do those that a
+program has printed.
 """
 
 import re
@@ -37,8 +38,11 @@ def marked(html):
     if fits or to_fill_in or not any(len(said(cell, code=False)) > LONG for row in rows for cell in row):
         return html
     table["data-rows"] = ""
+    wide = [2 * sum(len(text) > LONG for text in column) > len(rows) for column in columns]
     for row in rows:
         for i, cell in enumerate(row):
+            if len(labels) > TITLE and (wide[i] or len(said(cell)) > LONG):
+                cell["data-long"] = ""
             if labels[i] and len(labels) > 2 and (i or len(labels) > TITLE):
                 cell["data-label"] = labels[i]
     return re.sub(r">\n<", "><", str(table))

@@ -55,7 +55,7 @@
 
   // In the menu and on the map.
   function mark(done) {
-    for (const link of document.querySelectorAll(".md-nav a[href], article td:first-child > a[href], .map a[href]")) {
+    for (const link of document.querySelectorAll(".md-nav a[href], .ledger li > a[href], .map a[href]")) {
       const name = new URL(link.href.baseVal ?? link.href, location).pathname.match(/\/lessons\/(\w+)\/(index\.html)?$/)?.[1];
       if (name && !link.hash) link.classList.toggle("is-done", done.has(name));
     }
@@ -90,14 +90,21 @@
     header.querySelector("[for=__search]")?.before(button);
   }
 
-  // The search: its index comes on the way when the field is entered, and until it is there the panel says so.
+  // The search begins to load when a reader turns to its field: the theme passes a blank on to our worker (search.js), to
+  // which it means just that. Until something is there to show, the panel says so.
   const field = document.querySelector(".md-search__input");
   const panel = document.querySelector(".md-search-result__meta");
   if (field && panel) {
-    const { base, translations } = JSON.parse(document.getElementById("__config").textContent);
+    const { translations } = JSON.parse(document.getElementById("__config").textContent);
     const idle = ["", say.index, translations["search.result.placeholder"]];
-    const index = new URL(`${base}/search/docs.json`, location);
-    field.addEventListener("focus", () => fetch(index).catch(() => {}), { once: true }); // the worker finds it in the cache
+    const turn = () => {
+      if (field.value) return;
+      field.value = " ";
+      field.dispatchEvent(new Event("keyup"));
+      field.value = "";
+    };
+    field.addEventListener("pointerenter", turn, { once: true });
+    field.addEventListener("focus", turn, { once: true });
     field.addEventListener("input", () => {
       if (field.value.trim() && idle.includes(panel.textContent.trim())) panel.textContent = say.index;
     });

@@ -1,16 +1,59 @@
-// The worker of the search: the theme's, which is named behind our address, but nothing is loaded before the field is entered.
+// The worker of the search. The theme's own, which is named behind our address, makes the index, and that takes a while: it
+// is started when a reader turns to the field and has a thread to itself, so that titles can answer until it is ready.
 const [SETUP, READY, QUERY, RESULT] = [0, 1, 2, 3]; // kinds of messages, as the theme numbers them
 let options;
-let answer; // the theme's way to take a message
-let loading = null;
+let asked = "";
+let titles = [];
+let theirs = null; // the theme's worker
+let ready = false;
 
 async function load() {
-  const listen = self.addEventListener;
-  self.addEventListener = (_, listener) => (answer = listener);
-  importScripts(new URL(location.search.slice(1), location));
-  self.addEventListener = listen;
-  const response = await fetch(new URL("../../search/docs.json", location));
-  await answer({ data: { type: SETUP, data: { ...(await response.json()), options } } });
+  theirs = new Worker(new URL(location.search.slice(1), location));
+  theirs.onmessage = ({ data: { type, data } }) => {
+    if (type === RESULT) return asked && show(data.items, data.suggest);
+    ready = true;
+    answer();
+  };
+  try {
+    const response = await fetch(new URL("../../search/docs.json", location));
+    const index = await response.json();
+    theirs.postMessage({ type: SETUP, data: { ...index, options } });
+    titles = index.docs;
+    answer();
+  } catch {
+    theirs.terminate();
+    theirs = null; // offline perhaps: the next letter may work
+  }
+}
+
+function answer() {
+  if (!asked) return;
+  if (ready) theirs.postMessage({ type: QUERY, data: exact(asked) });
+  else {
+    const found = entitled(asked);
+    if (found.length) show(found);
+  }
+}
+
+// A lesson is shown with its number, by which it is not found: "0" is what people look for.
+function show(items, suggest) {
+  const numbered = (entry) => (entry.number ? { ...entry, title: `${entry.number} ${entry.title}` } : entry);
+  postMessage({ type: RESULT, data: { items: items.map((page) => page.map(numbered)), suggest } });
+}
+
+// What has each word at the beginning of one in its title or in what else it is called, by pages, in the form of the theme.
+function entitled(query) {
+  const words = query.toLowerCase().split(/[\s-]+/);
+  const names = ({ title, tags = [] }) => ` ${[title, ...tags].join(" ")}`.toLowerCase().replace(/<.*?>|-/g, " ");
+  const weight = ({ location, boost }) => (location.includes("#") ? boost : 2 * boost);
+  const pages = new Map();
+  for (const entry of titles.toSorted((a, b) => weight(b) - weight(a))) {
+    if (!words.every((word) => names(entry).includes(` ${word}`))) continue;
+    const place = entry.location.split("#")[0];
+    if (!pages.has(place)) pages.set(place, new Set([titles.find(({ location }) => location === place)]));
+    pages.get(place).add(entry);
+  }
+  return [...pages.values()].map((page) => [...page].map((entry) => ({ ...entry, text: "", tags: [], score: 1, terms: {} })));
 }
 
 // The theme takes each word for the beginning of one. A letter or a short word that is complete means itself: the "dr" of
@@ -22,18 +65,13 @@ function exact(query) {
   return (words.trim() ? words : whole).replace(/(?<!\S)(\d+|\w|\w{2,3}(?=\s))(?!\S)/g, "$1^1");
 }
 
-self.addEventListener("message", async ({ data: { type, data } }) => {
+self.addEventListener("message", ({ data: { type, data } }) => {
   if (type === SETUP) {
     options = data.options;
-    postMessage({ type: READY });
-  } else if (!data.trim()) {
-    postMessage({ type: RESULT, data: { items: [] } });
-  } else {
-    try {
-      await (loading ??= load());
-      answer({ data: { type: QUERY, data: exact(data) } });
-    } catch {
-      loading = null; // offline perhaps: the next letter may work
-    }
+    return postMessage({ type: READY });
   }
+  asked = data.trim();
+  if (data && !theirs) load(); // a blank means that a question is to come
+  if (data) answer();
+  else show([]);
 });

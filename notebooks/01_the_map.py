@@ -255,6 +255,7 @@ plotting.lines(
     runs,
     xlabel="step (one group of 8 each)",
     ylabel="mean reward (sevens)",
+    marks={(8, 3.3): "5: nothing but sevens"},
 )
 
 # %% [markdown]
@@ -370,6 +371,7 @@ plotting.lines(
     xlabel="step (one group of 8 each)",
     ylabel="mean reward (sevens, 3 seeds)",
     colors={"ratio to old": "old", "to reference": "reference"},
+    marks={2: "here they part"},
 )
 
 # %% [markdown]

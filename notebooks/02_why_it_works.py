@@ -98,6 +98,7 @@ def draw_steps(panels, chance, gradient):
         ax.scatter(*gradient[:2], s=130, marker="+", **cross)
         ax.set(title=name, ylabel="step of logit B")
     both[0].text(0.4, -0.09, "true gradient", color=cross["color"], fontsize=10)
+    both[1].text(-0.12, 0, "groups that agree", ha="right", va="center", fontsize=10)
     both[-1].set(xlabel="step of logit A")
     return figure
 
@@ -108,7 +109,15 @@ def draw_steps(panels, chance, gradient):
 # Of three answers A, B and C, only A is right. At each step the dashed policy looks at all of them. The others see four sampled answers a step, as in GRPO.
 
 # %% alt="Probability of the right answer over 40 steps. A dashed curve, the exact gradient, rises smoothly from 0.5 to 0.98. Three jagged curves, each of a policy that sees four sampled answers a step, rise around it to about the same height." caption="Four sampled answers a step climb like the exact gradient, with noise."
-plotting.lines(range(41), climbs, dashed=["exact"], **axes)
+plotting.lines(
+    range(41),
+    climbs,
+    dashed=["exact"],
+    marks={
+        (10, 0.7): "each sample pulls its own way,\nand still they climb the same hill"
+    },
+    **axes,
+)
 
 # %% [markdown]
 # They climb the same hill. But no group of four can see where the top is. Why do they find it?

@@ -156,7 +156,7 @@ paid = naive_format(attacks.values())
 plotting.table({"attack": list(attacks), "points": paid}, decimals=1)
 
 # %% [markdown]
-# Only the first line is right.
+# Only the first line is right:
 #
 # - *Newlines.* The dot means any character except a newline, so a model that thinks in more than one line gets 0, whatever else it learns. The flag `re.DOTALL` repairs that. Between the tags, `\s*` allows white space.
 # - *Junk, two answers.* `.*?` takes as little as possible, but as much as it needs to reach an `</answer>` at the very end. So it swallows whole tags on the way. We must forbid tags inside.

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # The leash
 #
-# Left alone, a policy drifts to wherever the reward can be fooled. The leash is a price for drifting: set it, and measure the drift from sampled tokens.
+# Left alone, a policy may drift to where the reward can be fooled. The leash is a price for drifting: set it, and measure the drift from sampled tokens.
 #
 # **Minutes:** 15 · **Needs:** [Token log-probs](https://grpo-lite.github.io/grpo-lite/lessons/token_logprobs/) · **Gives:** `grpo_lite.kl_k1`, `grpo_lite.kl_k2`, `grpo_lite.kl_k3`
 

@@ -205,6 +205,7 @@ plotting.lines(
     ylabel="right words, held out",
     colors={"the teacher": "clipped"},
     dashed=["the teacher"],
+    marks={(20, 0.2): "passed within twenty updates"},
 )
 
 # %% [markdown]

@@ -128,7 +128,7 @@ both |= {"k3": k3_gradient, "exact, ref‖π": forward}
 show({"k1": k1_gradient} | both)
 
 # %% [markdown]
-# Read it slowly. All of it is about one token; what changes over a whole completion stands below.
+# Read it slowly. All of it is about one token (what changes over a whole completion stands below):
 #
 # - **k1, perfect in value, has expected gradient 0.** As a loss it does nothing but shake.
 # - **k2, biased in value, has exactly the gradient of the reverse KL**, $\mathrm{KL}(\pi_\theta \| \pi_{\text{ref}})$, the one we wanted.

@@ -83,7 +83,7 @@ plotting.token_matrix(push(), mask, label="push of each token", rows=["short", "
 #
 # ## Averages
 #
-# The loss types that share GRPO's objective differ in what they divide by. There are five ways. (Who is behind each name follows below, in the table of all.)
+# Loss types differ in what they divide by. There are five ways. (Who is behind each name follows in the table of all.)
 #
 # | Average | Formula | Loss types |
 # |---|---|---|
@@ -167,7 +167,9 @@ plotting.bars(
 )
 
 # %% [markdown]
-# Only the first treats tokens of short and long completions differently. `bnpo` and `dapo` are the two names of the goal: one loss, as long as a batch is one call. Otherwise the others differ among themselves by a constant, for this batch: from one batch to the next, `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.) What an own length in the denominator does to the average step is computed in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/).
+# Only `grpo` treats tokens of short and long completions differently. In one batch the others differ by a constant. From one batch to the next `bnpo` divides by another number, `dr_grpo` by the same. (`luspo` is meant to be used with one ratio a completion.)
+#
+# `bnpo` and `dapo` are the two names of the goal: one loss, as long as a batch is one call. What an own length in the denominator does to the average step is computed in lesson [Bias and variance](https://grpo-lite.github.io/grpo-lite/lessons/bias_and_variance/).
 
 # %% [markdown]
 # **Check yourself.** A right answer of 10 tokens and a wrong one of 1,000 share a group, with advantages +1 and −1 and ratio 1. With `dapo`, which of the two pushes more in total?
@@ -181,11 +183,11 @@ plotting.bars(
 #
 # The clip of PPO switches a token off once it has gone far enough. The following do it in other ways: CISPO caps the push, SAPO and VESPO let it fade, GMPO clips elsewhere. All agree at ratio 1: their push there is the advantage.
 #
-# **CISPO** ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585)) never switches a token off. The ratio becomes a constant weight with a cap, and the gradient flows through the log-prob alone. (The paper writes the cap as $1 + \epsilon_{\text{high}}$; TRL and ScaleRL name the cap itself, as here.)
+# **CISPO** ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585)). Rare words such as *However* tend to have large ratios. They are the first to be clipped, and they may be the ones that change the course of an answer. So CISPO never switches a token off: the ratio becomes a constant weight with a cap, and the gradient flows through the log-prob alone.
 #
 # $$\operatorname{sg}[\min(\rho, \epsilon_{\text{high}})]\;\hat A\;\log\pi_\theta \qquad (\operatorname{sg}:\text{ no gradient})$$
 #
-# Rare words such as *However* tend to have large ratios. They are the first to be clipped, and they may be the ones that change the course of an answer.
+# (The paper writes the cap as $1 + \epsilon_{\text{high}}$; TRL and ScaleRL name the cap itself, as here.)
 
 
 # %% tags=["define-cispo_objective"]
@@ -203,7 +205,7 @@ compare(
 )
 
 # %% [markdown]
-# **SAPO** ([arXiv:2511.20347](https://arxiv.org/abs/2511.20347)) lets the push fade instead of cutting it: a sigmoid whose slope at ratio 1 is 1 and falls off on both sides. The temperature for negative advantages is a little larger, so that they fade sooner.
+# **SAPO** ([arXiv:2511.20347](https://arxiv.org/abs/2511.20347)) lets the push fade instead of cutting it: a sigmoid whose slope at ratio 1 is 1 and falls off on both sides. The temperature $\tau$ is a little larger for negative advantages, so that they fade sooner.
 #
 # $$\frac{4}{\tau}\,\sigma\big(\tau(\rho - 1)\big)\,\hat A$$
 
@@ -254,7 +256,7 @@ compare(
 )
 
 # %% [markdown]
-# **VESPO** ([arXiv:2602.10693](https://arxiv.org/abs/2602.10693)) weighs a whole completion by a smooth bump over $w$, the *product* of its ratios. A completion that has become much rarer or much more common counts little. Like CISPO it pushes through the log-prob.
+# **VESPO** ([arXiv:2602.10693](https://arxiv.org/abs/2602.10693)) weighs a whole completion by a smooth bump over $w$, the *product* of its ratios. A completion that has become much rarer or much more common counts little; the bump is highest at $k/\lambda$. Like CISPO it pushes through the log-prob.
 #
 # $$\operatorname{sg}[\phi(w)]\;\hat A\;\log\pi_\theta, \qquad \phi(w) = e^{\lambda} w^{k} e^{-\lambda w}, \quad \phi(1) = 1$$
 
@@ -321,10 +323,14 @@ plotting.lines(
     ylabel="push on the log-prob",
     titles=["advantage +1", "advantage −1"],
     dashed=["gmpo"],
+    marks={(0.05, 1.8): "far from 1: cut off,\ncapped or faded out"},
 )
 
 # %% [markdown]
-# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. In the upper panel CISPO alone never comes down: it stays at its cap. VESPO peaks at 0.67, so a good answer that has become somewhat rarer is pushed hardest. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio. In the lower panel all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` is for, further down.
+# The push is the derivative with respect to the *log-prob*, so where nothing is clipped it is ratio times advantage. Panel by panel:
+#
+# - **Above,** CISPO alone never comes down: it stays at its cap. VESPO peaks at 0.67, so a good answer that has become somewhat rarer is pushed hardest. SAPO turns near ratio 2 and fades slowly, since its push is the slope times the ratio.
+# - **Below,** all five still push a bad token that has become three times more likely, GRPO and GMPO without a limit. That is what the cap `delta` is for, further down.
 
 # %% [markdown]
 # **Check yourself.** You sample anew for every update, $\mu = 1$, and change `loss_type` from `grpo` to `sapo`. What happens to the gradient?
@@ -365,7 +371,9 @@ print(push(importance_sampling_level="sequence").numpy().round(3))
 #
 # ## A cap for bad tokens
 #
-# PPO's clip leaves the way back without a speed limit. For $\hat A < 0$ and a ratio of 10, the gradient is −10: one token outshouts the batch. Dual-clip PPO ([arXiv:1912.09729](https://arxiv.org/abs/1912.09729)) caps the ratio at a constant, here $\delta$, before it is multiplied; [INTELLECT-2 (arXiv:2505.07291)](https://arxiv.org/abs/2505.07291) does so in GRPO. Beyond $\delta$ the gradient is 0. For $\hat A > 0$ nothing changes, as long as $\delta$ is above $1 + \epsilon$. Beside it, the upper border that DAPO raises:
+# PPO's clip leaves the way back without a speed limit. For $\hat A < 0$ and a ratio of 10, the gradient is −10: one token outshouts the batch. Dual-clip PPO ([arXiv:1912.09729](https://arxiv.org/abs/1912.09729)) caps the ratio at a constant, here $\delta$, before it is multiplied; [INTELLECT-2 (arXiv:2505.07291)](https://arxiv.org/abs/2505.07291) does so in GRPO. Beyond $\delta$ the gradient is 0. For $\hat A > 0$ nothing changes, as long as $\delta$ is above $1 + \epsilon$.
+#
+# DAPO raises the other border, $1 + \epsilon_{\text{high}}$, so that good tokens may rise further. Both, without and with:
 
 
 # %% tags=["result-refinements"]
@@ -409,7 +417,7 @@ plotting.table({"loss type": list(ALGORITHMS), **columns})
 # | VESPO, [2602.10693](https://arxiv.org/abs/2602.10693): samples that are old | `vespo` |
 # | GMPO, [2507.20673](https://arxiv.org/abs/2507.20673): single wild ratios | `gmpo`, `epsilon=0.4` |
 #
-# And our batch through all of them. Each row of pushes is scaled so that its sizes add up to 1: the question is who gets how much of it.
+# And our batch through all of them, each row scaled so that its sizes add up to 1. (`far` stands under the tokens that have moved a lot.)
 
 # %% alt="Share of the push that each of the seven tokens gets, for nine algorithms, positive for the short right completion and negative for the long wrong one. The second token of the short completion gets nothing under grpo, dr_grpo, dapo and gmpo and a large share, 0.23 and 0.34, under cispo and sapo. Under gspo and luspo the short completion gets nothing at all." caption="Where the clip leaves nothing, cispo and sapo still push."
 gspo = {"importance_sampling_level": "sequence"}
@@ -429,7 +437,7 @@ plotting.token_matrix(
     torch.stack([x / x.abs().sum() for x in pushes.values()]),
     label="share of the push",
     rows=list(family),
-    columns=["s0", "s1", "l0", "l1", "l2", "l3", "l4"],
+    columns=["s0", "s1\nfar", "l0", "l1", "l2\nfar", "l3", "l4"],
     xlabel="tokens of the short (s) and the long (l) completion",
     ylabel="",
 )

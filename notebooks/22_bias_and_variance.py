@@ -244,7 +244,7 @@ def judged(*ways):
 judged(none, group_mean, leave_one_out, with_std, best_of_group, best_of_others)
 
 # %% [markdown]
-# Read the first two columns. The first three rows are as lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) proved: exact, shortened to $1 - 1/G$ of the length, exact. So without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate.
+# Read the first two columns. The first three rows are as lesson [Why it works](https://grpo-lite.github.io/grpo-lite/lessons/why_it_works/#the-group-as-the-baseline) proved: exact, shortened to $1 - 1/G$ of the length, exact. So without the standard deviation and the division by lengths, GRPO, Dr. GRPO ([arXiv:2503.20783](https://arxiv.org/abs/2503.20783)) and RLOO ([arXiv:2402.14740](https://arxiv.org/abs/2402.14740)) differ by a constant, and a constant is a learning rate. The others:
 #
 # - **The standard deviation** bends the direction a little here, and its steps are longer: noise divided by length is 2.06, near the 1.86 of the row above. More on it below.
 # - **The best of the group** is off, and nothing in its code looks wrong. When you are the best, you are compared with yourself. **The best of the others** is exact again.
@@ -279,6 +279,7 @@ plotting.lines(
     xlabel="completions in a group, G",
     ylabel="noise / length of gradient",
     colors={"no baseline": "clipped", "leave-one-out": "policy"},
+    marks={(2.9, 1.05): "a larger group buys nothing", (3.4, 0.82): "it buys calm"},
 )
 
 # %% [markdown]
@@ -350,9 +351,11 @@ for name, what in quantities.items():
 plotting.table(columns, decimals=4)
 
 # %% [markdown]
-# The three right columns say how fast a quantity changes along a step of length 1. All three climb $J$. But look at the last column. ("Bad" is below average and no more: of the 0.624, 0.429 is `bb.`, which earns 0.5 where $J$ is 0.515.) The true gradient makes long answers that score below average *less* likely. With $1/|o_i|$ they become *more* likely: their push down is divided by three, that of a one-token answer by one. And the mean length grows faster than the reward asks for.
+# The three right columns say how fast a quantity changes along a step of length 1. All three climb $J$. But look at the last column. The true gradient makes long answers that score below average *less* likely. With $1/|o_i|$ they become *more* likely: their push down is divided by three, that of a one-token answer by one. And the mean length grows faster than the reward asks for.
 #
-# This is the length bias that Dr. GRPO names. It is a property of the average step, so no batch is large enough to remove it. The tokens of the group in the denominator are nearly right (0.9957) and not quite: long groups count less than short ones.
+# This is the length bias that Dr. GRPO names. It is a property of the average step, so no batch is large enough to remove it. ("Bad" is below average and no more: of the 0.624, 0.429 is `bb.`, which earns 0.5 where $J$ is 0.515.)
+#
+# The tokens of the group in the denominator are nearly right (0.9957) and not quite: long groups count less than short ones.
 
 # %% alt="Change of the probability of long answers that score below average, along a step of length 1. Divided by a constant: minus 0.088. By the tokens of the group: minus 0.069. By each answer's own length: plus 0.024." caption="Divided by their own length, long answers that are bad become more likely."
 changes = [
@@ -364,6 +367,7 @@ plotting.bars(
     ["constant", "tokens of group", "own length"],
     ylabel="change of P(long and bad)",
     xlabel="divided by",
+    by_sign=True,
 )
 
 # %% [markdown]
@@ -399,6 +403,7 @@ plotting.lines(
     colors={"large G": "clipped", "divided by std": "negative", "centred": "policy"},
     dashed=["large G"],
     log="y",
+    marks={(0.27, 1.4): "hard and easy prompts gain"},
 )
 
 # %% [markdown]
@@ -410,7 +415,7 @@ plotting.lines(
 #
 # ## Old samples
 #
-# With $\mu > 1$ the samples come from an older policy (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$ (`c`, from above).
+# With $\mu > 1$ the samples come from an older policy (lesson [Ratio and clipping](https://grpo-lite.github.io/grpo-lite/lessons/ratio_and_clipping/)). The exact repair weighs a completion by the **product** of the ratios of its tokens. GRPO weighs each token by **its own** ratio, and then **clips**. To look at the ratio alone, let the baseline be the exact $J$, so that the advantage is $c = r - J$.
 
 
 # %% tags=["result-old"]
@@ -460,11 +465,18 @@ plotting.lines(
     xlabel="KL(old || policy), nats",
     ylabel="relative to gradient",
     titles=["bias", "noise"],
+    marks={(0.35, 0.1): "the product of ratios has none"},
     colors={"product": "other", "token": "policy", "clipped": "clipped"},
 )
 
 # %% [markdown]
-# The product has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless. The token ratio trades some bias for less noise. The clip trades much more: once tokens leave the range on the side to which the advantage points, their push is gone, and the average step is no longer an estimate of the gradient: between 0.009 and 0.037 nats the bias jumps from 0.07 to 0.87, and where it is above 1, the average is farther from the gradient than no step at all. The clip is not there to estimate: it does not correct old samples, it stops the policy from following them further. At distance 0 all three are the same, and so they are in GRPO with one update a batch.
+# At distance 0 all three are the same, and so they are in GRPO with one update a batch. Further away:
+#
+# - **The product** has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless.
+# - **The token ratio** trades some bias for less noise.
+# - **The clip** trades much more. Tokens that have left the range on the side to which the advantage points lose their push: between 0.009 and 0.037 nats the bias jumps from 0.07 to 0.87. Where it is above 1, the average is farther from the gradient than no step at all.
+#
+# The clip is not there to estimate. It does not correct old samples, it stops the policy from following them further.
 #
 # ## What breaks when
 #
@@ -488,7 +500,7 @@ columns |= {"greedy": means("greedy_accuracy")[:, -1]}
 plotting.table({**columns, "length": means("mean_length")[:, -1]})
 
 # %% [markdown]
-# The number of updates alone does no harm: 64 fresh batches make as many as four used 16 times, and end at 0.91. What harms is to use the same few completions again and again.
+# The number of updates alone does no harm: 64 fresh batches make as many as four used 16 times, and end at 0.91. What harms is to use the same few completions again and again:
 #
 # - **Four updates a batch:** all three ways are faster than one update; the sequence ratio is ahead of the clip by a little, 0.04.
 # - **No clip:** with 16 updates one batch is too much. At the end 0.17 of the samples are right, and of the favourite answers 0.26. The form still stands, a thought and an answer in ten tokens; the sums in it are wrong. With 32 the form goes too, to 12.7 tokens on the way to the limit of 16.

@@ -138,6 +138,16 @@ def test_the_foot_of_a_page_leads_to_its_source(pages):
 
 
 @pytest.mark.site
+def test_the_header_leads_to_the_lists_and_says_on_which_one_is(pages):
+    for address, html in pages.items():
+        links = re.search(r'<div class="shortcuts">(.*?)</div>', html, re.S)[1]
+        ways = re.findall(r'<a href="([./a-z]+)"( aria-current="page")?>', links)
+        led = [os.path.normpath(os.path.join(address, way)) for way, _ in ways]
+        assert led == ["lessons", "explore", "questions", "summary"], address
+        assert [bool(here) for _, here in ways] == [place == os.path.normpath(address) for place in led]
+
+
+@pytest.mark.site
 def test_each_page_can_be_had_as_markdown(pages, site):
     listed = re.findall(r"\]\((\S+)index\.md\): \S", (site / "llms.txt").read_text())
     assert sorted(listed) == sorted(SITE_URL + address for address in pages)

@@ -14,7 +14,7 @@ from formulas import readable
 TABLE = re.compile(r"<table>.*?</table>", re.S)
 CELL = re.compile(r"<t[dh][^>]*>[^<]*</t[dh]>")
 # A number that would break at its sign: 0.752 ± 0.029, 1e-4.
-NUMBER = re.compile(r"[\N{MINUS SIGN}+\d.]+(?: ± [\d.]+|e-\d+)")
+NUMBER = re.compile(r"[\N{MINUS SIGN}+\d.]+(?: ± [\d.]+|e-[1-9]\d*)")
 LONG = 24
 TITLE = 3
 """Up to so many columns, the first is a title that needs no label."""

@@ -19,23 +19,24 @@ def check_installed(module: str, need: str, extra: str) -> None:
         raise ImportError(f'{need}: pip install "grpo-lite[{extra}] @ git+{HOME}"')
 
 
-def check_float(name: str, x: Tensor) -> None:
-    """Refuse integer and boolean tensors, whose means and exponentials would be silently wrong."""
-    _check_tensor(name, x)
+def check_float(name: str, x: Tensor, axes: str = "") -> None:
+    """Refuse integer and boolean tensors, whose means and exponentials would be silently wrong, and other `axes`."""
+    _check_tensor(name, x, axes)
     if not x.is_floating_point():
         raise ValueError(f"{name} must be a floating-point tensor, got {x.dtype}: call {name}.float() first")
 
 
-def check_bool(name: str, mask: Tensor) -> None:
-    """Refuse 0/1 numbers as a mask: `~mask` and `torch.where` would read them differently."""
+def check_mask(name: str, mask: Tensor, other_name: str, other: Tensor) -> None:
+    """Refuse a mask of another shape, and 0/1 numbers: `~mask` and `torch.where` would read them differently."""
     _check_tensor(name, mask)
     if mask.dtype != torch.bool:
         raise ValueError(f"{name} must be a bool tensor, got {mask.dtype}: call {name}.bool() first")
+    check_same_shape(name, mask, other_name, other)
 
 
 def check_ids(name: str, ids: Tensor, vocab_size: int | None = None) -> None:
     """Token ids are a [rows, tokens] integer tensor, each below `vocab_size`."""
-    check_rank(name, ids, "B T")
+    _check_tensor(name, ids, "B T")
     if ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"{name} must hold integer token ids, got {ids.dtype}: call {name}.long() first")
     if vocab_size is None:
@@ -48,7 +49,7 @@ def check_ids(name: str, ids: Tensor, vocab_size: int | None = None) -> None:
         )
 
 
-def as_ids(name: str, ids: int | Sequence[int], device: torch.device) -> Tensor:
+def as_ids(name: str, ids: int | Sequence[int], device: torch.device, vocab_size: int | None = None) -> Tensor:
     """Turn one special token id or several into a vector; refuse None, which a tokenizer without that token has."""
     several = [ids] if isinstance(ids, Integral) else ids
     if not isinstance(several, Sequence) or not several or not all(_is_count(i) for i in several):
@@ -56,14 +57,9 @@ def as_ids(name: str, ids: int | Sequence[int], device: torch.device) -> Tensor:
             f"{name} must be a token id or a list of token ids, got {ids!r}: "
             "a tokenizer without a padding token can pad with its end token"
         )
-    return torch.tensor(list(several), device=device)
-
-
-def check_rank(name: str, x: Tensor, axes: str) -> None:
-    """Refuse a tensor with another number of dimensions than `axes` names."""
-    _check_tensor(name, x)
-    if x.dim() != len(axes.split()):
-        raise ValueError(f"{name} must have shape [{', '.join(axes.split())}], got {list(x.shape)}")
+    found = torch.tensor(list(several), device=device)
+    check_ids(name, found[None], vocab_size)
+    return found
 
 
 def check_same_shape(name: str, x: Tensor, other_name: str, other: Tensor) -> None:
@@ -75,14 +71,12 @@ def check_same_shape(name: str, x: Tensor, other_name: str, other: Tensor) -> No
 def check_tokens(mask: Tensor, **tensors: Tensor | None) -> None:
     """One mask and several tensors, each [rows, tokens] and of one shape; None is a tensor that was not given."""
     (name, first), *others = tensors.items()
-    check_float(name, first)  # type: ignore[arg-type]
-    check_rank(name, first, "B T")  # type: ignore[arg-type]
+    check_float(name, first, "B T")  # type: ignore[arg-type]
     for other_name, other in others:
         if other is not None:
             check_float(other_name, other)
             check_same_shape(other_name, other, name, first)  # type: ignore[arg-type]
-    check_bool("mask", mask)
-    check_same_shape("mask", mask, name, first)  # type: ignore[arg-type]
+    check_mask("mask", mask, name, first)  # type: ignore[arg-type]
 
 
 def check_advantages(advantages: Tensor, rows: int) -> None:
@@ -94,12 +88,10 @@ def check_advantages(advantages: Tensor, rows: int) -> None:
 
 def check_ratio(ratio: Tensor, advantages: Tensor, logps: Tensor | None = None) -> None:
     """Ratios are [rows, tokens] or [rows, 1], with one advantage a row and, where they are asked for, as many logps."""
-    check_float("ratio", ratio)
-    check_rank("ratio", ratio, "B T")
+    check_float("ratio", ratio, "B T")
     check_advantages(advantages, len(ratio))
     if logps is not None:
-        check_float("logps", logps)
-        check_rank("logps", logps, "B T")
+        check_float("logps", logps, "B T")
         check_same_shape("logps", logps, "ratio", ratio.expand(-1, logps.shape[1]) if ratio.shape[1] == 1 else ratio)
 
 
@@ -174,8 +166,7 @@ def check_prompt_mask(prompt_ids: Tensor, prompt_mask: Tensor | None) -> Tensor:
     """Return the mask of real prompt tokens, all True for None; refuse padding on the right and empty prompts."""
     if prompt_mask is None:
         prompt_mask = torch.ones_like(prompt_ids, dtype=torch.bool)
-    check_bool("prompt_mask", prompt_mask)
-    check_same_shape("prompt_mask", prompt_mask, "prompt_ids", prompt_ids)
+    check_mask("prompt_mask", prompt_mask, "prompt_ids", prompt_ids)
     if prompt_ids.numel() == 0:
         raise ValueError(f"prompt_ids must hold at least one prompt of one token, got shape {list(prompt_ids.shape)}")
     if not prompt_mask[:, -1].all():
@@ -222,9 +213,11 @@ def widen(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _check_tensor(name: str, x: object) -> None:
+def _check_tensor(name: str, x: object, axes: str = "") -> None:
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} must be a torch.Tensor, got {type(x).__name__}: wrap it in torch.tensor(...)")
+    if axes and x.dim() != len(axes.split()):
+        raise ValueError(f"{name} must have shape [{', '.join(axes.split())}], got {list(x.shape)}")
 
 
 def _is_count(value: object) -> bool:

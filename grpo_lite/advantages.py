@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grpo_lite._checks import check_at_least, check_choice, check_count, check_float, check_rank, is_finite, widen
+from grpo_lite._checks import check_at_least, check_choice, check_count, check_float, is_finite, widen
 
 LARGEST = 1e16  # The square of a larger reward, times their number, may be more than float32 can hold.
 
@@ -35,8 +35,7 @@ def combine_rewards(rewards: Float[Tensor, "B K"], weights: Sequence[float] | No
         >>> combine_rewards(torch.tensor([[1.0, 0.5], [nan, 1.0], [nan, nan]]), weights=[1.0, 2.0])
         tensor([2., 2., nan])
     """
-    check_float("rewards", rewards)
-    check_rank("rewards", rewards, "B K")
+    check_float("rewards", rewards, "B K")
     if rewards.numel() == 0:
         raise ValueError(
             f"rewards must hold at least one completion and one reward function, got shape {list(rewards.shape)}"
@@ -104,8 +103,7 @@ def leave_one_out_advantages(rewards: Float[Tensor, "B"], num_generations: int) 
     A baseline that does not contain $r_i$ leaves the policy gradient unbiased.
 
     Args:
-        rewards: one number a completion; the `num_generations` completions of a prompt are consecutive.
-            nan marks a completion that no reward function could score: it is nobody's sibling.
+        rewards: one number a completion, as in `group_advantages`; one that is nan is nobody's sibling.
         num_generations: G, the size of a group, at least 2.
 
     Returns:
@@ -147,8 +145,7 @@ def normalize_then_sum(
         equal in each function, and where all rewards of a completion are nan. The $\text{eps}$ is 1e-4, as in TRL.
 
     Raises:
-        ValueError: rewards are not a floating-point matrix, are infinite, or do not fill whole groups; G < 2; the
-            weights are not one finite number a function.
+        ValueError: what `combine_rewards` refuses, rewards that do not fill whole groups, or G < 2.
 
     Source: GDPO (arXiv:2601.05242), TRL's `multi_objective_aggregation="normalize_then_sum"`.
     Built in lesson "The family".
@@ -157,8 +154,7 @@ def normalize_then_sum(
         >>> normalize_then_sum(torch.tensor([[1.0, 0.0], [0.0, 100.0], [0.0, 0.0]]), num_generations=3)
         tensor([ 0.5771,  0.5774, -1.1546])
     """
-    check_float("rewards", rewards)
-    check_rank("rewards", rewards, "B K")
+    check_float("rewards", rewards, "B K")
     alone = [group_advantages(column, num_generations) for column in widen(rewards).T]
     # As with rewards, a row is lost only if no function could judge it.
     judged = torch.stack(alone, dim=1).where(~rewards.isnan(), torch.nan) if alone else rewards
@@ -168,8 +164,7 @@ def normalize_then_sum(
 
 
 def _as_groups(rewards: Tensor, num_generations: int) -> Tensor:
-    check_float("rewards", rewards)
-    check_rank("rewards", rewards, "B")
+    check_float("rewards", rewards, "B")
     check_count("num_generations", num_generations, 2)
     if len(rewards) == 0 or len(rewards) % num_generations:
         raise ValueError(

@@ -1,7 +1,6 @@
 """The table of the loss types: which objective, settings, clip range and average make up each, and any new one.
 
-A new loss is a function in `objectives`, and here how it is called with a `Batch` and a line in the table. The ranges
-of its settings stand in `_checks`.
+A new loss is a function in `objectives` and a line in the table here. The ranges of its settings stand in `_checks`.
 """
 
 import math
@@ -16,66 +15,29 @@ from grpo_lite.objectives import cispo_objective, clipped_surrogate, gmpo_object
 from grpo_lite.ratio import LEVELS
 
 
-class Batch(NamedTuple):
-    """What an objective may look at.
-
-    Attributes:
-        ratio: from `importance_ratio`, [B, T] or [B, 1].
-        logps: log-probs under the policy, [B, T]; 0 where the mask is False.
-        old_logps: log-probs when the tokens were sampled, [B, T].
-        advantages: one a completion, [B].
-        mask: True on tokens that count, [B, T].
-    """
-
-    ratio: Tensor
-    logps: Tensor
-    old_logps: Tensor
-    advantages: Tensor
-    mask: Tensor
-
-
 class Algorithm(NamedTuple):
     """The pieces of a loss type. Its ratio is chosen apart, by `importance_sampling_level`.
 
     Attributes:
-        objective: what is maximised, from a `Batch` and the settings.
+        objective: what is maximised, a function of tensors and settings.
+        looks_at: names of the tensors that it takes, as `grpo_loss` has them; `ratio` is from `importance_ratio`.
         settings: names of the settings that it takes.
         clip_range: lowest and highest ratio that it leaves alone, from the settings; None if it does not clip.
         aggregation: how `aggregate` makes one number of all tokens.
     """
 
     objective: Callable[..., Tensor]
+    looks_at: tuple[str, ...]
     settings: tuple[str, ...]
     clip_range: Callable[..., tuple[float, float]] | None
     aggregation: str
 
 
-def _clipped(batch: Batch, **settings: Any) -> Tensor:
-    return clipped_surrogate(batch.ratio, batch.advantages, **settings)
-
-
-def _cispo(batch: Batch, **settings: Any) -> Tensor:
-    return cispo_objective(batch.ratio, batch.advantages, batch.logps, **settings)
-
-
-def _sapo(batch: Batch, **settings: Any) -> Tensor:
-    return sapo_objective(batch.ratio, batch.advantages, **settings)
-
-
-def _vespo(batch: Batch, **settings: Any) -> Tensor:
-    return vespo_objective(batch.logps, batch.old_logps, batch.advantages, batch.mask, **settings)
-
-
-def _gmpo(batch: Batch, keep: Tensor | None = None, **settings: Any) -> Tensor:
-    mean_over = batch.mask if keep is None else keep  # high-entropy tokens alone enter the geometric mean, as in TRL
-    return gmpo_objective(batch.logps, batch.old_logps, batch.advantages, mean_over, **settings)
-
-
-def _around_one(epsilon: float, epsilon_high: float | None = None, **others: Any) -> tuple[float, float]:
+def _around_one(epsilon: float, epsilon_high: float | None = None, delta: float | None = None) -> tuple[float, float]:
     return 1 - epsilon, 1 + (epsilon if epsilon_high is None else epsilon_high)
 
 
-def _in_logarithms(epsilon: float, epsilon_high: float | None = None, **others: Any) -> tuple[float, float]:
+def _in_logarithms(epsilon: float, epsilon_high: float | None = None) -> tuple[float, float]:
     high = epsilon if epsilon_high is None else epsilon_high
     return math.exp(-epsilon), math.exp(min(high, 700.0))  # no ratio is above e^700, and math.exp refuses more
 
@@ -84,19 +46,21 @@ def _cap(epsilon_high: float) -> tuple[float, float]:
     return 0.0, epsilon_high
 
 
+_RATIO = ("ratio", "advantages")
+_LOGPS = ("logps", "old_logps", "advantages", "mask")
 _CLIP = ("epsilon", "epsilon_high", "delta")
 _SAPO = ("sapo_temperature_pos", "sapo_temperature_neg")
 _VESPO = ("correction", "vespo_k_pos", "vespo_lambda_pos", "vespo_k_neg", "vespo_lambda_neg")
 ALGORITHMS = {
-    "grpo": Algorithm(_clipped, _CLIP, _around_one, "mean of row means"),
-    "bnpo": Algorithm(_clipped, _CLIP, _around_one, "mean over tokens"),
-    "dr_grpo": Algorithm(_clipped, _CLIP, _around_one, "sum by limit"),
-    "dapo": Algorithm(_clipped, _CLIP, _around_one, "sum by total"),
-    "cispo": Algorithm(_cispo, ("epsilon_high",), _cap, "sum by total"),
-    "sapo": Algorithm(_sapo, _SAPO, None, "mean of row means"),
-    "luspo": Algorithm(_clipped, _CLIP, _around_one, "mean of row sums"),
-    "vespo": Algorithm(_vespo, _VESPO, None, "sum by total"),
-    "gmpo": Algorithm(_gmpo, ("epsilon", "epsilon_high", "keep"), _in_logarithms, "mean of row means"),
+    "grpo": Algorithm(clipped_surrogate, _RATIO, _CLIP, _around_one, "mean of row means"),
+    "bnpo": Algorithm(clipped_surrogate, _RATIO, _CLIP, _around_one, "mean over tokens"),
+    "dr_grpo": Algorithm(clipped_surrogate, _RATIO, _CLIP, _around_one, "sum by limit"),
+    "dapo": Algorithm(clipped_surrogate, _RATIO, _CLIP, _around_one, "sum by total"),
+    "cispo": Algorithm(cispo_objective, (*_RATIO, "logps"), ("epsilon_high",), _cap, "sum by total"),
+    "sapo": Algorithm(sapo_objective, _RATIO, _SAPO, None, "mean of row means"),
+    "luspo": Algorithm(clipped_surrogate, _RATIO, _CLIP, _around_one, "mean of row sums"),
+    "vespo": Algorithm(vespo_objective, _LOGPS, _VESPO, None, "sum by total"),
+    "gmpo": Algorithm(gmpo_objective, _LOGPS, ("epsilon", "epsilon_high", "keep"), _in_logarithms, "mean of row means"),
 }
 """The loss types by name."""
 

@@ -4,12 +4,12 @@ Every command is one function here; what they do stands in the module they call.
 """
 
 import argparse
-import importlib.util
 import inspect
 import json
 import os
 import random
 import re
+import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -131,19 +131,17 @@ def _task(name: str) -> SimpleNamespace:
     if path.suffix != ".py" or not path.is_file():
         which = f"{name!r}, and there is no {path}" if path.suffix == ".py" else repr(name)
         raise ValueError(f"--task must be {', '.join(TASKS)} or a Python file of your own, got {which}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.path.insert(0, str(path.parent))  # as for a script: what lies beside it can be imported
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
-    missing = [part for part in TASK_FILE if not hasattr(module, part)]
+    module = runpy.run_path(str(path), run_name=path.stem)
+    missing = [part for part in TASK_FILE if part not in module]
     if missing:
         raise ValueError(f"a task file must define {', '.join(TASK_FILE)}; {name} has no {', '.join(missing)}")
-    own = getattr(module, "settings", {})
+    own = module.get("settings", {})
     unknown = ", ".join(map(str, set(own) - GRPOConfig.__dataclass_fields__.keys())) if isinstance(own, dict) else own
     if unknown:
         raise ValueError(f"settings in {name} must be a dict of settings that GRPOConfig has, got {unknown}")
     settings = RECIPE | {"reward_weights": None} | own
-    task = SimpleNamespace(name=str(path), settings=settings, **{part: getattr(module, part) for part in TASK_FILE})
+    task = SimpleNamespace(name=str(path), settings=settings, **{part: module[part] for part in TASK_FILE})
     task.reward_funcs = [task.reward_funcs] if callable(task.reward_funcs) else task.reward_funcs
     return task
 

@@ -5,11 +5,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grpo_lite._checks import (
-    check_bool,
     check_float,
     check_ids,
+    check_mask,
     check_prompt_mask,
-    check_rank,
     check_same_shape,
     check_temperature,
     vocabulary_size,
@@ -50,8 +49,7 @@ def token_logps(
         >>> token_logps(logits, torch.tensor([[0, 1]]))
         tensor([[-0.6931, -0.0486]])
     """
-    check_rank("logits", logits, "B T V")
-    check_float("logits", logits)
+    check_float("logits", logits, "B T V")
     check_ids("ids", ids, vocab_size=logits.shape[-1])
     check_same_shape("ids", ids, "logits[:, :, 0]", logits[:, :, 0])
     check_temperature(temperature)
@@ -169,8 +167,7 @@ def _check_completion_mask(completion_ids: Tensor, completion_mask: Tensor | Non
         raise ValueError("completion_ids must hold at least one token a row, got shape [B, 0]")
     if completion_mask is None:
         completion_mask = torch.ones_like(completion_ids, dtype=torch.bool)
-    check_bool("completion_mask", completion_mask)
-    check_same_shape("completion_mask", completion_mask, "completion_ids", completion_ids)
+    check_mask("completion_mask", completion_mask, "completion_ids", completion_ids)
     if (~completion_mask[:, :-1] & completion_mask[:, 1:]).any():
         raise ValueError(
             "completion_mask must be True, then False along each row, got a row with a hole: what is masked here is "
@@ -201,8 +198,7 @@ def token_entropies(logits: Float[Tensor, "B T V"], *, temperature: float = 1.0)
         >>> token_entropies(torch.tensor([[[0.0, 0.0], [0.0, 3.0]]]))
         tensor([[0.6931, 0.1909]])
     """
-    check_rank("logits", logits, "B T V")
-    check_float("logits", logits)
+    check_float("logits", logits, "B T V")
     check_temperature(temperature)
     logps = (widen(logits) / temperature).log_softmax(dim=-1)
     # A token that is ruled out has logit -inf and adds 0, not 0 * inf.

@@ -5,16 +5,15 @@ names. The model stays outside: everything here takes tensors. `old_logps`, `ref
 no gradient passes through them, whatever the caller hands in.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grpo_lite._checks import check_bool, check_choice, check_float, check_tokens
+from grpo_lite._checks import check_choice, check_float, check_tokens
 from grpo_lite.aggregation import aggregate
-from grpo_lite.algorithms import ALGORITHMS, Batch, check_loss_settings
+from grpo_lite.algorithms import ALGORITHMS, check_loss_settings
 from grpo_lite.kl import kl_k3
 from grpo_lite.masking import masked_mean
 from grpo_lite.ratio import importance_ratio
@@ -131,21 +130,18 @@ def grpo_loss(
 
     ratio = importance_ratio(logps, old_logps, mask, level=importance_sampling_level)
     algorithm = ALGORITHMS[loss_type]
-    objective = algorithm.objective(Batch(ratio, logps, old_logps, advantages, mask), **own)
+    keep = own.pop("keep", None)  # high-entropy tokens alone enter the geometric mean of "gmpo", as in TRL
+    tensors = {"ratio": ratio, "logps": logps, "old_logps": old_logps, "advantages": advantages}
+    tensors["mask"] = mask if keep is None else keep
+    objective = algorithm.objective(*[tensors[name] for name in algorithm.looks_at], **own)
     if weight is not None:
         objective = objective * _checked_weight(weight, mask)
-    average = partial(
-        aggregate,
-        mask=mask,
-        loss_type=loss_type,
-        max_completion_length=max_completion_length,
-        num_items_in_batch=num_items_in_batch,
-    )
-    policy_loss = average(-objective.expand_as(mask))
+    limits: dict[str, Any] = {"max_completion_length": max_completion_length, "num_items_in_batch": num_items_in_batch}
+    policy_loss = aggregate(-objective.expand_as(mask), mask, loss_type=loss_type, **limits)
     loss, kl = policy_loss, torch.zeros_like(policy_loss)
     if ref_logps is not None:
         k3 = kl_k3(logps, torch.where(mask, ref_logps, 0))
-        kl = average(k3 * ratio if use_bias_correction_kl else k3)
+        kl = aggregate(k3 * ratio if use_bias_correction_kl else k3, mask, loss_type=loss_type, **limits)
         loss = policy_loss + beta * kl if beta > 0 else policy_loss
     bounds = algorithm.clip_range(**own) if algorithm.clip_range else None
     return LossOutput(loss, policy_loss.detach(), kl.detach(), _clip_fraction(ratio.detach(), advantages, mask, bounds))
@@ -153,7 +149,8 @@ def grpo_loss(
 
 def _checked_weight(weight: Tensor, mask: Tensor) -> Tensor:
     """Return the weight as a constant, 0 where nothing counts: a nan there must not reach the gradient."""
-    (check_bool if getattr(weight, "dtype", None) == torch.bool else check_float)("weight", weight)
+    if getattr(weight, "dtype", None) != torch.bool:
+        check_float("weight", weight)
     if weight.shape not in (mask.shape, (len(mask), 1)):
         raise ValueError(
             f"weight must be one factor a token, {list(mask.shape)}, or one a completion, [{len(mask)}, 1], "

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from grpo_lite._checks import as_ids, check_bool, check_float, check_ids, check_same_shape, widen
+from grpo_lite._checks import as_ids, check_float, check_ids, check_mask, widen
 
 
 def completion_mask(completion_ids: Int[Tensor, "B T"], eos_token_id: int | Sequence[int]) -> Bool[Tensor, "B T"]:
@@ -69,8 +69,7 @@ def mask_truncated(
                 [False, False, False, False]])
     """
     check_ids("completion_ids", completion_ids)
-    check_bool("mask", mask)
-    check_same_shape("mask", mask, "completion_ids", completion_ids)
+    check_mask("mask", mask, "completion_ids", completion_ids)
     is_eos = torch.isin(completion_ids, as_ids("eos_token_id", eos_token_id, completion_ids.device))
     is_last = mask & ~torch.nn.functional.pad(mask[:, 1:], (0, 1))
     return mask & (is_last & is_eos).any(dim=1, keepdim=True)
@@ -103,11 +102,8 @@ def masked_mean(x: Float[Tensor, "*shape"], mask: Bool[Tensor, "*shape"], dim: i
         tensor([2., 0.])
     """
     check_float("x", x)
-    check_bool("mask", mask)
-    check_same_shape("mask", mask, "x", x)
+    check_mask("mask", mask, "x", x)
     kept = widen(torch.where(mask, x, 0))
-    if dim is None:
-        return kept.sum() / mask.sum().clamp(min=1)
     return kept.sum(dim) / mask.sum(dim).clamp(min=1)
 
 

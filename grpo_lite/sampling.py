@@ -148,12 +148,11 @@ def decode(
     a column [B] each, and which rows are at an end token, and says which rows end there.
     """
     check_count("num_generations", num_generations, 1)
-    check_ids("prompt_ids", prompt_ids, vocabulary_size(model))
+    known = vocabulary_size(model)
+    check_ids("prompt_ids", prompt_ids, known)
     check_count("max_new_tokens", max_new_tokens, 1)
-    eos_ids = as_ids("eos_token_id", eos_token_id, prompt_ids.device)
-    pad_id = as_ids("pad_token_id", pad_token_id, prompt_ids.device)[0]
-    check_ids("eos_token_id", eos_ids[None], vocabulary_size(model))
-    check_ids("pad_token_id", pad_id[None, None], vocabulary_size(model))
+    eos_ids = as_ids("eos_token_id", eos_token_id, prompt_ids.device, known)
+    pad_id = as_ids("pad_token_id", pad_token_id, prompt_ids.device, known)[0]
     attention_mask = check_prompt_mask(prompt_ids, prompt_mask)
     ids, mask, logps = [], [], []
     with eval_mode(model):

@@ -161,7 +161,7 @@ def pay_table(rewards):
 pay_table(REWARDS)
 
 # %% [markdown]
-# Read down the columns.
+# Read down the columns:
 #
 # - **exact**: the honest way earns most, by far. The price does not matter.
 # - **form**: a tie. The form costs nothing to fill in, and what stands in it is not looked at.
@@ -310,6 +310,7 @@ plotting.lines(
     },
     xlabel="update",
     ylabel="right answers, held out",
+    marks={(17, 0.5): "up, then the cheaper way"},
 )
 
 # %% [markdown]

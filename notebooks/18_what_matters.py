@@ -123,7 +123,7 @@ forest = plotting.intervals(
     {"difference": [apart.mean() for apart in drawn.values()]},
     {"difference": [2.776 * apart.std() / 5**0.5 for apart in drawn.values()]},
     list(drawn),
-    xlabel="average accuracy minus base",
+    xlabel="← worse · average accuracy minus base · better →",
     by_sign=True,
 )
 at_zero = f"base: {averages(runs_with()).mean():.2f}"

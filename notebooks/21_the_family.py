@@ -399,7 +399,7 @@ plotting.table(columns)
 
 # %% tags=["result-table"]
 rows = ALGORITHMS.values()
-columns = {"objective": [row.objective.__name__.strip("_") for row in rows]}
+columns = {"objective": [row.objective.__name__ for row in rows]}
 columns["average"] = [row.aggregation for row in rows]
 plotting.table({"loss type": list(ALGORITHMS), **columns})
 

@@ -2,6 +2,7 @@
 
 import re
 
+import markdown
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -122,6 +123,15 @@ def test_every_prediction_of_a_lesson_is_found(theme, script):
     """Each begins a paragraph: elsewhere it would not fold."""
     text = "\n\n".join(cell.source for cell in stored(script).cells if cell.cell_type == "markdown")
     assert text.count("**Predict.**") == len(re.findall(r"(?:\A|\n\n)\*\*Predict\.\*\* \S", text))
+
+
+@every_lesson
+def test_a_list_that_explains_what_comes_out_is_folded_with_it(theme, script):
+    """The sentence before it ends in a colon: below the fold it would give the answer away."""
+    cells, lessons = theme
+    found = lessons.read_cells(script.with_suffix(".ipynb"))
+    page = BeautifulSoup(cells.render_cells(found, markdown.markdown, [].append), "html.parser")
+    assert page.select("details.predict + ul, details.predict + ol") == []
 
 
 # Comparisons and drawings

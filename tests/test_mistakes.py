@@ -121,8 +121,8 @@ def per_sequence_mean(x, mask, **settings):
     return grpo_lite.masked_mean(x, mask, dim=1).mean()
 
 
-def forgotten_advantages(batch, **settings):
-    return batch.ratio
+def forgotten_advantages(ratio, advantages, **settings):
+    return ratio
 
 
 def advantages_with_a_tiny_eps(rewards, num_generations, **settings):

@@ -39,7 +39,7 @@ def test_one_that_hangs_is_replaced(worker):
 
 
 def test_an_interrupt_leaves_no_answer_for_the_next_question(worker, monkeypatch):
-    monkeypatch.setattr(worker, "_from", _Interrupted(worker._from))
+    monkeypatch.setattr(worker._process, "stdout", _Interrupted(worker._process.stdout))
     with pytest.raises(KeyboardInterrupt):
         worker.ask(2, 30.0)
     monkeypatch.undo()

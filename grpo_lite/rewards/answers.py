@@ -61,8 +61,7 @@ def math_reward(completions: Sequence[Completion], ground_truth: Sequence, **col
         latter there is one warning a truth. None as well if something ends the worker twice over an answer.
 
     Raises:
-        ValueError: the number of truths differs from the number of completions, a truth is neither text nor number, or
-            a completion is neither a string nor a chat list.
+        ValueError: what `boxed_reward` refuses.
         ImportError: `math-verify` is not installed.
 
     Source: `math-verify`; the accuracy reward of DeepSeek-R1 (arXiv:2501.12948). Used in lesson "Answers and programs".

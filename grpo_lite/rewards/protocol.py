@@ -54,16 +54,14 @@ def score_completions(
         raise ValueError(
             f"need at least one reward function and one completion, got {len(reward_funcs)} and {len(completions)}"
         )
-    for name, column in {"prompts": prompts, **columns}.items():
+    columns = {"prompts": prompts, "completions": completions, **columns}
+    for name, column in columns.items():
         check_column(name, column, completions)
-    scores = [
-        _checked(name_of(ask), _asked(ask, prompts=prompts, completions=completions, **columns), len(completions))
-        for ask in reward_funcs
-    ]
+    scores = [_ask(reward_func, len(completions), columns) for reward_func in reward_funcs]
     return torch.tensor(scores, dtype=torch.float32).T
 
 
-def _asked(reward_func: RewardFunc, **columns):
+def _ask(reward_func: RewardFunc, n: int, columns: dict) -> list[float]:
     name, takes = name_of(reward_func), inspect.signature(reward_func)
     try:
         takes.bind(**columns)
@@ -72,10 +70,7 @@ def _asked(reward_func: RewardFunc, **columns):
             f"{name} must take the keywords {', '.join(columns)}, got {name}{takes}: {error}; "
             f"write it as {name}(completions, **columns), with the columns that it reads before **columns"
         ) from None
-    return reward_func(**columns)
-
-
-def _checked(name: str, values: Sequence[float | None], n: int) -> list[float]:
+    values = reward_func(**columns)
     listed = isinstance(values, Sequence) and not isinstance(values, bytes)  # which holds numbers
     if not listed or len(values) != n:
         got = f"{len(values)}" if listed else f"{type(values).__name__}"

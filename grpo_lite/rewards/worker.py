@@ -25,7 +25,7 @@ class Worker:
 
     def __init__(self, script: str):
         self._script = str(files("grpo_lite.rewards.judges") / script)
-        self._process: subprocess.Popen | None = None
+        self._process: Any = None  # a Popen with two pipes
         self._forget()
         if hasattr(os, "register_at_fork"):  # Windows has no fork
             os.register_at_fork(after_in_child=self._forget)
@@ -51,14 +51,14 @@ class Worker:
 
     def _exchange(self, line: bytes, seconds: float) -> bytes:
         """Write a question and read a line, which is empty if the process ends before."""
-        assert self._process is not None  # for mypy
-        clock = threading.Timer(seconds, self._process.kill)
+        process = self._process
+        clock = threading.Timer(seconds, process.kill)
         clock.daemon = True
         clock.start()
         try:
             while line:  # a write that a signal interrupts may write a part
-                line = line[self._to.write(line) :]
-            answer = self._from.readline()
+                line = line[process.stdin.write(line) :]
+            answer = process.stdout.readline()
         except OSError:  # it has ended
             answer = b""
         clock.cancel()
@@ -75,10 +75,7 @@ class Worker:
             env={"PYTHONPATH": path, **needed},
             bufsize=0,  # a copy of this process must not write what it found in a buffer
         )
-        assert self._process.stdin is not None  # for mypy
-        assert self._process.stdout is not None
-        self._to, self._from = self._process.stdin, self._process.stdout
-        if self._from.readline().strip() != b"ready":
+        if self._process.stdout.readline().strip() != b"ready":
             self._end()
             raise OSError(f"{self._script} must start in a process of its own, see its error above")
 
@@ -86,10 +83,8 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return None
-        process.kill()
-        process.wait()
-        self._to.close()
-        self._from.close()
+        with process:  # which waits and closes the pipes
+            process.kill()
         return process.returncode
 
     def _forget(self) -> None:
@@ -97,6 +92,6 @@ class Worker:
         self._lock = threading.Lock()  # another thread may have held it
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
-            self._to.close()
-            self._from.close()
+            self._process.stdin.close()
+            self._process.stdout.close()
             self._process = None

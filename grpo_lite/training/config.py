@@ -180,11 +180,8 @@ class GRPOConfig:
         if step < self.warmup_steps:
             return self.learning_rate * step / self.warmup_steps
         done = (step - self.warmup_steps) / max(1, self.max_steps - self.warmup_steps)
-        if self.lr_scheduler_type == "linear":
-            return self.learning_rate * (1 - done)
-        if self.lr_scheduler_type == "cosine":
-            return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
-        return self.learning_rate
+        left = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
+        return self.learning_rate * left[self.lr_scheduler_type]
 
 
 _LOWEST = {"num_generations": 2, "warmup_steps": 0, "seed": 0}  # of the counts that do not start at 1

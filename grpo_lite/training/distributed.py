@@ -18,13 +18,10 @@ from torch import Tensor
 
 def start(use_cpu: bool) -> torch.device:
     """Join the other processes, if there are any, and return the device of this one."""
-    if use_cpu or not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        device = torch.device("cpu")
-    elif torch.cuda.is_available():
+    device = torch.device("mps" if torch.backends.mps.is_available() and not use_cpu else "cpu")
+    if torch.cuda.is_available() and not use_cpu:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
-    else:
-        device = torch.device("mps")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)

@@ -93,25 +93,15 @@ def sample_groups(
     whole = mask_truncated(sampled.mask, sampled.ids, ends)
     ended = whole.any(dim=1)
     loss_mask = sampled.env_mask & whole if args.mask_truncated_completions else sampled.env_mask
+    by_token = sampled._asdict() | {"loss_mask": loss_mask}
+    by_completion: dict[str, Any] = {"ended": ended, "completions": completions, "scores": scores, "rewards": rewards}
     groups = []
     for i, row in enumerate(rows):
         own = slice(i * size, (i + 1) * size)
         longest = int(sampled.mask[own].sum(dim=1).max())
-        groups.append(
-            Group(
-                prompt=row["prompt"],
-                prompt_ids=prompts[i],
-                ids=sampled.ids[own, :longest],
-                mask=sampled.mask[own, :longest],
-                env_mask=sampled.env_mask[own, :longest],
-                loss_mask=loss_mask[own, :longest],
-                logps=sampled.logps[own, :longest],
-                ended=ended[own],
-                completions=completions[own],
-                scores=scores[own],
-                rewards=rewards[own],
-            )
-        )
+        fields = {name: x[own, :longest] for name, x in by_token.items()}
+        fields |= {name: x[own] for name, x in by_completion.items()}
+        groups.append(Group(prompt=row["prompt"], prompt_ids=prompts[i], **fields))
     return groups
 
 

@@ -468,6 +468,15 @@ class TestOwnTask:
         self.train(own_task, tmp_path / "run")
         assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1]
 
+    def test_a_file_may_define_a_dataclass_whose_types_are_text(self, own_task, tmp_path, capsys):
+        head, row = (
+            "from __future__ import annotations\nfrom dataclasses import dataclass",
+            "@dataclass\nclass Row: n: int",
+        )
+        own_task.write_text(f"{head}\n{TASK}\n\n{row}\n")
+        line, _ = line_of(["train", "--task", str(own_task), "--output-dir", "x", "--max-steps", "0"], capsys)
+        assert line.startswith("grpo-lite train: max_steps must be")
+
     def test_options_come_before_the_settings_of_the_file(self, own_task, tmp_path, capsys):
         main(["train", "--task", str(own_task), "--output-dir", str(tmp_path / "run"), "--max-steps", "1"])
         assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1, 1]

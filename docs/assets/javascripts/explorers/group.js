@@ -6,7 +6,7 @@ import { advantagesOf, groupGoals } from "./goals.js";
 import { mean, spread } from "./grpo.js";
 
 const HEIGHT = 400;
-const LEFT = 24;
+const LEFT = 26;
 const LARGEST = 2.6; // of the advantages of eight: one dissenter has 7 / sqrt(8) = 2.47
 const PRESETS = {
   one: [1, 0, 0, 0, 0, 0, 0, 0],

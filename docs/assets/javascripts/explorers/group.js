@@ -52,7 +52,7 @@ class GroupExplorer extends Explorer {
     paint(this.picture, pieces.join(""), this.time);
     this.knobs.forEach((place, i) => {
       const text = this.words.value(number(rewards[i]), number(advantages[i]));
-      place(layout.x(i), this.y(rewards[i]), step, 44, rewards[i], text);
+      place(layout.x(i), this.y(rewards[i]), Math.max(step, 44), 44, rewards[i], text);
     });
     return this.conclusion(kind, rewards, advantages);
   }

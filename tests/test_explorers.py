@@ -415,7 +415,7 @@ def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleare
         return [goal.get_attribute("aria-label").endswith("(reached)") for goal in goals.all()]
 
     assert ticked() == [False] * 4
-    assert shown.text_content() == "Goal: Make the gradient of a good answer vanish."
+    assert shown.text_content() == "Goal: Move the ratio until the gradient of a good answer vanishes."
     assert not note.is_visible()
     goals.nth(2).click()
     assert shown.text_content() == "Goal: Leave the clip range, and keep a gradient."
@@ -432,9 +432,9 @@ def test_a_goal_that_is_reached_is_ticked_explained_and_stays_until_it_is_cleare
     until(explore, "document.querySelectorAll('clip-explorer .met').length === 1")
     assert ticked() == [True, False, False, False]
     also = host.locator(".explorer-also")
-    assert also.text_content() == "✓ Reached as well: Make the gradient of a good answer vanish. Press its ✓ for why."
+    assert also.text_content() == "✓ Reached as well: goal 1. Press a ✓ for why."
     assert (
-        "✓ Make the gradient of a good answer vanish. The token has"
+        "✓ Move the ratio until the gradient of a good answer vanishes. The token has"
         in host.locator(".explorer-why").last.text_content()
     )
     assert shown.text_content() == "Goal: Leave the clip range, and keep a gradient."  # one follows that one
@@ -528,7 +528,7 @@ TOGETHER = {
     "diagnosis": (".diagnosis-panels", ".diagnosis-none"),
     "loss": ("fieldset", "svg"),
     "policy": (".explorer-go", ".explorer-live"),
-    "kl": ("svg", "[role=tabpanel] svg"),
+    "kl": ("svg", ".explorer-sentence", "[role=tabpanel] svg"),
     "family": ("input[type=range]", ".explorer-panels"),
 }
 
@@ -627,7 +627,7 @@ def test_a_sentence_is_written_at_once_and_read_out_when_the_hand_rests(explore)
     assert written == [f"Ratio 1.{end}" for end in (16, 17, 18, 19, 20, 21)]
     assert spoken[0] == ""  # what a page begins with is nobody's move
     assert len(spoken) == 2
-    assert spoken[1].startswith("Make the gradient of a good answer vanish. (reached)")
+    assert spoken[1].startswith("Move the ratio until the gradient of a good answer vanishes. (reached)")
     assert "Ratio 1.21: a good token" in spoken[1]
 
 

@@ -260,6 +260,12 @@ def test_on_a_phone_the_first_screen_has_the_promise_the_button_and_the_rows(pag
     ]
     assert ends == sorted(ends)
     assert ends[-1] < 844
+    [title, rows] = (page.locator(what).bounding_box() for what in (".hero h1", "scrub-explorer .rollouts"))
+    assert rows["x"] == pytest.approx(title["x"], abs=0.5)  # its edges are those of the text
+    for tile in page.locator(".wrong .answer").evaluate_all("all => all.map((one) => one.getBoundingClientRect())"):
+        assert tile["width"] == tile["height"]  # a circle
+    page.set_viewport_size({"width": 320, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 @pytest.mark.site

@@ -3,7 +3,7 @@
 //   class DiceExplorer extends Explorer {
 //     static start = { sides: "6", rolls: [] };  // all that a reader can change, as plain data
 //     static goals = { six: ({ rolls }) => rolls.includes(6) };  // pure, so that node can test them; none met at the start
-//     build() {}  // makes controls and drawings, once
+//     build() {}  // makes controls and drawings, once; and `this.sentence`, unless that comes last
 //     draw(state) {}  // fills them, and returns the sentence that says what is to be seen
 //   }
 //   customElements.define("dice-explorer", DiceExplorer);
@@ -67,7 +67,7 @@ export class Explorer extends HTMLElement {
     this.setAttribute("aria-label", this.words.name);
     this.ticks = new Ticks(this, goals, this.words.goals ?? {});
     this.build();
-    this.sentence = make(this, "p", { class: "explorer-sentence" });
+    this.sentence ??= make(this, "p", { class: "explorer-sentence" });
     this.voice = make(this, "p", { class: "explorer-unseen", role: "status" });
     this.foot = foot(this);
     this.width = this.clientWidth;

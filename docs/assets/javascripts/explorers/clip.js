@@ -51,7 +51,7 @@ class ClipExplorer extends Explorer {
 
   drawPanel(panel, { ratio, low, high }, advantage) {
     const { svg, title, formula } = panel;
-    const good = advantage > 0;
+    const [good, isGradient] = [advantage > 0, formula === surrogateGradient];
     const height = isNarrow(this) ? STACKED : SIDE_BY_SIDE;
     const [width, bottom] = [fit(svg, height), height - 22];
     const x = (panel.x = scale([0, FARTHEST], [26, width - 10]));
@@ -63,17 +63,16 @@ class ClipExplorer extends Explorer {
     const edge = good ? 1 + high : 1 - low;
     const [alive, dead] = good ? [0, FARTHEST] : [FARTHEST, 0];
     const flat = y(value((edge + dead) / 2));
-    const isGradient = formula === surrogateGradient;
     const pieces = [
       label(0, 13, title, "title"),
-      label(width, 13, this.ghostIsSeen ? this.ghostKey : "", "end"),
+      label(width, 13, (isGradient ? "" : this.words.unclipped) + (this.ghostIsSeen ? this.ghostKey : ""), "end"),
       rect(Math.min(x(edge), x(dead)), TOP, Math.abs(x(dead) - x(edge)), bottom - TOP, "dead"),
       label((x(edge) + x(dead)) / 2, isGradient && good ? TOP + 17 : bottom - 9, this.words.dead, "middle small"),
       axes(x, y, [0, 1, 2], good ? [0, 1, 2] : [-2, -1, 0], this.words.axis),
       ...[1 - low, 1 + high].map((r) => line(x(r), TOP, x(r), bottom, "dotted")),
       label(x(1 - low) - 3, TOP - 6, number(1 - low), "end"),
       label(x(1 + high) + 3, TOP - 6, number(1 + high)),
-      isGradient ? "" : this.unclipped(x, y, advantage),
+      isGradient ? "" : line(x(0), y(0), x(FARTHEST), y(FARTHEST * advantage), "dashed"),
       this.drawGhost(x, y, formula, advantage),
       curve([[x(alive), y(value(alive))], [x(edge), y(value(edge))]], color),
       curve([[x(edge), flat], [x(dead), flat]], "clipped"),
@@ -92,14 +91,6 @@ class ClipExplorer extends Explorer {
     const parts = [0, 1, 2].map((i) => [edges[i] + 1e-9, edges[i + 1] - 1e-9]); // at its edges the gradient may jump
     const lines = parts.map((ends) => curve(ends.map((r) => [x(r), value(r)]), this.ghost));
     return lines.join("") + dot(x(ratio), value(ratio), this.ghost);
-  }
-
-  unclipped(x, y, advantage) {
-    const [r, side] = advantage > 0 ? [1.66, "end"] : [0.3, ""];
-    return (
-      line(x(0), y(0), x(FARTHEST), y(FARTHEST * advantage), "dashed") +
-      label(x(r), y(r * advantage) - 6, this.words.unclipped, side)
-    );
   }
 }
 

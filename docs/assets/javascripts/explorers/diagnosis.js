@@ -29,18 +29,13 @@ class DiagnosisExplorer extends Explorer {
     this.none.addEventListener("click", () => this.answer("curves", NONE));
     this.second = make(this, "p", { class: "diagnosis-question" }, words.what);
     this.choices = make(this, "div", { class: "diagnosis-choices" });
+    this.sentence = make(this, "p", { class: "explorer-sentence" }); // behind the last question
     this.told = make(this, "p", { class: "diagnosis-told" });
     this.forward = this.button(this.row(), words.next, () => this.next());
     this.forward.addEventListener("click", () => this.place.getBoundingClientRect().top < 0 && this.place.scrollIntoView());
     this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });
     this.readers.at = numberIn({ min: 0, max: Object.keys(OPTIONS).length - 1, step: 1 });
     this.load();
-  }
-
-  mount() {
-    if (this.state) return;
-    super.mount();
-    this.told.before(this.sentence); // behind the last question
   }
 
   async load() {
@@ -97,7 +92,8 @@ class DiagnosisExplorer extends Explorer {
     if (!this.data) return this.failure ? words.failed(this.failure) : words.loading;
     const [curveDone, causeDone] = [this.isDone("curves"), this.isDone("causes")];
     const run = this.data.runs[this.name];
-    this.question.textContent = words.which(run.reward.length, run.reward.length / (run.right.length - 1) === 8);
+    this.question.textContent = words.which;
+    make(this.question, "span", {}, words.run(run.reward.length, run.reward.length / (run.right.length - 1) === 8));
     for (const panel of this.panels) this.drawPanel(panel, curveDone);
     this.none.setAttribute("aria-disabled", curveDone);
     this.none.className = `diagnosis-none ${this.mark("curves", NONE)}`;

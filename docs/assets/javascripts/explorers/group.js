@@ -6,7 +6,7 @@ import { advantagesOf, groupGoals } from "./goals.js";
 import { mean, spread } from "./grpo.js";
 
 const HEIGHT = 400;
-const LEFT = 24;
+const LEFT = 26;
 const LARGEST = 2.6; // of the advantages of eight: one dissenter has 7 / sqrt(8) = 2.47
 const PRESETS = {
   one: [1, 0, 0, 0, 0, 0, 0, 0],
@@ -52,7 +52,7 @@ class GroupExplorer extends Explorer {
     paint(this.picture, pieces.join(""), this.time);
     this.knobs.forEach((place, i) => {
       const text = this.words.value(number(rewards[i]), number(advantages[i]));
-      place(layout.x(i), this.y(rewards[i]), step, 44, rewards[i], text);
+      place(layout.x(i), this.y(rewards[i]), Math.max(step, 44), 44, rewards[i], text);
     });
     return this.conclusion(kind, rewards, advantages);
   }

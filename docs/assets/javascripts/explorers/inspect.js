@@ -29,6 +29,7 @@ class InspectExplorer extends Explorer {
       if (this.ready) this.sample();
       else this.load();
     });
+    this.sentence = make(this, "p", { class: "explorer-sentence" }); // near the buttons: below the group a phone would not show it
     this.table = new GroupTable(this, words, (at) => this.set({ at }, true));
     this.token = make(this, "p", { class: "update-token" });
     const views = this.row();
@@ -41,12 +42,6 @@ class InspectExplorer extends Explorer {
     make(real, "summary", {}, words.real[0]);
     make(real, "p", {}, words.real[1]);
     this.whenEmpty = [views, this.token];
-  }
-
-  mount() {
-    if (this.state) return;
-    super.mount();
-    this.table.node.before(this.sentence); // near the buttons: below the group a phone would not show it
   }
 
   textInput(parent) {
@@ -136,6 +131,7 @@ class InspectExplorer extends Explorer {
     this.sampleButton.textContent = this.ready ? words.sample : words.load(MEGABYTES);
     this.updateButton.textContent = group?.passes ? words.again : words.update;
     this.updateButton.hidden = !group;
+    this.sampleButton.classList.toggle("explorer-go", !group); // one button at a time says what comes next
     this.setAttribute("aria-busy", Boolean(this.busy));
     this.input.setAttribute("aria-invalid", refused !== null);
     for (const node of this.whenEmpty) node.hidden = !group;

@@ -10,7 +10,7 @@ import { tabs } from "./tabs.js";
 const TOKENS = ["a", "b", "c", "d", "e"];
 const NAMES = Object.keys(grpo.ESTIMATORS);
 const MOST = 500; // tokens to draw
-const LEFT = 24;
+const LEFT = 26;
 const HEIGHT = 214;
 const REFERENCE = grpo.softmax([2, 1, 0, 0, -1]); // both as in the lesson "The leash"
 const PRESETS = { far: grpo.softmax([6, 4, 0, -4, 2]), same: REFERENCE };
@@ -38,6 +38,7 @@ class KlExplorer extends Explorer {
       const change = (p) => this.set({ policy: withProbability(this.state.policy, v, p) });
       return this.knob(this.svg, words.knob(token), bounds, (point) => this.y.invert(point.y), change);
     });
+    this.sentence = make(this, "p", { class: "explorer-sentence" }); // beside the bars that move the KL
     const [value, gradient] = tabs(this, "view", words.views, { value: words.value, gradient: words.gradient });
     const draws = make(value, "div", { class: "explorer-row" });
     this.choice(draws, "estimator", words.estimator, words.estimators);
@@ -48,6 +49,7 @@ class KlExplorer extends Explorer {
     this.samples = make(value, "svg", { role: "img" });
     this.formula = make(value, "p", { class: "explorer-formula" });
     this.table = make(value, "table", { class: "explorer-group" });
+    make(gradient, "p", { class: "explorer-formula" }, words.gradientSaid);
     this.pulls = make(gradient, "svg", { role: "img" });
     const read = several(5, numberIn({ min: 1e-6, max: 1 }));
     this.readers.policy = (text) => normal(read(text));
@@ -76,7 +78,7 @@ class KlExplorer extends Explorer {
     this.formula.textContent = words.formulas[estimator];
     fillTable(this.table, estimates, chosen, words);
     const both = words.both(number(kl, 4), number(grpo.kl(reference, policy), 4));
-    return both + (view === "value" ? words.said(drawn, estimator, chosen.seen[0]) : words.gradientSaid);
+    return view === "value" ? both + words.said(drawn, estimator, chosen.seen[0]) : both;
   }
 
   drawDistributions(probabilities) {

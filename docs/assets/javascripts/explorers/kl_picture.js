@@ -3,7 +3,7 @@ import { area, curve, fit, isNarrow, label, line, near, number, paint, rect, sca
 import { running } from "./grpo.js";
 
 const HEIGHT = 300;
-const FLAT = 232; // on a phone, so that the policy is in sight, too
+const FLAT = 216; // on a phone, so that the policy is in sight, too
 const [LEFT, TOP, FOOT] = [30, 62, 26];
 const ROOM = 34; // for what stands at the right of the curves
 const APART = 44; // of two numbers
@@ -43,7 +43,7 @@ export function drawSamples(svg, { estimates, chosen, kl, drawn, words }, time) 
     label(at, TOP - 3, ends[1] > bounds[1] ? "▲" : "", "middle small"),
     line(at - 8, inside(exact[0]), at + 8, inside(exact[0]), "bracket"),
     label(LEFT, height - 6, words.axis),
-    label(width - ROOM, height - 6, Math.max(drawn, 20), "end"),
+    label(width - ROOM, height - 6, words.tokens(Math.max(drawn, 20)), "end"),
   ];
   paint(svg, pieces.join(""), time);
   const facts = estimates.map((one) => words.panel(one.name, one.seen, one.exact.map(near)));

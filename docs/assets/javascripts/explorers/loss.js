@@ -38,7 +38,7 @@ class LossExplorer extends Explorer {
     const summaries = parts.length > 1 ? parts.length : 0;
     const width = fit(this.svg, TOP + lengths.length * ROW + (summaries + 1) * LINE);
     this.x = scale([0, LIMIT], [LEFT, width - RIGHT]);
-    const pieces = [label(LEFT, 13, this.words.cells[slices] + this.ghostKey, "title"), label(width, 13, this.words.rowSum, "title end")];
+    const pieces = [label(0, 13, this.words.cells[slices] + this.ghostKey, "title"), label(width, 13, this.words.rowSum, "title end")];
     let y = TOP;
     for (const [k, { members, weights, sums, share }] of parts.entries()) {
       for (const [j, i] of members.entries()) {

@@ -27,19 +27,13 @@ class ModelExplorer extends Explorer {
       if (this.ready) this.sample();
       else this.load();
     });
-    this.ranges = make(this, "div", { class: "explorer-ranges" });
-    this.range(this.ranges, "temperature", words.temperature, { min: 0.1, max: 2, step: 0.1 });
-    this.panels = make(this, "div", { class: "explorer-panels" });
-    this.tables = words.models.map(() => make(this.panels, "table", { class: "explorer-group" }));
+    this.sentence = make(this, "p", { class: "explorer-sentence" }); // on a phone in sight with the button and both tables
+    const panels = make(this, "div", { class: "explorer-panels" });
+    this.tables = words.models.map(() => make(panels, "table", { class: "explorer-group" }));
+    const ranges = make(this, "div", { class: "explorer-ranges" });
+    this.range(ranges, "temperature", words.temperature, { min: 0.1, max: 2, step: 0.1 });
     this.readers.prompt = (text) => (chainSum(text) === null ? undefined : text);
     this.readers.seed = numberIn({ min: 1, max: 9999, step: 1 });
-  }
-
-  // On a phone the button, the sentence and both tables are in sight together.
-  mount() {
-    if (this.state) return;
-    super.mount();
-    this.foot.before(this.panels, this.ranges);
   }
 
   // What is still being written for a group that has gone is for nobody.

@@ -34,7 +34,8 @@ class PolicyExplorer extends Explorer {
     const moves = this.row("policy-moves");
     this.choice(moves, "move", words.move, words.moves);
     this.laterOnly(moves);
-    const pictures = (this.pictures = make(this, "div", { class: "explorer-live" }));
+    this.sentence = make(this, "p", { class: "explorer-sentence" }); // beside the name of the move that it tells
+    const pictures = make(this, "div", { class: "explorer-live" });
     this.svg = make(pictures, "svg", { role: "img" });
     const charts = make(pictures, "div");
     this.charts = Object.keys(COLORS).map((key) => ({ key, svg: make(charts, "svg", { role: "img" }) }));
@@ -44,11 +45,9 @@ class PolicyExplorer extends Explorer {
     this.readers.steps = numberIn({ min: 0, max: 10 * LENGTH, step: 1 });
   }
 
-  // The sentence that tells a move stands beside the name of the move, above the pictures.
   mount() {
     if (this.state) return;
     super.mount();
-    this.pictures.before(this.sentence);
     if (MORE.some((key) => this.state[key] !== SETTINGS[key])) this.more.open = true;
     this.shows(this.ticks.shown);
   }

@@ -26,7 +26,7 @@ export function drawAnswers(svg, all, group, move, words, time) {
     ...columns.map((column) => drawProbability(column, y, move)),
     line(LEFT, y(0), width, y(0), "axis"),
     label(0, 202, words.group, "title"),
-    label(width, 202, group ? facts(group, move, words) : "", "end"),
+    label(width, 202, group ? facts(group, move, words) : words.noGroup, "end"),
     ...Object.entries(ROWS).map(([name, at]) => label(0, at, words.rows[name])),
     ...columns.map((column) => drawGroup(column, push, move, words.clipped)),
     line(LEFT, push(0), width, push(0), "axis"),

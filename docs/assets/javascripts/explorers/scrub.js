@@ -26,7 +26,7 @@ class ScrubExplorer extends Explorer {
     this.rows = new Rows(this, words);
     const controls = make(this, "div", { class: "scrub-controls" });
     this.play = this.button(controls, words.play, () => this.toggle());
-    this.play.classList.add("scrub-play");
+    this.play.className = "explorer-go scrub-play";
     this.range(controls, "step", words.step, { min: 0, max: this.last, step: this.pace });
     this.strip();
     const panels = make(this, "div", { class: "scrub-curves" });

@@ -26,18 +26,14 @@ class StationsExplorer extends Explorer {
     this.controls(make(place, "div", { class: "stations-controls" }));
     this.window = make(place, "div", { class: "stations-window" });
     if (this.picture) this.window.append(this.picture);
-    this.text = make(road, "div", { class: "stations-text" });
-    this.caption = make(this.text, "p", { class: "stations-title" });
+    const text = make(road, "div", { class: "stations-text" });
+    this.caption = make(text, "p", { class: "stations-title" });
+    this.sentence = make(text, "p", { class: "explorer-sentence" });
     this.stage = make(road, "div", { class: "stations-stage" });
     this.heading(this.stage);
     this.rows = new Rows(this.stage, words);
     this.rows.list.dataset.mean = words.mean;
     this.total = make(this.stage, "p", { class: "stations-total" });
-  }
-
-  mount() {
-    super.mount();
-    this.text.append(this.sentence); // before the rows, which it is about
   }
 
   controls(row) {

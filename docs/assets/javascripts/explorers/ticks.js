@@ -57,7 +57,7 @@ export class Ticks {
     if (!this.next()) this.shown = undefined;
     this.mark();
     for (const old of this.strip.querySelectorAll(".explorer-also")) old.remove();
-    const also = words.also(others.map((name) => this.names.indexOf(name) + 1), this.texts[others[0]]?.[0]);
+    const also = words.also(others.map((name) => this.names.indexOf(name) + 1));
     if (others.length > 0) make(this.strip, "p", { class: "explorer-also", "aria-hidden": true }, also);
     this.found.hidden = false;
     this.found.replaceChildren();

@@ -9,7 +9,7 @@ const en = {
   why: "Why",
   goal: (i, goal) => `Goal ${i}: ${goal}`,
   nextGoal: "Next goal",
-  also: (numbers, goal) => `✓ Reached as well: ${numbers.length > 1 ? `goals ${numbers.join(", ")}. Press a` : `${goal} Press its`} ✓ for why.`,
+  also: (numbers) => `✓ Reached as well: ${numbers.length > 1 ? "goals" : "goal"} ${numbers.join(", ")}. Press a ✓ for why.`,
   all: (count) => `All ${count} goals are reached.`,
   ghost: "before",
   over: "Clear the ticks",
@@ -21,7 +21,7 @@ const en = {
     name: "Explorer: advantages of a group",
     goals: {
       relative: [
-        "Give a reward of 0.8 or more a negative advantage.",
+        "Drag the rewards until one of 0.8 or more has a negative advantage.",
         "Set one reward to 0.8 and all the others to 1.",
         "A reward is good or bad only beside the others of its group. 0.8 among ones is the worst of the eight.",
       ],
@@ -47,8 +47,8 @@ const en = {
     presets: { one: "One right of eight", equal: "All equal", outlier: "One outlier" },
     drawing: "Rewards of eight completions, and their advantages",
     rewards: "Rewards",
-    mean: (mean, spread) => `dashed: mean ${mean}, band: spread ${spread}`,
-    others: "dashed: mean of the other seven",
+    mean: (mean, spread) => `┅ mean ${mean}, band: spread ${spread}`,
+    others: "┅ mean of the other seven",
     advantages: "Advantages",
     axis: "they add up to 0",
     knob: (i) => `Reward of completion ${i}`,
@@ -59,15 +59,14 @@ const en = {
     none: (i, advantage) =>
       `Completion ${i} gets the strongest push: ${advantage}, its reward minus the mean. A close group pushes little.`,
     leave_one_out: (i, advantage) =>
-      `Completion ${i} gets the strongest push: ${advantage}, its reward minus the mean of the others, so that it is not ` +
-      "compared with itself. That is 8/7 of the undivided advantage.",
+      `Completion ${i} gets the strongest push: ${advantage}, its reward minus the mean of the others: 8/7 of “not divided”.`,
   },
 
   "clip-explorer": {
     name: "Explorer: the clip",
     goals: {
       good: [
-        "Make the gradient of a good answer vanish.",
+        "Move the ratio until the gradient of a good answer vanishes.",
         "Choose +1 and move the ratio above 1.2.",
         "The token has become likely enough. Nothing pushes it further, and nothing pulls it back.",
       ],
@@ -93,7 +92,7 @@ const en = {
     gradient: "Gradient on the log-prob",
     axis: "ratio",
     dead: "no gradient",
-    unclipped: "without clip",
+    unclipped: "┅ without clip",
     ratio: "Ratio",
     low: "Epsilon low",
     high: "Epsilon high",
@@ -126,7 +125,7 @@ const en = {
           "spike of 33 or of 2,033. The exact spread says so: ± 12.83.",
       ],
       same: [
-        "Bring the KL below 0.005.",
+        "Drag the policy until the KL is below 0.005.",
         "Drag each bar of the policy to the height of the reference, or press “Equal to the reference”.",
         "It is 0 only if the two agree in every token, and near 0 long before.",
       ],
@@ -155,7 +154,8 @@ const en = {
     gradient: "Gradient",
     draw: (n) => `Draw ${n}`,
     again: "Again",
-    axis: '<tspan class="policy">━ mean so far</tspan> <tspan class="ghost">━ others</tspan> ┅ exact KL; tokens drawn:',
+    axis: '<tspan class="policy">━ mean so far</tspan> <tspan class="ghost">━ others</tspan> ┅ exact KL',
+    tokens: (n) => `${n} tokens`,
     drawnOf: (n, name, mean, spread) =>
       `${name} drawn: ${n === 0 ? "no tokens yet" : n === 1 ? `${mean}, from one token` : `${mean} ± ${spread}`}`,
     exactOf: (mean, spread) => `exact: ${mean} ± ${spread}`,
@@ -166,7 +166,7 @@ const en = {
     panel: (name, [mean, spread], [exactMean, exactSpread]) =>
       `${name}: drawn mean ${mean}, spread ${spread}; exact mean ${exactMean}, spread ${exactSpread}.`,
     pull: (token, wanted, second, third) => `Token ${token}: exact KL ${wanted}, k2 ${second}, k3 ${third}.`,
-    both: (reverse, forward) => `KL(policy‖reference) is ${reverse}, KL(reference‖policy) is ${forward}. `,
+    both: (reverse, forward) => `KL(policy‖reference) is ${reverse}, the other way round it is ${forward}. `,
     said: (n, name, mean) => `${n} ${n === 1 ? "token" : "tokens"} drawn${n ? `: ${name} says ${mean}` : ""}.`,
     gradientSaid:
       "Each token has a logit. A bar up says that the penalty rises with it, so the penalty pulls that token down; a bar " +
@@ -177,7 +177,7 @@ const en = {
     name: "Explorer: what a token weighs",
     goals: {
       eight: [
-        "Make one token weigh eight times as much as another.",
+        "Drag until one token weighs eight times as much as another.",
         "Choose grpo, with one completion of 1 token and one of 8.",
         "Each row weighs the same, so a token of a short completion weighs more: 1/3 here, and 1/24 in the long one.",
       ],
@@ -306,6 +306,7 @@ const en = {
     before: "before",
     reference: "reference",
     group: "Last group",
+    noGroup: "none yet: press Step",
     facts: (mean, spread) => `mean ${mean}, spread ${spread}`,
     rows: { reward: "Reward", drawn: "Drawn", advantage: "Advantage", ratio: "Ratio" },
     clipped: "clipped",

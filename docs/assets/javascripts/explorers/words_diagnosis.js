@@ -40,9 +40,10 @@ export const en = {
     loading: "The curves are on their way …",
     failed: (reason) => `The curves did not arrive (${reason}). Load the page again.`,
     place: (i, all, points, most) => `Run ${i} of ${all}` + (most ? ` · ${points} of ${most} points` : ""),
-    which: (updates, reused) =>
-      `${updates} updates, ${reused ? "eight on each batch" : "one on each batch"}. Which curve broke first? ` +
-      "Dark grey is where three healthy runs with other seeds were, light grey is still near them.",
+    which: "Which curve broke first?",
+    run: (updates, reused) =>
+      ` ${updates} updates, ${reused ? "eight on each batch" : "one on each batch"}. Dark grey is where three healthy ` +
+      "runs with other seeds were, light grey is still near them.",
     metrics,
     names: {
       ...metrics,
@@ -57,8 +58,8 @@ export const en = {
     what: "What was it?",
     next: "Next run",
     over: "Play again, in another order",
-    start: "Choose the curve that is out first: beyond the light grey for three updates in a row, as one alone is noise. Of right " +
-      "answers, which are looked up less often, two points in a row count.",
+    start: "Choose the curve that is out first: beyond the light grey for three updates in a row. Of right answers, looked " +
+      "up less often, two points in a row count.",
     firstOut: (metric, update) => `Right: ${metric}, outside from update ${update} on. Now what was it?`,
     noneOut: "Right: all of them stay with the healthy runs. Now what was it?",
     someOut: "One of them does leave the healthy runs, and stays outside for three updates or more.",

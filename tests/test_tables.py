@@ -81,5 +81,5 @@ def test_a_negative_number_has_a_minus_no_number_breaks_and_nothing_else_changes
         f"{minus}0.50", kept(f"{minus}0.2 ± 0.1") + " *", "-x", "a-1", "-1 to 2", f"lr {kept('5e-5')}", "1.5 e-mail",
         "a ± b",
     )  # fmt: skip
-    assert on_page_content(came, None, None, None) == shown
+    assert on_page_content(came, None, None, None) == shown.replace("</td>", "</td>\n")  # two words of the search
     assert on_page_content("<p>-0.2 ± 0.1</p>", None, None, None) == "<p>-0.2 ± 0.1</p>"

@@ -96,6 +96,7 @@ def on_post_page(output, page, config):
     """
     output = re.sub(r' data-search-exclude(="")?', "", output).replace(' tabindex=""', "")
     output = re.sub(r"<th\b[^>]*>\s*</th>", "<td></td>", output)
+    output = re.sub(r"(?<=</t[dh]>)\n", "", output)
     parts = re.split(r"(<pre\b.*?</pre>)", output, flags=re.S)
     parts[::2] = [re.sub(r"\s*\n\s*", "\n", part) for part in parts[::2]]
     menu, article, rest = "".join(parts).partition("<article")

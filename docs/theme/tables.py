@@ -24,7 +24,8 @@ def on_page_content(html, page, config, files):
     """Mark the tables of a page; there a negative number has a minus, as in figures and text, and no number breaks."""
     html = re.sub(r"(<td[^>]*>)-(?=[\d.]+(?:</td>| ± ))", "\\1\N{MINUS SIGN}", html)
     html = CELL.sub(lambda cell: NUMBER.sub(r'<span class="whole">\g<0></span>', cell[0]), html)
-    return TABLE.sub(lambda match: marked(match[0]), html)
+    html = TABLE.sub(lambda match: marked(match[0]), html)
+    return re.sub(r"(</t[dh]>)(?!\n)", r"\1\n", html)  # the search would make one word of two cells
 
 
 def marked(html):

@@ -365,7 +365,9 @@ class TestTrainer:
         drawn, draw = [], rollout._draw
         monkeypatch.setattr(rollout, "_draw", lambda *args: drawn.append(draw(*args)) or drawn[-1])
         rows = [{"prompt": "12"}, {"prompt": "34"}] * 4
-        result = rollout.evaluate(talker(), TOKENIZER, reward, rows, GRPOConfig(**self.ARGS), environment=calls)
+        trainer = GRPOTrainer(talker(), reward, GRPOConfig(**self.ARGS), rows, TOKENIZER, rows, environment=calls)
+        result = trainer.evaluate()
+        assert (result["step"], result["eval"]) == (0, True)
         greedy, sampled = drawn
         own, real = (mask.sum(dim=1).float().mean().item() for mask in (sampled.env_mask, sampled.mask))
         assert own < real

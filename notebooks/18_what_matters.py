@@ -139,19 +139,13 @@ forest
 # %% [markdown]
 # `G` is the size of a group, `μ` the number of updates a batch, `lr` the learning rate. The learning rate 3e-3 would lie far to the left, near −0.7, and is left out. How far one may trust such a picture is the larger part of this lesson.
 #
-# The task is the chain sum: the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. Every training starts from the same base model, which has seen poor demonstrations and is right in about a third of its samples. One training takes about ten seconds, so we can afford many. They were run beforehand, and their results come with the package, one record a training.
+# The task is the chain sum: the prompt `3+9+4+1=` asks for the last digit of the sum, and only a right answer is paid. Every training starts from the same base model, which has seen poor demonstrations and is right in about a third of its samples. One training takes about ten seconds, so we can afford many. They were run beforehand, and their results come with the package, one record a training. Here is the first.
 
 # %% tags=["result-stored"]
-one = {name: value for name, value in results[0].items() if isinstance(value, list)}
+one = {k: x for k, x in results[0].items() if isinstance(x, list)}
 settings = {str(run["settings"]) for run in results}
 print("settings:", len(settings), "  trainings:", len(results))
-print("the first training, with seed", results[0]["seed"])
-plotting.table(
-    {
-        name.replace("_", " "): ["" if x is None else x for x in values]
-        for name, values in one.items()
-    }
-)
+plotting.table({k: ["" if v is None else v for v in x] for k, x in one.items()})
 
 # %% [markdown]
 # A training samples 40 **batches** of 64 completions each. `batches` says after how many of them it was evaluated: on the same 200 held-out problems every time, one sampled completion a problem. The evaluation always samples at temperature 1, whatever temperature the training uses.

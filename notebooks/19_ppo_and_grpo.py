@@ -253,7 +253,7 @@ torch.testing.assert_close(
 #
 # What to expect comes from the "group", from a "critic", from the mean of the whole "batch", or from "nothing": the advantage is then the reward itself. How many completions a prompt gets is a setting of its own, so that the two can be told apart.
 #
-# All else is shared: the number of completions, AdamW, the learning rate, no KL penalty, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), and PPO's average, over all tokens of the batch (`"bnpo"` in lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)). Under that average a baseline drops out but for a little, as the number of tokens is drawn too.
+# All else is shared: the number of completions, AdamW, the learning rate, no KL penalty, one update a batch ($\mu = 1$, so all ratios are 1 and the clip sleeps in both), and PPO's average, over all tokens of the batch (`"bnpo"` in lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/)).
 #
 # The critic learns from the squared difference between its value and a target, $\hat A_t + V(s_t)$. With $\lambda = 1$ that target is the reward of the completion.
 
@@ -417,7 +417,7 @@ for name, passes in (("PPO", 7), ("GRPO", 4)):
 plotting.table(columns, decimals=0)
 
 # %% [markdown]
-# So for the same number of completions PPO needs two thirds of the steps, and for the same number of passes nothing is left of its lead. But where does it come from?
+# So for the same number of completions PPO needs two thirds of the steps, and for the same number of passes nothing is left of its lead. (Passes count computing and not time. Where sampling is slow, as it mostly is, fewer steps are worth more.) But where does it come from?
 #
 # ## One thing at a time
 #
@@ -589,7 +589,7 @@ plotting.lines(
 # %% [markdown]
 # The accurate baseline (dotted) is nearly twice as noisy as none. The best constant is a mean reward too, but one in which each completion counts with the squared length of its gradient (Greensmith, Bartlett and Baxter, JMLR 5, 2004). So it can be read as a share: three quarters of the completions are right, and they make about a sixth of the noise.
 #
-# Why does noise cost anything, if the average step is the same? AdamW, which our runs use, divides each weight's step by the size of its recent gradients, noise included. So the noisier gradient makes the shorter step along the average. That shows with 64 prompts, nothing expected against the mean of the batch, also at a fifth of its rate: 0.82 and 0.73 after 24 steps (three seeds, each in this order).
+# Why does noise cost anything, if the average step is the same? AdamW, which our runs use, divides each weight's step by the size of its recent gradients, noise included. So the noisier gradient makes the shorter step along the average. With 64 prompts that is so at a fifth of its rate: 0.82 and 0.73 after 24 steps, with nothing expected and with the mean of the batch (three seeds, all in this order).
 #
 # Plain gradient descent divides by nothing. At a rate of 0.1 it pays nothing: its average accuracy over the race is 0.649 with nothing expected, 0.652 with the mean (four seeds; they differ by −0.003 ± 0.006). At three times the rate noise begins to cost: 0.747 and 0.732, a difference of 0.015 ± 0.011.
 #

@@ -178,7 +178,7 @@ plotting.token_matrix(
 #
 # ## What a single sample weighs
 #
-# No component of $\pi_\theta - \pi_{\text{ref}}$ exceeds 1, so k3 is tame on average. A single sample of it is not. It weighs $1 - e^d$, which has no bound: the rare token that the policy has given up comes with a huge weight. With the ratio, a sample weighs $-d$.
+# No component of $\pi_\theta - \pi_{\text{ref}}$ exceeds 1, so k3 is tame on average. A single sample of it is not. It weighs $1 - e^d$, which has no bound: the rare token that the policy has given up comes with a huge weight. With the ratio, a sample weighs $-d$, exactly as one of k2. The two differ only in the value that is logged: that of k3 is right on average.
 #
 # Stretch the logits of the policy by a factor of 8, so that its rare tokens get rarer, and look at the spread of single gradients:
 
@@ -195,7 +195,7 @@ for weight in (1 - d.exp(), -d):
 plotting.table(columns)
 
 # %% [markdown]
-# A spread of 2,498, with the ratio 0.47. That is why [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts the ratio on the KL term.
+# A spread of 2,498, with the ratio 0.47. Nearly all of it is token d, which the policy hardly ever draws: most batches look calm, and then comes one that does not. That is why [DeepSeek-V3.2 (arXiv:2512.02556)](https://arxiv.org/abs/2512.02556) puts the ratio on the KL term.
 #
 # ## Over a completion
 #
@@ -205,9 +205,9 @@ plotting.table(columns)
 #
 # How much? [A test](https://github.com/grpo-lite/grpo-lite/blob/main/tests/test_claims.py) takes 200 random pairs of policies over 15 completions, and the cosine between k2's gradient and the exact one: median 0.94, 3 below 0 when summed over the tokens; median 0.92, 7 below 0 when averaged over each completion.
 #
-# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer. In 100 steps of k1 alone, in the same test, the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
+# **The mean over a completion.** Lesson [The loss](https://grpo-lite.github.io/grpo-lite/lessons/the_loss/) divides the sum of a completion by its length, and the length is drawn too. Then the expected gradient of k1 is no longer 0: it is that of the mean of $1/\lvert o \rvert$, whatever the reference. So k1 in the loss makes completions longer. In 100 steps of k1 alone, in the world of that test, the mean length grew from 2.1 to 2.9 of at most 3 tokens, and the KL grew from 0.43 to 1.42.
 #
-# Here are both, for completions of at most three tokens over a new vocabulary of two, x and the end. Every completion is listed, so the sums are exact.
+# Here are both in another small world, for completions of at most three tokens over a new vocabulary of two, x and the end. Every completion is listed, so the sums are exact.
 
 # %% tags=["result-completions"]
 # Rows: no token yet, one x, two x. Columns: x, end.
@@ -257,7 +257,7 @@ plotting.table({"": list(slopes), **columns}, decimals=4)
 # - **k1 in the reward** is the first line. Nobody differentiates a reward: what is subtracted there becomes a part of the advantage, which multiplies the score. So it is right for whole completions too. That is how PPO for language models did it ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155)).
 
 # %% [markdown]
-# **Check yourself.** k2 misses the value: 0.2717 on average, where the KL is 0.1865. Is it a bad penalty?
+# **Check yourself.** As lesson [The leash](https://grpo-lite.github.io/grpo-lite/lessons/the_leash/) measured, k2 misses the value: 0.2717 on average, where the KL is 0.1865. Is it a bad penalty?
 #
 # <details class="wrong"><summary>Yes: a wrong value pulls the wrong way</summary>Nobody reads the value of a loss. What pulls is the gradient, and that of k2 is right for the next token.</details>
 # <details class="right"><summary>No: its expected gradient is that of the KL</summary>In the picture its row equals that of the exact KL, policy first. k2 is biased as a measurement and, for one token, exact as a penalty.</details>

@@ -47,7 +47,7 @@ torch.set_num_threads(1)
 #
 # What does a bad estimate do to a model? Each curve is the mean of four trainings with 64 updates: on 64 fresh batches, or on four batches used 16 times each, with three ways to treat the old samples. (The sequence ratio, one ratio for a whole completion, is in lesson [The family](https://grpo-lite.github.io/grpo-lite/lessons/the_family/).)
 
-# %% tags=["drawing"] alt="Sampled accuracy over four times 16 updates, four seeds with 95 % bands. Fresh samples rise to 0.91. The sequence ratio rises to about 0.68 and holds. The clip of 0.2 rises to 0.54 at the third batch and falls to 0.47 with a wide band. Without a clip it starts at 0.34 and falls to 0.17." caption="16 updates a batch: without a clip the first batch already ruins the policy; fresh samples allow as many updates without harm."
+# %% tags=["drawing"] alt="Sampled accuracy over four times 16 updates, four seeds with 95 % bands. Fresh samples rise to 0.91. The sequence ratio rises to about 0.68 and holds. The clip of 0.2 rises to 0.54 at the third batch and falls to 0.47 with a wide band. Without a clip it starts at 0.34 and falls to 0.17." caption="16 updates a batch: without a clip the policy falls from the second batch on; as many on fresh samples do no harm."
 runs = read_lines(files("grpo_lite") / "data" / "reuse.jsonl")
 BASE = runs[0]["settings"]
 HOW = {
@@ -261,7 +261,7 @@ judged(none, group_mean, leave_one_out, with_std, best_of_group, best_of_others)
 # %% [markdown]
 # ## What a baseline buys, and what G buys
 #
-# Of the exact ways, the noise above is 1.9 to 2.7 times the length of the gradient itself, for a group of four. One step mostly goes somewhere else. That is normal, and it is why batches hold many groups.
+# In the exact ways of the table, noise divided by length is 1.9 to 2.7, for a group of four. One step mostly goes somewhere else. That is normal, and it is why batches hold many groups.
 #
 # So compare at a fixed price: 24 completions a step, cut into groups of G. With $24 / G$ independent groups the variance falls by that factor.
 #
@@ -474,7 +474,7 @@ plotting.lines(
 #
 # - **The product** has no bias and the most noise, which grows without limit; for a thousand tokens a product of ratios is useless.
 # - **The token ratio** trades some bias for less noise.
-# - **The clip** trades much more. Tokens that have left the range on the side to which the advantage points lose their push: between 0.009 and 0.037 nats the bias jumps from 0.07 to 0.87. Where it is above 1, the average is farther from the gradient than no step at all.
+# - **The clip** trades much more. Tokens that have left the range on the side to which the advantage points lose their push: between 0.009 and 0.037 nats the bias jumps from 0.07 to 0.87. (Nearly all the right answers of this world begin with the same `a`, and there its ratio passes 1.2. Elsewhere the jump would be smaller, or come later.) Where it is above 1, the average is farther from the gradient than no step at all.
 #
 # The clip is not there to estimate. It does not correct old samples, it stops the policy from following them further.
 #
@@ -503,7 +503,7 @@ plotting.table({**columns, "length": means("mean_length")[:, -1]})
 # The number of updates alone does no harm: 64 fresh batches make as many as four used 16 times, and end at 0.91. What harms is to use the same few completions again and again:
 #
 # - **Four updates a batch:** all three ways are faster than one update; the sequence ratio is ahead of the clip by a little, 0.04.
-# - **No clip:** with 16 updates one batch is too much. At the end 0.17 of the samples are right, and of the favourite answers 0.26. The form still stands, a thought and an answer in ten tokens; the sums in it are wrong. With 32 the form goes too, to 12.7 tokens on the way to the limit of 16.
+# - **No clip:** 16 updates on the first batch teach nothing, and from the second on they do harm. At the end 0.17 of the samples are right, and of the favourite answers 0.26. The form still stands, a thought and an answer in ten tokens; the sums in it are wrong. With 32 the form goes too, to 12.7 tokens on the way to the limit of 16.
 # - **The clip of 0.2 delays it.** With 16 updates the accuracy climbs for three batches to 0.54, then falls. With 32 it never gets beyond 0.42.
 # - **The sequence ratio holds,** at 0.68 and 0.66. With 16 and with 32 updates all four seeds end in this order: no clip, clip, sequence. But its range is narrower as well: with 16 updates it switches off 44 % of the completions, the clip 14 % of the tokens. Level and range were changed together, so this does not say which of the two helped.
 #

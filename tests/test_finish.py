@@ -205,7 +205,7 @@ def test_what_is_not_found_has_the_search_and_all_pages(site):
     ("address", "meant"),
     [
         ("lessons/the_los/", "lessons/the_loss/"),
-        ("notebooks/04_group_advantages.ipynb", "lessons/group_advantages/"),  # as it was called
+        (f"notebooks/{SCRIPTS[4].stem}.ipynb", f"lessons/{key(SCRIPTS[4])}/"),  # as it was called
         ("api/advantage.html", "api/advantages/"),
         ("frequent-questions/index.html", "questions/"),  # its title
         ("wp-login.php", None),

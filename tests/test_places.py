@@ -74,7 +74,7 @@ def test_a_lesson_moves_by_one_rename_and_one_line_of_the_menu(tmp_path):
     assert '<a href="lessons/group_advantages/">99\N{NO-BREAK SPACE}Group-relative advantages</a>' in home
     assert '<a href="../group_advantages/">99\N{NO-BREAK SPACE}Group-relative advantages</a>' in other
     assert re.search(r'<a href="group_advantages/" data-needs="[\w ]+">.*?number"[^>]*>99</text>', overview)
-    assert re.findall(r'<td data-label="Lesson"><a href="(\w+)/">\d\d', overview)[-1] == "group_advantages"
+    assert re.findall(r'<li><a href="(\w+)/">\d\d', overview)[-1] == "group_advantages"
     assert '#define-group_advantages">99\N{NO-BREAK SPACE}Group-relative advantages</a>' in entry
 
     subprocess.run("git init --quiet && git add --all", shell=True, cwd=tmp_path, check=True)

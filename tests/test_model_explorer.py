@@ -395,3 +395,19 @@ def test_colours_follow_the_scheme_and_on_paper_the_groups_stay(both_schemes):
         assert tab.get_by_role("table", name="Base model").is_visible()
         assert not tab.locator("model-explorer button").first.is_visible()
     assert len(set(inks)) == 4
+
+
+@pytest.mark.site
+def test_texts_of_any_tokens_are_shown_whole_and_only_tags_are_shortened(explorer):
+    texts = ["3+4=5>", "+", "=", "<think>32+67</think><answer>7</answer>", "<answer>>"]
+    fill = """async (host, [module, texts]) => {
+      const { fillText } = await import(module);
+      return texts.map((text) => {
+        const cell = document.createElement("div");
+        fillText(cell, text);
+        return [cell.textContent, [...cell.querySelectorAll("i")].map((one) => one.textContent).join("")];
+      });
+    }"""
+    shown = explorer.evaluate(fill, ["/assets/javascripts/explorers/model_table.js", texts])
+    assert [whole for whole, _ in shown] == texts
+    assert not any(re.search("[0-9+=]", hidden) for _, hidden in shown)  # what a phone leaves out

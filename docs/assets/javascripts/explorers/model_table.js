@@ -28,9 +28,9 @@ export function fillText(cell, text) {
   }
 }
 
-// A phone shows "think" and "/" of <think> and </think>.
+// A phone shows "think" and "/" of <think> and </think>, and all of what is no tag.
 export function fillTag(node, text) {
-  const [, open, face, rest] = /^(<?)(\/|\w+)(.*)$/.exec(text);
+  const [, open, face, rest] = /^(<)(\/|\w+)(.*)$/.exec(text) ?? [text, "", text, ""];
   make(node, "i", {}, open);
   node.append(face);
   make(node, "i", {}, rest);

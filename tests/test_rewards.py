@@ -18,6 +18,7 @@ from grpo_lite import (
     soft_overlong_reward,
     tag_count_reward,
 )
+from grpo_lite import rewards as wing
 from grpo_lite.rewards.text import explain_format
 from helpers import forked
 
@@ -275,3 +276,10 @@ def test_half_precision_is_added_in_float32():
 
 def test_weight_zero_switches_a_function_off_but_a_row_it_could_judge_counts():
     assert_close(combine_rewards(torch.tensor([[NAN, 3.0]]), [1.0, 0.0]), torch.tensor([0.0]))
+
+
+def test_the_wing_has_the_names_that_others_import_from_it():
+    names = """RewardFunc boxed_reward code_reward combine_rewards format_reward language_consistency_reward
+    length_reward math_reward name_of repetition_penalty_reward score_completions soft_overlong_reward tag_count_reward"""
+    assert sorted(wing.__all__) == sorted(names.split())
+    assert all(callable(getattr(wing, name)) for name in names.split() if name != "RewardFunc")

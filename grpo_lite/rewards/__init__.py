@@ -8,7 +8,7 @@ Read `protocol` first: how a reward function is called and what it may return. `
 from grpo_lite.advantages import combine_rewards
 from grpo_lite.rewards.answers import math_reward
 from grpo_lite.rewards.programs import code_reward
-from grpo_lite.rewards.protocol import RewardFunc, score_completions
+from grpo_lite.rewards.protocol import RewardFunc, name_of, score_completions
 from grpo_lite.rewards.shaping import (
     language_consistency_reward,
     repetition_penalty_reward,
@@ -26,6 +26,7 @@ __all__ = [
     "language_consistency_reward",
     "length_reward",
     "math_reward",
+    "name_of",
     "repetition_penalty_reward",
     "score_completions",
     "soft_overlong_reward",

@@ -22,6 +22,7 @@ COLORS = {
     "fourth": "#a0694c",
     "fifth": "#918b17",
 }
+INK = COLORS["clipped"]  # axes and marks; the site draws it in the colour of its text
 _CYCLE = [COLORS[role] for role in ("policy", "other", "third", "fourth", "fifth")]  # the last four stand for nothing
 
 
@@ -51,7 +52,7 @@ def scale(ax: "Axes", log: str) -> None:
 def mark(ax: "Axes", marks: Mapping[float | tuple[float, float], str], words: bool) -> None:
     for at, label in marks.items():
         if not isinstance(at, tuple):
-            ax.axvline(at, color="#808080", linewidth=1, linestyle=":")
+            ax.axvline(at, color=INK, linewidth=1, linestyle=":")
             ax.text(at, 1.0, label, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=10)
         elif words:
             ax.text(*at, label, va="center", fontsize=10)  # from its left end, which no font moves

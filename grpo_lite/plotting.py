@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from grpo_lite._axes import COLORS, color_of, figure_of, mark, name_bars, name_groups, name_lines, scale
+from grpo_lite._axes import COLORS, INK, color_of, figure_of, mark, name_bars, name_groups, name_lines, scale
 from grpo_lite._checks import check_choice, check_installed
 from grpo_lite._tables import table as table
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Values = Sequence[float] | Tensor
 
 DIAGRAMS = files("grpo_lite") / "data" / "diagrams"
-_INK = "#808080"
 _SIDES = {1: (COLORS["positive"], ">"), 0: (COLORS["clipped"], "o"), -1: (COLORS["negative"], "<")}
 
 
@@ -125,7 +124,7 @@ def bars(
         drawn = ax.bar(at, heights, width * 0.92, color=signs if by_sign else color_of(name, k, colors), label=name)
         if len(groups) * len(labels) <= 12:  # more would touch
             name_bars(ax, drawn)
-    ax.axhline(0, color=_INK, linewidth=1)
+    ax.axhline(0, color=INK, linewidth=1)
     ax.set_xticks(range(len(labels)), labels)
     ax.set(ylabel=ylabel, xlabel=xlabel)
     name_groups(ax, len(groups))
@@ -159,7 +158,7 @@ def intervals(
             at, y, error = zip(*rows, strict=True)
             ax.errorbar(at, y, xerr=error, color=color, fmt=marker, label=name, markersize=5, capsize=3)
     if by_sign:
-        ax.axvline(0, color=_INK, linewidth=1, linestyle=":")
+        ax.axvline(0, color=INK, linewidth=1, linestyle=":")
     ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
     ax.set_yticks(range(len(labels)), labels)
     name_groups(ax, len(groups))

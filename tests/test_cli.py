@@ -469,11 +469,8 @@ class TestOwnTask:
         assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1]
 
     def test_a_file_may_define_a_dataclass_whose_types_are_text(self, own_task, tmp_path, capsys):
-        head, row = (
-            "from __future__ import annotations\nfrom dataclasses import dataclass",
-            "@dataclass\nclass Row: n: int",
-        )
-        own_task.write_text(f"{head}\n{TASK}\n\n{row}\n")
+        head = "from __future__ import annotations\nfrom dataclasses import dataclass"
+        own_task.write_text(f"{head}\n{TASK}\n\n@dataclass\nclass Row: n: int\n")
         line, _ = line_of(["train", "--task", str(own_task), "--output-dir", "x", "--max-steps", "0"], capsys)
         assert line.startswith("grpo-lite train: max_steps must be")
 

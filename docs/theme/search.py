@@ -44,10 +44,8 @@ def on_post_build(config):
     for entry in index["docs"]:
         place = entry["location"]
         entry["boost"] = weight(place)
-        for key in (
-            "title",
-            "text",
-        ):  # a star in a word would stand for any letters, and lead to words that are not there
+        for key in ("title", "text"):
+            # A star in a word would stand for any letters, and lead to words that are not there.
             entry[key] = readable(entry[key]).replace("*", "\N{ASTERISK OPERATOR}")
         if re.fullmatch(r"lessons/\w+/", place):
             entry["number"], _, entry["title"] = entry["title"].partition(" ")  # the worker shows it again

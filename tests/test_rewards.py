@@ -280,6 +280,7 @@ def test_weight_zero_switches_a_function_off_but_a_row_it_could_judge_counts():
 
 def test_the_wing_has_the_names_that_others_import_from_it():
     names = """RewardFunc boxed_reward code_reward combine_rewards format_reward language_consistency_reward
-    length_reward math_reward name_of repetition_penalty_reward score_completions soft_overlong_reward tag_count_reward"""
+    length_reward math_reward name_of repetition_penalty_reward score_completions soft_overlong_reward
+    tag_count_reward"""
     assert sorted(wing.__all__) == sorted(names.split())
     assert all(callable(getattr(wing, name)) for name in names.split() if name != "RewardFunc")

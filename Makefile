@@ -167,7 +167,7 @@ mutants: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mutants]'
 	rm -rf build/mutants
 	mkdir -p build/mutants
-	cp -r grpo_lite tests pyproject.toml build/mutants
+	cp -r grpo_lite mkdocs.yml notebooks tests pyproject.toml build/mutants
 	cd build/mutants && ../../$(BIN)/mutmut run && ../../$(BIN)/mutmut results
 
 check: install tests/node_modules/installed

@@ -2,7 +2,9 @@
 
 import inspect
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -176,3 +178,21 @@ def test_the_readme_example_prints_what_the_readme_says():
     readme = (ROOT / "README.md").read_text()
     code, output = re.search(r"```python\n(.*?)```\s*```(?:text)?\n(.*?)```", readme, re.S).groups()
     assert python(code).strip() == output.strip()
+
+
+@pytest.mark.slow
+def test_the_copy_in_which_functions_are_changed_has_what_the_tests_look_into(tmp_path):
+    """`make mutants` runs some tests in a copy of a few folders; a test that looks into another one would stop it."""
+    (named,) = re.findall(r"cp -r (.+) build/mutants", (ROOT / "Makefile").read_text())
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
+    assert set(named.split()) == {"grpo_lite", "tests", "pyproject.toml", *settings["also_copy"]}
+    for name in named.split():
+        to = tmp_path / name
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, to, ignore=shutil.ignore_patterns("node_modules", "__pycache__", "*.ipynb"))
+        else:
+            shutil.copy(ROOT / name, to)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings["pytest_add_cli_args"]]
+    looking = [x for x in settings["pytest_add_cli_args_test_selection"] if "helpers.lessons" in (ROOT / x).read_text()]
+    done = subprocess.run([*command, "-k", "lesson", *looking], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]

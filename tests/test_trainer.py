@@ -345,6 +345,44 @@ def test_the_clip_fraction_of_a_part_is_that_of_its_own_tokens():
         assert trainer.gradient(own, groups)["clip_fraction"] == pytest.approx(clipped / tokens, rel=1e-5)
 
 
+def test_the_clip_fraction_of_sequence_ratios_is_the_share_of_completions():
+    trainer = make_trainer(importance_sampling_level="sequence", steps_per_generation=2,
+                           per_device_train_batch_size=16, epsilon=0.0)  # fmt: skip
+    groups = trainer.add_advantages(trainer.sample())
+    trainer.model = moved(trainer.model, 0.05)
+    trainer.parameters = list(trainer.model.parameters())
+    own, clipped = groups[:2], 0
+    for group in own:
+        for i in range(8):
+            ids, advantage = group.ids[i][group.mask[i]], group.advantages[i].item()
+            drift = (logps_by_hand(trainer.model, group.prompt_ids, ids, 1.0) - group.logps[i][group.mask[i]]).sum()
+            clipped += advantage * drift.item() > 0
+    assert 2 < clipped < 14
+    assert trainer.gradient(own, groups)["clip_fraction"] == pytest.approx(clipped / 16)
+
+
+def test_with_one_update_a_batch_the_ratio_is_1_whatever_the_sampler_says():
+    trainer = make_trainer()
+    groups = trainer.add_advantages(trainer.sample())
+    expected = gradient_of(trainer, groups)
+    assert_same(gradient_of(trainer, [group._replace(logps=group.logps - 1) for group in groups]), expected)
+
+
+def test_a_single_token_that_counts_has_the_whole_loss():
+    trainer = make_trainer(loss_type="bnpo", num_iterations=2, epsilon=0.0)
+    groups = trainer.add_advantages(trainer.sample())
+    group = next(group for group in groups if group.has_spread)
+    best, alone = int(group.advantages.argmax()), torch.zeros_like(group.loss_mask)
+    alone[best, 0] = True
+    ids, advantage = group.ids[best, :1], group.advantages[best].item()
+    group = group._replace(loss_mask=alone, logps=group.logps + 1)  # its ratio is 1/e: nothing is clipped
+    logps_by_hand(twin := copy.deepcopy(trainer.model), group.prompt_ids, ids, 1.0).sum().backward()
+    expected = [-advantage / math.e * p.grad for p in twin.parameters()]
+    assert_same(gradient_of(trainer, [group]), expected, tolerance=1e-6)
+    group = group._replace(logps=group.logps - 2)  # its ratio is e: it is
+    assert trainer.gradient([group])["clip_fraction"] == 1
+
+
 def test_frozen_weights_stay_and_the_others_move_as_ever():
     model = model_of()
     model.transformer.h[0].requires_grad_(False)

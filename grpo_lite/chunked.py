@@ -29,12 +29,16 @@ def linear_logps(
     the logits and that sum.
 
     `hidden` is what the last layer of the model reads, one row a token; it, `weight` and `bias` get a gradient. The
-    log-probs are in float32 (float64 if `hidden` is).
+    log-probs are in float32 (float64 if `hidden` is). Under autocast the logits are computed in its type.
 
     Example:
         >>> linear_logps(torch.ones(1, 2), torch.tensor([[0.0, 0.0], [1.0, 2.0]]), None, torch.tensor([1]))
         tensor([-0.0486])
     """
+    device = hidden.device.type
+    if torch.is_autocast_enabled(device) and hidden.dtype != torch.float64:  # which autocast leaves alone
+        dtype = torch.get_autocast_dtype(device)  # in the backward pass too, which runs outside of it
+        hidden, weight, bias = hidden.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     return _LinearLogps.apply(hidden, weight, bias, ids.long(), temperature)
 
 
@@ -91,8 +95,7 @@ def linear_head(model: torch.nn.Module, ids: Int[Tensor, "1 1"]) -> torch.nn.Lin
     """
     get_head = getattr(model, "get_output_embeddings", None)
     head = get_head() if get_head else None
-    # Compiled, the parts of a model are not what runs. Autocast would treat the backward pass unlike the forward pass.
-    if type(head) is not torch.nn.Linear or hasattr(model, "_orig_mod") or torch.is_autocast_enabled(ids.device.type):
+    if type(head) is not torch.nn.Linear or hasattr(model, "_orig_mod"):  # compiled, the parts are not what runs
         return None
     with torch.no_grad(), eval_mode(model):  # dropout would make the two differ
         logits, hidden = (

@@ -41,7 +41,7 @@ import torch
 import grpo_lite
 from grpo_lite import GRPOTrainer, plotting
 from grpo_lite.tasks import accuracy, load_base_model, make_problems
-from grpo_lite.training.batching import logps_of, stack
+from grpo_lite.training.gradient import logps_of, stack
 from grpo_lite.training.rollout import evaluate
 
 plotting.use_site_style()

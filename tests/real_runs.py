@@ -14,7 +14,7 @@ import torch
 from bench.scoring import STATUS, forget_peak, resident
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.experiments import real
-from grpo_lite.training import batching, rollout
+from grpo_lite.training import gradient, rollout
 from grpo_lite.training.records import append_line
 from lesson_runs import DATA, missing, names_of
 
@@ -71,7 +71,7 @@ def compare_reading(model, tokenizer) -> list[dict]:
     """Take the gradient of one batch, each prompt read once for its group, and then once for each completion."""
     args, rows = GRPOConfig(**FIXED, max_completion_length=3), problems("middle", TRAIN, 8)
     groups = rollout.sample_groups(model, tokenizer, [exact], rows, args, torch.Generator(model.device).manual_seed(0))
-    whole = batching.stack([group._replace(advantages=group.rewards) for group in groups])
+    whole = gradient.stack([group._replace(advantages=group.rewards) for group in groups])
     ids, mask = (x.repeat_interleave(args.num_generations, dim=0) for x in (whole.prompt_ids, whole.prompt_mask))
     records = []
     for name, part in (("group", whole), ("completion", whole._replace(prompt_ids=ids, prompt_mask=mask))):
@@ -80,7 +80,7 @@ def compare_reading(model, tokenizer) -> list[dict]:
             model.zero_grad(set_to_none=False)
             forget_peak()
             started = time.process_time()
-            (batching.logps_of(model, part, args) * part.advantages[:, None]).sum().backward()
+            (gradient.logps_of(model, part, args) * part.advantages[:, None]).sum().backward()
             seconds.append(time.process_time() - started)
         times = {"seconds": round(median(seconds[1:]), 2), "peak_gb": _peak()}
         records.append({"task": "reading", "prompt once a": name, **times})

@@ -17,7 +17,7 @@ import scoring
 import stepwise
 from grpo_lite import _checks, completion_logps
 from grpo_lite.tasks import load_base_model
-from grpo_lite.training import batching
+from grpo_lite.training.gradient import stack
 
 ROOT = Path(__file__).parents[1]
 TINY = {"per_device_train_batch_size": 8, "num_generations": 4}
@@ -237,7 +237,7 @@ class TestMemory:
 def test_the_model_alone_updates_by_the_cross_entropy_of_the_completion_tokens():
     model, tokenizer = load_base_model()
     trainer = compare._trainer(compare.STEP | TINY)
-    batch = batching.stack(trainer.add_advantages(trainer.sample()))
+    batch = stack(trainer.add_advantages(trainer.sample()))
     assert not batch.mask.all()
     logps = completion_logps(model, batch.prompt_ids, batch.ids, completion_mask=batch.mask)
     weights = list(model.parameters())

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from grpo_lite import completion_logps, sample_group, token_logps
 from grpo_lite.chunked import linear_head, linear_logps
-from helpers.models import make_tiny_model
+from helpers.models import make_model_that_reads_images, make_tiny_model
 
 T, F = True, False
 PROMPTS = torch.tensor([[0, 3, 4], [5, 6, 7]])
@@ -192,8 +192,6 @@ def test_a_model_that_does_more_to_its_logits_is_scored_from_all_of_them(family,
 
 def test_only_a_plain_last_layer_is_taken_apart(tiny_model):
     assert linear_head(tiny_model, ONE) is tiny_model.lm_head
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert linear_head(tiny_model, ONE) is None
     assert linear_head(torch.nn.Identity(), ONE) is None
     hook = tiny_model.lm_head.register_forward_hook(lambda module, args, output: 2 * output)
     assert linear_head(tiny_model, ONE) is None
@@ -210,6 +208,40 @@ def test_only_a_plain_last_layer_is_taken_apart(tiny_model):
 
     tiny_model.lm_head = OtherLinear(16, 12, bias=False, dtype=torch.float64)
     assert linear_head(tiny_model, ONE) is None
+
+
+def test_a_model_that_reads_images_is_checked_and_sliced_by_the_vocabulary_of_its_text():
+    model, seen = make_model_that_reads_images().eval(), []
+    model.lm_head.register_forward_hook(lambda module, args, output: seen.append(tuple(output.shape[:2])))
+    group = sample_group(
+        model, PROMPTS[1:], 4, max_new_tokens=4, eos_token_id=1, pad_token_id=0,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    seen.clear()
+    assert_close(completion_logps(model, PROMPTS[1:], group.ids, completion_mask=group.mask), group.logps)
+    assert seen == [(1, 1)]
+    with pytest.raises(ValueError, match=r"completion_ids must lie in 0..11 \(the vocabulary\), got 12"):
+        completion_logps(model, PROMPTS[1:], torch.tensor([[12]]))
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_under_autocast_the_slices_are_those_of_its_own_logits(kind, monkeypatch):
+    """As `bf16` of the trainer computes: the backward pass runs outside of it."""
+    model, seen = make_tiny_model(kind).float().eval(), []
+    model.lm_head.register_forward_hook(lambda module, args, output: seen.append(tuple(output.shape[:2])))
+    exact = scores(model)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        seen.clear()
+        sliced = scores(model)
+        assert set(seen) == {(1, 1)}
+        monkeypatch.setattr("grpo_lite.logprobs.LARGE", 10**9)
+        whole = scores(model)
+        assert seen[-1] == (4, 3)
+    assert_close(sliced[0], whole[0], rtol=1e-5, atol=1e-5)
+    assert not torch.equal(sliced[0], exact[0])
+    for name, gradient in sliced[1].items():
+        assert gradient.dtype == torch.float32
+        assert_close(gradient, whole[1][name], rtol=0.02, atol=0.01 * float(gradient.abs().max()))
 
 
 def test_half_precision_model():

@@ -27,7 +27,7 @@ TRAINING = [
     {"config", "distributed"},
     {"policy", "texts"},
     {"rollout"},
-    {"batching", "records", "identity"},
+    {"records", "identity"},
     {"checkpoint", "gradient"},
     {"terminal"},
     {"trainer"},

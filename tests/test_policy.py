@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from grpo_lite import GRPOConfig, GRPOTrainer
-from grpo_lite.training import batching, policy
+from grpo_lite.training import gradient, policy
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, identical, model_of, odd, weights
 
 
@@ -97,8 +97,8 @@ def test_the_gradient_in_bf16_is_the_one_in_float32_up_to_its_rounding():
 def test_in_bf16_the_log_probs_of_sampling_are_those_of_scoring_up_to_its_rounding():
     trainer = make_trainer(model_of().float(), bf16=True)
     for group in trainer.sample():
-        rows = batching.stack([group._replace(advantages=torch.zeros(8))])
-        again = batching.logps_of(trainer.model, rows, trainer.args)
+        rows = gradient.stack([group._replace(advantages=torch.zeros(8))])
+        again = gradient.logps_of(trainer.model, rows, trainer.args)
         assert_close(again.detach(), group.logps, rtol=0, atol=0.1)
 
 
@@ -121,7 +121,7 @@ def test_layers_that_are_recomputed_give_the_same_gradient(kind, tolerance):
     groups = frugal.add_advantages(frugal.sample())
     calls.clear()
     assert_same(gradient_of(frugal, groups), gradient_of(plain, groups), tolerance)
-    assert len(calls) == 2 * len(list(batching.micro_batches(groups, 32)))  # once forward, once more backward
+    assert len(calls) == 2 * len(list(gradient.micro_batches(groups, 32)))  # once forward, once more backward
 
 
 def test_recomputing_trains_to_the_same_weights_without_dropout():
@@ -143,7 +143,7 @@ def test_recomputing_keeps_fewer_activations():
             return x
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-            batching.logps_of(trainer.model, batching.stack(groups), trainer.args)
+            gradient.logps_of(trainer.model, gradient.stack(groups), trainer.args)
         kept[frugal] = sum(sizes)
     assert kept[True] < 0.5 * kept[False]
 

@@ -6,6 +6,8 @@ from tokenizers.processors import TemplateProcessing
 
 from grpo_lite import GRPOConfig
 from grpo_lite.training.rollout import evaluate, names_of, sample_groups
+from grpo_lite.training.texts import texts
+from helpers.models import make_model_that_reads_images, make_tiny_model
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, make_tokenizer, model_of, odd
 
 
@@ -79,6 +81,25 @@ def test_an_evaluation_averages_what_could_be_judged():
     assert result["greedy_none"] == pytest.approx(float("nan"), nan_ok=True)
 
 
+def test_an_id_that_the_tokenizer_does_not_know_shows_in_the_judged_text():
+    """Left out, what is no answer would be paid. Models have such ids whose embedding is rounded up in size."""
+    known = len(TOKENIZER)
+    assert TOKENIZER.decode([known + 3]) == ""  # which is why
+    answer, begin, end = TOKENIZER("7")["input_ids"][0], *TOKENIZER("<answer></answer>")["input_ids"]
+    rows = [[begin, answer, end, 1], [begin, answer, known + 3, end, 1], [known, known + 19], [1], []]
+    assert texts(TOKENIZER, [1], rows) == ["<answer>7</answer>", "<answer>7\ufffd</answer>", "\ufffd", "", ""]
+    found = sampled(make_tiny_model("gpt2", known + 20), seed=1)
+    for group in found:
+        for text, ids, mask in zip(group.completions, group.ids, group.mask, strict=True):
+            assert ("\ufffd" in text) == bool((ids[mask] >= known).any())
+    assert len({"\ufffd" in text for group in found for text in group.completions}) == 2
+
+
+def test_the_limit_of_positions_of_a_model_that_reads_images_is_that_of_its_text():
+    with pytest.raises(ValueError, match="the model's 64 positions, got a prompt of 6 tokens"):
+        sampled(make_model_that_reads_images(len(TOKENIZER)), max_completion_length=63)
+
+
 # What the rows hold.
 
 
@@ -130,9 +151,13 @@ def test_texts_and_chats_may_stand_side_by_side():
     assert all(x[0]["role"] == "assistant" for x in chat.completions)
 
 
-@pytest.mark.parametrize("row", [{"question": "1="}, {"prompt": ""}, {"prompt": []}, {"prompt": 7}])
-def test_a_row_without_a_prompt_is_refused(row):
-    with pytest.raises(ValueError, match="a row must have a 'prompt', a text or a chat list with a word in it, got"):
+@pytest.mark.parametrize(
+    "prompt", [None, "", [], 7, ["1="], [{"content": "1="}], [{"role": "user", "content": "1="}, "2="]]
+)
+def test_a_row_without_a_prompt_is_refused(prompt):
+    row = {"prompt": prompt} if prompt is not None else {"question": "1="}
+    message = r"a row must have a 'prompt', a text or a chat list \[{'role': .*}\] with a word in it, got"
+    with pytest.raises(ValueError, match=message):
         sampled(rows=[ROWS[0], row])
 
 

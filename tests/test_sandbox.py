@@ -15,7 +15,7 @@ import pytest
 
 from grpo_lite import _checks
 from grpo_lite.rewards import sandbox
-from grpo_lite.rewards.equality import same
+from grpo_lite.rewards.equality import wrong_value
 from grpo_lite.rewards.programs import ProgramResult, run_program
 from grpo_lite.rewards.sandbox import run_cases
 from helpers import forked
@@ -429,9 +429,7 @@ def test_values_may_be_nested_deeply():
     assert run_program("def f(x): return x", "f", case(deep, deep)) == RIGHT
     deeper = "def f():\n    a = []\n    for _ in range(%d): a = {'a': a}\n    return a"
     assert [run_program(deeper % n, "f", case(deep)).status for n in (10**2, 10**4)] == ["wrong", "error"]
-    for _ in range(10**5):
-        deep = [deep]
-    assert same(deep, deep, 0.0)
+    assert "no JSON" in wrong_value("[" * 10**5 + "]" * 10**5, [deep], 0.0)
 
 
 def test_what_comes_out_has_a_limit():

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 import grpo_lite
 from grpo_lite import GRPOConfig, GRPOTrainer
 from grpo_lite.tasks import accuracy, load_base_model, make_problems
-from grpo_lite.training.batching import logps_of, stack
+from grpo_lite.training.gradient import logps_of, stack
 from grpo_lite.training.rollout import Group
 from helpers.built import ROOT
 

@@ -13,7 +13,7 @@ import torch
 
 from grpo_lite import GRPOConfig, GRPOTrainer, grpo_loss
 from grpo_lite.tasks import accuracy, load_base_model, make_problems, think_rate
-from grpo_lite.training.batching import logps_of, stack
+from grpo_lite.training.gradient import logps_of, stack
 from grpo_lite.training.rollout import Group, sample_groups
 
 ROOT = Path(__file__).resolve().parents[2]

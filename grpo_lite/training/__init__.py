@@ -1,10 +1,9 @@
 """Training: the loop that samples, compares, updates, and what a run needs besides.
 
 Read `trainer` first: `GRPOTrainer.train` is the loop, its four steps stand below it. `config` has the settings,
-`rollout` samples and scores, `texts` stands between words and tokens, `batching` lays groups out for the model,
-`gradient` is that of one update, `policy` says what the model must be. The rest keeps a run alive: `checkpoint` and
-`records` write and read what is left of it, `identity` knows it again, `distributed` joins several processes,
-`terminal` shows it to a person.
+`rollout` samples and scores, `texts` stands between words and tokens, `gradient` lays groups out for the model and adds
+up what they say, `policy` says what the model must be. The rest keeps a run alive: `checkpoint` and `records` write and
+read what is left of it, `identity` knows it again, `distributed` joins several processes, `terminal` shows it.
 """
 
 from grpo_lite.training.config import GRPOConfig

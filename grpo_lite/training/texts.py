@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from grpo_lite.training.config import GRPOConfig
 def encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict[str, Any]:
     """Turn prompts into what `sample_group` and `greedy_decode` take."""
     ids = [_tokens(tokenizer, row.get("prompt")) for row in rows]
-    longest, width = getattr(model.config, "max_position_embeddings", None) or math.inf, max(map(len, ids))
+    config, width = model.config.get_text_config(), max(map(len, ids))
+    longest = getattr(config, "max_position_embeddings", None) or math.inf
     if width + args.max_completion_length > longest:
         raise ValueError(
             f"prompt and completion must fit into the model's {longest} positions, got a prompt of {width} tokens and "
@@ -34,8 +36,12 @@ def encode(model, tokenizer, rows: Sequence[Mapping], args: GRPOConfig) -> dict[
 
 def _tokens(tokenizer, prompt: Any) -> list[int]:
     """Return the tokens of a prompt; a chat that ends with an assistant's turn has begun the answer."""
-    if not prompt or not isinstance(prompt, (str, list)):
-        raise ValueError(f"a row must have a 'prompt', a text or a chat list with a word in it, got {prompt!r}")
+    chat = isinstance(prompt, list) and all(isinstance(turn, Mapping) and "role" in turn for turn in prompt)
+    if not prompt or not (chat or isinstance(prompt, str)):
+        raise ValueError(
+            "a row must have a 'prompt', a text or a chat list [{'role': ..., 'content': ...}] with a word in it, "
+            f"got {prompt!r}"
+        )
     if isinstance(prompt, str):
         return tokenize(tokenizer, [prompt])["input_ids"][0]
     begun = prompt[-1]["role"] == "assistant"
@@ -58,7 +64,15 @@ def texts(tokenizer, ends: list[int], rows: list[list[int]]) -> list[str]:
     """Turn tokens into texts.
 
     Of special tokens only those that mark begin, end and padding are left out: a tag such as `<think>` may be one too.
+    Many models have more ids than their tokenizer knows. One of those becomes "\ufffd": left out, it would be paid as
+    if it had not been written.
     """
     marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
     marks |= set(ends) & set(tokenizer.all_special_ids)
-    return tokenizer.batch_decode([[i for i in row if i not in marks] for row in rows])
+
+    def text(ids: list[int]) -> str:
+        real = [i for i in ids if i not in marks]
+        parts = groupby(zip(real, tokenizer.convert_ids_to_tokens(real), strict=True), key=lambda pair: pair[1] is None)
+        return "".join("\ufffd" if unknown else tokenizer.decode([i for i, _ in part]) for unknown, part in parts)
+
+    return [text(row) for row in rows]

@@ -14,9 +14,9 @@ import torch
 
 from grpo_lite.advantages import combine_rewards, group_advantages
 from grpo_lite.rewards.protocol import RewardFunc
-from grpo_lite.training import batching, checkpoint, distributed, identity, policy, records, rollout
+from grpo_lite.training import checkpoint, distributed, identity, policy, records, rollout
 from grpo_lite.training.config import GRPOConfig
-from grpo_lite.training.gradient import gradient_of
+from grpo_lite.training.gradient import gradient_of, logps_of, stack
 from grpo_lite.training.rollout import Group
 from grpo_lite.training.terminal import ctrl_c, naming_the_step, progress_bar
 
@@ -168,9 +168,9 @@ class GRPOTrainer:
         parts = advantages.to(self.device).split(args.num_generations)[first : first + len(groups)]
         groups = [group._replace(advantages=part) for group, part in zip(groups, parts, strict=True)]
         if self.reference:
-            rows = [batching.stack([group]) for group in groups]
+            rows = [stack([group]) for group in groups]
             with torch.no_grad():
-                logps = [batching.logps_of(self.reference, row, args) for row in rows]
+                logps = [logps_of(self.reference, row, args) for row in rows]
             groups = [group._replace(ref_logps=x) for group, x in zip(groups, logps, strict=True)]
         return groups
 

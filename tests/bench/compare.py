@@ -28,8 +28,9 @@ from grpo_lite._checks import check_installed
 from grpo_lite.rewards.answers import math_reward
 from grpo_lite.rewards.programs import code_reward
 from grpo_lite.tasks import RECIPE, accuracy, load_base_model, make_problems
-from grpo_lite.training import batching, rollout
+from grpo_lite.training import rollout
 from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.gradient import stack
 from grpo_lite.training.trainer import GRPOTrainer
 from stepwise import model_alone, real_cost, train_ours, train_trl
 
@@ -173,7 +174,7 @@ def step(rounds: int = 20, **smaller: Any) -> list[Turn]:
 
     def take_turns(their_model, number: int, trl: float) -> bool:
         ours = _one_step(trainer)
-        batch = batching.stack(trainer.add_advantages(trainer.sample()))
+        batch = stack(trainer.add_advantages(trainer.sample()))
         alone = _seconds(lambda: model_alone(model, optimizer, batch))
         turns.append({"one step / TRL's": (ours, trl), "one step / the model's calls alone": (ours, alone)})
         return False

@@ -14,8 +14,8 @@ import scoring
 from grpo_lite.experiments import real
 from grpo_lite.reading import memory_of
 from grpo_lite.tasks import load_base_model, make_problems
-from grpo_lite.training import batching
 from grpo_lite.training.config import GRPOConfig
+from grpo_lite.training.gradient import Rows
 from grpo_lite.training.trainer import GRPOTrainer
 
 AfterUpdate = Callable[[Any, int, float], bool]  # the model, the number of the update, its seconds; True stops
@@ -104,7 +104,7 @@ def real_cost(train: Callable, updates: int) -> tuple[int, float]:
     return scoring.resident("VmHWM"), median(laps[1:])
 
 
-def model_alone(model, optimizer, batch: batching.Rows) -> None:
+def model_alone(model, optimizer, batch: Rows) -> None:
     """Decode as many tokens as the batch has, then update once on the batch, each completion behind its own prompt."""
     length, rows = batch.ids.shape[1], torch.arange(len(batch.ids)) // (len(batch.ids) // len(batch.prompt_ids))
     with torch.no_grad():

@@ -23,3 +23,16 @@ def make_tiny_model(kind: str, vocab_size: int = 12, seed: int = 0) -> torch.nn.
         **special,
     )
     return LlamaForCausalLM(config).double()
+
+
+def make_model_that_reads_images(vocab_size: int = 12) -> torch.nn.Module:
+    """Gemma 3, whose settings of the text stand in a part of its config."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = sizes | {"num_key_value_heads": 1, "head_dim": 8, "vocab_size": vocab_size, "max_position_embeddings": 64}
+    vision = sizes | {"image_size": 28, "patch_size": 14}
+    torch.manual_seed(0)
+    config = Gemma3Config(text_config=text | {"initializer_range": 0.5}, vision_config=vision, mm_tokens_per_image=4)
+    assert not hasattr(config, "vocab_size")
+    return Gemma3ForConditionalGeneration(config)

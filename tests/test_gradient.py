@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from grpo_lite import GRPOConfig
-from grpo_lite.training.batching import logps_of, micro_batches, stack
+from grpo_lite.training.gradient import logps_of, micro_batches, stack
 from helpers.runs import group_of, model_of
 
 LENGTHS = [[3, 1, 2, 3], [1, 1, 1, 1], [2, 2, 1, 1]]  # of the completions of three groups

@@ -70,6 +70,10 @@ FIRST = {
     "install": "lessons/#on-your-own-machine",
     "grpo_loss": "api/loss/",
     "kl_k3": "api/kl/",
+    "advantge": "lessons/group_advantages/",
+    "tempature": ("questions/#temperature", "lessons/sampling_a_group/"),
+    "cliping": "lessons/ratio_and_clipping/",
+    "importnce samplng": "lessons/ratio_and_clipping/",
 }
 
 

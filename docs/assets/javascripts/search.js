@@ -6,13 +6,20 @@ let asked = "";
 let titles = [];
 let theirs = null; // the theme's worker
 let ready = false;
+let waiting = 0; // questions that it has not answered yet
+let guessing = false;
 
 async function load() {
   theirs = new Worker(new URL(location.search.slice(1), location));
   theirs.onmessage = ({ data: { type, data } }) => {
-    if (type === RESULT) return asked && show(data.items, data.suggest);
-    ready = true;
-    answer();
+    if (type === READY) {
+      ready = true;
+      answer();
+    } else if (!--waiting && asked) {
+      if (data.items.length || guessing || !loose(asked)) return show(data.items, data.suggest);
+      guessing = true;
+      ask(loose(asked));
+    }
   };
   try {
     const response = await fetch(new URL("../../search/docs.json", location));
@@ -28,11 +35,17 @@ async function load() {
 
 function answer() {
   if (!asked) return;
-  if (ready) theirs.postMessage({ type: QUERY, data: exact(asked) });
+  guessing = false;
+  if (ready) ask(exact(asked));
   else {
     const found = entitled(asked);
     if (found.length) show(found);
   }
+}
+
+function ask(data) {
+  waiting += 1;
+  theirs.postMessage({ type: QUERY, data });
 }
 
 // A lesson is shown with its number, by which it is not found: "0" is what people look for.
@@ -63,6 +76,12 @@ function exact(query) {
   const whole = query.replaceAll("-", " ");
   const words = whole.replace(/(?<!\S)0(?!\S)/g, "zero").replace(/(?<!\S)\d+(?!\S)/g, " ");
   return (words.trim() ? words : whole).replace(/(?<!\S)(\d+|\w|\w{2,3}(?=\s))(?!\S)/g, "$1^1");
+}
+
+// What was mistyped: each word of four letters or more may have one letter too many, too few or another, two from eight on.
+function loose(query) {
+  const words = query.toLowerCase().match(/[a-z]{4,}/g) ?? [];
+  return words.map((word) => `${word}~${word.length < 8 ? 1 : 2}`).join(" ");
 }
 
 self.addEventListener("message", ({ data: { type, data } }) => {

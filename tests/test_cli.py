@@ -129,6 +129,20 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
     assert not {row["prompt"] for row in rows} & {row["prompt"] for row in held_out}
 
 
+@pytest.mark.parametrize("command", ["train --output-dir x", "eval", "sample x"])
+def test_one_thread_unless_more_are_asked_for(command, capsys, monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    for more in ("", " --threads 3"):
+        line_of(f"{command} --task nowhere{more}".split(), capsys)  # which ends before anything is loaded
+    assert taken == [1, 3]
+    with pytest.raises(SystemExit):
+        main([command.split()[0], "--help"])
+    assert re.search(
+        r"--threads N of the processor; [\w ]+ slower; default: 1\b", " ".join(capsys.readouterr().out.split())
+    )
+
+
 @pytest.mark.slow
 def test_the_same_command_again_does_nothing(trained, capsys):
     folder, printed = trained

@@ -33,9 +33,8 @@ TRAINING = [
     {"trainer"},
 ]
 EXPERIMENTS = [{"pretrain", "real"}]
-# `combine_rewards` lives with the advantages and can also be had where it is looked for; the sandbox is compiled and
-# run with one configuration.
-ALLOWED = {("rewards", "advantages"), ("rewards.sandbox", "rewards.judges.build_sandbox")}
+# `combine_rewards` lives with the advantages and can also be had where it is looked for.
+ALLOWED = {("rewards", "advantages")}
 
 
 def files():

@@ -205,7 +205,7 @@ def is_finite(value: object) -> bool:
 
 def vocabulary_size(model: torch.nn.Module) -> int | None:
     """Return how many token ids the model knows, None for one that is only called like a model of transformers."""
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     own = config.get_text_config() if hasattr(config, "get_text_config") else config  # of one that reads images too
     return getattr(own, "vocab_size", None)
 

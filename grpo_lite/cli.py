@@ -64,15 +64,16 @@ def train(args: argparse.Namespace) -> None:
     config = GRPOConfig(**task.settings | {name: value for name, value in options.items() if value is not None})
     model, tokenizer = load_base_model(args.model) if args.model else task.load_model()
     model.float()  # in half precision its small steps would be lost
-    trainer = GRPOTrainer(
-        model, task.reward_funcs, config, task.train_dataset, tokenizer, eval_dataset=task.eval_dataset[:200]
-    )
+
+    def name_the_task(record: dict) -> None:  # with the first record, when the folder is this run's alone
+        if distributed.rank() == 0:
+            (folder / TRAINED_ON).write_text(task.name, encoding="utf-8")
+
+    data = task.train_dataset, tokenizer, task.eval_dataset[:200]
+    trainer = GRPOTrainer(model, task.reward_funcs, config, *data, callback=name_the_task)
     start = newest_checkpoint(folder)
     if distributed.rank() == 0:
         print(f"going on from {start}" if start else f"training on {task.name}", flush=True)
-        if not start:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / TRAINED_ON).write_text(task.name, encoding="utf-8")
     trainer.train()
     if distributed.rank() > 0:
         return
@@ -143,6 +144,7 @@ def _task(name: str) -> SimpleNamespace:
     settings = RECIPE | {"reward_weights": None} | own
     task = SimpleNamespace(name=str(path), settings=settings, **{part: module[part] for part in TASK_FILE})
     task.reward_funcs = [task.reward_funcs] if callable(task.reward_funcs) else task.reward_funcs
+    task.eval_dataset = list(task.eval_dataset)  # of the datasets library a part would be columns
     return task
 
 

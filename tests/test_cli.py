@@ -18,6 +18,7 @@ import torch
 from grpo_lite import GRPOConfig
 from grpo_lite.cli import main
 from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
+from grpo_lite.training import checkpoint
 from grpo_lite.training.checkpoint import newest_checkpoint, seal
 from grpo_lite.training.records import read_lines
 from helpers import forked
@@ -102,7 +103,7 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
               "lr_scheduler_type": "cosine", "save_total_limit": 5}  # fmt: skip
     caught = []
 
-    def stop(model, reward_funcs, args, rows, tokenizer, eval_dataset):
+    def stop(model, reward_funcs, args, rows, tokenizer, eval_dataset, callback):
         caught.append((args, rows, eval_dataset))
         raise ValueError("enough seen")
 
@@ -127,6 +128,20 @@ def test_options_are_settings_of_the_same_name(monkeypatch, tmp_path):
     assert args.output_dir == str(tmp_path)
     assert {row["prompt"][-1] for row in [*rows, *held_out]} == {">"}
     assert not {row["prompt"] for row in rows} & {row["prompt"] for row in held_out}
+
+
+@pytest.mark.parametrize("command", ["train --output-dir x", "eval", "sample x"])
+def test_one_thread_unless_more_are_asked_for(command, capsys, monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    for more in ("", " --threads 3"):
+        line_of(f"{command} --task nowhere{more}".split(), capsys)  # which ends before anything is loaded
+    assert taken == [1, 3]
+    with pytest.raises(SystemExit):
+        main([command.split()[0], "--help"])
+    assert re.search(
+        r"--threads N of the processor; [\w ]+ slower; default: 1\b", " ".join(capsys.readouterr().out.split())
+    )
 
 
 @pytest.mark.slow
@@ -460,6 +475,24 @@ class TestOwnTask:
         wanted = f"settings in {own_task} must be a dict of settings that GRPOConfig has"
         assert line == f"grpo-lite train: {wanted}, got {got}"
         assert not (tmp_path / "run").exists()
+
+    @pytest.mark.usefixtures("as_user")
+    def test_its_rows_may_be_a_data_set_of_the_datasets_library(self, own_task, tmp_path, capsys):
+        turned = "; ".join(f"{name} = Dataset.from_list({name})" for name in ("train_dataset", "eval_dataset"))
+        own_task.write_text(f"{TASK}\nfrom datasets import Dataset\n{turned}")
+        self.train(own_task, tmp_path / "run")
+        assert [line["step"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")] == [0, 1, 1, 2, 2, 2]
+
+    def test_a_run_that_is_refused_leaves_the_folder_the_task_of_the_other(self, own_task, tmp_path, capsys):
+        folder = tmp_path / "run"
+        other = checkpoint._lock(folder)
+        (folder / "task.txt").write_text("chain-sum")
+        line, _ = line_of(["train", "--task", str(own_task), "--output-dir", str(folder)], capsys)
+        assert line.startswith("grpo-lite train: another run is at work in")
+        assert (folder / "task.txt").read_text() == "chain-sum"
+        os.close(other)
+        self.train(own_task, folder)
+        assert (folder / "task.txt").read_text() == str(own_task)
 
     def test_a_file_may_import_what_lies_beside_it(self, own_task, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(sys, "path", list(sys.path))

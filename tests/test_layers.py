@@ -33,9 +33,8 @@ TRAINING = [
     {"trainer"},
 ]
 EXPERIMENTS = [{"pretrain", "real"}]
-# `combine_rewards` lives with the advantages and can also be had where it is looked for; the sandbox is compiled and
-# run with one configuration.
-ALLOWED = {("rewards", "advantages"), ("rewards.sandbox", "rewards.judges.build_sandbox")}
+# `combine_rewards` lives with the advantages and can also be had where it is looked for.
+ALLOWED = {("rewards", "advantages")}
 
 
 def files():
@@ -51,6 +50,7 @@ def imports(path):
     """Names of the package's modules that a file imports, wherever in the file."""
     modules = {name_of(file) for file in files()}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not getattr(node, "level", 0), f"{path.name}: write `from grpo_lite. ...`, which this test can read"
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "grpo_lite":
             base = node.module.removeprefix("grpo_lite").lstrip(".")
             for alias in node.names:
@@ -178,6 +178,9 @@ def test_no_file_is_called_like_a_module_of_python():
 def test_every_way_to_import_is_seen(tmp_path, text, found):
     (tmp_path / "file.py").write_text(text)
     assert list(imports(tmp_path / "file.py")) == found
+    (tmp_path / "file.py").write_text("from . import loss")
+    with pytest.raises(AssertionError, match=r"file.py: write `from grpo_lite"):
+        list(imports(tmp_path / "file.py"))
 
 
 def test_what_tests_share_stands_in_helpers():

@@ -162,7 +162,11 @@ def test_actions_are_named_by_commit():
 def test_the_site_that_a_package_index_names_is_the_one_of_mkdocs_yml():
     about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"({setting('site_url')})" in about["readme"]["text"]
-    assert about["urls"]["Repository"] == setting("repo_url")
+    assert about["urls"] == {
+        "Repository": setting("repo_url"),
+        "Documentation": setting("site_url"),
+        "Changelog": setting("repo_url") + "/blob/main/CHANGELOG.md",
+    }
 
 
 def test_whatever_says_how_to_install_the_package_says_where_it_is():

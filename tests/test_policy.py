@@ -40,13 +40,19 @@ def test_frozen_weights_may_be_in_half_precision():
         policy.check_model(model)
 
 
+@pytest.mark.usefixtures("as_user")
 def test_a_wrapped_or_compiled_model_is_refused():
-    in_place = model_of()
+    in_place, by_its_method, in_a_part = model_of(), model_of(), model_of()
     in_place.compile(backend="eager")
+    by_its_method.forward = torch.compile(by_its_method.forward, backend="eager")
+    in_a_part.transformer.h[0] = torch.compile(in_a_part.transformer.h[0], backend="eager")
     for model, name in [
         (torch.nn.DataParallel(model_of()), "DataParallel"),
         (torch.compile(model_of(), backend="eager"), "OptimizedModule"),
         (in_place, "GPT2LMHeadModel"),
+        (by_its_method, "GPT2LMHeadModel"),
+        (in_a_part, "GPT2LMHeadModel"),
+        ("gpt2", "str"),
     ]:
         with pytest.raises(ValueError, match=f"itself, not compiled or wrapped, got {name}: hand over what is inside"):
             make_trainer(model)
@@ -57,6 +63,11 @@ def test_a_model_without_a_key_value_cache_is_refused_before_anything_is_sampled
     monkeypatch.setattr(policy, "read", lambda *args, **kwargs: (None, {"past_key_values": None}))
     with pytest.raises(ValueError, match="key-value cache of transformers, got GPT2LMHeadModel with NoneType: take"):
         make_trainer()
+
+
+def test_a_model_that_is_frozen_is_refused():
+    with pytest.raises(ValueError, match="weights that are trained, got one that is frozen"):
+        make_trainer(model_of().requires_grad_(False))
 
 
 def test_a_model_with_weights_elsewhere_is_refused():

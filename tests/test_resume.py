@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import runpy
 import shutil
 import signal
 from functools import partial, wraps
@@ -328,7 +329,15 @@ def test_another_reward_function_of_the_same_name_is_noticed(tmp_path):
         make_run(tmp_path, partial(given, scale=1.0), **SHORT).train()
 
 
-@pytest.mark.parametrize("make", [scaled, lambda scale: partial(given, scale=scale)], ids=["closure", "partial"])
+def by_default(scale):
+    return lambda completions, scale=scale, **columns: [scale * (len(text) % 5) for text in completions]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [scaled, by_default, lambda scale: partial(given, scale=scale)],
+    ids=["closure", "default", "partial"],
+)
 def test_the_same_function_with_another_setting_is_another(make, tmp_path):
     make_run(tmp_path, make(1.0), **SHORT).train()
     make_run(tmp_path, make(1.0), **SHORT).train()
@@ -340,7 +349,18 @@ def test_functions_without_source_are_told_apart_by_name_alone():
     names = {}
     for name in ("a", "b"):
         exec(f"def {name}(completions, **columns): return [0.0] * len(completions)", names)
-    assert identity._code(names["a"]) == [""] == identity._code(names["b"]) == identity._code(len)
+    assert identity._code(names["a"]) == ["", None, None] == identity._code(names["b"]) == identity._code(len)
+
+
+def test_another_call_of_an_object_from_a_file_that_is_no_module_is_noticed(tmp_path):
+    """As `--task my_task.py` runs a file."""
+    codes = []
+    for sign in ("", "-"):
+        path = tmp_path / f"task{sign}.py"
+        call = f"def __call__(self, completions, **columns):\n        return [{sign}1.0 for _ in completions]"
+        path.write_text(f"class Right:\n    {call}\n")
+        codes.append(identity._code(runpy.run_path(str(path), run_name="task")["Right"]()))
+    assert [f"[{sign}1.0 for" in code[0] for sign, code in zip(("", "-"), codes, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize("place", range(1, 6))

@@ -504,7 +504,7 @@ except KeyboardInterrupt:
 def copied(tmp_path, monkeypatch):
     """An empty cache folder, and a build that copies the file which this machine already has."""
     sandbox.load()
-    content, builds = sandbox.kept()[0].read_bytes(), []
+    content, builds = next(sandbox.kept()).read_bytes(), []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def copy(command, **settings):
@@ -550,9 +550,8 @@ def test_a_file_for_another_processor_is_left_and_another_one_built(copied, tmp_
 
 def test_a_build_that_fails_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(sandbox, "JUDGES", tmp_path)
-    for name in ("sandbox_guest.py", "build_sandbox.py"):
-        (tmp_path / name).write_text("raise ValueError('the reason')")
+    monkeypatch.setattr(sandbox, "__file__", str(tmp_path / "broken.py"))
+    (tmp_path / "broken.py").write_text("raise ValueError('the reason')")
     sandbox.load.cache_clear()
     with pytest.raises(OSError, match=r"the sandbox must be built with .*, got\n(.*\n)*ValueError: the reason"):
         run_program(GOOD, "f", CASES)

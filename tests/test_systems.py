@@ -6,16 +6,16 @@ import sys
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from grpo_lite import GRPOConfig, GRPOTrainer
-from helpers.built import ROOT
+from grpo_lite import GRPOConfig, GRPOTrainer, sample_group
+from helpers.devices import THERE, WithoutFloat64, second_device
+from helpers.lessons import SCRIPTS
 from helpers.models import make_tiny_model
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, model_of, odd
 
 # torch and transformers are loaded first: they look after themselves.
 WINDOWS = """
-import os, signal, sys
+import os, signal, subprocess, sys
 import torch
 from transformers import AutoModelForCausalLM, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -37,6 +37,7 @@ def fsync_writable(descriptor):
     fsync(descriptor)
 
 os.open, os.fsync = open_no_folder, fsync_writable
+subprocess.Popen.kill = subprocess.Popen.terminate
 torch.set_num_threads(1)
 """
 USE = """
@@ -53,6 +54,9 @@ logps = torch.tensor([[-1.0], [-2.0]], requires_grad=True)
 grpo_lite.grpo_loss(logps, None, advantages, torch.ones(2, 1, dtype=torch.bool)).loss.backward()
 print(logps.grad.flatten().mul(2).round().tolist())
 print(grpo_lite.format_reward(["<think>\\na\\n</think>\\n<answer>\\nb\\n</answer>", "b"]))
+print(grpo_lite.math_reward([r"\\boxed{1/2}", r"\\boxed{3}"], ["0.5", "4"]))
+programs = ["```python\\ndef double(x):\\n    return %d * x\\n```" % n for n in (2, 3)]
+print(grpo_lite.code_reward(programs, ['[{"args": [2], "expected": 4}]'] * 2, ["double"] * 2))
 model, tokenizer = load_base_model()
 prompt = tokenizer("3+4=", return_tensors="pt")["input_ids"]
 ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
@@ -75,7 +79,7 @@ def test_the_package_works_without_what_windows_lacks(tmp_path):
     assert done.stdout.splitlines() == [
         "True True",
         "[-1.0, 1.0]",
-        "[1.0, 0.0]",
+        *["[1.0, 0.0]"] * 3,
         "4",
         "2",
         "2",
@@ -83,40 +87,48 @@ def test_the_package_works_without_what_windows_lacks(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda path: path.stem)
+def code_of(script):
+    return re.sub(r"^#.*\n", "", script.read_text(), flags=re.M)
+
+
+TRAINING = [path for path in SCRIPTS if "GRPOTrainer" in code_of(path) and "use_cpu" not in code_of(path)]
+
+
+@pytest.mark.parametrize("script", TRAINING, ids=lambda path: path.stem)
 def test_a_lesson_follows_its_model_to_the_device_of_the_trainer(script):
     """The trainer moves a model to the GPU where there is one. What the lesson then hands to it has to go there too."""
-    code = re.sub(r"^#.*\n", "", script.read_text(), flags=re.M)
-    if not re.search(r"GRPOTrainer\b", code) or "use_cpu" in code:
-        return
+    code = code_of(script)
     assert "torch.Generator()" not in code
     for name in re.findall(r"(\w+) = tokenizer\(.*return_tensors", code):
         assert re.search(rf"\b{name}\.to\(\w+\.device\)", code), name
 
 
-class WithoutFloat64(TorchDispatchMode):
-    """Stands in for a device that has no float64: whatever makes such a tensor is refused."""
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **kwargs or {})
-        for x in out if isinstance(out, tuple | list) else [out]:
-            if isinstance(x, torch.Tensor) and x.dtype in (torch.float64, torch.complex128):
-                raise TypeError(f"{function}: Cannot convert a tensor to float64, which this device does not have")
-        return out
+# A run that makes use of everything that may lie on a device, and what it does with the rest of a batch.
+ALL = {"beta": 0.1, "num_iterations": 2, "eval_steps": 1, "save_steps": 1, "log_completions": True, "epsilon": 0.1,
+       "mask_truncated_completions": True, "off_policy_mask_threshold": 0.5, "max_sampling_rounds": 2, "delta": 2.0,
+       "scale_rewards": "batch", "lr_scheduler_type": "constant"}  # fmt: skip
 
 
+@pytest.mark.parametrize("stand_in", [WithoutFloat64, second_device])
 @pytest.mark.parametrize("loss_type", ["grpo", "bnpo", "dr_grpo", "dapo"])
-def test_training_needs_no_float64(loss_type, tmp_path):
-    settings = {"loss_type": loss_type, "beta": 0.1, "num_iterations": 2, "eval_steps": 1, "save_steps": 1,
-                "output_dir": str(tmp_path), "log_completions": True, "mask_truncated_completions": True}  # fmt: skip
-    args = GRPOConfig(**SETTINGS | settings | {"max_steps": 2})
-    for _ in range(2):  # the second time it goes on from the checkpoint, and finds nothing to do
+def test_training_on_another_device(loss_type, stand_in, tmp_path):
+    settings = SETTINGS | ALL | {"loss_type": loss_type, "output_dir": str(tmp_path)}
+    for steps in (2, 3):  # the second time it goes on from the checkpoint
         model = make_tiny_model("gpt2", len(TOKENIZER)).float()
-        with WithoutFloat64():
-            trainer = GRPOTrainer(model, odd, args, ROWS, TOKENIZER, eval_dataset=ROWS)
-            trainer.train()
-        assert trainer.step == 2
-        assert "sampled_odd" in trainer.history[-1]
+        with stand_in():
+            trainer = GRPOTrainer(model, odd, GRPOConfig(**settings | {"max_steps": steps}), ROWS, TOKENIZER, ROWS)
+            history = trainer.train()
+        assert trainer.step == steps
+        assert "sampled_odd" in history[-1]
+
+
+def test_an_environment_answers_on_another_device():
+    args = GRPOConfig(**SETTINGS | {"max_steps": 1, "max_completion_length": 12})
+    with second_device():
+        trainer = GRPOTrainer(model_of(), odd, args, ROWS, TOKENIZER, ROWS, environment=lambda turn: "12")
+        assert not all(group.env_mask.equal(group.mask) for group in trainer.sample())
+        trainer.train()
+        trainer.evaluate()
 
 
 def test_the_stand_in_refuses_float64():
@@ -124,3 +136,21 @@ def test_the_stand_in_refuses_float64():
         torch.zeros(2).double()
     with WithoutFloat64(), pytest.raises(TypeError, match="Cannot convert a tensor to float64"):
         GRPOTrainer(model_of(), odd, GRPOConfig(**SETTINGS), ROWS, TOKENIZER).train()  # its weights are float64
+
+
+def test_the_stand_in_refuses_tensors_of_two_devices():
+    with second_device():
+        model, here = model_of(), torch.ones(2, 3)
+        there = here.to("cuda")
+        assert (model.to(THERE).device, there.device, here.device) == (THERE, THERE, torch.device("cpu"))
+        assert (there + 1)[torch.tensor([0])].device == there.sum().mul(torch.tensor(2.0)).device == THERE
+        assert (there.cpu() + here).device == torch.device("cpu")
+        assert torch.zeros(2, device=there.device).to(torch.float64).device == THERE
+        for wrong in (lambda: there + here, lambda: here[there.bool()], lambda: model(here.long())):
+            with pytest.raises(RuntimeError, match="on the same device"):
+                wrong()
+        with pytest.raises(TypeError, match="to numpy"):
+            there.numpy()
+        ids, ends = torch.tensor([[3]], device=THERE), {"eos_token_id": 1, "pad_token_id": 1}
+        with pytest.raises(RuntimeError, match="generator on the device"):
+            sample_group(model, ids, 2, max_new_tokens=2, generator=torch.Generator(), **ends)

@@ -779,6 +779,8 @@ def test_data_that_cannot_be_trained_on():
         make_trainer(rows=[])
     with pytest.raises(ValueError, match="train_dataset must hold rows with a 'prompt', got 1 rows.*question"):
         make_trainer(rows=[{"question": "1="}])
+    with pytest.raises(ValueError, match=r"train_dataset must hold rows with a 'prompt', got 1 rows: \['train'\]"):
+        make_trainer(rows={"train": ROWS})
     with pytest.raises(ValueError, match="eval_dataset must hold rows with a 'prompt'"):
         GRPOTrainer(model_of(), odd, GRPOConfig(), ROWS, TOKENIZER, eval_dataset=[])
     with pytest.raises(ValueError, match="evaluate needs held-out rows"):
@@ -790,6 +792,10 @@ def test_data_that_cannot_be_trained_on():
         make_trainer(reward_weights=[1.0, 1.0])
     with pytest.raises(ValueError, match="eval_steps needs held-out rows, got eval_dataset=None"):
         make_trainer(eval_steps=2)
+    with pytest.raises(
+        ValueError, match=r"reward_funcs must be a function or several, .*, got \[.*'name/of-a-model'\]"
+    ):
+        make_trainer([odd, "name/of-a-model"])
 
 
 def test_a_reward_that_is_no_number_names_its_function():
@@ -830,8 +836,9 @@ def test_without_an_end_token_nothing_can_end():
 # Repeatable, and it learns.
 
 
-def test_a_seed_gives_the_same_weights_to_the_bit_and_another_seed_others():
-    runs = [make_trainer(seed=seed) for seed in (1, 1, 2)]
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:1]], ids=["in an order", "and draws"])
+def test_a_seed_gives_the_same_weights_to_the_bit_and_another_seed_others(rows):
+    runs = [make_trainer(rows=rows, seed=seed) for seed in (1, 1, 2)]
     records = [[{k: v for k, v in r.items() if k != "tokens_per_second"} for r in run.train()] for run in runs]
     first, again, other = (weights(run.model) for run in runs)
     assert all(identical(first, again))

@@ -1,15 +1,14 @@
 """The sandbox for programs: Python as a WebAssembly component, run by wasmtime in this process.
 
 A component can do nothing but compute on its own memory. This one has no imports, so there is no file, network, clock
-or process to ask for, and nothing of this process that it could see. It is built and compiled on first use, by a
-process of its own, and kept in the user's cache folder.
+or process to ask for, and nothing of this process that it could see. It is built on first use and kept in the user's
+cache folder. That takes half a gigabyte and all cores, so it is done by a process of its own, which runs this file.
 """
 
 import atexit
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -17,15 +16,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
-from grpo_lite._checks import check_installed
-
+WORLD = "package grpo:lite; world box { export run: func(job: string) -> string; }"
+GUEST = Path(__file__).with_name("judges") / "sandbox_guest.py"
+# How deep calls may nest. The thread that judges must have more: Windows gives 2 MiB, others 8; wasmtime takes up to 2.
+STACK = 2**20 if os.name == "nt" else 2 * 2**20
 MEMORY = 256 * 2**20  # bytes
 OUTPUT = 4 * 2**20  # characters
 SECOND = 15 * 10**9  # instructions of WebAssembly: about what CPython itself does in a second, and takes two here
-JUDGES = files("grpo_lite.rewards.judges")
 
 LATE = ("timeout", "no time is left")
 TRAPS = {
@@ -76,12 +75,12 @@ def load() -> tuple:
         ImportError: wasmtime or componentize-py is not installed.
         OSError: the component cannot be built, or not be written.
     """
+    from grpo_lite._checks import check_installed  # with torch, which the process that builds does not need
+
     for module in ("wasmtime", "componentize_py"):
         check_installed(module, "running programs needs wasmtime and componentize-py", "rewards")
     from wasmtime import WasmtimeError
     from wasmtime.component import Component, Linker
-
-    from grpo_lite.rewards.judges.build_sandbox import engine as new_engine
 
     atexit.register(load.cache_clear)  # wasmtime cannot let go of things when Python is half gone
     engine = new_engine()
@@ -92,16 +91,30 @@ def load() -> tuple:
     raise OSError(f"the sandbox was built and cannot be loaded from {cache_folder()}")
 
 
-def kept() -> list[Path]:
-    """Return the files of this version whose content is what their name says; those that are damaged go."""
-    whole = []
+def new_engine():
+    """Return wasmtime's engine that counts the instructions of a program; the same to compile and to run."""
+    from wasmtime import Config, Engine
+
+    config = Config()
+    config.consume_fuel = True
+    config.max_wasm_stack = STACK
+    return Engine(config)
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
+    return Path(base, "grpo-lite")
+
+
+def kept() -> Iterator[Path]:
+    """Look for files of this version whose content is what their name says; those that are damaged go."""
     for path in sorted(cache_folder().glob(f"sandbox-{_key()}-*.cwasm")):
         with suppress(OSError):  # another process was faster
             if path.stem.endswith(_digest(path.read_bytes())):
-                whole.append(path)
+                yield path
             else:
                 path.unlink()
-    return whole
 
 
 def build() -> list[Path]:
@@ -115,25 +128,36 @@ def build() -> list[Path]:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         new = Path(scratch, "new")
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-P", str(JUDGES / "build_sandbox.py"), str(new)]
+        command = [sys.executable, "-P", __file__, str(new)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise OSError(f"the sandbox must be built with componentize-py and wasmtime, got\n{done.stderr}")
         return [new.replace(folder / f"sandbox-{_key()}-{_digest(new.read_bytes())}.cwasm")]
 
 
-def cache_folder() -> Path:
-    """Return the folder for what can be made again."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base, "grpo-lite")
+def make(path: Path) -> None:
+    """Put Python and `sandbox_guest.py` into a component, compile it for this processor, write it to a file."""
+    import componentize_py
+    from wasmtime.component import Component
+
+    world, component = path.with_name("box.wit"), path.with_name("box.wasm")
+    world.write_text(WORLD)
+    os.environ["VIRTUAL_ENV"] = str(path.parent)  # so that nothing installed here gets in
+    sys.argv[1:] = ["-q", "-d", str(world), "-w", "box", "componentize", "--stub-wasi"]
+    sys.argv += ["-p", str(GUEST.parent), "-o", str(component), GUEST.stem]
+    componentize_py.script()  # its command line, which is what it documents
+    path.write_bytes(Component(new_engine(), component.read_bytes()).serialize())
 
 
 def _key() -> str:
-    """Name the sources, the versions and the machine that a file is made of and for."""
-    sources = [(JUDGES / name).read_text() for name in ("sandbox_guest.py", "build_sandbox.py")]
-    parts = [*sources, version("componentize-py"), version("wasmtime"), sys.platform, platform.machine()]
-    return _digest("\0".join(parts).encode())
+    """Name the sources and the versions that a file is made of; which machine it is for, wasmtime itself looks at."""
+    sources = [Path(path).read_text() for path in (__file__, GUEST)]
+    return _digest("\0".join([*sources, version("componentize-py"), version("wasmtime")]).encode())
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

@@ -45,13 +45,14 @@ def hash_of_weights(model: torch.nn.Module) -> str:
 
 
 def _code(func: Callable) -> list:
-    """Return the source of a function and the values that it was given by `partial` or by a function around it."""
+    """Return the source of a function and the values that it was given: defaults, by `partial`, by one around it."""
     inner, given = inspect.unwrap(func), []
     if isinstance(inner, partial):
         inner, given = inspect.unwrap(inner.func), [inner.args, inner.keywords]
+    given += [getattr(inner, "__defaults__", None), getattr(inner, "__kwdefaults__", None)]
     given += [cell.cell_contents for cell in getattr(inner, "__closure__", None) or ()]
-    try:
-        source = inspect.getsource(inner if inspect.isroutine(inner) else type(inner))
+    try:  # of an object its call: Python finds the source of a class only where it was imported from
+        source = inspect.getsource(inner if inspect.isroutine(inner) else type(inner).__call__)
     except (OSError, TypeError):  # typed into an interpreter that keeps no source, or not written in Python
         source = ""
     return [source, *given]

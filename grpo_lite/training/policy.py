@@ -1,5 +1,6 @@
 """The model that is trained: what it must be, and how it computes."""
 
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -12,12 +13,21 @@ from grpo_lite.training.config import GRPOConfig
 def check_model(model: torch.nn.Module) -> None:
     """Refuse a model whose weights would not move, or whose parts are not where the trainer looks for them."""
     kind = type(model)
-    if kind.__module__.split(".")[0] in ("torch", "accelerate", "deepspeed") or model._compiled_call_impl:
+    outside = ("builtins", "torch", "accelerate", "deepspeed")
+    other = kind.__module__.split(".")[0] in outside or model._compiled_call_impl
+    # torch.compile(model.forward) leaves a function that a copy would share: the reference would be the policy. And the
+    # weights of a compiled part are saved under other names.
+    if other or any(isinstance(vars(part).get("forward"), FunctionType) for part in model.modules()):
         raise ValueError(
             f"model must be the model of transformers itself, not compiled or wrapped, got {kind.__name__}: hand over "
             "what is inside; gradients of several processes are added up by the trainer"
         )
     parameters = list(model.parameters())
+    if not any(p.requires_grad for p in parameters):
+        raise ValueError(
+            "model must have weights that are trained, got one that is frozen: model.requires_grad_(True), or "
+            "is_trainable=True where adapters are loaded"
+        )
     if any(hasattr(p, "device_mesh") or p.is_meta for p in parameters) or len({p.device for p in parameters}) > 1:
         raise ValueError("model must be whole on one device, got one in shards or with weights left out: load it whole")
     half = {p.dtype for p in parameters if p.requires_grad} & {torch.bfloat16, torch.float16}

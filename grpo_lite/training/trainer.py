@@ -92,10 +92,14 @@ class GRPOTrainer:
     def _check(self) -> None:
         """Refuse what could only fail later, when time has been spent."""
         for name, rows in (("train_dataset", self.train_dataset), ("eval_dataset", self.eval_dataset)):
-            if rows is not None and (len(rows) == 0 or "prompt" not in rows[0]):
-                raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows[:1])}")
+            if rows is not None and (isinstance(rows, Mapping) or len(rows) == 0 or "prompt" not in rows[0]):
+                raise ValueError(f"{name} must hold rows with a 'prompt', got {len(rows)} rows: {list(rows)[:1]}")
         if self.args.eval_steps and self.eval_dataset is None:
             raise ValueError("eval_steps needs held-out rows, got eval_dataset=None: hand some to GRPOTrainer")
+        if not all(map(callable, self.reward_funcs)):
+            raise ValueError(
+                f"reward_funcs must be functions, got {self.reward_funcs}: a model is asked by one of yours"
+            )
         combine_rewards(torch.zeros(1, len(self.reward_funcs)), self.args.reward_weights)  # are there as many weights?
 
     def train(self) -> list[dict]:

@@ -1,6 +1,6 @@
 """What runs inside the sandbox: one case of one program, from JSON to JSON.
 
-Built into a WebAssembly component by `build_sandbox.py`, which imports this file and keeps the memory as it is then: a
+Built into a WebAssembly component by `sandbox.py`, for which this file is imported and the memory kept as it is then: a
 module that a program may import must have been imported here. The component has no imports of its own: no clock, no
 file, no socket, and whoever asks for one ends it. What follows answers for those, so that an honest program meets an
 ordinary Python. It guards nothing: whoever gets around it finds nothing behind it. No expected value comes in here.

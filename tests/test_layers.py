@@ -27,9 +27,8 @@ TRAINING = [
     {"config", "distributed"},
     {"policy", "texts"},
     {"rollout"},
-    {"records", "identity"},
-    {"checkpoint", "gradient"},
-    {"terminal"},
+    {"records", "gradient"},
+    {"checkpoint"},
     {"trainer"},
 ]
 EXPERIMENTS = [{"pretrain", "real"}]

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from grpo_lite import GRPOConfig, GRPOTrainer
-from grpo_lite.training import checkpoint, identity
+from grpo_lite.training import checkpoint
 from grpo_lite.training import records as written
 from grpo_lite.training.checkpoint import newest_checkpoint
 from grpo_lite.training.records import read_lines
@@ -349,7 +349,7 @@ def test_functions_without_source_are_told_apart_by_name_alone():
     names = {}
     for name in ("a", "b"):
         exec(f"def {name}(completions, **columns): return [0.0] * len(completions)", names)
-    assert identity._code(names["a"]) == ["", None, None] == identity._code(names["b"]) == identity._code(len)
+    assert checkpoint._code(names["a"]) == ["", None, None] == checkpoint._code(names["b"]) == checkpoint._code(len)
 
 
 def test_another_call_of_an_object_from_a_file_that_is_no_module_is_noticed(tmp_path):
@@ -359,7 +359,7 @@ def test_another_call_of_an_object_from_a_file_that_is_no_module_is_noticed(tmp_
         path = tmp_path / f"task{sign}.py"
         call = f"def __call__(self, completions, **columns):\n        return [{sign}1.0 for _ in completions]"
         path.write_text(f"class Right:\n    {call}\n")
-        codes.append(identity._code(runpy.run_path(str(path), run_name="task")["Right"]()))
+        codes.append(checkpoint._code(runpy.run_path(str(path), run_name="task")["Right"]()))
     assert [f"[{sign}1.0 for" in code[0] for sign, code in zip(("", "-"), codes, strict=True)] == [True, True]
 
 
@@ -410,8 +410,8 @@ def test_things_that_json_does_not_know_are_the_same_in_every_process():
     class Thing:
         pass
 
-    hashes = [identity._hash({"x": Thing(), "array": np.array([1.0, 2.0])}) for _ in range(2)]
-    assert hashes[0] == hashes[1] != identity._hash({"x": Thing(), "array": np.array([1.0, 3.0])})
+    hashes = [checkpoint._hash({"x": Thing(), "array": np.array([1.0, 2.0])}) for _ in range(2)]
+    assert hashes[0] == hashes[1] != checkpoint._hash({"x": Thing(), "array": np.array([1.0, 3.0])})
 
 
 def test_a_finished_run_with_a_constant_schedule_goes_on_to_more_steps(tmp_path):
@@ -583,7 +583,7 @@ def test_a_model_with_adapters_trains_and_goes_on(tmp_path):
 def test_adapters_on_another_base_are_noticed(tmp_path):
     adapter_run(tmp_path).train()
     other = adapter_run(tmp_path)
-    assert other.origin["model"] == adapter_run(tmp_path, seed=1).origin["model"]
+    assert other.identity["model"] == adapter_run(tmp_path, seed=1).identity["model"]
     model = with_adapters()
     with torch.no_grad():
         next(p for p in model.parameters() if not p.requires_grad)[0] += 1

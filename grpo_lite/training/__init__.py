@@ -2,8 +2,8 @@
 
 Read `trainer` first: `GRPOTrainer.train` is the loop, its four steps stand below it. `config` has the settings,
 `rollout` samples and scores, `texts` stands between words and tokens, `gradient` lays groups out for the model and adds
-up what they say, `policy` says what the model must be. The rest keeps a run alive: `checkpoint` and `records` write and
-read what is left of it, `identity` knows it again, `distributed` joins several processes, `terminal` shows it.
+up what they say, `policy` says what the model must be. The rest keeps a run alive: `checkpoint` stops and goes
+on, `records` writes down and shows what was measured, `distributed` joins several processes.
 """
 
 from grpo_lite.training.config import GRPOConfig

@@ -1,22 +1,27 @@
-"""Checkpoints that survive `kill -9`: a folder either has its final name and is whole, or it is not read.
+"""Checkpoints that survive `kill -9`, and which run may go on from them.
 
-A checkpoint is written under another name, flushed to the disk, and renamed at last; renaming is one step for the file
-system. It holds the model as transformers saves it, so `from_pretrained` reads it, the state of the run, and a hash of
-each file, by which a file that has changed since is found.
+A folder either has its final name and is whole, or it is not read: a checkpoint is written under another name, flushed
+to the disk, and renamed at last; renaming is one step for the file system. It holds the model as transformers saves it,
+so `from_pretrained` reads it, the state of the run, what makes it this run and no other, and a hash of each file, by
+which a file that has changed since is found.
 """
 
 import hashlib
+import inspect
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from grpo_lite.training import distributed, records
-from grpo_lite.training.identity import hash_of_weights, run_settings
+from grpo_lite.training.rollout import names_of
 
 STATE, HASHES = "trainer_state.pt", "hashes.json"
 
@@ -25,19 +30,17 @@ def save(trainer, folder: Path) -> None:
     """Write `checkpoint-STEP` into a folder, then delete the oldest ones beyond `save_total_limit`."""
     from safetensors import SafetensorError
 
-    processes = distributed.gather_objects(
-        {"prompts_taken": trainer.prompts_taken, "generator": trainer.generator.get_state().cpu()}
-    )
+    own = {"prompts_taken": trainer.prompts_taken, "generator": trainer.generator.get_state().cpu()}
+    state = {"step": trainer.step, "settings": trainer.identity, "processes": distributed.gather_objects(own)}
     if distributed.rank() > 0:
         return
-    state = {"step": trainer.step, "settings": run_settings(trainer), "processes": processes}
-    state["weights"] = hash_of_weights(trainer.model)
+    state |= {"weights": hash_of_weights(trainer.model), "optimizer": trainer.optimizer.state_dict()}
     final, draft = folder / f"checkpoint-{trainer.step}", folder / ".unfinished"
     try:
         _clear(draft)
         trainer.model.save_pretrained(draft, max_shard_size="1TB")  # one file
         trainer.tokenizer.save_pretrained(draft)
-        torch.save(state | {"optimizer": trainer.optimizer.state_dict()}, draft / STATE)
+        torch.save(state, draft / STATE)
         seal(draft)
         for path in (*draft.iterdir(), draft):
             _flush(path)
@@ -53,13 +56,16 @@ def save(trainer, folder: Path) -> None:
 
 @contextmanager
 def going_on(trainer) -> Iterator[None]:
-    """Keep the folder of a run to itself, and begin from the newest checkpoint in it, if there is one."""
+    """Keep the folder of a run to itself, begin from its newest checkpoint, and say where it can go on from again."""
     folder = Path(trainer.args.output_dir) if trainer.args.output_dir else None
     lock = _lock(folder) if folder and distributed.rank() == 0 else None
     try:
         if folder and trainer.step == 0:
             _resume(trainer, folder)
         yield
+    except FloatingPointError as error:
+        hint = resume_hint(trainer.args.output_dir)
+        raise FloatingPointError(f"step {trainer.step + 1}: {error} ({hint})") from error
     finally:
         if lock is not None:
             os.close(lock)
@@ -99,9 +105,9 @@ def load(trainer, path: Path) -> None:
     """Put a trainer where the run was when the checkpoint was written, unless that was another run."""
     check_whole(path)
     state = torch.load(path / STATE, map_location="cpu", weights_only=True)
-    before, now = state["settings"], run_settings(trainer)
+    before, now = state["settings"], trainer.identity
     if now["model"] == state["weights"] and not trainer.reference:  # the run's own model, as it was left here
-        now["model"] = trainer.origin["model"] = before["model"]
+        now["model"] = before["model"]
     changed = [f"{name}: {before.get(name)} there, {x} here" for name, x in now.items() if before.get(name) != x]
     if changed:
         raise ValueError(
@@ -124,6 +130,25 @@ def _load_weights(model: torch.nn.Module, path: Path, device: str) -> None:
         from safetensors.torch import load_model
 
         load_model(model, path / "model.safetensors", device=device)
+
+
+def identity(trainer) -> dict:
+    """Return everything that decides about the weights, as JSON has it: a list for a tuple, plain numbers.
+
+    A run that goes on must have the same. Of the rows, the model as it came and the code of functions it holds a hash.
+    """
+    rows, funcs = trainer.train_dataset, dict(zip(names_of(trainer.reward_funcs), trainer.reward_funcs, strict=True))
+    if trainer.environment:
+        funcs["environment"] = trainer.environment
+    data = {
+        "processes": distributed.world_size(),
+        "rows of train_dataset": len(rows),
+        "first prompt": rows[0]["prompt"],
+        "all rows": _hash(*rows),
+        "model": hash_of_weights(trainer.model),
+    }
+    code = {f"code of {name}": _hash(*_code(func)) for name, func in funcs.items()}
+    return json.loads(json.dumps(trainer.args.fixed_settings() | data | code, default=_plain))
 
 
 def seal(folder: Path) -> None:
@@ -193,3 +218,39 @@ def _flush(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def hash_of_weights(model: torch.nn.Module) -> str:
+    """Hash the weights; of a model with adapters those that are frozen, since new adapters are drawn at random."""
+    found = hashlib.sha256()
+    for name, p in model.named_parameters():
+        if not (p.requires_grad and hasattr(model, "peft_config")):
+            found.update(name.encode())
+            found.update(p.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()[:12]
+
+
+def _code(func: Callable) -> list:
+    """Return the source of a function and the values that it was given: defaults, by `partial`, by one around it."""
+    inner, given = inspect.unwrap(func), []
+    if isinstance(inner, partial):
+        inner, given = inspect.unwrap(inner.func), [inner.args, inner.keywords]
+    given += [getattr(inner, "__defaults__", None), getattr(inner, "__kwdefaults__", None)]
+    given += [cell.cell_contents for cell in getattr(inner, "__closure__", None) or ()]
+    try:  # of an object its call: Python finds the source of a class only where it was imported from
+        source = inspect.getsource(inner if inspect.isroutine(inner) else type(inner).__call__)
+    except (OSError, TypeError):  # typed into an interpreter that keeps no source, or not written in Python
+        source = ""
+    return [source, *given]
+
+
+def _hash(*things: Any) -> str:
+    found = hashlib.sha256()
+    for thing in things:
+        found.update(json.dumps(thing, sort_keys=True, default=_plain).encode())
+    return found.hexdigest()[:12]
+
+
+def _plain(x: Any) -> Any:
+    """Return what JSON knows: numbers for those of numpy, and the name of a thing, without its place in memory."""
+    return x.tolist() if hasattr(x, "tolist") else re.sub(" at 0x[0-9a-f]+", "", str(x))

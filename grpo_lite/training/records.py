@@ -1,4 +1,4 @@
-"""Records: what a run writes down, one line of JSON each (`metrics.jsonl`, `completions.jsonl`)."""
+"""Records: what a run measures and shows, and writes down as lines of JSON (`metrics.jsonl`, `completions.jsonl`)."""
 
 import json
 import os
@@ -59,18 +59,28 @@ def write(output_dir: str | None, name: str, *lines: dict) -> None:
 
 
 @contextmanager
-def tracked(args: GRPOConfig) -> Iterator[Callable[[dict], None]]:
-    """Show the numbers of each record in the trackers of accelerate that `report_to` names."""
-    names = [args.report_to] if isinstance(args.report_to, str) else args.report_to
-    trackers = [_tracker(name, args) for name in names if name != "none" and distributed.rank() == 0]
+def shown(args: GRPOConfig, step: int) -> Iterator[Callable[[dict], None]]:
+    """Show each record in a progress bar, and in the trackers of accelerate that `report_to` names."""
+    from tqdm import tqdm
 
-    def log(record: dict) -> None:
+    first = distributed.rank() == 0
+    names = [args.report_to] if isinstance(args.report_to, str) else args.report_to
+    trackers = [_tracker(name, args) for name in names if name != "none" and first]
+    # A line that moves, in a terminal; a notebook's page would keep each of its states.
+    bar = tqdm(total=args.max_steps, initial=step, disable=args.disable_tqdm if first else True, unit="step")
+
+    def show(record: dict) -> None:
         for tracker in trackers:
             tracker.log({k: x for k, x in record.items() if isinstance(x, int | float)}, step=record["step"])
+        if "eval" not in record:
+            scores = {name[8:]: x for name, x in record.items() if name.startswith("rewards/")}
+            bar.set_postfix({"reward": record["reward"], **scores}, refresh=False)
+            bar.update()
 
     try:
-        yield log
+        yield show
     finally:
+        bar.close()
         while trackers:
             trackers.pop().finish()
 

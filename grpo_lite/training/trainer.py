@@ -6,19 +6,21 @@
 
 import copy
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from grpo_lite.advantages import combine_rewards, group_advantages
 from grpo_lite.rewards.protocol import RewardFunc
-from grpo_lite.training import checkpoint, distributed, identity, policy, records, rollout
+from grpo_lite.training import checkpoint, distributed, policy, records, rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.gradient import gradient_of, logps_of, stack
 from grpo_lite.training.rollout import Group
-from grpo_lite.training.terminal import ctrl_c, naming_the_step, progress_bar
 
 
 class GRPOTrainer:
@@ -72,7 +74,7 @@ class GRPOTrainer:
         self.args, self.tokenizer, self.environment = args, processing_class, environment
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.callback = callback
-        self.report: Callable[[dict], None] | None = None  # to the trackers, while `train` runs
+        self.show: Callable[[dict], None] | None = None  # in a progress bar and to the trackers, while `train` runs
         self._check()
         policy.check_model(model)
         self.device = distributed.start(args.use_cpu)
@@ -86,7 +88,7 @@ class GRPOTrainer:
         self.optimizer = torch.optim.AdamW(policy.parameter_groups(model, args.weight_decay), fused=True)
         self.generator = torch.Generator(self.device).manual_seed(args.seed + 1_000_003 * distributed.rank())
         self.step = self.prompts_taken = 0
-        self.origin = identity.origin(self) if args.output_dir else {}
+        self.identity = checkpoint.identity(self) if args.output_dir else {}
         self.history: list[dict] = []
 
     def _check(self) -> None:
@@ -115,16 +117,16 @@ class GRPOTrainer:
         """
         args = self.args
         # One after the other, so that nothing is shown before the run is known to be this one.
-        with checkpoint.going_on(self), records.tracked(args) as self.report, naming_the_step(self):
+        with checkpoint.going_on(self), records.shown(args, self.step) as self.show:
             if args.eval_steps and not self.history:
                 self.evaluate()
-            with progress_bar(args, self.step) as show, ctrl_c() as pressed:
+            with ctrl_c() as pressed:
                 while self.step < args.max_steps:
                     before = self.step
-                    self._use_a_batch(show)
+                    self._use_a_batch()
                     if is_due(args.eval_steps, before, self.step):
                         self.evaluate()
-                    stop = any(distributed.gather_objects(pressed()))  # Ctrl-C in one process stops all at one step
+                    stop = any(distributed.gather_objects(pressed.is_set()))  # one process stops all at one step
                     if stop or self.step == args.max_steps or is_due(args.save_steps, before, self.step):
                         self.save()
                     if stop:
@@ -132,7 +134,7 @@ class GRPOTrainer:
                         raise KeyboardInterrupt(f"stopped after step {self.step}: {hint}")
         return self.history
 
-    def _use_a_batch(self, show: Callable[[dict], None]) -> None:
+    def _use_a_batch(self) -> None:
         """Sample a batch and make all the updates that it is there for."""
         args, started = self.args, time.perf_counter()
         sampled = self.sample()
@@ -141,7 +143,7 @@ class GRPOTrainer:
         for groups in (parts * args.num_iterations)[: args.max_steps - self.step]:
             updated = self.update(groups, batch)
             described = records.describe(sampled, self.reward_funcs, time.perf_counter() - started)
-            show(self.record(updated | distributed.mean(described)))
+            self.record(updated | distributed.mean(described))
         if args.log_completions:
             records.write(args.output_dir, records.COMPLETIONS, *records.completions_of(batch[0], self.step))
 
@@ -219,7 +221,7 @@ class GRPOTrainer:
         """Add a record to the history and to `metrics.jsonl`; a nan becomes None."""
         self.history.append(records.without_nan(record))
         records.write(self.args.output_dir, records.METRICS, self.history[-1])
-        for watch in (self.report, self.callback):
+        for watch in (self.show, self.callback):
             if watch:
                 watch(self.history[-1])
         return self.history[-1]
@@ -233,3 +235,23 @@ class GRPOTrainer:
 def is_due(every: int | None, before: int, now: int) -> bool:
     """Whether a multiple of `every` was passed or reached since: before < multiple <= now."""
     return every is not None and now // every > before // every
+
+
+@contextmanager
+def ctrl_c() -> Iterator[threading.Event]:
+    """Note the first Ctrl-C, so that the step can be finished; the second one stops at once."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed  # only the main thread may handle signals
+        return
+
+    def note(number, frame):
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

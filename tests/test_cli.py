@@ -66,7 +66,7 @@ def trained(tmp_path_factory):
 def test_train_leaves_records_checkpoint_and_curves(trained):
     folder, printed = trained
     assert {path.name for path in folder.iterdir()} == {
-        "metrics.jsonl", "curves.png", "task.txt", "checkpoint-4", "checkpoint-6",
+        ".lock", "metrics.jsonl", "curves.png", "task.txt", "checkpoint-4", "checkpoint-6",
     }  # fmt: skip
     lines = read_lines(folder / "metrics.jsonl")
     assert [(line["step"], "eval" in line) for line in lines] == [

@@ -60,7 +60,7 @@ def assert_same_run(folder, whole):
 
 def test_a_run_leaves_what_it_says(whole):
     assert sorted(path.name for path in whole.iterdir()) == [
-        "checkpoint-6", "checkpoint-7", "completions.jsonl", "metrics.jsonl",
+        ".lock", "checkpoint-6", "checkpoint-7", "completions.jsonl", "metrics.jsonl",
     ]  # fmt: skip
     found = [(record["step"], "eval" in record) for record in records(whole)]
     steps = [1, 2, 3, 4, 5, 6, 7]

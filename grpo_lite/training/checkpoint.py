@@ -13,12 +13,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from grpo_lite.training import distributed, records
 from grpo_lite.training.rollout import names_of
@@ -58,36 +59,26 @@ def save(trainer, folder: Path) -> None:
 def going_on(trainer) -> Iterator[None]:
     """Keep the folder of a run to itself, begin from its newest checkpoint, and say where it can go on from again."""
     folder = Path(trainer.args.output_dir) if trainer.args.output_dir else None
-    lock = _lock(folder) if folder and distributed.rank() == 0 else None
     try:
-        if folder and trainer.step == 0:
-            _resume(trainer, folder)
-        yield
+        with _lock(folder) if folder and distributed.rank() == 0 else nullcontext():
+            if folder and trainer.step == 0:
+                _resume(trainer, folder)
+            yield
     except FloatingPointError as error:
         hint = resume_hint(trainer.args.output_dir)
         raise FloatingPointError(f"step {trainer.step + 1}: {error} ({hint})") from error
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
-def _lock(folder: Path) -> int | None:
-    """Let no second run into a folder. The lock ends with the process, however that ends; Windows has none."""
+def _lock(folder: Path) -> AbstractContextManager:
+    """Let no second run into a folder. The lock ends with the process, however that ends."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / records.METRICS).touch()  # a folder that cannot be written to is refused before anything is computed
     try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+        return FileLock(folder / ".lock", timeout=0).acquire()
+    except Timeout:
         raise ValueError(f"another run is at work in {folder}: wait for its end, or choose another folder") from None
     except OSError:  # a file system of a network may know no locks
-        pass
-    return descriptor
+        return nullcontext()
 
 
 def _resume(trainer, folder: Path) -> None:

@@ -1,9 +1,9 @@
 """Several processes that train one model: who am I, and how gradients and numbers are put together.
 
 `accelerate launch` and `torchrun` start the same script several times and number the processes in environment
-variables. Each process samples and scores its own prompts. In each update they add up their gradients, in one message;
-besides they exchange few numbers: rewards and the wish to stop once a batch, in each update how many completions and
-tokens the loss divides by and what is recorded. With one process every function here returns its argument.
+variables. Each process samples and scores its own prompts. In each update they add up their gradients; besides they
+exchange few numbers: rewards and the wish to stop once a batch, in each update how many completions and tokens the loss
+divides by and what is recorded. With one process every function here returns its argument.
 """
 
 import atexit
@@ -46,13 +46,10 @@ def broadcast_(tensors: Iterable[Tensor]) -> None:
 
 
 def sum_(tensors: Iterable[Tensor]) -> None:
-    """Add up each tensor over the processes, in place; as one message, since each message costs a round trip."""
-    tensors = list(tensors)
+    """Add up each tensor over the processes, in place."""
     if world_size() > 1:
-        flat = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(flat)
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(part.view_as(tensor))
+        for tensor in tensors:
+            dist.all_reduce(tensor)
 
 
 def gather_objects(thing: object) -> list:

@@ -25,7 +25,7 @@ ALGORITHM = [
 REWARDS = [{"worker", "sandbox", "protocol", "equality"}, {"text"}, {"shaping", "answers", "programs"}]
 TRAINING = [
     {"config", "distributed"},
-    {"policy", "texts"},
+    {"policy"},
     {"rollout"},
     {"records", "gradient"},
     {"checkpoint"},

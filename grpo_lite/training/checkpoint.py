@@ -236,10 +236,8 @@ def _code(func: Callable) -> list:
 
 
 def _hash(*things: Any) -> str:
-    found = hashlib.sha256()
-    for thing in things:
-        found.update(json.dumps(thing, sort_keys=True, default=_plain).encode())
-    return found.hexdigest()[:12]
+    told = "".join(json.dumps(thing, sort_keys=True, default=_plain) for thing in things)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _plain(x: Any) -> Any:

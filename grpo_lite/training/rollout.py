@@ -1,7 +1,6 @@
 """From prompts to judged completions: what the trainer samples to learn from, and what it samples to be measured by."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -18,8 +17,7 @@ from grpo_lite.rewards.protocol import RewardFunc, name_of, score_completions
 from grpo_lite.sampling import greedy_decode, sample_group
 from grpo_lite.training import distributed
 from grpo_lite.training.config import GRPOConfig
-from grpo_lite.training.policy import precision
-from grpo_lite.training.texts import encode, texts
+from grpo_lite.training.policy import encode, precision, texts
 
 Environment = Callable[[str], str | None]
 
@@ -74,7 +72,7 @@ def next_rows(dataset: Sequence[Mapping], taken: int, count: int, seed: int) -> 
 def sample_groups(
     model: torch.nn.Module,
     tokenizer,
-    reward_funcs: Sequence[RewardFunc],
+    reward_funcs: RewardFunc | Sequence[RewardFunc],
     rows: Sequence[Mapping],
     args: GRPOConfig,
     generator: torch.Generator,
@@ -83,25 +81,24 @@ def sample_groups(
     """Sample `args.num_generations` completions of each row's prompt and judge them."""
     size = args.num_generations
     inputs = encode(model, tokenizer, rows, args)
-    prompts = [ids[real] for ids, real in zip(inputs["prompt_ids"], inputs["prompt_mask"], strict=True)]
     sampled = _draw(model, tokenizer, inputs, size, args, generator, environment)
     ends, repeated = inputs["eos_token_id"], [row for row in rows for _ in range(size)]
     completions, scores = _judge(tokenizer, reward_funcs, ends, repeated, sampled)
-    weights = [1.0] * len(reward_funcs) if args.reward_weights is None else args.reward_weights
+    weights = [1.0] * scores.shape[1] if args.reward_weights is None else args.reward_weights
     # What only watches, with weight 0, must not turn the None of all others into a 0.
     rewards = combine_rewards(scores.where(torch.tensor(weights) != 0, torch.nan), weights)
     whole = mask_truncated(sampled.mask, sampled.ids, ends)
-    ended = whole.any(dim=1)
     loss_mask = sampled.env_mask & whole if args.mask_truncated_completions else sampled.env_mask
     by_token = sampled._asdict() | {"loss_mask": loss_mask}
+    ended = whole.any(dim=1)
     by_completion: dict[str, Any] = {"ended": ended, "completions": completions, "scores": scores, "rewards": rewards}
     groups = []
     for i, row in enumerate(rows):
-        own = slice(i * size, (i + 1) * size)
+        own, prompt_ids = slice(i * size, (i + 1) * size), inputs["prompt_ids"][i][inputs["prompt_mask"][i]]
         longest = int(sampled.mask[own].sum(dim=1).max())
         fields = {name: x[own, :longest] for name, x in by_token.items()}
         fields |= {name: x[own] for name, x in by_completion.items()}
-        groups.append(Group(prompt=row["prompt"], prompt_ids=prompts[i], **fields))
+        groups.append(Group(prompt=row["prompt"], prompt_ids=prompt_ids, **fields))
     return groups
 
 
@@ -148,16 +145,10 @@ def evaluate(
     scores, lengths = [torch.empty(0, 2 * len(reward_funcs))], []
     for part in chunks(list(rows)[rank::share], args.per_device_eval_batch_size):
         inputs = encode(model, tokenizer, part, args)
-        if environment:  # greedy is the limit of sampling, as the temperature falls to 0
-            greedy = _draw(model, tokenizer, inputs, 1, replace(args, temperature=1e-6), generator, environment)
-        else:
-            with precision(model, args):
-                completions = greedy_decode(model, **inputs)
-            greedy = Episodes(*completions, env_mask=completions.mask)
-        sampled = _draw(model, tokenizer, inputs, 1, args, generator, environment)
-        both = [_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, x)[1] for x in (greedy, sampled)]
+        drawn = [_draw(model, tokenizer, inputs, 1, args, generator, environment, greedy) for greedy in (True, False)]
+        both = [_judge(tokenizer, reward_funcs, inputs["eos_token_id"], part, episodes)[1] for episodes in drawn]
         scores.append(torch.cat(both, dim=1))
-        lengths += sampled.env_mask.sum(dim=1).tolist()
+        lengths += drawn[1].env_mask.sum(dim=1).tolist()
     answers = (torch.cat(scores), lengths)
     all_scores, all_lengths = zip(*(distributed.gather_objects(answers) if together else [answers]), strict=True)
     names = [f"{how}_{name}" for how in ("greedy", "sampled") for name in names_of(reward_funcs)]
@@ -175,7 +166,9 @@ def _shuffled(size: int, seed: int) -> list[int]:
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
-def _draw(model, tokenizer, inputs: dict, size: int, args: GRPOConfig, generator, environment) -> Episodes:
+def _draw(
+    model, tokenizer, inputs: dict, size: int, args: GRPOConfig, generator, environment, greedy=False
+) -> Episodes:
     def answer(turn: list[int]) -> list[int] | None:
         text = environment(texts(tokenizer, inputs["eos_token_id"], [turn])[0])
         if text is None:
@@ -184,13 +177,14 @@ def _draw(model, tokenizer, inputs: dict, size: int, args: GRPOConfig, generator
             raise ValueError(f"environment must return a text or None, got {text!r}")
         return tokenize(tokenizer, [text], add_special_tokens=False)["input_ids"][0]
 
-    inputs = inputs | {"num_generations": size, "temperature": args.temperature, "generator": generator}
+    # With an environment greedy is the limit of sampling, as the temperature falls to 0.
+    how = {"num_generations": size, "temperature": 1e-6 if greedy else args.temperature, "generator": generator}
     try:
         with precision(model, args):
             if environment:
-                return sample_episodes(model, environment=answer, **inputs)
-            group = sample_group(model, **inputs)
-            return Episodes(*group, env_mask=group.mask)
+                return sample_episodes(model, environment=answer, **inputs, **how)
+            written = greedy_decode(model, **inputs) if greedy else sample_group(model, **inputs, **how)
+            return Episodes(*written, env_mask=written.mask)
     except RuntimeError as error:
         if "probability tensor" not in str(error):  # what PyTorch calls it as it draws
             raise

@@ -174,9 +174,8 @@ class GRPOTrainer:
         parts = advantages.to(self.device).split(args.num_generations)[first : first + len(groups)]
         groups = [group._replace(advantages=part) for group, part in zip(groups, parts, strict=True)]
         if self.reference:
-            rows = [stack([group]) for group in groups]
             with torch.no_grad():
-                logps = [logps_of(self.reference, row, args) for row in rows]
+                logps = [logps_of(self.reference, stack([group]), args) for group in groups]
             groups = [group._replace(ref_logps=x) for group, x in zip(groups, logps, strict=True)]
         return groups
 

@@ -59,9 +59,9 @@ def train(args: argparse.Namespace) -> None:
         check_installed(module, f"training needs {module}", "train")
     from grpo_lite.training.trainer import GRPOTrainer
 
-    task, folder = _task(args.task), Path(args.output_dir)
+    task, folder = _task(args), Path(args.output_dir)
     options = {name: value for name, value in vars(args).items() if name in GRPOConfig.__dataclass_fields__}
-    config = GRPOConfig(**task.settings | {name: value for name, value in options.items() if value is not None})
+    config = GRPOConfig(**task.settings | options)
     model, tokenizer = load_base_model(args.model) if args.model else task.load_model()
     model.float()  # in half precision its small steps would be lost
 
@@ -88,7 +88,7 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print how well a model does on problems that no training has seen."""
-    task = _task(_trained_on(args.model) if args.task is None else args.task)
+    task = _task(args)
     config = GRPOConfig(**task.settings | {"seed": args.seed})
     model, tokenizer = _load(args.model)
     print(json.dumps({"model": str(args.model), "task": task.name} | _measure(model, tokenizer, task, config)))
@@ -96,7 +96,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def sample(args: argparse.Namespace) -> None:
     """Print what a model said before its training and what it says now, each completion with its reward."""
-    task = _task(_trained_on(args.model) if args.task is None else args.task)
+    task = _task(args)
     group = {"num_generations": args.completions, "per_device_train_batch_size": args.completions}
     config = GRPOConfig(**task.settings | group)
     held_out = len(task.eval_dataset)
@@ -122,8 +122,9 @@ def sandbox(args: argparse.Namespace) -> None:
     print(f"the sandbox for programs is in {cache_folder()}")
 
 
-def _task(name: str) -> SimpleNamespace:
+def _task(args: argparse.Namespace) -> SimpleNamespace:
     """Return what a training needs, by the names of TASK_FILE: of a task that ships, or of one in a Python file."""
+    name = _trained_on(args.model) if args.task is None else args.task
     if name in TASKS:
         rows, held_out = make_problems(name, "train", 5000), make_problems(name, "test", 1000)
         parts: tuple = rows, held_out, [accuracy, think_rate], load_base_model
@@ -143,7 +144,6 @@ def _task(name: str) -> SimpleNamespace:
         raise ValueError(f"settings in {name} must be a dict of settings that GRPOConfig has, got {unknown}")
     settings = RECIPE | {"reward_weights": None} | own
     task = SimpleNamespace(name=str(path), settings=settings, **{part: module[part] for part in TASK_FILE})
-    task.reward_funcs = [task.reward_funcs] if callable(task.reward_funcs) else task.reward_funcs
     task.eval_dataset = list(task.eval_dataset)  # of the datasets library a part would be columns
     return task
 
@@ -215,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
         default = RECIPE.get(name, getattr(GRPOConfig, name))
         text = f"{text.rstrip('.')}; default: {default}" if default is not None else text.rstrip(".")
         how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind, "metavar": "X"}
-        sub.add_argument("--" + name.replace("_", "-"), help=text, **how)  # type: ignore[arg-type]
+        sub.add_argument("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=text, **how)  # type: ignore[arg-type]
 
     sub = command("eval", evaluate, "measure a model on held-out problems")
     sub.add_argument("model", nargs="?", default=BASE_MODEL, metavar="FOLDER", help="checkpoint or training folder")

@@ -37,13 +37,9 @@ def describe(groups: list[Group], reward_funcs: Sequence[RewardFunc], seconds: f
 
 def completions_of(group: Group, step: int) -> list[dict]:
     """Return a record for each completion of a group."""
-    numbers = zip(group.completions, group.rewards.tolist(), group.advantages.tolist(), strict=True)
-    return [
-        without_nan(
-            {"step": step, "prompt": group.prompt, "completion": text, "reward": reward, "advantage": advantage}
-        )
-        for text, reward, advantage in numbers
-    ]
+    common, texts = {"step": step, "prompt": group.prompt}, group.completions
+    judged = zip(texts, group.rewards.tolist(), group.advantages.tolist(), strict=True)
+    return [without_nan(common | {"completion": text, "reward": r, "advantage": a}) for text, r, a in judged]
 
 
 def without_nan(record: dict) -> dict:

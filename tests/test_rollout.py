@@ -5,8 +5,8 @@ import torch
 from tokenizers.processors import TemplateProcessing
 
 from grpo_lite import GRPOConfig
+from grpo_lite.training.policy import texts
 from grpo_lite.training.rollout import evaluate, names_of, sample_groups
-from grpo_lite.training.texts import texts
 from helpers.models import make_model_that_reads_images, make_tiny_model
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, make_tokenizer, model_of, odd
 

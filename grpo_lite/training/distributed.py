@@ -8,7 +8,10 @@ divides by and what is recorded. With one process every function here returns it
 
 import atexit
 import os
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from statistics import fmean
 
 import torch
@@ -59,6 +62,25 @@ def gather_objects(thing: object) -> list:
     things = [None] * world_size()
     dist.all_gather_object(things, thing)
     return things
+
+
+@contextmanager
+def ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Note the first Ctrl-C, in whichever process, so that all can finish the step; the second one stops at once."""
+    pressed: list[int] = []
+
+    def note(number, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    handles = threading.current_thread() is threading.main_thread()  # no other thread may handle signals
+    before = signal.signal(signal.SIGINT, note) if handles else None
+    try:
+        yield lambda: any(gather_objects(bool(pressed)))
+    finally:
+        if handles:
+            signal.signal(signal.SIGINT, before)
 
 
 def mean(values: dict[str, float]) -> dict[str, float]:

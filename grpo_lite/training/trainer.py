@@ -6,11 +6,8 @@
 
 import copy
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -120,13 +117,13 @@ class GRPOTrainer:
         with checkpoint.going_on(self), records.shown(args, self.step) as self.show:
             if args.eval_steps and not self.history:
                 self.evaluate()
-            with ctrl_c() as pressed:
+            with distributed.ctrl_c() as pressed:
                 while self.step < args.max_steps:
                     before = self.step
                     self._use_a_batch()
                     if is_due(args.eval_steps, before, self.step):
                         self.evaluate()
-                    stop = any(distributed.gather_objects(pressed.is_set()))  # one process stops all at one step
+                    stop = pressed()
                     if stop or self.step == args.max_steps or is_due(args.save_steps, before, self.step):
                         self.save()
                     if stop:
@@ -234,23 +231,3 @@ class GRPOTrainer:
 def is_due(every: int | None, before: int, now: int) -> bool:
     """Whether a multiple of `every` was passed or reached since: before < multiple <= now."""
     return every is not None and now // every > before // every
-
-
-@contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
-    """Note the first Ctrl-C, so that the step can be finished; the second one stops at once."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed  # only the main thread may handle signals
-        return
-
-    def note(number, frame):
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

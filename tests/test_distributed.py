@@ -279,3 +279,29 @@ def test_a_script_that_knows_nothing_of_processes_runs_under_accelerate(tmp_path
     assert [record["step"] for record in records(tmp_path / "run")] == [0, 1, 2, 2]
     state = torch.load(tmp_path / "run" / "checkpoint-2" / "trainer_state.pt", weights_only=True)
     assert state["settings"]["processes"] == len(state["processes"]) == 2
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "module", "port"),
+    [
+        ("torchrun", "torch.distributed.run", "--master-port"),
+        ("accelerate launch", "accelerate.commands.launch", "--main_process_port"),
+    ],
+)
+def test_the_commands_of_the_page_train_together(name, module, port, tmp_path):
+    root = Path(__file__).parents[1]
+    (typed,) = re.findall(rf"^{name} (.*--output-dir.*)$", (root / "docs" / "training.md").read_text(), re.M)
+    with forked.socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        command = [sys.executable, "-m", module, port, str(free.getsockname()[1]), *typed.split()]
+    command += ["--max-steps", "2", "--per-device-train-batch-size", "16"]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("training on chain-sum") == 1
+    lines = records(tmp_path / "run")
+    assert [(line["step"], "final" in line) for line in lines] == [(0, False), (1, False), (2, False), (2, True)]
+    state = torch.load(tmp_path / "run" / "checkpoint-2" / "trainer_state.pt", weights_only=True)
+    assert len(state["processes"]) == 2

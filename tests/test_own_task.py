@@ -59,6 +59,18 @@ def test_the_program_of_the_page_trains():
     assert [record["step"] for record in names["history"] if "eval" not in record] == [1, 2]
 
 
+@pytest.mark.slow
+def test_a_finished_run_goes_on_as_on_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    first, again = re.findall(r"^grpo-lite (train .*--lr-scheduler-type constant.*)$", PAGE, re.M)
+    for typed in (first, again):
+        main([*typed.split(), "--per-device-train-batch-size", "16", "--eval-steps", "100"])
+    assert "going on from longer/checkpoint-20" in capsys.readouterr().out
+    lines = [json.loads(line) for line in Path("longer/metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "eval" not in line] == list(range(1, 31))
+    assert [line["step"] for line in lines if "final" in line] == [20, 30]
+
+
 def curves(seed):
     """For each run of the lesson's exercises, what is right on held-out prompts, from update 0 on.
 

@@ -34,7 +34,7 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import copy
 import random
-from pathlib import Path
+from importlib.resources import files
 
 import torch
 
@@ -346,8 +346,7 @@ plotting.table(columns)
 # First the two methods, each with its own baseline and number of prompts: PPO with a fresh critic and 64 prompts a step, GRPO with 8 prompts, 8 completions each, and the division by the spread.
 
 # %% tags=["detail"]
-data = Path(grpo_lite.__file__).parent / "data" / "baselines.jsonl"
-results = read_lines(data)
+results = read_lines(files("grpo_lite") / "data" / "baselines.jsonl")
 STEPS = range(0, 13, 2)
 
 

@@ -13,8 +13,8 @@ from grpo_lite.rewards.protocol import Completion, check_column, texts
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 TAG = re.compile(r"(</?(?:think|answer)>)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-# A line that opens or closes a block: where it begins (in a list, too), the marks, the language.
-_FENCE = re.compile(r"([ \t]*(?:(?:[-*+>]|[0-9]+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*\{?\.?([\w+#-]*)([^`]*)")
+# A line that opens a block: where it begins (in a list, too), the marks, the language.
+_FENCE = re.compile(r"(?m)^([ \t]*(?:(?:[-*+>]|[0-9]+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*\{?\.?([\w+#-]*)[^`\n]*$")
 _PYTHON = ("python", "python3", "py", "py3")
 
 
@@ -162,20 +162,14 @@ def extract_program(text: str, entry_point: str | None = None) -> str | None:
 
 def _blocks(text: str) -> list[tuple[str, str]]:
     """Return language and content of each block."""
-    blocks: list[tuple[str, list[str]]] = []
-    opened: re.Match | None = None  # the line that began the block which one is in
-    for line in text.replace("\r\n", "\n").split("\n"):
-        fence = _FENCE.fullmatch(line)
-        if not opened:
-            if opened := fence:
-                blocks.append((opened[3].lower(), []))
-        elif fence and fence[2].startswith(opened[2]) and not (fence[3] + fence[4]).strip() and (
-            len(fence[1]) <= len(opened[1]) + 3  # further in it belongs to the program
-        ):  # fmt: skip
-            opened = None
-        else:
-            blocks[-1][1].append(line)
-    return [(language, textwrap.dedent("\n".join(lines))) for language, lines in blocks]
+    text = text.replace("\r\n", "\n")
+    blocks, end = [], 0
+    while opening := _FENCE.search(text, end):
+        begin, marks, deepest = opening.end() + 1, opening[2], len(opening[1]) + 3  # further in is part of the program
+        closing = re.compile(rf"\n[ \t]{{0,{deepest}}}{marks[0]}{{{len(marks)},}}[^\S\n]*$|\Z", re.MULTILINE)
+        start, end = next(closing.finditer(text, opening.end())).span()
+        blocks.append((opening[3].lower(), textwrap.dedent(text[begin:start])))
+    return blocks
 
 
 def last_box(text: str) -> str:

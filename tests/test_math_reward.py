@@ -309,6 +309,7 @@ def test_numbers_of_every_kind_are_truths():
         ("7", "7 8", "the answer cannot be read as one value", 0.0),
         ("7", "", "there is no answer: neither a box nor <answer>...</answer>", 0.0),
         ("It is 7", "7", "the truth cannot be read as one value", None),
+        ("We count seven apples in each basket", "7", "the truth cannot be read as one value", None),
         ("0.5", r"\frac12", "equal", 1.0),
     ],
 )

@@ -186,6 +186,12 @@ class P:
     x: list[int]
 def f(a): return P([2]).x[0]
 ---
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--two", default=2)
+parser.format_help()
+def f(x): return parser.parse_args().two
+---
 import sys
 def f(x): return min(2, sys.maxsize) if sys.maxsize > 10**18 else 0
 ---
@@ -254,6 +260,9 @@ READ_THREE = [
     "import os\na, b, c = map(int, os.read(0, os.fstat(0).st_size).split())",
     "import fileinput\n[(a, b, c)] = [map(int, line.split()) for line in fileinput.input()]",
     "import sys\ninput = sys.stdin.readline\na, b, c = map(int, input().split())",
+    # As templates for speed do.
+    "import os, sys\nassert sys.stdin.mode == 'r' and not os.isatty(sys.stdin.fileno())\n"
+    "a, b, c = map(int, os.read(sys.stdin.fileno(), 99).split())",
 ]
 PRINT_SIX = [
     "print(a + b + c)",
@@ -266,6 +275,7 @@ PRINT_SIX = [
     "def main(): print(a + b + c)\nif __name__ == '__main__': main()",
     "import sys, io\nout = io.StringIO()\nout.write(str(a + b + c))\nsys.stdout.write(out.getvalue())",
     "print(a + b + c, end='')",
+    "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint(a + b + c)",
     "print(a + b + c, '\\n\\n')",
 ]
 
@@ -389,6 +399,11 @@ def test_cases_share_no_globals_no_luck_and_no_output():
     assert run_program(code, "f", [{"args": [n], "expected": number} for n in range(3)]) == RIGHT
     same_twice = [{"input": "a", "output": "a"}, {"input": "b", "output": "b"}]
     assert run_program("print(input())", None, same_twice) == RIGHT
+
+
+def test_what_one_case_held_in_memory_is_free_for_the_next():
+    code = "a = bytearray(8 * 10**7)\ndef f(x): return len(a) and x + 1"  # three of these are more than there is
+    assert run_program(code, "f", THREE * 2) == RIGHT
 
 
 def test_the_expected_value_is_nowhere_inside():

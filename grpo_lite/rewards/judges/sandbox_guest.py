@@ -10,7 +10,6 @@ ordinary Python. It guards nothing: whoever gets around it finds nothing behind 
 # as it puts functions of its own in the place of those of Python
 
 import _functools
-import _random
 import builtins
 import errno
 import functools
@@ -87,7 +86,6 @@ def read_line(prompt="", /):
 
 def replace_the_machine() -> None:
     """Put the functions above where programs look for them."""
-    sys.argv = ["program"]
     sys.maxsize = 2**63 - 1  # which programs take for infinity, and is smaller in WebAssembly
     for module in (os, sys.modules["posix"]):
         module.open = module.stat = module.lstat = module.listdir = no_such_file
@@ -102,7 +100,6 @@ def replace_the_machine() -> None:
     builtins.input = read_line
     seed = random.Random.seed
     random.Random.seed = lambda self, a=None, version=2: seed(self, 0 if a is None else a, version)
-    random.Random.__new__ = lambda cls, *args, **kwargs: _random.Random.__new__(cls, 0)
     random.seed, random._urandom = random._inst.seed, os.urandom
     # A program starts a thread for the sake of a larger stack. It has its work done at once.
     threading.Thread.start = threading.Thread.run
@@ -166,6 +163,7 @@ class WitWorld:
         sys.stdin = sys.__stdin__ = stream(0, case if entry_point is None else "")
         sys.stdout = sys.__stdout__ = stream(1)
         sys.stderr = sys.__stderr__ = stream(2)
+        sys.argv = ["program"]  # which is empty when an instance begins
         random.seed(0)
         try:
             return "+" + (run_script(code) if entry_point is None else call(code, entry_point, case))

@@ -64,7 +64,7 @@ def group_advantages(
 
     Args:
         rewards: one number a completion; the `num_generations` completions of a prompt are consecutive.
-            nan marks a completion that no reward function could score: it is left out of mean and spread.
+            nan marks a completion that no reward function could judge: it is left out of mean and spread.
         num_generations: G, the size of a group, at least 2.
         scale_rewards: divide by the spread of the "group", of the whole "batch", or by nothing ("none").
         eps: stabiliser of the division, at least 0, in the unit of the rewards.

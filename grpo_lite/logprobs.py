@@ -69,7 +69,7 @@ def completion_logps(
     completion_mask: Bool[Tensor, "B T"] | None = None,
     temperature: float = 1.0,
 ) -> Float[Tensor, "B T"]:
-    """Score the completions: one log-prob a completion token, with gradient to the model.
+    """Read the completions: one log-prob a completion token, with gradient to the model.
 
     The shift happens here, once: the logits at position t predict the token at t + 1, so the first completion
     token is predicted at the last token of the prompt. Only the logits of the completion are computed. The model
@@ -80,7 +80,7 @@ def completion_logps(
 
     Where the logits would fill more than 64 MB, they are computed a slice of the vocabulary at a time, as in
     `grpo_lite.chunked`. That takes a model whose logits are what its last layer gives; one that does more to them
-    (Gemma 2 caps them) is scored from all of them at once.
+    (Gemma 2 caps them) computes all of them at once.
 
     Args:
         model: a causal language model of transformers, or one that is called like it.

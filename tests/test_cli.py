@@ -485,12 +485,11 @@ class TestOwnTask:
 
     def test_a_run_that_is_refused_leaves_the_folder_the_task_of_the_other(self, own_task, tmp_path, capsys):
         folder = tmp_path / "run"
-        other = checkpoint._lock(folder)
-        (folder / "task.txt").write_text("chain-sum")
-        line, _ = line_of(["train", "--task", str(own_task), "--output-dir", str(folder)], capsys)
-        assert line.startswith("grpo-lite train: another run is at work in")
-        assert (folder / "task.txt").read_text() == "chain-sum"
-        os.close(other)
+        with checkpoint._lock(folder):
+            (folder / "task.txt").write_text("chain-sum")
+            line, _ = line_of(["train", "--task", str(own_task), "--output-dir", str(folder)], capsys)
+            assert line.startswith("grpo-lite train: another run is at work in")
+            assert (folder / "task.txt").read_text() == "chain-sum"
         self.train(own_task, folder)
         assert (folder / "task.txt").read_text() == str(own_task)
 

@@ -3,7 +3,7 @@
 `accelerate launch` and `torchrun` start the same script several times and number the processes in environment
 variables. Each process samples and scores its own prompts. In each update they add up their gradients; besides they
 exchange few numbers: rewards and the wish to stop once a batch, in each update how many completions and tokens the loss
-divides by and what is recorded. With one process every function here returns its argument.
+divides by and what is recorded. With one process nothing is exchanged.
 """
 
 import atexit

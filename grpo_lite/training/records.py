@@ -68,7 +68,7 @@ def shown(args: GRPOConfig, step: int) -> Iterator[Callable[[dict], None]]:
     def show(record: dict) -> None:
         for tracker in trackers:
             tracker.log({k: x for k, x in record.items() if isinstance(x, int | float)}, step=record["step"])
-        if "eval" not in record:
+        if "reward" in record:  # an update
             scores = {name[8:]: x for name, x in record.items() if name.startswith("rewards/")}
             bar.set_postfix({"reward": record["reward"], **scores}, refresh=False)
             bar.update()

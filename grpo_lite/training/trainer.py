@@ -97,7 +97,7 @@ class GRPOTrainer:
             raise ValueError("eval_steps needs held-out rows, got eval_dataset=None: hand some to GRPOTrainer")
         if not all(map(callable, self.reward_funcs)):
             raise ValueError(
-                f"reward_funcs must be functions, got {self.reward_funcs}: a model is asked by one of yours"
+                f"reward_funcs must be a function or several, which may ask a model, got {self.reward_funcs}"
             )
         combine_rewards(torch.zeros(1, len(self.reward_funcs)), self.args.reward_weights)  # are there as many weights?
 

@@ -37,10 +37,13 @@ RUN = SETTINGS | {
 }
 
 
-def make_run(folder, reward_func=odd, **settings):
+def make_run(folder, reward_func=odd, acting=None, **settings):
+    """A run of `reward_func`; `acting` takes its place, and the run stays the same."""
     args = GRPOConfig(**RUN | {"output_dir": str(folder)} | settings)
     model = make_tiny_model("gpt2", len(TOKENIZER))
-    return GRPOTrainer(model, reward_func, args, ROWS, TOKENIZER, eval_dataset=ROWS[:2])
+    run = GRPOTrainer(model, reward_func, args, ROWS, TOKENIZER, eval_dataset=ROWS[:2])
+    run.reward_funcs = [acting or reward_func]
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,7 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("moment", "number"), MOMENTS, ids=lambda x: getattr(x, "__name__", x))
 def test_killed_and_started_again_is_the_run_that_was_not_killed(moment, number, tmp_path, whole):
-    assert forked.run(lambda: make_run(tmp_path, moment(number)).train()) == -signal.SIGKILL
+    assert forked.run(lambda: make_run(tmp_path, acting=moment(number)).train()) == -signal.SIGKILL
     make_run(tmp_path).train()
     assert_same_run(tmp_path, whole)
     assert not (tmp_path / ".unfinished").exists()
@@ -156,7 +159,7 @@ def test_killed_and_started_again_is_the_run_that_was_not_killed(moment, number,
 @pytest.mark.slow
 def test_killed_again_and_again(tmp_path, whole):
     for moment in (while_scoring, while_writing_the_state, after_the_new_name, while_writing_a_record) * 2:
-        assert forked.run(lambda moment=moment: make_run(tmp_path, moment(2)).train()) in {0, -signal.SIGKILL}
+        assert forked.run(lambda moment=moment: make_run(tmp_path, acting=moment(2)).train()) in {0, -signal.SIGKILL}
     make_run(tmp_path).train()
     assert_same_run(tmp_path, whole)
 
@@ -247,7 +250,7 @@ def test_a_finished_run_started_again_does_nothing(tmp_path, whole):
     def asked(completions, **columns):
         pytest.fail("nothing is sampled")
 
-    run = make_run(tmp_path / "again", asked)
+    run = make_run(tmp_path / "again", acting=asked)
     history = run.train()
     assert [{k: v for k, v in record.items() if k != "tokens_per_second"} for record in history] == records(whole)
     assert run.train() is history
@@ -331,6 +334,22 @@ def test_another_reward_function_of_the_same_name_is_noticed(tmp_path):
 
 def by_default(scale):
     return lambda completions, scale=scale, **columns: [scale * (len(text) % 5) for text in completions]
+
+
+def test_a_function_around_another_is_noticed(tmp_path):
+    def turned(func):
+        @wraps(func)
+        def opposite(*args, **columns):
+            return [-score for score in func(*args, **columns)]
+
+        return opposite
+
+    make_run(tmp_path, **SHORT).train()
+    with pytest.raises(ValueError, match=r"other settings \(code of odd: \w{12} there, \w{12} here\)"):
+        make_run(tmp_path, turned(odd), **SHORT).train()
+    make_run(tmp_path / "turned", turned(odd), **SHORT).train()
+    with pytest.raises(ValueError, match=r"other settings \(code of odd: \w{12} there, \w{12} here\)"):
+        make_run(tmp_path / "turned", turned(even), **SHORT).train()
 
 
 @pytest.mark.parametrize(
@@ -442,7 +461,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         assert forked.run(lambda: make_run(tmp_path, **SHORT).train()) == 1
         return odd(completions)
 
-    run = make_run(tmp_path, meddled, **SHORT)
+    run = make_run(tmp_path, acting=meddled, **SHORT)
     run.train()
     assert [record["step"] for record in records(tmp_path)] == [1, 2]
     again = make_run(tmp_path, **SHORT)  # free again
@@ -596,7 +615,7 @@ def test_without_a_checkpoint_there_is_nothing_to_go_on_from(tmp_path):
 
 
 def test_settings_that_do_not_decide_may_change(tmp_path, whole):
-    assert forked.run(lambda: make_run(tmp_path, while_scoring(7)).train()) == -signal.SIGKILL
+    assert forked.run(lambda: make_run(tmp_path, acting=while_scoring(7)).train()) == -signal.SIGKILL
     make_run(tmp_path, save_steps=100, disable_tqdm=True, use_cpu=True, per_device_eval_batch_size=1).train()
     model = "checkpoint-7/model.safetensors"
     assert (tmp_path / model).read_bytes() == (whole / model).read_bytes()
@@ -618,7 +637,6 @@ class Interrupt:
     """A reward function in whose third call (two belong to the first evaluation) somebody presses Ctrl-C."""
 
     __name__ = "odd"
-    __wrapped__ = staticmethod(odd)  # by which the run that goes on knows it
 
     def __init__(self, times):
         self.times, self.calls = times, 0
@@ -632,7 +650,7 @@ class Interrupt:
 
 def test_ctrl_c_finishes_the_batch_saves_and_says_how_to_go_on(tmp_path, whole):
     before = signal.getsignal(signal.SIGINT)
-    run = make_run(tmp_path, Interrupt(1), save_steps=100)
+    run = make_run(tmp_path, acting=Interrupt(1), save_steps=100)
     with pytest.raises(KeyboardInterrupt, match=r"stopped after step 2: the same command goes on from .*checkpoint-2"):
         run.train()
     assert signal.getsignal(signal.SIGINT) is before
@@ -642,7 +660,7 @@ def test_ctrl_c_finishes_the_batch_saves_and_says_how_to_go_on(tmp_path, whole):
 
 
 def test_ctrl_c_twice_stops_at_once(tmp_path, whole):
-    run = make_run(tmp_path, Interrupt(2))
+    run = make_run(tmp_path, acting=Interrupt(2))
     with pytest.raises(KeyboardInterrupt):
         run.train()
     assert run.step == 0
@@ -652,7 +670,7 @@ def test_ctrl_c_twice_stops_at_once(tmp_path, whole):
 
 
 def test_ctrl_c_without_a_folder_says_where_the_weights_are():
-    run = make_run(None, Interrupt(1), output_dir=None)
+    run = make_run(None, acting=Interrupt(1), output_dir=None)
     with pytest.raises(KeyboardInterrupt, match="without output_dir there is no checkpoint; the model in memory"):
         run.train()
     assert run.step == 2

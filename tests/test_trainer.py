@@ -724,7 +724,6 @@ class Poison:
     """A reward function that harms the model in its second call, between sampling and update."""
 
     __name__ = "odd"
-    __wrapped__ = staticmethod(odd)  # by which the run that goes on knows it
 
     def __init__(self, harm):
         self.harm, self.calls = harm, 0
@@ -753,7 +752,8 @@ def nan_loss(model):
 def test_what_is_not_finite_stops_the_run_and_spares_weights_and_checkpoint(harm, message, tmp_path):
     model = model_of()
     poison = Poison(lambda: harm(model))
-    trainer = make_trainer(poison, model=model, output_dir=str(tmp_path), save_steps=1)
+    trainer = make_trainer(model=model, output_dir=str(tmp_path), save_steps=1)
+    trainer.reward_funcs = [poison]  # the run knows its own function already
     with pytest.raises(FloatingPointError, match=f"step 2: .*{message}.*checkpoint-1"):
         trainer.train()
     for now, before in zip(weights(model), poison.before, strict=True):
@@ -792,9 +792,7 @@ def test_data_that_cannot_be_trained_on():
         make_trainer(reward_weights=[1.0, 1.0])
     with pytest.raises(ValueError, match="eval_steps needs held-out rows, got eval_dataset=None"):
         make_trainer(eval_steps=2)
-    with pytest.raises(
-        ValueError, match=r"reward_funcs must be a function or several, .*, got \[.*'name/of-a-model'\]"
-    ):
+    with pytest.raises(ValueError, match=r"reward_funcs must be functions, got \[.*'name/of-a-model'\]: a model is"):
         make_trainer([odd, "name/of-a-model"])
 
 

@@ -223,16 +223,17 @@ def hash_of_weights(model: torch.nn.Module) -> str:
 
 def _code(func: Callable) -> list:
     """Return the source of a function and the values that it was given: defaults, by `partial`, by one around it."""
-    inner, given = inspect.unwrap(func), []
-    if isinstance(inner, partial):
-        inner, given = inspect.unwrap(inner.func), [inner.args, inner.keywords]
-    given += [getattr(inner, "__defaults__", None), getattr(inner, "__kwdefaults__", None)]
-    given += [cell.cell_contents for cell in getattr(inner, "__closure__", None) or ()]
-    try:  # of an object its call: Python finds the source of a class only where it was imported from
-        source = inspect.getsource(inner if inspect.isroutine(inner) else type(inner).__call__)
+    inner: Any = func.func if isinstance(func, partial) else func
+    given: list = [func.args, func.keywords] if isinstance(func, partial) else []
+    call = inner if inspect.isroutine(inner) else type(inner).__call__  # of an object
+    given += [getattr(call, "__defaults__", None), getattr(call, "__kwdefaults__", None)]
+    given += [cell.cell_contents for cell in getattr(call, "__closure__", None) or ()]
+    try:  # of its code, since Python would look through a function around another, and finds no class of a script
+        source = inspect.getsource(getattr(call, "__code__", call))
     except (OSError, TypeError):  # typed into an interpreter that keeps no source, or not written in Python
         source = ""
-    return [source, *given]
+    wrapped = getattr(inner, "__wrapped__", None)
+    return [source, *given, *(_code(wrapped) if wrapped else [])]
 
 
 def _hash(*things: Any) -> str:

@@ -8,7 +8,6 @@ such rewards differ in a group, the division by its spread gives a small weight 
 import math
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 
 from grpo_lite._checks import check_count
 from grpo_lite.rewards.protocol import Completion, RewardFunc, check_column, texts
@@ -150,7 +149,7 @@ def language_consistency_reward(script: str) -> RewardFunc:
         >>> reward(["<think>so 3 + 4 = 7</think>", "also 天空是", "42"])
         [1.0, 0.5714285714285714, 0.0]
     """
-    if script not in _scripts():
+    if script not in {_script(chr(code)) for code in range(0x10000) if chr(code).isalpha()}:
         raise ValueError(
             f"script must be the first word of Unicode's names of letters, such as 'LATIN', got {script!r}"
         )
@@ -174,8 +173,3 @@ def _share_in_script(text: str, script: str) -> float:
 
 def _script(letter: str) -> str:
     return unicodedata.name(letter, "").partition(" ")[0]
-
-
-@cache
-def _scripts() -> set[str]:
-    return {_script(chr(code)) for code in range(0x10000) if chr(code).isalpha()}

@@ -10,7 +10,7 @@ from grpo_lite import GRPOConfig, GRPOTrainer, completion_logps, grpo_loss, samp
 from grpo_lite.algorithms import ALGORITHMS
 from grpo_lite.training import records, rollout
 from helpers.built import ROOT
-from helpers.lessons import lesson
+from helpers.lessons import lesson, printed, stored, tags
 from helpers.models import make_tiny_model
 from helpers.runs import TOKENIZER, model_of
 from helpers.trl_trainer import OLD_NAMES, make_trainer, trl_loss
@@ -428,6 +428,53 @@ def test_the_example_of_the_page_learns_to_ask(capsys):
     before, after = map(float, capsys.readouterr().out.split())
     assert before < 0.55
     assert after > before + 0.2
+
+
+def ends_of(call):
+    """What the lesson shows of its trainings: a row for the model before, and one for each seed."""
+    (cell,) = [cell for cell in stored(lesson("a_model_that_uses_a_tool")).cells if cell.source.endswith(call)]
+    return [tuple(map(float, line.split()[1:])) for line in printed(cell).splitlines()[1:]]
+
+
+def test_the_lessons_model_learns_to_ask_on_five_seeds_and_where_it_has_to_under_a_price():
+    """The numbers of its prose: right, asked and invented on small sums, then on large ones."""
+    base, *free = ends_of("table(free)")
+    assert len(free) == 5
+    assert base[3] < 0.35
+    for small_right, small_asked, _, large_right, large_asked, _ in free:
+        assert 0.85 <= large_right <= 0.95  # about nine times in ten
+        assert large_asked >= 0.95
+        assert small_asked > 0.5  # the habit spreads
+        assert small_right < base[0]
+    same, *priced = ends_of("table(priced)")
+    assert same == base
+    assert len(priced) == 5
+    for _, small_asked, _, large_right, large_asked, _ in priced:
+        assert 0.05 <= small_asked <= 0.10
+        assert large_asked > 0.9
+        assert large_right > 0.85
+    _, *leaky = ends_of("table(leaky)")
+    assert len(leaky) == 3
+    kept = [sum(run[5] for run in runs) / 3 / base[5] for runs in (free[:3], leaky)]
+    assert kept[0] < 0.25
+    assert 0.55 < kept[1] < 0.75  # falls by about a third
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_the_lessons_model_learns_to_ask_with_another_seed_too():
+    names = {}
+    for cell in stored(lesson("a_model_that_uses_a_tool")).cells:
+        if cell.source.startswith("SEEDS"):
+            break
+        if cell.cell_type == "code" and not any(tag.startswith("same-") for tag in tags(cell)):
+            exec(cell.source, names)
+    for price, steps in ((0.0, 30), (0.3, 40)):
+        _, curve = names["train"](5, price, steps)
+        (_, small_asked, _), (large_right, large_asked, _) = curve[-1].tolist()
+        assert large_right > 0.8
+        assert large_asked > 0.9
+        assert (small_asked < 0.2) == (price > 0)
 
 
 def test_under_a_price_calls_fall_at_first_and_come_back_once_copies_succeed():

@@ -792,7 +792,9 @@ def test_data_that_cannot_be_trained_on():
         make_trainer(reward_weights=[1.0, 1.0])
     with pytest.raises(ValueError, match="eval_steps needs held-out rows, got eval_dataset=None"):
         make_trainer(eval_steps=2)
-    with pytest.raises(ValueError, match=r"reward_funcs must be functions, got \[.*'name/of-a-model'\]: a model is"):
+    with pytest.raises(
+        ValueError, match=r"reward_funcs must be a function or several, .*, got \[.*'name/of-a-model'\]"
+    ):
         make_trainer([odd, "name/of-a-model"])
 
 

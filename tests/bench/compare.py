@@ -32,7 +32,7 @@ from grpo_lite.training import rollout
 from grpo_lite.training.config import GRPOConfig
 from grpo_lite.training.gradient import stack
 from grpo_lite.training.trainer import GRPOTrainer
-from stepwise import model_alone, real_cost, train_ours, train_trl
+from stepwise import every_second, model_alone, real_cost, train_ours, train_trl
 
 # Steps so small that the model stays what it is, and every step has the same work to do.
 STEP: dict[str, Any] = {
@@ -44,7 +44,7 @@ STEP: dict[str, Any] = {
 LEARNING = {name: RECIPE[name] for name in ("max_steps", *STEP)}
 STORED = Path(__file__).with_name("bench.md")
 DIAGRAM = Path(__file__).parents[2] / "grpo_lite" / "data" / "diagrams" / "loop.svg"  # has the style of all
-sys.path.append(str(Path(__file__).parents[1]))  # `real_cost` trains on the task of `real_runs`
+sys.path.append(str(Path(__file__).parents[1]))  # `real_cost` takes the prompts of `real_runs`
 
 Turn = dict[str, tuple[float, float]]  # one measurement of each side, under a label "x / y": (x, y)
 # What a ratio should be at most; the others are only to be known.
@@ -179,13 +179,8 @@ def step(rounds: int = 20, **smaller: Any) -> list[Turn]:
         turns.append({"one step / TRL's": (ours, trl), "one step / the model's calls alone": (ours, alone)})
         return False
 
-    train_trl(take_turns, _every_second, settings | {"max_steps": rounds})
+    train_trl(take_turns, every_second, settings | {"max_steps": rounds})
     return turns
-
-
-def _every_second(completions, **columns) -> list[float | None]:
-    """Reward every second completion, so that no group agrees and nothing can be skipped."""
-    return [float(i % 2) for i in range(len(completions))]
 
 
 # Learning.
@@ -287,7 +282,7 @@ def rewards(rounds: int = 7, programs: int = 200) -> list[Turn]:
 def _trainer(settings: dict) -> GRPOTrainer:
     model, tokenizer = load_base_model()
     args = GRPOConfig(**settings, disable_tqdm=True, use_cpu=True)
-    return GRPOTrainer(model, _every_second, args, make_problems("chain-sum", "train", 2000), tokenizer)
+    return GRPOTrainer(model, every_second, args, make_problems("chain-sum", "train", 2000), tokenizer)
 
 
 def _one_step(trainer: GRPOTrainer) -> float:

@@ -85,9 +85,14 @@ def train_trl(after_update: AfterUpdate, reward: Callable, settings: dict, task:
         trainer.train()
 
 
+def every_second(completions, **columns) -> list[float | None]:
+    """Reward every second completion, so that no group agrees and nothing can be skipped."""
+    return [float(i % 2) for i in range(len(completions))]
+
+
 def real_cost(train: Callable, updates: int) -> tuple[int, float]:
     """Train SmolLM2 for so many updates; return the most bytes held meanwhile, and the seconds of one but the first."""
-    from real_runs import FIXED, TRAIN, exact, problems
+    from real_runs import FIXED, TRAIN, problems
 
     torch.set_float32_matmul_precision("medium")  # as in `make real`, on both sides
     laps: list[float] = []
@@ -100,7 +105,7 @@ def real_cost(train: Callable, updates: int) -> tuple[int, float]:
     settings |= {"learning_rate": 1e-5, "max_steps": updates, "max_completion_length": 3}
     task = (*real.load_model(), problems("middle", TRAIN, 5000))
     scoring.forget_peak()
-    train(note, exact, settings, task)
+    train(note, every_second, settings, task)
     return scoring.resident("VmHWM"), median(laps[1:])
 
 

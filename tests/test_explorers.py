@@ -1,6 +1,7 @@
 """The explorers: their formulas in plain node, against the package; what a reader does with them, in a real browser."""
 
 import re
+import subprocess
 from fractions import Fraction
 
 import nbformat
@@ -12,11 +13,22 @@ from grpo_lite.algorithms import ALGORITHMS
 from helpers.built import ROOT
 from helpers.explorers import SHIFT, TAGS, assert_same, mount_all, real, sentence, tab_to, uniform, until
 from helpers.formulas import chances
+from helpers.missing import give_up
 from helpers.small_site import SOUND, small_project, strict_build, text_cell
 
 SOURCES = [*(ROOT / "docs/assets/javascripts/explorers").glob("*.js"), ROOT / "docs/assets/stylesheets/explorers.css"]
 OF_THE_RECORDING = {"recording.js", "rollouts.js", "scrub.js", "stations.js"}  # on other pages
 FILL = "selector => getComputedStyle(document.querySelector(selector)).fill"
+
+
+def test_the_linter_of_javascript_finds_nothing():
+    """The same command as in `make check`, which brings the linter."""
+    if not (ROOT / "tests/node_modules/installed").exists():
+        give_up("no linter from npm")
+    (command,) = re.findall(r"\t(\S+/eslint .+)", (ROOT / "Makefile").read_text())
+    done = subprocess.run(command.split(), cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
 
 # Formulas
 

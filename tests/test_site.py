@@ -350,6 +350,13 @@ def test_what_a_function_returns_is_one_text(site):
 
 
 @pytest.mark.site
+def test_no_page_shows_the_mark_at_which_a_file_is_put_in(site):
+    pages = [*site.rglob("*.html"), *site.rglob("index.md")]
+    assert len(pages) > 50
+    assert [page for page in pages if re.search(r"--8\s?<|--8&lt;|8</span>.{0,40}&lt;", page.read_text())] == []
+
+
+@pytest.mark.site
 def test_no_source_became_a_fold(site):
     """A line that is indented below `Source:` makes a box of it, with a title that breaks off."""
     pages = sorted(site.glob("api/*/index.html"))

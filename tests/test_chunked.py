@@ -219,7 +219,8 @@ def test_a_model_that_reads_images_is_checked_and_sliced_by_the_vocabulary_of_it
     )  # fmt: skip
     seen.clear()
     assert_close(completion_logps(model, PROMPTS[1:], group.ids, completion_mask=group.mask), group.logps)
-    assert seen == [(1, 1)]
+    # In transformers 4.57 such a model has no part without its head to ask: there all its logits are taken, as before.
+    assert (seen == [(1, 1)]) == (model.base_model is not model)
     with pytest.raises(ValueError, match=r"completion_ids must lie in 0..11 \(the vocabulary\), got 12"):
         completion_logps(model, PROMPTS[1:], torch.tensor([[12]]))
 

@@ -102,6 +102,7 @@ def linear_head(model: torch.nn.Module, ids: Int[Tensor, "1 1"]) -> torch.nn.Lin
             part(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)[0]
             for part in (model, getattr(model, "base_model", model))
         )
+    torch.clear_autocast_cache()  # up to PyTorch 2.10 it keeps weights in 16 bits without a way back to the gradient
     if hidden.shape[-1] != head.in_features or hidden.dtype != head.weight.dtype:
         return None
     expected = torch.nn.functional.linear(hidden, head.weight, head.bias).to(logits.dtype)

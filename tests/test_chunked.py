@@ -235,14 +235,26 @@ def test_under_autocast_the_slices_are_those_of_its_own_logits(kind, monkeypatch
         seen.clear()
         sliced = scores(model)
         assert set(seen) == {(1, 1)}
-        monkeypatch.setattr("grpo_lite.logprobs.LARGE", 10**9)
+    monkeypatch.setattr("grpo_lite.logprobs.LARGE", 10**9)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
         whole = scores(model)
         assert seen[-1] == (4, 3)
+    assert sliced[1].keys() == whole[1].keys() == exact[1].keys()
     assert_close(sliced[0], whole[0], rtol=1e-5, atol=1e-5)
     assert not torch.equal(sliced[0], exact[0])
     for name, gradient in sliced[1].items():
         assert gradient.dtype == torch.float32
         assert_close(gradient, whole[1][name], rtol=0.02, atol=0.01 * float(gradient.abs().max()))
+
+
+def test_what_is_read_without_gradient_leaves_no_weight_behind_that_has_none(monkeypatch):
+    """Up to PyTorch 2.10 autocast keeps a weight in 16 bits as it was first needed, also where that had no gradient."""
+    model, events = make_tiny_model("llama").float().eval(), []
+    monkeypatch.setattr(torch, "clear_autocast_cache", lambda: events.append("cleared"))
+    model.register_forward_hook(lambda module, args, output: events.append("read"))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        linear_head(model, ONE)
+        assert events == ["read", "cleared"]
 
 
 def test_half_precision_model():

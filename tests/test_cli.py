@@ -1,6 +1,7 @@
 """The command line as a user types it."""
 
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -15,9 +16,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from grpo_lite import GRPOConfig
+from grpo_lite import GRPOConfig, cli
 from grpo_lite.cli import main
-from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems
+from grpo_lite.tasks import BASE_MODEL, accuracy, make_problems, think_rate
 from grpo_lite.training import checkpoint
 from grpo_lite.training.checkpoint import newest_checkpoint, seal
 from grpo_lite.training.records import read_lines
@@ -32,6 +33,13 @@ MEASURED = {"greedy_accuracy", "sampled_accuracy", "greedy_think_rate", "sampled
 
 # As in this process: the number of threads decides in which order sums are taken, and so about the last bits.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def reward_functions_as_they_are_installed(monkeypatch):
+    """A function around another is part of what a run is, and the tests put checks of shapes around all."""
+    for func in (accuracy, think_rate):
+        monkeypatch.setattr(cli, func.__name__, inspect.unwrap(func))
 
 
 def typed(command):
@@ -492,6 +500,10 @@ class TestOwnTask:
             assert (folder / "task.txt").read_text() == "chain-sum"
         self.train(own_task, folder)
         assert (folder / "task.txt").read_text() == str(own_task)
+        (folder / "task.txt").chmod(0o444)
+        written = (folder / "task.txt").stat().st_mtime_ns
+        self.train(own_task, folder)  # once is enough: a file that is being written is empty for a moment
+        assert (folder / "task.txt").stat().st_mtime_ns == written
 
     def test_a_file_may_import_what_lies_beside_it(self, own_task, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(sys, "path", list(sys.path))

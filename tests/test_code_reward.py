@@ -38,6 +38,8 @@ BLOCKS = [
     ("1. ```python\n   def f(x):\n       return x\n   ```", None, "def f(x):\n    return x"),
     ("- ```python\n  a\n  ```", None, "a"),
     ("\t```python\n\ta\n\t```", None, "a"),
+    ("> ```python\n> a\n> ```\n\n```python\nb\n```", None, "b"),
+    ("- ```python\n  a\n- ```\n\n```python\nb\n```", None, "b"),
     ("```python\ndef f():\n    s = \"\"\"\n    ```\n    \"\"\"\n```", None,
      "def f():\n    s = \"\"\"\n    ```\n    \"\"\""),
     ("```python\na\n```\n```python\nb\n```", None, "b"),  # the last block counts

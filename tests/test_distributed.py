@@ -18,6 +18,7 @@ from grpo_lite.training import distributed
 from helpers import forked
 from helpers.runs import ROWS, SETTINGS, TOKENIZER, assert_same, identical, model_of, odd, only_some, records, weights
 
+T, F = True, False
 GRADIENTS = {
     "grpo": {"loss_type": "grpo"},
     "bnpo": {"loss_type": "bnpo"},
@@ -28,9 +29,9 @@ GRADIENTS = {
 }
 
 
-def make_trainer(completions=16, reward_func=only_some, seed=0, rows=ROWS, **settings):
+def make_trainer(completions=16, reward_func=only_some, seed=0, rows=ROWS, held_out=None, **settings):
     args = GRPOConfig(**SETTINGS | {"per_device_train_batch_size": completions} | settings)
-    return GRPOTrainer(model_of(seed=seed), reward_func, args, rows, TOKENIZER)
+    return GRPOTrainer(model_of(seed=seed), reward_func, args, rows, TOKENIZER, held_out)
 
 
 class Seen:
@@ -237,6 +238,22 @@ def test_stopped_and_started_again_is_the_run_that_was_not(harm, tmp_path, train
         assert step == 4
         assert all(identical(found, whole[0]))
     assert records(tmp_path / "run") == records(folder)
+
+
+def test_a_run_that_evaluates_goes_on_with_one_history_in_both(tmp_path):
+    """Before the first update a run is evaluated once; a process that knew nothing of that would wait for the other."""
+
+    def work(rank):
+        for last in (1, 2):
+            settings = {"output_dir": str(tmp_path / "run"), "max_steps": last, "lr_scheduler_type": "constant"}
+            trainer = make_trainer(held_out=ROWS[:3], eval_steps=1, **settings)
+            trainer.train()
+        return trainer.history
+
+    first, second = both(tmp_path, work)
+    assert [("eval" in record, record["step"]) for record in first] == [(T, 0), (F, 1), (T, 1), (F, 2), (T, 2)]
+    assert [("eval" in record, record["step"]) for record in second] == [(T, 0), (F, 1), (T, 1), (F, 2), (T, 2)]
+    assert len(records(tmp_path / "run")) == 5
 
 
 def test_a_run_of_two_is_not_continued_by_one(trained):

@@ -368,7 +368,7 @@ def test_functions_without_source_are_told_apart_by_name_alone():
     names = {}
     for name in ("a", "b"):
         exec(f"def {name}(completions, **columns): return [0.0] * len(completions)", names)
-    assert checkpoint._code(names["a"]) == ["", None, None] == checkpoint._code(names["b"]) == checkpoint._code(len)
+    assert checkpoint._code(names["a"]) == [None, None] == checkpoint._code(names["b"]) == checkpoint._code(len)
 
 
 def test_another_call_of_an_object_from_a_file_that_is_no_module_is_noticed(tmp_path):
@@ -379,7 +379,19 @@ def test_another_call_of_an_object_from_a_file_that_is_no_module_is_noticed(tmp_
         call = f"def __call__(self, completions, **columns):\n        return [{sign}1.0 for _ in completions]"
         path.write_text(f"class Right:\n    {call}\n")
         codes.append(checkpoint._code(runpy.run_path(str(path), run_name="task")["Right"]()))
-    assert [f"[{sign}1.0 for" in code[0] for sign, code in zip(("", "-"), codes, strict=True)] == [True, True]
+    assert [f"[{sign}1.0 for" in code[-1] for sign, code in zip(("", "-"), codes, strict=True)] == [True, True]
+
+
+class Careful:
+    def score(self, text):
+        return len(text) % 5
+
+    def __call__(self, completions, **columns):
+        return [self.score(text) for text in completions]
+
+
+def test_what_the_call_of_an_object_calls_in_its_class_is_part_of_it():
+    assert any("return len(text) % 5" in str(part) for part in checkpoint._code(Careful()))
 
 
 @pytest.mark.parametrize("place", range(1, 6))
@@ -431,6 +443,11 @@ def test_things_that_json_does_not_know_are_the_same_in_every_process():
 
     hashes = [checkpoint._hash({"x": Thing(), "array": np.array([1.0, 2.0])}) for _ in range(2)]
     assert hashes[0] == hashes[1] != checkpoint._hash({"x": Thing(), "array": np.array([1.0, 3.0])})
+    # The order of a set of texts is another one in each process; a key need not be a text.
+    assert checkpoint._hash(dict.fromkeys("ab").keys()) == checkpoint._hash(dict.fromkeys("ba").keys())
+    assert checkpoint._hash({"a", "b"}) != checkpoint._hash({"a", "c"})
+    assert checkpoint._hash({("a", "b"): 1.0, 2: 0}) == checkpoint._hash({2: 0, ("a", "b"): 1.0})
+    assert checkpoint._hash({("a", "b"): 1.0}) != checkpoint._hash({("a", "b"): 2.0})
 
 
 def test_a_finished_run_with_a_constant_schedule_goes_on_to_more_steps(tmp_path):
@@ -468,11 +485,12 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
     assert [record["step"] for record in again.train()] == [1, 2]
 
 
-def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
-    def unknown(*args):
-        raise OSError(9, "Bad file descriptor")
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), NotImplementedError("no flock")])
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch, error):
+    def unknown(*args, **settings):
+        raise error
 
-    monkeypatch.setattr("fcntl.flock", unknown)
+    monkeypatch.setattr("filelock.FileLock.acquire", unknown)
     assert make_run(tmp_path, **SHORT).train()[-1]["step"] == 2
 
 

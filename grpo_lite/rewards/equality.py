@@ -9,7 +9,7 @@ import re
 import reprlib
 from itertools import zip_longest
 
-_JSON_WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s,:\[\]{}"]+')  # a text, a bracket, a number or true
+_JSON_WORDS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]|[^\s,:\[\]{}"]+')  # a text, a bracket, a number or true
 
 
 def wrong_value(text: str, wanted: list, rel_tol: float) -> str:

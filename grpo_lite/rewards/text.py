@@ -13,8 +13,9 @@ from grpo_lite.rewards.protocol import Completion, check_column, texts
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 TAG = re.compile(r"(</?(?:think|answer)>)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-# A line that opens a block: where it begins (in a list, too), the marks, the language.
-_FENCE = re.compile(r"(?m)^([ \t]*(?:(?:[-*+>]|[0-9]+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*\{?\.?([\w+#-]*)[^`\n]*$")
+_BEGIN = r"[ \t]*(?:(?:[-*+>]|[0-9]+[.)])[ \t]+)?"  # of a line, in a list or a quotation too
+# A line that opens a block: where it begins, the marks, the language.
+_FENCE = re.compile(r"(?m)^(" + _BEGIN + r")(`{3,}|~{3,})[ \t]*\{?\.?([\w+#-]*)[^`\n]*$")
 _PYTHON = ("python", "python3", "py", "py3")
 
 
@@ -166,8 +167,9 @@ def _blocks(text: str) -> list[tuple[str, str]]:
     blocks, end = [], 0
     while opening := _FENCE.search(text, end):
         begin, marks, deepest = opening.end() + 1, opening[2], len(opening[1]) + 3  # further in is part of the program
-        closing = re.compile(rf"\n[ \t]{{0,{deepest}}}{marks[0]}{{{len(marks)},}}[^\S\n]*$|\Z", re.MULTILINE)
-        start, end = next(closing.finditer(text, opening.end())).span()
+        closing = re.compile(rf"\n({_BEGIN}){marks[0]}{{{len(marks)},}}[^\S\n]*$|\Z", re.MULTILINE)
+        closings = (found for found in closing.finditer(text, opening.end()) if len(found[1] or "") <= deepest)
+        start, end = next(closings).span()
         blocks.append((opening[3].lower(), textwrap.dedent(text[begin:start])))
     return blocks
 

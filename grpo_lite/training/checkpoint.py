@@ -12,8 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def _lock(folder: Path) -> AbstractContextManager:
         return FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:
         raise ValueError(f"another run is at work in {folder}: wait for its end, or choose another folder") from None
-    except OSError:  # a file system of a network may know no locks
+    except (OSError, NotImplementedError):  # a file system of a network may know no locks
         return nullcontext()
 
 
@@ -85,11 +85,11 @@ def _resume(trainer, folder: Path) -> None:
     found = distributed.gather_objects(newest_checkpoint(folder))[0]  # all processes read the one that the first sees
     if found:
         load(trainer, found)
-    if distributed.rank() == 0:
-        # Records of steps that will be taken again, also those of a run that was stopped before it saved anything.
-        last = trainer.step if found else -1
-        trainer.history = records.cut_lines(folder / records.METRICS, last)
-        records.cut_lines(folder / records.COMPLETIONS, last)
+    # Without records of steps that will be taken again, also those of a run that was stopped before it saved anything.
+    last, first = trainer.step if found else -1, distributed.rank() == 0
+    files = [folder / name for name in (records.METRICS, records.COMPLETIONS)]
+    kept = [records.cut_lines(path, last) for path in files if first]
+    trainer.history = distributed.gather_objects(kept)[0][0]  # by which all know whether to evaluate first
 
 
 def load(trainer, path: Path) -> None:
@@ -228,19 +228,23 @@ def _code(func: Callable) -> list:
     call = inner if inspect.isroutine(inner) else type(inner).__call__  # of an object
     given += [getattr(call, "__defaults__", None), getattr(call, "__kwdefaults__", None)]
     given += [cell.cell_contents for cell in getattr(call, "__closure__", None) or ()]
-    try:  # of its code, since Python would look through a function around another, and finds no class of a script
-        source = inspect.getsource(getattr(call, "__code__", call))
-    except (OSError, TypeError):  # typed into an interpreter that keeps no source, or not written in Python
-        source = ""
-    wrapped = getattr(inner, "__wrapped__", None)
-    return [source, *given, *(_code(wrapped) if wrapped else [])]
+    # Of its code, since Python would look through a function around another, and finds no class of a script.
+    for part in (getattr(call, "__code__", call), *([type(inner)] if call is not inner else [])):
+        with suppress(OSError, TypeError):  # typed into an interpreter that keeps no source, or not written in Python
+            given.append(inspect.getsource(part))
+    return given + (_code(inner.__wrapped__) if hasattr(inner, "__wrapped__") else [])
 
 
 def _hash(*things: Any) -> str:
-    told = "".join(json.dumps(thing, sort_keys=True, default=_plain) for thing in things)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(_plain(things)).encode()).hexdigest()[:12]
 
 
 def _plain(x: Any) -> Any:
-    """Return what JSON knows: numbers for those of numpy, and the name of a thing, without its place in memory."""
+    """Return what JSON knows, the same in each process: of a thing its name, without its place in memory."""
+    if isinstance(x, Mapping | Set):  # their order says nothing, and any key will do
+        return sorted(map(_plain, x.items() if isinstance(x, Mapping) else x), key=repr)
+    if isinstance(x, list | tuple):
+        return [_plain(one) for one in x]
+    if x is None or isinstance(x, str | int | float):
+        return x
     return x.tolist() if hasattr(x, "tolist") else re.sub(" at 0x[0-9a-f]+", "", str(x))

@@ -193,7 +193,7 @@ def test_the_copy_in_which_functions_are_changed_has_what_the_tests_look_into(tm
     for name in named.split():
         to = tmp_path / name
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, to, ignore=shutil.ignore_patterns("node_modules", "__pycache__", "*.ipynb"))
+            shutil.copytree(ROOT / name, to, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
         else:
             shutil.copy(ROOT / name, to)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings["pytest_add_cli_args"]]

@@ -3,6 +3,7 @@ import re
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from torch.testing import assert_close
 
 import grpo_lite
@@ -12,7 +13,7 @@ from grpo_lite.training import records, rollout
 from helpers.built import ROOT
 from helpers.lessons import lesson, printed, stored, tags
 from helpers.models import make_tiny_model
-from helpers.runs import TOKENIZER, model_of
+from helpers.runs import TOKENIZER, make_tokenizer, model_of
 from helpers.trl_trainer import OLD_NAMES, make_trainer, trl_loss
 
 EOS, PAD = 2, 0
@@ -292,11 +293,11 @@ def talker():
 class TestTrainer:
     ARGS = {"max_completion_length": 12, "num_generations": 8, "per_device_train_batch_size": 16, "use_cpu": True}
 
-    def groups(self, environment=calls, **settings):
+    def groups(self, environment=calls, tokenizer=TOKENIZER, **settings):
         args = GRPOConfig(**self.ARGS | settings)
         rows = [{"prompt": "12"}, {"prompt": "345"}, {"prompt": "6"}]
         return rollout.sample_groups(
-            talker(), TOKENIZER, [reward], rows, args, torch.Generator().manual_seed(0), environment
+            talker(), tokenizer, [reward], rows, args, torch.Generator().manual_seed(0), environment
         )
 
     def test_answers_are_the_tokens_of_what_the_environment_says(self):
@@ -314,6 +315,15 @@ class TestTrainer:
                     assert TOKENIZER.decode(answer) == calls(said)
                     answered += 1
         assert answered > 9
+
+    def test_no_token_that_begins_a_text_stands_before_an_answer(self):
+        tokenizer = make_tokenizer()
+        begin = tokenizer.eos_token_id  # it may be the same, as in GPT-2
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<eos> $A", special_tokens=[("<eos>", begin)])
+        assert tokenizer("7")["input_ids"][0] == begin
+        answered = torch.cat([g.ids[g.mask & ~g.env_mask] for g in self.groups(tokenizer=tokenizer)])
+        assert len(answered) > 9
+        assert begin not in answered
 
     def test_the_end_token_of_a_turn_ends_no_completion(self):
         for group in self.groups(mask_truncated_completions=True):

@@ -66,9 +66,8 @@ def train(args: argparse.Namespace) -> None:
     model.float()  # in half precision its small steps would be lost
 
     def name_the_task(record: dict) -> None:  # with the first record, when the folder is this run's alone
-        there = folder / TRAINED_ON
-        if distributed.rank() == 0 and not (there.is_file() and there.read_text(encoding="utf-8") == task.name):
-            there.write_text(task.name, encoding="utf-8")
+        if distributed.rank() == 0 and len(trainer.history) == 1:
+            (folder / TRAINED_ON).write_text(task.name, encoding="utf-8")
 
     data = task.train_dataset, tokenizer, task.eval_dataset[:200]
     trainer = GRPOTrainer(model, task.reward_funcs, config, *data, callback=name_the_task)

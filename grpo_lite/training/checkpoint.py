@@ -87,8 +87,7 @@ def _resume(trainer, folder: Path) -> None:
         load(trainer, found)
     # Without records of steps that will be taken again, also those of a run that was stopped before it saved anything.
     last, first = trainer.step if found else -1, distributed.rank() == 0
-    files = [folder / name for name in (records.METRICS, records.COMPLETIONS)]
-    kept = [records.cut_lines(path, last) for path in files if first]
+    kept = [records.cut_lines(folder / name, last) for name in (records.METRICS, records.COMPLETIONS) if first]
     trainer.history = distributed.gather_objects(kept)[0][0]  # by which all know whether to evaluate first
 
 
@@ -236,7 +235,8 @@ def _code(func: Callable) -> list:
 
 
 def _hash(*things: Any) -> str:
-    return hashlib.sha256(json.dumps(_plain(things)).encode()).hexdigest()[:12]
+    told = "".join(json.dumps(_plain(thing)) for thing in things)  # one row after the other: there may be many
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _plain(x: Any) -> Any:

@@ -16,9 +16,10 @@ async function load() {
       ready = true;
       answer();
     } else if (!--waiting && asked) {
-      if (data.items.length || guessing || !loose(asked)) return show(data.items, data.suggest);
+      const meant = loose(asked);
+      if (data.items.length || guessing || !meant) return show(data.items, data.suggest);
       guessing = true;
-      ask(loose(asked));
+      ask(meant);
     }
   };
   try {

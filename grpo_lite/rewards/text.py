@@ -138,7 +138,7 @@ def after_thinking(text: str) -> str:
 def extract_program(text: str, entry_point: str | None = None) -> str | None:
     r"""Return the block of a completion that is the program.
 
-    A block begins at a line such as "```python" or "~~~py", also in a list, and ends at the same marks, or with the
+    A block begins at a line such as `` ```python `` or `~~~py`, also in a list, and ends at the same marks, or with the
     text. Blocks in Python count, and if there are none, those that name no language. Of several it is the last one that
     defines the entry point, or else the last. What was thought does not count (`after_thinking`).
 

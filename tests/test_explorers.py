@@ -676,6 +676,24 @@ def test_nothing_shifts_and_every_target_is_large(explore, width):
 
 
 @pytest.mark.site
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_place_that_is_kept_for_an_explorer_is_as_high_as_the_explorer(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    heights = """host => {
+      const kept = parseFloat(getComputedStyle(host).minHeight);
+      host.style.minHeight = 0;
+      return [kept, host.getBoundingClientRect().height];
+    }"""
+    for address, count in (("explore/", 10), ("lessons/gradients_of_kl/", 1)):
+        page.goto(address)
+        mount_all(page)
+        hosts = page.locator(".explorer").all()
+        assert len(hosts) == count
+        for kept, real in (host.evaluate(heights) for host in hosts):
+            assert abs(kept - real) < 25  # a line of text, which other fonts may need
+
+
+@pytest.mark.site
 def test_pictures_follow_the_width_of_the_window_without_an_error(explore):
     explore.evaluate("() => { window.faults = []; addEventListener('error', (event) => faults.push(event.message)); }")
     for width in (390, 320, 1280):

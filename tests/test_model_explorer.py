@@ -14,7 +14,6 @@ from grpo_lite.training.rollout import evaluate
 from helpers.built import ROOT
 from helpers.explorers import assert_same, mount_all, real, sentence, tab_to, until
 from helpers.formulas import chances
-from helpers.tasks import traced
 
 NAMES = ("base", "trained")
 FILES = {name: ROOT / f"docs/assets/models/{name}.safetensors" for name in NAMES}
@@ -242,17 +241,19 @@ def test_a_page_shows_what_the_package_makes_of_its_texts(page, loaded, js, toke
 WATCH = """() => {
   const host = document.querySelector("model-explorer");
   window.texts = new Set();
+  window.turns = 0;
+  const turn = () => { if (host.state.writing) window.turns += 1; setTimeout(turn); };
+  turn();
   new MutationObserver(() => texts.add(host.querySelector("td")?.textContent))
     .observe(host, { childList: true, subtree: true });
 }"""
 
 
 @pytest.mark.site
-def test_tokens_appear_as_they_are_written_and_the_page_stays_free(browser, page, loaded):
+def test_tokens_appear_as_they_are_written_and_the_page_stays_free(page, loaded):
     page.evaluate(WATCH)
-    with traced(browser, page) as tasks:
-        write(loaded, "3+9+4+1=")
-    assert max(tasks) < 50  # milliseconds
+    write(loaded, "3+9+4+1=")
+    assert page.evaluate("turns") > 5  # the page had its turn while the models wrote: none if they wrote in the page
     first = shown(loaded, "base")[0][0]
     texts = page.evaluate("[...texts].filter(Boolean)")
     assert {"<answer>", first} <= set(texts) or {"<think>", first} <= set(texts)

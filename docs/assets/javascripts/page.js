@@ -87,7 +87,7 @@
     }
     list.addEventListener("click", ({ target }) => target.closest("a") && list.hidePopover());
     const button = make(header, "button", { type: "button", class: "contents-open", popovertarget: "contents" }, say.contents);
-    header.querySelector("[for=__search]")?.before(button);
+    header.querySelector(".md-header__title").after(button); // where it moves nothing but the title's end
   }
 
   // The search begins to load when a reader turns to its field: the theme passes a blank on to our worker (search.js), to

@@ -62,7 +62,7 @@ def train(args: argparse.Namespace) -> None:
     task, folder = _task(args), Path(args.output_dir)
     options = {name: value for name, value in vars(args).items() if name in GRPOConfig.__dataclass_fields__}
     config = GRPOConfig(**task.settings | options)
-    model, tokenizer = load_base_model(args.model) if args.model else task.load_model()
+    model, tokenizer = load_base_model(args.model) if args.model else _start(task)
     model.float()  # in half precision its small steps would be lost
 
     def name_the_task(record: dict) -> None:  # with the first record, when the folder is this run's alone
@@ -104,7 +104,7 @@ def sample(args: argparse.Namespace) -> None:
         raise ValueError(f"--problems must be at most {held_out}, what is held out, got {args.problems}")
     rows = random.Random(args.seed).sample(list(task.eval_dataset), args.problems)
     sampled = []
-    for model, tokenizer in (task.load_model(), _load(args.model)):
+    for model, tokenizer in (_start(task), _load(args.model)):
         generator = torch.Generator().manual_seed(args.seed)
         sampled.append(rollout.sample_groups(model, tokenizer, task.reward_funcs, rows, config, generator))
     for row, *groups in zip(rows, *sampled, strict=True):
@@ -157,6 +157,14 @@ def _trained_on(folder: str | Path) -> str:
                 raise ValueError(f"{folder} was trained on {name}: say --task {name} to run that file and judge by it")
             return name
     return "chain-sum"
+
+
+def _start(task: SimpleNamespace) -> tuple:
+    """Return what a training starts from."""
+    loaded = task.load_model()
+    if not isinstance(loaded, Sequence) or len(loaded) != 2:
+        raise ValueError(f"load_model must return a model and its tokenizer, got {type(loaded).__name__}")
+    return tuple(loaded)
 
 
 def _load(path: str | Path) -> tuple:

@@ -1,6 +1,7 @@
 """Fixtures of all tests: tiny models, the package as a user sees it (no shape checker), the built site, a browser."""
 
 import os
+import threading
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -11,6 +12,7 @@ import hypothesis
 import jaxtyping
 import pytest
 import torch
+import tqdm
 
 from helpers import built
 from helpers.explorers import mount_all
@@ -19,6 +21,8 @@ from helpers.missing import give_up
 from helpers.models import make_tiny_model
 
 torch.set_num_threads(1)
+# Its own lock is shared by processes that fork, as `make mutants` does: one that ends with it would stop all others.
+tqdm.tqdm.set_lock(threading.RLock())
 # No deadline: a busy machine is not a failure. The same examples on every run: a red test stays red until it is mended.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("repeatable")

@@ -484,6 +484,13 @@ class TestOwnTask:
         assert line == f"grpo-lite train: {wanted}, got {got}"
         assert not (tmp_path / "run").exists()
 
+    def test_a_model_without_its_tokenizer_is_refused(self, own_task, tmp_path, capsys):
+        own_task.write_text(TASK + "\nload_both, load_model = load_model, lambda: load_both()[0]")
+        line, code = line_of(["train", "--task", str(own_task), "--output-dir", str(tmp_path / "run")], capsys)
+        assert code == 1
+        assert line == "grpo-lite train: load_model must return a model and its tokenizer, got GPT2LMHeadModel"
+        assert not (tmp_path / "run").exists()
+
     @pytest.mark.usefixtures("as_user")
     def test_its_rows_may_be_a_data_set_of_the_datasets_library(self, own_task, tmp_path, capsys):
         turned = "; ".join(f"{name} = Dataset.from_list({name})" for name in ("train_dataset", "eval_dataset"))

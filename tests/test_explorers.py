@@ -689,8 +689,8 @@ def test_the_place_that_is_kept_for_an_explorer_is_as_high_as_the_explorer(page,
         mount_all(page)
         hosts = page.locator(".explorer").all()
         assert len(hosts) == count
-        for kept, real in (host.evaluate(heights) for host in hosts):
-            assert abs(kept - real) < 25  # a line of text, which other fonts may need
+        for kept, height in (host.evaluate(heights) for host in hosts):
+            assert abs(kept - height) < 25  # a line of text, which other fonts may need
 
 
 @pytest.mark.site

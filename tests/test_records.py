@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from grpo_lite import GRPOConfig, GRPOTrainer, _checks
 from grpo_lite.training import distributed, records
@@ -136,6 +137,9 @@ def test_tensorboard_shows_the_numbers_of_the_history(tmp_path):
     for name in ("reward", "loss", "grad_norm", "completions/mean_length"):
         assert found[name] == [(r["step"], pytest.approx(r[name], rel=1e-6)) for r in history if "eval" not in r]
     assert [step for step, _ in found["sampled_odd"]] == [0, 2]
+    (settings,) = (tmp_path / "grpo_lite").glob("*/hparams.yml")
+    shown = yaml.safe_load(settings.read_text())
+    assert (shown["learning_rate"], shown["loss_type"]) == (args.learning_rate, args.loss_type)
     trainer.evaluate()  # after the end: nothing is open any more
     assert [step for step, _ in scalars_of(tmp_path / "grpo_lite")["sampled_odd"]] == [0, 2]
 

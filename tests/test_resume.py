@@ -329,7 +329,7 @@ def test_another_reward_function_of_the_same_name_is_noticed(tmp_path):
     make_run(tmp_path, **SHORT).train()
     with pytest.raises(ValueError, match=r"other settings \(code of odd: \w{12} there, \w{12} here\)"):
         make_run(tmp_path, even, **SHORT).train()
-    with pytest.raises(ValueError, match="code of given: None there"):
+    with pytest.raises(ValueError, match=r"code of given: None there, \w{12} here, code of odd: \w{12} there, None here"):
         make_run(tmp_path, partial(given, scale=1.0), **SHORT).train()
 
 
@@ -353,16 +353,50 @@ def test_a_function_around_another_is_noticed(tmp_path):
         make_run(tmp_path / "turned", turned(even), **SHORT).train()
 
 
+def by_keyword(scale):
+    return lambda completions, *, scale=scale, **columns: [scale * (len(text) % 5) for text in completions]
+
+
 @pytest.mark.parametrize(
     "make",
-    [scaled, by_default, lambda scale: partial(given, scale=scale)],
-    ids=["closure", "default", "partial"],
+    [scaled, by_default, by_keyword, lambda scale: partial(given, scale=scale)],
+    ids=["closure", "default", "keyword", "partial"],
 )
 def test_the_same_function_with_another_setting_is_another(make, tmp_path):
     make_run(tmp_path, make(1.0), **SHORT).train()
     make_run(tmp_path, make(1.0), **SHORT).train()
     with pytest.raises(ValueError, match="code of "):
         make_run(tmp_path, make(2.0), **SHORT).train()
+
+
+def told(func):
+    return checkpoint._hash(*checkpoint._code(func))
+
+
+def around(score):
+    """One object more in each call, at another place in memory."""
+
+    @wraps(odd)
+    def reward(completions, **columns):
+        return [score(text) for text in completions]
+
+    reward.__wrapped__ = score
+    return reward
+
+
+def test_what_is_within_a_function_counts_by_its_code_and_not_by_its_place_in_memory():
+    def longer():
+        return lambda text: float(len(text))
+
+    def shorter():
+        return lambda text: -float(len(text))
+
+    shorter.__qualname__ = longer.__qualname__
+    first, again, other = longer(), longer(), shorter()
+    other.__qualname__ = first.__qualname__
+    assert told(around(first)) == told(around(again)) != told(around(other))
+    assert told(partial(first)) == told(partial(again)) != told(partial(other))
+    assert checkpoint._hash({"pays": 7}) != checkpoint._hash({"pays": "7"})
 
 
 def test_functions_without_source_are_told_apart_by_name_alone():
@@ -406,6 +440,31 @@ def test_another_row_anywhere_is_noticed(place, tmp_path):
     others = [row | {"pays": 7} if i == place else row for i, row in enumerate(ROWS)]
     with pytest.raises(ValueError, match=r"\(all rows: \w{12} there, \w{12} here\)"):
         run(others)
+
+
+def test_another_environment_and_another_number_of_processes_are_noticed(tmp_path, monkeypatch):
+    def run(environment=None):
+        args = GRPOConfig(**RUN | SHORT | {"output_dir": str(tmp_path)})
+        model = make_tiny_model("gpt2", len(TOKENIZER))
+        return GRPOTrainer(model, odd, args, ROWS, TOKENIZER, environment=environment)
+
+    run(lambda turn: None).train()
+    with pytest.raises(ValueError, match=r"other settings \(code of environment: \w{12} there, None here\)"):
+        run().train()
+    with pytest.raises(ValueError, match=r"other settings \(code of environment: \w{12} there, \w{12} here\)"):
+        run(lambda turn: "7" if turn == "1" else None).train()
+    alone = run(lambda turn: None)
+    monkeypatch.setattr(checkpoint.distributed, "world_size", lambda: 2)
+    assert checkpoint.identity(alone) == alone.identity | {"processes": 2}
+
+
+def test_what_a_run_wrote_before_its_first_checkpoint_is_written_again(tmp_path):
+    folder = tmp_path / "not" / "there"
+    run = make_run(folder, **SHORT | {"eval_steps": 1})
+    run.evaluate()
+    assert [record["step"] for record in records(folder)] == [0]
+    make_run(folder, **SHORT | {"eval_steps": 1}).train()
+    assert [record["step"] for record in records(folder)] == [0, 1, 1, 2, 2]
 
 
 def test_another_start_is_noticed(tmp_path):

@@ -98,7 +98,7 @@ def load(trainer, path: Path) -> None:
     before, now = state["settings"], trainer.identity
     if now["model"] == state["weights"] and not trainer.reference:  # the run's own model, as it was left here
         now["model"] = before["model"]
-    changed = [f"{name}: {before.get(name)} there, {x} here" for name, x in now.items() if before.get(name) != x]
+    changed = [f"{k}: {before.get(k)} there, {now.get(k)} here" for k in now | before if before.get(k) != now.get(k)]
     if changed:
         raise ValueError(
             f"{path} belongs to a run with other settings ({', '.join(changed)}): "

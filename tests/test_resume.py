@@ -329,7 +329,7 @@ def test_another_reward_function_of_the_same_name_is_noticed(tmp_path):
     make_run(tmp_path, **SHORT).train()
     with pytest.raises(ValueError, match=r"other settings \(code of odd: \w{12} there, \w{12} here\)"):
         make_run(tmp_path, even, **SHORT).train()
-    with pytest.raises(ValueError, match=r"code of given: None there, \w{12} here, code of odd: \w{12} there, None here"):
+    with pytest.raises(ValueError, match=r"code of given: None there, \w{12} here, code of odd: \w{12} there, None"):
         make_run(tmp_path, partial(given, scale=1.0), **SHORT).train()
 
 

@@ -87,7 +87,9 @@ def test_an_id_that_the_tokenizer_does_not_know_shows_in_the_judged_text():
     assert TOKENIZER.decode([known + 3]) == ""  # which is why
     answer, begin, end = TOKENIZER("7")["input_ids"][0], *TOKENIZER("<answer></answer>")["input_ids"]
     rows = [[begin, answer, end, 1], [begin, answer, known + 3, end, 1], [known, known + 19], [1], []]
-    assert texts(TOKENIZER, [1], rows) == ["<answer>7</answer>", "<answer>7\ufffd</answer>", "\ufffd", "", ""]
+    rows.append([begin, TOKENIZER.pad_token_id, answer, end, 1])  # written by the model, where no padding is
+    wanted = ["<answer>7</answer>", "<answer>7\ufffd</answer>", "\ufffd", "", "", "<answer>7</answer>"]
+    assert texts(TOKENIZER, [1], rows) == wanted
     found = sampled(make_tiny_model("gpt2", known + 20), seed=1)
     for group in found:
         for text, ids, mask in zip(group.completions, group.ids, group.mask, strict=True):

@@ -228,6 +228,23 @@ def test_when_all_groups_agree_nothing_is_read_and_the_gradient_is_zero():
     assert trainer.step == 1
 
 
+def test_where_all_groups_agree_the_momentum_of_the_optimizer_still_moves_the_weights():
+    """As in TRL, whose gradient is 0 there, and not missing."""
+    trainer, twin = make_trainer(), make_trainer()
+    for one in (trainer, twin):
+        one.update(one.add_advantages(one.sample()))
+    groups = [group._replace(rewards=torch.full_like(group.rewards, 0.1)) for group in trainer.sample()]
+    before = weights(trainer.model)
+    trainer.update(trainer.add_advantages(groups))
+    for parameter in twin.parameters:
+        parameter.grad.zero_()
+    for group in twin.optimizer.param_groups:
+        group["lr"] = SETTINGS["learning_rate"] * 2 / 3  # after one update of three
+    twin.optimizer.step()
+    assert_same(weights(trainer.model), weights(twin.model))
+    assert not any(identical(weights(trainer.model), before))
+
+
 def test_with_a_penalty_groups_in_agreement_count():
     trainer = make_trainer(lambda completions, **columns: [0.1] * len(completions), beta=0.5)
     policy = moved(trainer.model, 0.05)
@@ -297,13 +314,13 @@ def test_a_batch_is_cut_into_parts_that_share_the_groups_without_spread():
     trainer = make_trainer(counted, per_device_train_batch_size=8, gradient_accumulation_steps=2, max_steps=5,
                            steps_per_generation=6)  # fmt: skip
     assert (trainer.args.completions_per_step, trainer.args.prompts_per_step, trainer.args.parts) == (48, 6, 3)
-    update = trainer.update
+    gradient = trainer.gradient
 
     def spy(groups, batch):
         seen.append([[group.prompt for group in some] for some in (groups, batch)])
-        return update(groups, batch)
+        return gradient(groups, batch)
 
-    trainer.update = spy
+    trainer.gradient = spy
     history = trainer.train()
     assert calls == [48, 48]
     assert [record["step"] for record in history] == [1, 2, 3, 4, 5]

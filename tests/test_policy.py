@@ -52,6 +52,8 @@ def test_a_wrapped_or_compiled_model_is_refused():
         (in_place, "GPT2LMHeadModel"),
         (by_its_method, "GPT2LMHeadModel"),
         (in_a_part, "GPT2LMHeadModel"),
+        (type("Engine", (torch.nn.Module,), {"__module__": "deepspeed.runtime.engine"})(), "Engine"),
+        (type("Wrapped", (torch.nn.Module,), {"__module__": "accelerate.big_modeling"})(), "Wrapped"),
         ("gpt2", "str"),
     ]:
         with pytest.raises(ValueError, match=f"itself, not compiled or wrapped, got {name}: hand over what is inside"):
@@ -66,7 +68,8 @@ def test_a_model_without_a_key_value_cache_is_refused_before_anything_is_sampled
 
 
 def test_a_model_that_is_frozen_is_refused():
-    with pytest.raises(ValueError, match="weights that are trained, got one that is frozen"):
+    hint = r"one that is frozen: model.requires_grad_\(True\), or is_trainable=True where adapters are loaded$"
+    with pytest.raises(ValueError, match=f"^model must have weights that are trained, got {hint}"):
         make_trainer(model_of().requires_grad_(False))
 
 

@@ -73,11 +73,22 @@ def test_a_model_that_is_frozen_is_refused():
         make_trainer(model_of().requires_grad_(False))
 
 
+class OnAnotherDevice(torch.nn.Parameter):
+    device = torch.device("cuda")
+
+
 def test_a_model_with_weights_elsewhere_is_refused():
-    model = model_of()
-    model.transformer.wpe.to("meta")
-    with pytest.raises(ValueError, match="whole on one device"):
-        make_trainer(model)
+    left_out, sharded, on_two_devices = model_of().to("meta"), model_of(), model_of()
+    sharded.transformer.wpe.weight.device_mesh = "as a DTensor has it"
+    on_two_devices.transformer.wpe.weight = OnAnotherDevice(on_two_devices.transformer.wpe.weight.data)
+    for model in (left_out, sharded, on_two_devices):
+        with pytest.raises(ValueError, match=r"^model must be whole on one device, .*: load it whole$"):
+            policy.check_model(model)
+
+
+def test_sixteen_bits_are_bfloat16_also_where_a_device_takes_others_by_itself(monkeypatch):
+    monkeypatch.setattr(torch, "get_autocast_dtype", lambda kind: torch.float16)  # as for CUDA
+    assert policy.precision(model_of(), GRPOConfig(bf16=True)).fast_dtype == torch.bfloat16
 
 
 # How it computes.

@@ -475,6 +475,14 @@ def blind(completions, **columns):
     return [None] * len(completions)
 
 
+def test_the_spread_of_the_whole_batch_divides_where_it_is_asked_for():
+    trainer = make_trainer(scale_rewards="batch")
+    groups = trainer.add_advantages(trainer.sample())
+    spread = torch.cat([group.rewards for group in groups]).std()
+    for group in groups:
+        assert_close(group.advantages, (group.rewards - group.rewards.mean()) / (spread + 1e-4))
+
+
 def test_rewards_are_the_weighted_sum_and_a_weight_of_0_only_watches():
     trainer = make_trainer((odd, think_rate, half_blind), reward_weights=[2.0, 0.0, -1.0])
     (group, *_) = groups = trainer.sample()

@@ -159,12 +159,12 @@ def _trained_on(folder: str | Path) -> str:
     return "chain-sum"
 
 
-def _start(task: SimpleNamespace) -> tuple:
+def _start(task: SimpleNamespace) -> Sequence:
     """Return what a training starts from."""
     loaded = task.load_model()
     if not isinstance(loaded, Sequence) or len(loaded) != 2:
         raise ValueError(f"load_model must return a model and its tokenizer, got {type(loaded).__name__}")
-    return tuple(loaded)
+    return loaded
 
 
 def _load(path: str | Path) -> tuple:

@@ -391,7 +391,6 @@ def test_what_is_within_a_function_counts_by_its_code_and_not_by_its_place_in_me
     def shorter():
         return lambda text: -float(len(text))
 
-    shorter.__qualname__ = longer.__qualname__
     first, again, other = longer(), longer(), shorter()
     other.__qualname__ = first.__qualname__
     assert told(around(first)) == told(around(again)) != told(around(other))
